@@ -1,0 +1,28 @@
+"""Measured 3D surfaces, growth and the local electrochemical environment from in-situ microscope scans."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lee.stack import ZStack as ZStack
+    from lee.stack import open_stack as open_stack
+    from lee.surface import Surface as Surface
+
+# Imported on first use: `import lee` stays fast, and parts without the compiled core work without it.
+_HOME = {
+    "open_stack": "stack",
+    "ZStack": "stack",
+    "Surface": "surface",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"lee.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'lee' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "devices", "errors"]
