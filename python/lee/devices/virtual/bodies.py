@@ -1,0 +1,119 @@
+"""What floats, glints and flashes above a surface while it is scanned.
+
+Positions are um from the centre of pixel (0, 0) of the scene, heights um like the surface's. Time runs from 0 at
+the first frame to 1 at the last, so that a scene does not depend on the number of frames.
+"""
+
+from dataclasses import dataclass
+
+Span = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Bubble:
+    """A gas bubble: a glint near its top, a thin bright rim at its equator, a veil over what lies below.
+
+    Parameters
+    ----------
+    y_um, x_um, z_um : float
+        Centre at time 0.
+    radius_um : float
+    glint : float
+        Brightness of the glint against white; far above 1 saturates.
+    rim : float
+        Brightness of the rim against white.
+    veil : float
+        Share of the light from below that still passes.
+    motion_um : (dy, dx)
+        Way over the whole scan.
+    present : (start, end)
+        Times between which it is there.
+    """
+
+    y_um: float
+    x_um: float
+    z_um: float
+    radius_um: float
+    glint: float = 8.0
+    rim: float = 4.0
+    veil: float = 0.45
+    motion_um: tuple[float, float] = (0.0, 0.0)
+    present: Span = (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Spike:
+    """A small specular facet on the surface.
+
+    Parameters
+    ----------
+    y_um, x_um : float
+        Centre.
+    radius_um : float
+    brightness : float
+        Against white; far above 1 saturates.
+    offset_um : float
+        Height of the glint's image above the surface: a curved facet shows the lamp, not itself.
+    present : (start, end)
+        Times between which it glints.
+    """
+
+    y_um: float
+    x_um: float
+    radius_um: float = 0.5
+    brightness: float = 15.0
+    offset_um: float = 0.0
+    present: Span = (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Debris:
+    """A floating flake, usually far from focus.
+
+    Parameters
+    ----------
+    y_um, x_um, z_um : float
+        Centre at time 0.
+    radius_um : float
+    brightness : float
+        Light it adds, against white.
+    veil : float
+        Share of the light from below that still passes.
+    motion_um : (dy, dx)
+        Way over the whole scan.
+    present : (start, end)
+        Times between which it is there.
+    """
+
+    y_um: float
+    x_um: float
+    z_um: float
+    radius_um: float
+    brightness: float = 0.0
+    veil: float = 0.3
+    motion_um: tuple[float, float] = (0.0, 0.0)
+    present: Span = (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Flash:
+    """A moment in which stray light spoils the whole frame.
+
+    Parameters
+    ----------
+    at : float
+        Time; the frame nearest to it is spoiled.
+    gain : float
+        Factor on the light of the scene.
+    added : float
+        Light added everywhere, against white.
+    """
+
+    at: float
+    gain: float = 1.0
+    added: float = 2.0
+
+
+def is_present(span: Span, time: float) -> bool:
+    """Say whether something with this span is there at a time."""
+    return span[0] <= time <= span[1]
