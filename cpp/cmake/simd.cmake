@@ -1,0 +1,28 @@
+# The instruction sets a hot loop is compiled for; common/isa.cpp picks one of them when the program runs.
+set(LEE_ISAS plain)
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+  list(APPEND LEE_ISAS avx2 avx512)
+  target_compile_definitions(lee_build INTERFACE LEE_X86_ISAS)
+endif()
+set(LEE_ISA_FLAGS_plain "")
+set(LEE_ISA_FLAGS_avx2 -march=x86-64-v3)
+# GCC prefers 256-bit vectors even for AVX-512 unless told.
+set(LEE_ISA_FLAGS_avx512 -march=x86-64-v4 -mprefer-vector-width=512)
+
+# lee_simd_kernel(<stem>): compile kernels/simd/<stem>.cpp once for each instruction set, with LEE_ISA set to its name.
+# -fno-math-errno, -fno-trapping-math: without them GCC does not vectorise sqrt and conditional selections.
+function(lee_simd_kernel stem)
+  foreach(isa IN LISTS LEE_ISAS)
+    set(object lee_simd_${stem}_${isa})
+    add_library(${object} OBJECT ${CMAKE_CURRENT_SOURCE_DIR}/kernels/simd/${stem}.cpp)
+    target_include_directories(${object} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+    target_compile_definitions(${object} PRIVATE LEE_ISA=${isa})
+    target_link_libraries(${object} PRIVATE lee_build)
+    if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+      target_compile_options(${object} PRIVATE -O3 -fno-math-errno -fno-trapping-math ${LEE_ISA_FLAGS_${isa}})
+    endif()
+    set_target_properties(${object} PROPERTIES
+      POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+    target_sources(lee PRIVATE $<TARGET_OBJECTS:${object}>)
+  endforeach()
+endfunction()

@@ -1,0 +1,130 @@
+"""The compiled kernels, one documented function each: it validates, converts and calls the core."""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lee import _core
+from lee.errors import InputError
+from lee.footprint import Footprint, as_footprint
+
+
+class Opened(NamedTuple):
+    """A height map without its spikes, and where they were."""
+
+    height_um: NDArray[np.float32]
+    removed: NDArray[np.int8]
+
+
+def opening(
+    height_um: ArrayLike,
+    *,
+    footprint: Footprint | ArrayLike,
+    threshold: float | None = None,
+    mad_factor: float = 6.0,
+    peaks: bool = True,
+    pits: bool = True,
+    threads: int = 0,
+) -> Opened:
+    """Remove spikes smaller than a footprint from a height map; every other pixel stays bit for bit.
+
+    Outliers are detected against the flat opening and its dual, since spikes point both ways: a pixel is a peak
+    where ``height - opening > threshold`` and takes the opening's value; on what is left, a pixel is a pit where
+    ``closing - height > threshold`` and takes the closing's value. A pixel that both steps touch keeps its own
+    height where that lies within the threshold of the closing.
+
+    Parameters
+    ----------
+    height_um : (H, W) float32, µm (any unit will do)
+        Height map. Other real dtypes are copied to float32. NaN and infinite pixels are not measured: they count as
+        absent and stay as they are.
+    footprint : Footprint or (h, w) bool
+        Flat structuring element, larger than the spikes: `lee.footprint.disk`, `ellipse`, `rectangle`, or a mask
+        whose centre is then ``(h // 2, w // 2)``. At the border it is clipped to the image.
+    threshold : float, unit of `height_um`, optional
+        How far an outlier stands out. 0 with ``pits=False`` gives the plain flat opening. By default, local: in
+        tiles of 128 by 128 pixels the median plus `mad_factor` times 1.4826 MAD of the residue, interpolated between
+        tile centres; only every fourth pixel of every fourth row is looked at in images above 65536 pixels.
+    mad_factor : float
+        See `threshold`.
+    peaks, pits : bool
+        Which spikes to remove. With one of them off the operation is idempotent for a given `threshold`.
+    threads : int
+        0 = all available cores. The result does not depend on it.
+
+    Returns
+    -------
+    Opened
+        ``height_um`` (H, W) float32 and ``removed`` (H, W) int8: 1 where a peak went, -1 where a pit went, 0 elsewhere.
+
+    Raises
+    ------
+    InputError
+        If an argument has the wrong number of dimensions, is empty, or is negative.
+    """
+    height = _image(height_um, "opening", "height_um")
+    shape = as_footprint(footprint)
+    if threshold is not None and not threshold >= 0:
+        raise InputError(f"opening: threshold is {threshold}; give a height >= 0, or None for automatic")
+    return Opened(
+        *_core.opening(
+            height,
+            shape.mask.view(np.uint8),
+            centre=shape.centre,
+            threshold=float("nan") if threshold is None else float(threshold),
+            mad_factor=float(mad_factor),
+            peaks=bool(peaks),
+            pits=bool(pits),
+            threads=int(threads),
+        )
+    )
+
+
+def flat_morphology(
+    operation: Literal["erosion", "dilation", "opening", "closing"],
+    height_um: ArrayLike,
+    *,
+    footprint: Footprint | ArrayLike,
+    threads: int = 0,
+) -> NDArray[np.float32]:
+    """Apply a flat morphological operation: least or greatest height over a footprint, or one after the other.
+
+    Parameters
+    ----------
+    operation : {"erosion", "dilation", "opening", "closing"}
+        The erosion at p is the least height over p + s, s in the footprint; the dilation the greatest over p - s.
+    height_um : (H, W) float32, any unit
+        Other real dtypes are copied to float32. NaN and infinite pixels count as absent.
+    footprint : Footprint or (h, w) bool
+        Flat structuring element, clipped to the image at its border.
+    threads : int
+        0 = all available cores. The result does not depend on it.
+
+    Returns
+    -------
+    (H, W) float32
+        Erosion and dilation are NaN where they see no height; opening and closing keep what is not measured, and
+        what no placement of the footprint covers.
+
+    Raises
+    ------
+    InputError
+        If an argument has the wrong number of dimensions or is empty.
+    """
+    height = _image(height_um, "flat_morphology", "height_um")
+    shape = as_footprint(footprint)
+    return _core.flat_morphology(
+        operation, height, shape.mask.view(np.uint8), centre=shape.centre, threads=int(threads)
+    )
+
+
+def _image(values: ArrayLike, operation: str, name: str) -> NDArray[np.float32]:
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"{operation}: {name} holds {array.dtype}; give real numbers")
+    if array.ndim != 2 or array.size == 0:
+        raise InputError(
+            f"{operation}: {name} has shape {array.shape}; give a non-empty two-dimensional array"
+        )
+    return np.ascontiguousarray(array, dtype=np.float32)
