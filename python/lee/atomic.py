@@ -1,0 +1,118 @@
+"""Write files and folders so that a final name never holds half a result."""
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lee.errors import InputError
+
+
+@contextmanager
+def new_file(path: str | Path) -> Iterator[Path]:
+    """Give a temporary sibling of `path` to write to; it takes the final name only when the block ends well.
+
+    An older file of that name is replaced. Whatever ends the block early, Ctrl-C included, leaves the older
+    file as it was and no temporary one.
+
+    Parameters
+    ----------
+    path : str or Path
+        The final name. Missing parent folders are made.
+
+    Yields
+    ------
+    Path
+        A name in the same folder, with the same suffix.
+
+    Raises
+    ------
+    InputError
+        If the place cannot be written or the disk is full; the message is one line.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, not a file: give the name of a file to write")
+    with _said_in_one_line(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", suffix=".part", dir=path.parent) as folder:
+            partial = Path(folder) / path.name
+            yield partial
+            os.replace(partial, path)
+
+
+@contextmanager
+def new_folder(path: str | Path, *, overwrite: bool = False, known: frozenset[str]) -> Iterator[Path]:
+    """Give a temporary sibling folder to fill; it takes the final name only when the block ends well.
+
+    Parameters
+    ----------
+    path : str or Path
+        The final name. Missing parent folders are made.
+    overwrite : bool
+        Replace an older folder of that name. Only one that holds nothing but `known` names is replaced: a
+        mistyped name must not cost a folder of measurements.
+    known : frozenset of str
+        Names of the files such a folder holds.
+
+    Yields
+    ------
+    Path
+        The empty temporary folder.
+
+    Raises
+    ------
+    InputError
+        If `path` exists and may not be replaced, cannot be written, or the disk is full; one line.
+    """
+    path = Path(path)
+    _refuse_to_lose(path, overwrite, known)
+    with _said_in_one_line(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}-", suffix=".part", dir=path.parent) as folder:
+            partial, older = Path(folder) / "new", Path(folder) / "older"
+            partial.mkdir()
+            yield partial
+            if not path.exists():
+                os.rename(partial, path)
+                return
+            _refuse_to_lose(path, overwrite, known)
+            os.rename(path, older)
+            try:
+                os.rename(partial, path)
+            except BaseException:
+                os.rename(older, path)
+                raise
+            shutil.rmtree(older)
+
+
+def _refuse_to_lose(path: Path, overwrite: bool, known: frozenset[str]) -> None:
+    if not path.exists() and not path.is_symlink():
+        return
+    if not overwrite:
+        raise InputError(f"{path} exists already: choose another output name, or ask to overwrite it")
+    if not path.is_dir() or path.is_symlink():
+        raise InputError(f"{path} is not a folder, so it is not overwritten: choose another output name")
+    try:
+        foreign = sorted(entry.name for entry in path.iterdir() if entry.name not in known)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    if foreign:
+        raise InputError(
+            f"{path} also holds {foreign[0]!r}, which is no part of a result, so it is not overwritten: "
+            "choose another output name"
+        )
+
+
+@contextmanager
+def _said_in_one_line(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(f"no space left to write {path}: free some, or write elsewhere") from error
+        reason = error.strerror or str(error)
+        raise InputError(f"cannot write {path}: {reason}: choose a place that can be written") from error
