@@ -1,62 +1,186 @@
 #include "lee/opening.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <vector>
+#include <cstring>
+#include <memory>
 
 #include "common/check.hpp"
+#include "common/footprint_runs.hpp"
 #include "common/parallel.hpp"
+#include "kernels/opening_minimum.hpp"
+#include "kernels/opening_scale.hpp"
 #include "kernels/simd/opening.hpp"
 
 namespace lee {
 namespace {
 
-void erode(const std::vector<float>& in, std::vector<float>& out, std::ptrdiff_t H, std::ptrdiff_t W,
-           const Footprint& f, bool reflect) {
-    std::fill(out.begin(), out.end(), INFINITY);
-    const auto& loops = LEE_BEST_ISA(opening_loops);
-    for (std::size_t j = 0; j < f.mask.shape[0]; ++j) {
-        for (std::size_t i = 0; i < f.mask.shape[1]; ++i) {
-            if (!f.mask(j, i)) continue;
-            std::ptrdiff_t dy = std::ptrdiff_t(j) - std::ptrdiff_t(f.centre_y);
-            std::ptrdiff_t dx = std::ptrdiff_t(i) - std::ptrdiff_t(f.centre_x);
-            if (reflect) dy = -dy, dx = -dx;
-            const std::ptrdiff_t x0 = std::max<std::ptrdiff_t>(0, -dx), x1 = std::min(W, W - dx);
-            if (x1 <= x0) continue;
-            for (std::ptrdiff_t y = std::max<std::ptrdiff_t>(0, -dy); y < std::min(H, H - dy); ++y) {
-                float* o = out.data() + y * W + x0;
-                loops.minimum(o, in.data() + (y + dy) * W + x0 + dx, o, std::size_t(x1 - x0));
-            }
+using TakeHeights = std::function<void(std::size_t y, std::size_t x, std::size_t n, const float* opened)>;
+using Row = std::array<float, widest_strip>;
+
+struct Task {
+    FootprintRuns forth;  // of the erosion
+    FootprintRuns back;   // of the dilation: mirrored
+    std::size_t rows;
+    std::size_t columns;
+    int threads;
+    const simd::OpeningLoops& loops = LEE_BEST_ISA(opening_loops);
+};
+
+Task checked(const char* operation, const HostView<const float, 2>& height, const HostView<float, 2>& out,
+             const Footprint& footprint, int threads) {
+    check::not_empty(operation, "height", height);
+    check::same_shape(operation, "height", height, "out", out);
+    check::that(threads >= 0, operation,
+                "threads is " + std::to_string(threads) + "; give 0 for all cores, or a count");
+    const auto [rows, columns] = height.shape;
+    return {.forth = footprint_runs(operation, footprint, rows, columns, false),
+            .back = footprint_runs(operation, footprint, rows, columns, true),
+            .rows = rows,
+            .columns = columns,
+            .threads = threads};
+}
+
+// Minimum (flip 0) or maximum (flip -1) over a footprint; NaN where there is no height.
+void extremum(const Task& task, const FootprintRuns& footprint, std::int32_t flip, const float* height,
+              const TakeHeights& take) {
+    footprint_minimum(
+        footprint, task.rows, task.columns,
+        [&](std::size_t y, std::size_t x, std::size_t n, std::int32_t* keys) {
+            task.loops.encode(height + y * task.columns + x, keys, n, flip);
+        },
+        [&](std::size_t y, std::size_t x, std::size_t n, const std::int32_t* keys) {
+            Row row;
+            task.loops.decode(keys, row.data(), n, flip);
+            take(y, x, n, row.data());
+        },
+        task.threads);
+}
+
+// Opening (flip 0) or closing (flip -1) of `height`; NaN where no placement of the footprint covers a pixel.
+void open(const Task& task, std::int32_t flip, const float* height, const TakeHeights& take) {
+    const auto eroded = std::make_unique_for_overwrite<std::int32_t[]>(task.rows * task.columns);
+    footprint_minimum(
+        task.forth, task.rows, task.columns,
+        [&](std::size_t y, std::size_t x, std::size_t n, std::int32_t* keys) {
+            task.loops.encode(height + y * task.columns + x, keys, n, flip);
+        },
+        [&](std::size_t y, std::size_t x, std::size_t n, const std::int32_t* keys) {
+            std::copy_n(keys, n, eroded.get() + y * task.columns + x);
+        },
+        task.threads);
+    footprint_minimum(
+        task.back, task.rows, task.columns,
+        [&](std::size_t y, std::size_t x, std::size_t n, std::int32_t* keys) {
+            task.loops.complement(eroded.get() + y * task.columns + x, keys, n);
+        },
+        [&](std::size_t y, std::size_t x, std::size_t n, const std::int32_t* keys) {
+            Row row;
+            task.loops.decode(keys, row.data(), n, ~flip);
+            take(y, x, n, row.data());
+        },
+        task.threads);
+}
+
+// What stands above the opening goes; `out` then holds the result.
+LocalScale remove_peaks(const Task& task, const float* height, float* out, std::int8_t* removed,
+                        const OpeningParams& params) {
+    const bool automatic = std::isnan(params.threshold);
+    LocalScale scale(params.threshold);
+    open(task, 0, height, [&](std::size_t y, std::size_t x, std::size_t n, const float* opened) {
+        const std::size_t at = y * task.columns + x;
+        if (automatic) {
+            std::copy_n(opened, n, out + at);
+        } else {
+            Row limit;
+            scale.row(y, x, n, limit.data());
+            task.loops.take_peaks(height + at, opened, limit.data(), out + at, removed + at, n);
         }
+    });
+    if (!automatic) return scale;
+    scale = LocalScale(height, out, task.rows, task.columns, params.mad_factor, task.threads);
+    parallel_for(task.rows, task.threads, [&](std::size_t y, int) {
+        for (std::size_t x = 0; x < task.columns; x += widest_strip) {
+            const std::size_t n = std::min(widest_strip, task.columns - x);
+            const std::size_t at = y * task.columns + x;
+            Row limit;
+            scale.row(y, x, n, limit.data());
+            task.loops.take_peaks(height + at, out + at, limit.data(), out + at, removed + at, n);
+        }
+    });
+    return scale;
+}
+
+// What lies below the closing of `out` goes.
+void remove_pits(const Task& task, const float* height, float* out, std::int8_t* removed,
+                 const LocalScale& peak_scale, const OpeningParams& params) {
+    LocalScale scale(params.threshold);
+    const auto settle = [&](std::size_t y, std::size_t x, std::size_t n, const float* closed) {
+        const std::size_t at = y * task.columns + x;
+        Row pit_limit;
+        Row peak_limit;
+        scale.row(y, x, n, pit_limit.data());
+        peak_scale.row(y, x, n, peak_limit.data());
+        task.loops.take_pits(height + at, closed, pit_limit.data(), peak_limit.data(), out + at, removed + at, n);
+    };
+    if (!std::isnan(params.threshold)) {
+        // Nothing reads `out` any more when the second half of the closing hands over its rows.
+        open(task, -1, out, settle);
+        return;
     }
+    const auto closed = std::make_unique_for_overwrite<float[]>(task.rows * task.columns);
+    open(task, -1, out, [&](std::size_t y, std::size_t x, std::size_t n, const float* row) {
+        std::copy_n(row, n, closed.get() + y * task.columns + x);
+    });
+    scale = LocalScale(closed.get(), out, task.rows, task.columns, params.mad_factor, task.threads);
+    parallel_for(task.rows, task.threads, [&](std::size_t y, int) {
+        for (std::size_t x = 0; x < task.columns; x += widest_strip) {
+            settle(y, x, std::min(widest_strip, task.columns - x), closed.get() + y * task.columns + x);
+        }
+    });
 }
 
 }  // namespace
 
 void flat_morphology(Flat operation, HostView<const float, 2> height, HostView<float, 2> out,
                      const Footprint& footprint, int threads) {
-    check::not_empty("flat_morphology", "height", height);
-    check::same_shape("flat_morphology", "height", height, "out", out);
-    (void)worker_count(1, threads);
-    const bool up = operation == Flat::dilation || operation == Flat::closing;
-    const auto H = std::ptrdiff_t(height.shape[0]), W = std::ptrdiff_t(height.shape[1]);
-    std::vector<float> a(height.size()), b(height.size());
-    for (std::size_t k = 0; k < a.size(); ++k) {
-        a[k] = std::isfinite(height.data[k]) ? (up ? -height.data[k] : height.data[k]) : INFINITY;
+    const Task task = checked("flat_morphology", height, out, footprint, threads);
+    const auto copy = [&](std::size_t y, std::size_t x, std::size_t n, const float* row) {
+        std::copy_n(row, n, out.data + y * task.columns + x);
+    };
+    const auto keep_unmeasured = [&](std::size_t y, std::size_t x, std::size_t n, const float* row) {
+        const std::size_t at = y * task.columns + x;
+        task.loops.take_measured(height.data + at, row, out.data + at, n);
+    };
+    switch (operation) {
+        case Flat::erosion:
+            return extremum(task, task.forth, 0, height.data, copy);
+        case Flat::dilation:
+            return extremum(task, task.back, -1, height.data, copy);
+        case Flat::opening:
+            return open(task, 0, height.data, keep_unmeasured);
+        case Flat::closing:
+            return open(task, -1, height.data, keep_unmeasured);
     }
-    erode(a, b, H, W, footprint, operation == Flat::dilation);
-    if (operation == Flat::opening || operation == Flat::closing) {
-        for (float& v : b) v = -v;
-        erode(b, a, H, W, footprint, true);
-        for (std::size_t k = 0; k < a.size(); ++k) b[k] = -a[k];
-    }
-    for (std::size_t k = 0; k < a.size(); ++k) out.data[k] = up ? -b[k] : b[k];
 }
 
 void opening(HostView<const float, 2> height, HostView<float, 2> out, HostView<std::int8_t, 2> removed,
              const Footprint& footprint, const OpeningParams& params) {
+    const Task task = checked("opening", height, out, footprint, params.threads);
     check::same_shape("opening", "height", height, "removed", removed);
-    flat_morphology(Flat::opening, height, out, footprint, params.threads);
+    check::that(!(params.threshold < 0), "opening",
+                "threshold is " + std::to_string(params.threshold) + "; give a height >= 0, or NaN for automatic");
+    check::that(params.mad_factor >= 0, "opening",
+                "mad_factor is " + std::to_string(params.mad_factor) + "; give a number >= 0");
+    std::fill_n(removed.data, removed.size(), std::int8_t{0});
+    LocalScale peak_scale(INFINITY);
+    if (params.peaks) {
+        peak_scale = remove_peaks(task, height.data, out.data, removed.data, params);
+    } else {
+        std::copy_n(height.data, height.size(), out.data);
+    }
+    if (params.pits) remove_pits(task, height.data, out.data, removed.data, peak_scale, params);
 }
 
 }  // namespace lee

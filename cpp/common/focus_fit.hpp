@@ -1,0 +1,80 @@
+#pragma once
+
+// Per-pixel arithmetic of the refocuser, the same on every backend. No standard library here: it is compiled for
+// several instruction sets, and by nvcc.
+#include <cstdint>
+
+#if defined(__CUDACC__)
+#define LEE_BOTH __host__ __device__ __forceinline__
+#else
+#define LEE_BOTH inline __attribute__((always_inline))
+#endif
+
+namespace lee::focus {
+
+LEE_BOTH std::uint32_t bits_of(float value) {
+    return __builtin_bit_cast(std::uint32_t, value);
+}
+
+LEE_BOTH float float_of(std::uint32_t bits) {
+    return __builtin_bit_cast(float, bits);
+}
+
+/// Upper half of a float that is not negative, rounded; keeps the order.
+LEE_BOTH std::uint16_t encode(float value) {
+    return static_cast<std::uint16_t>((bits_of(value) + 0x8000U) >> 16);
+}
+
+LEE_BOTH float decode(std::uint16_t code) {
+    return float_of(static_cast<std::uint32_t>(code) << 16);
+}
+
+/// Natural logarithm of a positive normal float, to 3e-5 absolute.
+LEE_BOTH float log_of(float value) {
+    const std::uint32_t bits = bits_of(value);
+    const float exponent = static_cast<float>(static_cast<std::int32_t>(bits >> 23) - 127);
+    const float m = float_of((bits & 0x007fffffU) | 0x3f800000U) - 1.0F;
+    // Minimax polynomial of log2(1 + m) / m on [0, 1), degree 5.
+    const float p = 1.44254494359510F +
+                    m * (-0.7181452567504F +
+                         m * (0.45754919692582F +
+                              m * (-0.27790423998600F + m * (0.12179791292571F - 0.02584144982967F * m))));
+    return 0.69314718F * (exponent + m * p);
+}
+
+/// A Gaussian's centre and curvature, from five samples.
+struct Fit {
+    float offset_um;          // of the centre from the middle sample
+    float curvature_per_um2;  // of the log focus curve: 1 / width^2; 0 where the samples fit no Gaussian
+};
+
+/// Fit a parabola to the log focus curve, each sample weighted by its focus squared: the noise of a logarithm falls with
+/// its argument. u_um: heights of the samples from the middle one; a focus of 0 is a sample that does not exist.
+LEE_BOTH Fit fit_peak(const float* focus, const float* u_um) {
+    const float top = focus[2];
+    float w0 = 0.0F, w1 = 0.0F, w2 = 0.0F, w3 = 0.0F, w4 = 0.0F, l0 = 0.0F, l1 = 0.0F, l2 = 0.0F;
+    for (int i = 0; i < 5; ++i) {
+        const float ratio = focus[i] / top;
+        const float u = u_um[i];
+        const float w = ratio * ratio;
+        const float l = log_of(ratio > 1e-12F ? ratio : 1e-12F);
+        const float wu = w * u;
+        const float wuu = wu * u;
+        w0 += w, w1 += wu, w2 += wuu, w3 += wuu * u, w4 += wuu * u * u;
+        l0 += w * l, l1 += wu * l, l2 += wuu * l;
+    }
+    // Normal equations of l = a + b u + c u^2 by Cramer's rule; only b / c and c are wanted.
+    const float m00 = w2 * w4 - w3 * w3, m01 = w1 * w4 - w2 * w3, m02 = w1 * w3 - w2 * w2;
+    const float m11 = w0 * w4 - w2 * w2, m12 = w0 * w3 - w1 * w2, m22 = w0 * w2 - w1 * w1;
+    const float det = w0 * m00 - w1 * m01 + w2 * m02;
+    const float b = l1 * m11 - l0 * m01 - l2 * m12;
+    const float c = l0 * m02 - l1 * m12 + l2 * m22;
+    const float reach = u_um[3] > 0.0F ? u_um[3] : -u_um[3];
+    const float back = u_um[1] > 0.0F ? u_um[1] : -u_um[1];
+    const float limit = reach > back ? reach : back;
+    const float offset = -0.5F * b / c;
+    const bool fits = det > 0.0F && c < 0.0F && offset <= limit && offset >= -limit;
+    return {fits ? offset : 0.0F, fits ? -2.0F * c / det : 0.0F};
+}
+
+}  // namespace lee::focus

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "lee/export.hpp"
+#include "lee/view.hpp"
+
+namespace lee {
+
+struct RefocuserParams {
+    double depth_of_field_um = 3.0;  ///< full width at half maximum of the focus curve
+    std::size_t window_y_px = 5;     ///< rows of the finest window, odd; each coarser one is twice as large
+    std::size_t window_x_px = 5;     ///< columns of the finest window, odd
+    std::size_t detail_px = 5;       ///< the variance is taken about the mean of this odd square
+    double saturation = 0.0;         ///< counts at and above which a pixel is saturated; 0 = never
+    int threads = 0;                 ///< 0 = all available cores; the result does not depend on it
+};
+
+/// What is known of one pixel's focus curve: its two largest local maxima at one window size.
+///
+/// shape   (2, H, W): the larger first
+/// unit    z_um, NaN where there is no maximum    peak in counts (variance over mean)
+///         width_um: standard deviation of the Gaussian fitted to the curve, NaN where it did not fit
+struct FocusPeaks {
+    HostView<float, 3> z_um, peak, width_um;
+};
+
+/// Finds, while a scan runs, where each pixel is in best focus.
+///
+/// Frames are pushed one by one with the height they focus on. Frames closer together than about a quarter of the depth of
+/// field are averaged; of each average the normalised variance (Sun, Duthaler, Nelson 2004) is pooled over windows of
+/// four sizes, each twice the last, and the two largest maxima over z are kept for each, with a Gaussian fitted to the
+/// focus curve around them. No frame and no focus volume is kept: the state is bounded, whatever the length of the scan.
+class LEE_API Refocuser {
+  public:
+    /// throws ShapeError where an extent is zero; std::invalid_argument for other parameters
+    Refocuser(std::size_t height, std::size_t width, const RefocuserParams& params = {});
+    ~Refocuser();
+    Refocuser(Refocuser&&) noexcept;
+    Refocuser& operator=(Refocuser&&) noexcept;
+
+    /// Take a frame that focuses on z_um; z strictly rises or strictly falls from frame to frame.
+    ///
+    /// The frame shows the scene displaced by (shift_y, shift_x) whole pixels; it is taken back, edges are repeated.
+    /// NaN pixels lend their surroundings no focus. throws ShapeError, std::invalid_argument before anything is changed
+    void push(HostView<const std::uint8_t, 2> frame, double z_um, int shift_y = 0, int shift_x = 0);
+    void push(HostView<const std::uint16_t, 2> frame, double z_um, int shift_y = 0, int shift_x = 0);
+    void push(HostView<const float, 2> frame, double z_um, int shift_y = 0, int shift_x = 0);
+
+    /// Heights so far, from the second window size; NaN where no maximum has been passed. At any time.
+    void preview(HostView<float, 2> height_um) const;
+
+    /// End the scan: what is still pending is taken in. Nothing can be pushed afterwards.
+    void close();
+
+    [[nodiscard]] std::size_t frames() const noexcept;
+    [[nodiscard]] std::size_t levels() const noexcept;
+    /// Bytes held for each pixel, whatever the number of frames.
+    [[nodiscard]] double state_bytes_per_pixel() const noexcept;
+    [[nodiscard]] std::size_t level_height(std::size_t level) const;
+    [[nodiscard]] std::size_t level_width(std::size_t level) const;
+    /// The maxima found at a window size (level 0 is the finest; level k has a pixel for 2^k by 2^k pixels).
+    void peaks(std::size_t level, const FocusPeaks& out) const;
+    /// Counts (2, H, W) in the frames where the finest window's maxima lie.
+    void counts(HostView<float, 3> out) const;
+    /// Least value of the focus curve at a window size: what noise alone gives.
+    void floor(std::size_t level, HostView<float, 2> out) const;
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace lee

@@ -1,0 +1,147 @@
+#include "kernels/opening_minimum.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <memory>
+#include <vector>
+
+#include "common/parallel.hpp"
+#include "kernels/simd/opening.hpp"
+
+namespace lee {
+namespace {
+
+// Input rows handled together: an accumulator is then loaded and stored once for four of them.
+constexpr std::size_t batch = 4;
+// Columns of a strip: wide enough to share the work on its margins, narrow enough for the caches.
+constexpr std::size_t narrowest = 128;
+
+std::size_t round_up(std::size_t value, std::size_t step) {
+    return (value + step - 1) / step * step;
+}
+
+// A strip of columns runs down the image. Of every input row the minima over 1, 2, 4, ... pixels are formed; two of
+// those give the minimum over a run of any length, and so over each distinct row of the footprint. These lower the
+// accumulators of all output rows they belong to. Everything one batch touches stays in the innermost caches.
+class Strip {
+  public:
+    Strip(const FootprintRuns& footprint, std::size_t height, std::size_t width, std::size_t columns)
+        : footprint_(footprint), height_(static_cast<std::ptrdiff_t>(height)),
+          width_(static_cast<std::ptrdiff_t>(width)), columns_(columns),
+          reach_(static_cast<std::size_t>(footprint.dx_max - footprint.dx_min)),
+          line_(round_up(columns + reach_, 16)), ring_rows_(footprint.row_of.size() + batch - 1) {
+        std::ptrdiff_t longest = 1;
+        for (const auto& row : footprint.rows) {
+            for (const Run& run : row) longest = std::max(longest, run.length);
+        }
+        levels_count_ = static_cast<std::size_t>(std::bit_width(static_cast<std::size_t>(longest)));
+        levels_.resize(levels_count_ * line_);
+        // One row more than needed, all INT32_MAX: for what lies outside the footprint.
+        const std::size_t distinct = footprint.rows.size();
+        table_.assign((batch * distinct + 1) * columns, INT32_MAX);
+        ring_.assign(ring_rows_ * columns, INT32_MAX);
+        const std::size_t outside = batch * distinct;
+        const std::size_t rows = footprint.row_of.size();
+        // Accumulator k of a batch that begins at input row Y belongs to output row Y - dy_max + k.
+        for (std::size_t k = 0; k < ring_rows_; ++k) {
+            for (std::size_t b = 0; b < batch; ++b) {
+                const std::size_t dy = rows - 1 + b - k;
+                const int row = dy < rows ? footprint.row_of[dy] : -1;
+                offsets_.push_back((row < 0 ? outside : b * distinct + static_cast<std::size_t>(row)) * columns);
+            }
+        }
+    }
+
+    void run(std::size_t x, std::size_t y_begin, std::size_t y_end, const ReadKeys& read, const TakeKeys& take) {
+        const auto begin = static_cast<std::ptrdiff_t>(y_begin);
+        const auto end = static_cast<std::ptrdiff_t>(y_end);
+        const std::size_t n = std::min(columns_, static_cast<std::size_t>(width_) - x);
+        std::size_t first = 0;
+        for (std::ptrdiff_t y = begin + footprint_.dy_min; y < end + footprint_.dy_max();
+             y += static_cast<std::ptrdiff_t>(batch)) {
+            for (std::size_t b = 0; b < batch; ++b) {
+                fill(x, y + static_cast<std::ptrdiff_t>(b), table_.data() + b * footprint_.rows.size() * columns_,
+                     read);
+            }
+            loops_.lower(ring_.data(), ring_rows_, first, ring_rows_, table_.data(), offsets_.data(), columns_);
+            for (std::size_t b = 0; b < batch; ++b, first = first + 1 < ring_rows_ ? first + 1 : 0) {
+                std::int32_t* row = ring_.data() + first * columns_;
+                const std::ptrdiff_t out = y - footprint_.dy_max() + static_cast<std::ptrdiff_t>(b);
+                if (out >= begin && out < end) take(static_cast<std::size_t>(out), x, n, row);
+                std::fill_n(row, columns_, INT32_MAX);
+            }
+        }
+        std::fill(ring_.begin(), ring_.end(), INT32_MAX);
+    }
+
+  private:
+    // The minima of input row y over each distinct row of the footprint, at columns x, x + 1, ...
+    void fill(std::size_t x, std::ptrdiff_t y, std::int32_t* table, const ReadKeys& read) {
+        if (y < 0 || y >= height_) {
+            std::fill_n(table, footprint_.rows.size() * columns_, INT32_MAX);
+            return;
+        }
+        const std::ptrdiff_t left = static_cast<std::ptrdiff_t>(x) + footprint_.dx_min;
+        const std::ptrdiff_t from = std::clamp<std::ptrdiff_t>(left, 0, width_);
+        const std::ptrdiff_t to = std::clamp<std::ptrdiff_t>(left + static_cast<std::ptrdiff_t>(line_), from, width_);
+        std::int32_t* level = levels_.data();
+        std::fill_n(level, from - left, INT32_MAX);
+        if (to > from) {
+            read(static_cast<std::size_t>(y), static_cast<std::size_t>(from), static_cast<std::size_t>(to - from),
+                 level + (from - left));
+        }
+        std::fill(level + (to - left), level + line_, INT32_MAX);
+        for (std::size_t k = 1; k < levels_count_; ++k, level += line_) {
+            const std::size_t step = std::size_t{1} << (k - 1);
+            loops_.minimum(level, level + step, level + line_, line_ - step);
+        }
+        for (const auto& row : footprint_.rows) {
+            for (const Run& run : row) {
+                const auto length = static_cast<std::size_t>(run.length);
+                const std::size_t k = static_cast<std::size_t>(std::bit_width(length)) - 1;
+                const std::int32_t* a = levels_.data() + k * line_ + (run.dx - footprint_.dx_min);
+                const std::int32_t* b = a + (length - (std::size_t{1} << k));
+                const auto combine = &run == row.data() ? loops_.minimum : loops_.lower_by;
+                combine(a, b, table, columns_);
+            }
+            table += columns_;
+        }
+    }
+
+    const FootprintRuns& footprint_;
+    const simd::OpeningLoops& loops_ = LEE_BEST_ISA(opening_loops);
+    std::ptrdiff_t height_;
+    std::ptrdiff_t width_;
+    std::size_t columns_;
+    std::size_t reach_;
+    std::size_t line_;
+    std::size_t ring_rows_;
+    std::size_t levels_count_ = 1;
+    std::vector<std::int32_t> levels_;
+    std::vector<std::int32_t> table_;
+    std::vector<std::int32_t> ring_;
+    std::vector<std::size_t> offsets_;
+};
+
+}  // namespace
+
+void footprint_minimum(const FootprintRuns& footprint, std::size_t height, std::size_t width, const ReadKeys& read,
+                       const TakeKeys& take, int threads) {
+    const auto reach = static_cast<std::size_t>(footprint.dx_max - footprint.dx_min) + 1;
+    const std::size_t columns = std::min(round_up(std::clamp<std::size_t>(reach, narrowest, widest_strip), 16), round_up(width, 16));
+    const std::size_t strips = (width + columns - 1) / columns;
+    // Enough tasks for all workers, but chunks much taller than the footprint, whose rows each chunk reads anew.
+    const std::size_t rows = footprint.row_of.size();
+    const auto workers = static_cast<std::size_t>(worker_count(height * width, threads));
+    const std::size_t most = std::max<std::size_t>(1, height / std::max<std::size_t>(64, 4 * rows));
+    const std::size_t chunks = workers == 1 ? 1 : std::clamp<std::size_t>((4 * workers + strips - 1) / strips, 1, most);
+    std::vector<std::unique_ptr<Strip>> strip_of(workers);
+    parallel_for(strips * chunks, threads, [&](std::size_t task, int worker) {
+        auto& strip = strip_of[static_cast<std::size_t>(worker)];
+        if (!strip) strip = std::make_unique<Strip>(footprint, height, width, columns);
+        const std::size_t chunk = task / strips;
+        strip->run(task % strips * columns, height * chunk / chunks, height * (chunk + 1) / chunks, read, take);
+    });
+}
+
+}  // namespace lee

@@ -1,0 +1,155 @@
+// Compiled once for each instruction set. Only plain loops here, nothing inline from the standard library: the
+// linker keeps one copy of an inline function for the whole program, which may be the one for AVX-512.
+#include "kernels/simd/refocuser.hpp"
+
+#include "common/focus_fit.hpp"
+
+namespace lee::simd::LEE_ISA {
+namespace {
+
+using focus::decode;
+using focus::encode;
+
+template <class Frame, class Sum>
+void accumulate(const Frame* __restrict frame, Sum* __restrict sum, std::size_t n, bool add) {
+    if (add) {
+        for (std::size_t i = 0; i < n; ++i) sum[i] = static_cast<Sum>(sum[i] + static_cast<Sum>(frame[i]));
+    } else {
+        for (std::size_t i = 0; i < n; ++i) sum[i] = static_cast<Sum>(frame[i]);
+    }
+}
+
+template <class Sum>
+void mean(const Sum* __restrict sum, float* __restrict out, std::size_t n, float scale) {
+    for (std::size_t i = 0; i < n; ++i) out[i] = static_cast<float>(sum[i]) * scale;
+}
+
+void sum_along(const float* __restrict in, std::size_t taps, float* __restrict out, std::size_t n) {
+    if (taps == 5) {
+        for (std::size_t i = 0; i < n; ++i) out[i] = in[i] + in[i + 1] + in[i + 2] + in[i + 3] + in[i + 4];
+        return;
+    }
+    for (std::size_t i = 0; i < n; ++i) out[i] = in[i];
+    for (std::size_t tap = 1; tap < taps; ++tap) {
+        for (std::size_t i = 0; i < n; ++i) out[i] += in[i + tap];
+    }
+}
+
+// Strips that stay in registers' reach: sums over rows are taken a strip at a time.
+constexpr std::size_t strip = 64;
+
+inline __attribute__((always_inline)) void sum_rows(const float* const* rows, std::size_t taps, std::size_t first,
+                                                    std::size_t count, float* __restrict sum) {
+    if (taps == 5) {
+        const float *a = rows[0] + first, *b = rows[1] + first, *c = rows[2] + first, *d = rows[3] + first,
+                    *e = rows[4] + first;
+        for (std::size_t i = 0; i < count; ++i) sum[i] = a[i] + b[i] + c[i] + d[i] + e[i];
+        return;
+    }
+    for (std::size_t i = 0; i < count; ++i) sum[i] = rows[0][first + i];
+    for (std::size_t tap = 1; tap < taps; ++tap) {
+        const float* row = rows[tap] + first;
+        for (std::size_t i = 0; i < count; ++i) sum[i] += row[i];
+    }
+}
+
+void detail(const float* __restrict mean_row, const float* const* rows, std::size_t taps, float scale,
+            float* __restrict out, std::size_t n) {
+    float sum[strip];
+    for (std::size_t first = 0; first < n; first += strip) {
+        const std::size_t count = n - first < strip ? n - first : strip;
+        sum_rows(rows, taps, first, count, sum);
+        for (std::size_t i = 0; i < count; ++i) {
+            const float local = sum[i] * scale;
+            const float d = mean_row[first + i] - local;
+            const float value = d * d / (local > 1e-6F ? local : 1e-6F);
+            out[first + i] = value < 3e38F ? value : 0.0F;
+        }
+    }
+}
+
+void pool(const float* const* rows, std::size_t taps, float scale, std::uint16_t* __restrict out, std::size_t n) {
+    float sum[strip];
+    for (std::size_t first = 0; first < n; first += strip) {
+        const std::size_t count = n - first < strip ? n - first : strip;
+        sum_rows(rows, taps, first, count, sum);
+        for (std::size_t i = 0; i < count; ++i) out[first + i] = encode(sum[i] * scale);
+    }
+}
+
+void halve(const float* __restrict upper, const float* __restrict lower, float* __restrict out, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+        out[i] = 0.25F * (upper[2 * i] + upper[2 * i + 1] + lower[2 * i] + lower[2 * i + 1]);
+    }
+}
+
+// Most strips hold no new maximum, so the search for one touches whole numbers only and the fit is seldom reached.
+bool search(const std::uint16_t* const* ring, std::size_t first, std::size_t count, const std::uint16_t* second,
+            std::uint16_t* floor, std::uint16_t* __restrict found) {
+    const std::uint16_t *a = ring[0] + first, *b = ring[1] + first, *c = ring[2] + first, *d = ring[3] + first,
+                        *e = ring[4] + first;
+    std::uint16_t any = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::uint16_t before = a[i] > b[i] ? a[i] : b[i];
+        const std::uint16_t after = d[i] > e[i] ? d[i] : e[i];
+        const std::uint16_t to_beat = before > second[i] ? before : second[i];
+        floor[i] = e[i] < floor[i] ? e[i] : floor[i];
+        found[i] = static_cast<std::uint16_t>((c[i] > to_beat) & (c[i] >= after) ? 1 : 0);
+        any = static_cast<std::uint16_t>(any | found[i]);
+    }
+    return any != 0;
+}
+
+void track(const std::uint16_t* const* ring, const float* u_um, float z_um, const float* counts, std::uint16_t* floor,
+           const PeakRow& peaks, std::size_t n) {
+    std::uint16_t found[strip];
+    for (std::size_t first = 0; first < n; first += strip) {
+        const std::size_t count = n - first < strip ? n - first : strip;
+        std::uint16_t *p0 = peaks.peak[0] + first, *p1 = peaks.peak[1] + first;
+        if (!search(ring, first, count, p1, floor + first, found)) continue;
+        float *z0 = peaks.z_um[0] + first, *z1 = peaks.z_um[1] + first;
+        std::uint16_t *w0 = peaks.width[0] + first, *w1 = peaks.width[1] + first;
+        const std::uint16_t *a = ring[0] + first, *b = ring[1] + first, *c = ring[2] + first, *d = ring[3] + first,
+                            *e = ring[4] + first;
+        std::uint16_t larger[strip];
+        for (std::size_t i = 0; i < count; ++i) {
+            const float samples[5] = {decode(a[i]), decode(b[i]), decode(c[i]), decode(d[i]), decode(e[i])};
+            const focus::Fit fit = focus::fit_peak(samples, u_um);
+            const float z = z_um + fit.offset_um;
+            const std::uint16_t width = encode(fit.curvature_per_um2);
+            const bool take = found[i] != 0;
+            const bool first_place = take && c[i] > p0[i];
+            larger[i] = first_place ? 1 : 0;
+            z1[i] = first_place ? z0[i] : take ? z : z1[i];
+            w1[i] = first_place ? w0[i] : take ? width : w1[i];
+            p1[i] = first_place ? p0[i] : take ? c[i] : p1[i];
+            z0[i] = first_place ? z : z0[i];
+            w0[i] = first_place ? width : w0[i];
+            p0[i] = first_place ? c[i] : p0[i];
+        }
+        if (counts == nullptr) continue;
+        float *i0 = peaks.counts[0] + first, *i1 = peaks.counts[1] + first;
+        const float* now = counts + first;
+        for (std::size_t i = 0; i < count; ++i) {
+            i1[i] = larger[i] ? i0[i] : found[i] ? now[i] : i1[i];
+            i0[i] = larger[i] ? now[i] : i0[i];
+        }
+    }
+}
+
+}  // namespace
+
+const RefocuserLoops refocuser_loops{
+    .accumulate_u8 = accumulate<std::uint8_t, std::uint16_t>,
+    .accumulate_u16 = accumulate<std::uint16_t, float>,
+    .accumulate_f32 = accumulate<float, float>,
+    .mean_u16 = mean<std::uint16_t>,
+    .mean_f32 = mean<float>,
+    .sum_along = sum_along,
+    .detail = detail,
+    .pool = pool,
+    .halve = halve,
+    .track = track,
+};
+
+}  // namespace lee::simd::LEE_ISA

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "common/isa.hpp"
+
+namespace lee::simd {
+
+/// Groups of frames a focus curve is looked at through: a maximum needs two on either side.
+constexpr std::size_t ring_groups = 5;
+
+/// The two largest maxima of each pixel in a row, the larger first, and what else is kept of its focus curve.
+struct PeakRow {
+    float* z_um[2];
+    std::uint16_t* peak[2];   // focus, coded
+    std::uint16_t* width[2];  // curvature of the log focus curve, coded; 0 = not fitted
+    float* counts[2];         // null where intensities are not kept
+};
+
+/// Focus is kept as the upper half of a float: eight bits of mantissa, and whole numbers in the same order.
+struct RefocuserLoops {
+    /// sum[i] = frame[i], or += where `add`
+    void (*accumulate_u8)(const std::uint8_t* frame, std::uint16_t* sum, std::size_t n, bool add);
+    void (*accumulate_u16)(const std::uint16_t* frame, float* sum, std::size_t n, bool add);
+    void (*accumulate_f32)(const float* frame, float* sum, std::size_t n, bool add);
+    /// mean[i] = sum[i] * scale
+    void (*mean_u16)(const std::uint16_t* sum, float* mean, std::size_t n, float scale);
+    void (*mean_f32)(const float* sum, float* mean, std::size_t n, float scale);
+    /// out[i] = in[i] + ... + in[i + taps - 1]
+    void (*sum_along)(const float* in, std::size_t taps, float* out, std::size_t n);
+    /// out[i] = (mean[i] - local)^2 / local, local = scale * (rows[0][i] + ... + rows[taps - 1][i]); 0 for NaN
+    void (*detail)(const float* mean, const float* const* rows, std::size_t taps, float scale, float* out, std::size_t n);
+    /// out[i] = code of scale * (rows[0][i] + ... + rows[taps - 1][i])
+    void (*pool)(const float* const* rows, std::size_t taps, float scale, std::uint16_t* out, std::size_t n);
+    /// out[i] = mean of the four values upper[2 i], upper[2 i + 1], lower[2 i], lower[2 i + 1]
+    void (*halve)(const float* upper, const float* lower, float* out, std::size_t n);
+    /// Track the floor; where ring[2] is a maximum above the second peak so far, fit it and keep it.
+    /// ring: the last five groups, oldest first; u_um: their heights relative to the middle one, at z_um
+    void (*track)(const std::uint16_t* const* ring, const float* u_um, float z_um, const float* counts,
+                  std::uint16_t* floor, const PeakRow& peaks, std::size_t n);
+};
+
+}  // namespace lee::simd
+
+LEE_DECLARE_ISAS(::lee::simd::RefocuserLoops, refocuser_loops)
