@@ -29,16 +29,15 @@ LEE_BOTH float decode(std::uint16_t code) {
     return float_of(static_cast<std::uint32_t>(code) << 16);
 }
 
-/// Natural logarithm of a positive normal float, to 3e-5 absolute.
+/// Natural logarithm of a positive normal float, to 3e-6 absolute.
 LEE_BOTH float log_of(float value) {
     const std::uint32_t bits = bits_of(value);
     const float exponent = static_cast<float>(static_cast<std::int32_t>(bits >> 23) - 127);
     const float m = float_of((bits & 0x007fffffU) | 0x3f800000U) - 1.0F;
-    // Minimax polynomial of log2(1 + m) / m on [0, 1), degree 5.
-    const float p = 1.44254494359510F +
-                    m * (-0.7181452567504F +
-                         m * (0.45754919692582F +
-                              m * (-0.27790423998600F + m * (0.12179791292571F - 0.02584144982967F * m))));
+    // log2(1 + m) / m on [0, 1], least squares, exact at both ends.
+    const float p =
+        1.44252727F +
+        m * (-0.71791348F + m * (0.45654041F + m * (-0.27596896F + m * (0.12010026F - 0.02528550F * m))));
     return 0.69314718F * (exponent + m * p);
 }
 
@@ -48,14 +47,11 @@ struct Fit {
     float curvature_per_um2;  // of the log focus curve: 1 / width^2; 0 where the samples fit no Gaussian
 };
 
-/// Fit a parabola to the log focus curve, each sample weighted by its focus squared: the noise of a logarithm falls with
-/// its argument. u_um: heights of the samples from the middle one; a focus of 0 is a sample that does not exist.
-LEE_BOTH Fit fit_peak(const float* focus, const float* u_um) {
-    const float top = focus[2];
+/// Weighted moments of a log focus curve.
+struct Moments {
     float w0 = 0.0F, w1 = 0.0F, w2 = 0.0F, w3 = 0.0F, w4 = 0.0F, l0 = 0.0F, l1 = 0.0F, l2 = 0.0F;
-    for (int i = 0; i < 5; ++i) {
-        const float ratio = focus[i] / top;
-        const float u = u_um[i];
+
+    LEE_BOTH void add(float ratio, float u) {
         const float w = ratio * ratio;
         const float l = log_of(ratio > 1e-12F ? ratio : 1e-12F);
         const float wu = w * u;
@@ -63,6 +59,20 @@ LEE_BOTH Fit fit_peak(const float* focus, const float* u_um) {
         w0 += w, w1 += wu, w2 += wuu, w3 += wuu * u, w4 += wuu * u * u;
         l0 += w * l, l1 += wu * l, l2 += wuu * l;
     }
+};
+
+/// Fit a parabola to the log focus curve, each sample weighted by its focus squared: the noise of a logarithm falls with
+/// its argument. f0..f4: focus, 0 where a sample does not exist; u_um: heights of the samples from the middle one.
+LEE_BOTH Fit fit_peak(float f0, float f1, float f2, float f3, float f4, const float* u_um) {
+    // Written out, not looped: compilers vectorise over pixels only what has no loop inside.
+    Moments m;
+    const float scale = 1.0F / f2;
+    m.add(f0 * scale, u_um[0]);
+    m.add(f1 * scale, u_um[1]);
+    m.add(1.0F, 0.0F);
+    m.add(f3 * scale, u_um[3]);
+    m.add(f4 * scale, u_um[4]);
+    const float w0 = m.w0, w1 = m.w1, w2 = m.w2, w3 = m.w3, w4 = m.w4, l0 = m.l0, l1 = m.l1, l2 = m.l2;
     // Normal equations of l = a + b u + c u^2 by Cramer's rule; only b / c and c are wanted.
     const float m00 = w2 * w4 - w3 * w3, m01 = w1 * w4 - w2 * w3, m02 = w1 * w3 - w2 * w2;
     const float m11 = w0 * w4 - w2 * w2, m12 = w0 * w3 - w1 * w2, m22 = w0 * w2 - w1 * w1;

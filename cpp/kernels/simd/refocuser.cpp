@@ -111,25 +111,31 @@ void track(const std::uint16_t* const* ring, const float* u_um, float z_um, cons
         std::uint16_t *w0 = peaks.width[0] + first, *w1 = peaks.width[1] + first;
         const std::uint16_t *a = ring[0] + first, *b = ring[1] + first, *c = ring[2] + first, *d = ring[3] + first,
                             *e = ring[4] + first;
-        std::uint16_t larger[strip];
+        float z[strip];
+        std::uint16_t width[strip], larger[strip];
         for (std::size_t i = 0; i < count; ++i) {
-            const float samples[5] = {decode(a[i]), decode(b[i]), decode(c[i]), decode(d[i]), decode(e[i])};
-            const focus::Fit fit = focus::fit_peak(samples, u_um);
-            const float z = z_um + fit.offset_um;
-            const std::uint16_t width = encode(fit.curvature_per_um2);
-            const bool take = found[i] != 0;
-            const bool first_place = take && c[i] > p0[i];
-            larger[i] = first_place ? 1 : 0;
-            z1[i] = first_place ? z0[i] : take ? z : z1[i];
-            w1[i] = first_place ? w0[i] : take ? width : w1[i];
-            p1[i] = first_place ? p0[i] : take ? c[i] : p1[i];
-            z0[i] = first_place ? z : z0[i];
-            w0[i] = first_place ? width : w0[i];
-            p0[i] = first_place ? c[i] : p0[i];
+            const focus::Fit fit =
+                focus::fit_peak(decode(a[i]), decode(b[i]), decode(c[i]), decode(d[i]), decode(e[i]), u_um);
+            z[i] = z_um + fit.offset_um;
+            width[i] = encode(fit.curvature_per_um2);
+        }
+#pragma GCC ivdep
+        for (std::size_t i = 0; i < count; ++i) {
+            larger[i] = static_cast<std::uint16_t>(found[i] & (c[i] > p0[i] ? 1 : 0));
+            w1[i] = larger[i] ? w0[i] : found[i] ? width[i] : w1[i];
+            p1[i] = larger[i] ? p0[i] : found[i] ? c[i] : p1[i];
+            w0[i] = larger[i] ? width[i] : w0[i];
+            p0[i] = larger[i] ? c[i] : p0[i];
+        }
+#pragma GCC ivdep
+        for (std::size_t i = 0; i < count; ++i) {
+            z1[i] = larger[i] ? z0[i] : found[i] ? z[i] : z1[i];
+            z0[i] = larger[i] ? z[i] : z0[i];
         }
         if (counts == nullptr) continue;
         float *i0 = peaks.counts[0] + first, *i1 = peaks.counts[1] + first;
         const float* now = counts + first;
+#pragma GCC ivdep
         for (std::size_t i = 0; i < count; ++i) {
             i1[i] = larger[i] ? i0[i] : found[i] ? now[i] : i1[i];
             i0[i] = larger[i] ? now[i] : i0[i];
