@@ -36,8 +36,8 @@ struct Job {
     std::atomic<std::size_t> next{0};
     std::atomic<int> next_worker{1};
     int helping = 0;  // guarded by the pool's mutex
-    std::exception_ptr failure;
-    std::mutex failure_mutex;
+    std::exception_ptr failure = nullptr;
+    std::mutex failure_mutex{};
 
     void run(int worker) {
         for (std::size_t index = next++; index < tasks; index = next++) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "common/aligned.hpp"
 #include "common/parallel.hpp"
 #include "kernels/simd/opening.hpp"
 
@@ -13,6 +14,8 @@ namespace {
 
 // Input rows handled together: an accumulator is then loaded and stored once for four of them.
 constexpr std::size_t batch = 4;
+// Keys in the longest vector; rows are whole multiples of it.
+constexpr std::size_t lanes = vector_bytes / sizeof(std::int32_t);
 // Columns of a strip: wide enough to share the work on its margins, narrow enough for the caches.
 constexpr std::size_t narrowest = 128;
 
@@ -29,17 +32,21 @@ class Strip {
         : footprint_(footprint), height_(static_cast<std::ptrdiff_t>(height)),
           width_(static_cast<std::ptrdiff_t>(width)), columns_(columns),
           reach_(static_cast<std::size_t>(footprint.dx_max - footprint.dx_min)),
-          line_(round_up(columns + reach_, 16)), ring_rows_(footprint.row_of.size() + batch - 1) {
+          line_(round_up(columns + reach_, lanes)), ring_rows_(footprint.row_of.size() + batch - 1) {
         std::ptrdiff_t longest = 1;
         for (const auto& row : footprint.rows) {
             for (const Run& run : row) longest = std::max(longest, run.length);
         }
         levels_count_ = static_cast<std::size_t>(std::bit_width(static_cast<std::size_t>(longest)));
-        levels_.resize(levels_count_ * line_);
+        // Reads go up to the longest step beyond the line; what they find there is never used.
+        stride_ = batch * line_ + round_up(std::bit_floor(static_cast<std::size_t>(longest)), lanes);
+        levels_ = aligned_array<std::int32_t>(levels_count_ * stride_);
+        std::fill_n(levels_.get(), levels_count_ * stride_, INT32_MAX);
         // One row more than needed, all INT32_MAX: for what lies outside the footprint.
         const std::size_t distinct = footprint.rows.size();
-        table_.assign((batch * distinct + 1) * columns, INT32_MAX);
-        ring_.assign(ring_rows_ * columns, INT32_MAX);
+        table_ = aligned_array<std::int32_t>((batch * distinct + 1) * columns);
+        std::fill_n(table_.get(), (batch * distinct + 1) * columns, INT32_MAX);
+        ring_ = aligned_array<std::int32_t>(ring_rows_ * columns);
         const std::size_t outside = batch * distinct;
         const std::size_t rows = footprint.row_of.size();
         // Accumulator k of a batch that begins at input row Y belongs to output row Y - dy_max + k.
@@ -57,55 +64,61 @@ class Strip {
         const auto end = static_cast<std::ptrdiff_t>(y_end);
         const std::size_t n = std::min(columns_, static_cast<std::size_t>(width_) - x);
         std::size_t first = 0;
+        std::fill_n(ring_.get(), ring_rows_ * columns_, INT32_MAX);
         for (std::ptrdiff_t y = begin + footprint_.dy_min; y < end + footprint_.dy_max();
              y += static_cast<std::ptrdiff_t>(batch)) {
-            for (std::size_t b = 0; b < batch; ++b) {
-                fill(x, y + static_cast<std::ptrdiff_t>(b), table_.data() + b * footprint_.rows.size() * columns_,
-                     read);
-            }
-            loops_.lower(ring_.data(), ring_rows_, first, ring_rows_, table_.data(), offsets_.data(), columns_);
+            fill(x, y, read);
+            loops_.lower(ring_.get(), ring_rows_, first, ring_rows_, table_.get(), offsets_.data(), columns_);
             for (std::size_t b = 0; b < batch; ++b, first = first + 1 < ring_rows_ ? first + 1 : 0) {
-                std::int32_t* row = ring_.data() + first * columns_;
+                std::int32_t* row = ring_.get() + first * columns_;
                 const std::ptrdiff_t out = y - footprint_.dy_max() + static_cast<std::ptrdiff_t>(b);
                 if (out >= begin && out < end) take(static_cast<std::size_t>(out), x, n, row);
                 std::fill_n(row, columns_, INT32_MAX);
             }
         }
-        std::fill(ring_.begin(), ring_.end(), INT32_MAX);
     }
 
   private:
-    // The minima of input row y over each distinct row of the footprint, at columns x, x + 1, ...
-    void fill(std::size_t x, std::ptrdiff_t y, std::int32_t* table, const ReadKeys& read) {
-        if (y < 0 || y >= height_) {
-            std::fill_n(table, footprint_.rows.size() * columns_, INT32_MAX);
-            return;
+    // The minima of input rows y, y + 1, ... over each distinct row of the footprint, at columns x, x + 1, ...
+    void fill(std::size_t x, std::ptrdiff_t y, const ReadKeys& read) {
+        for (std::size_t b = 0; b < batch; ++b) {
+            fill_line(x, y + static_cast<std::ptrdiff_t>(b), levels_.get() + b * line_, read);
         }
+        // All rows of a batch in one go: what is loaded was stored long enough ago not to wait for it.
+        std::int32_t* level = levels_.get();
+        for (std::size_t k = 1; k < levels_count_; ++k, level += stride_) {
+            loops_.minimum(level, level + (std::size_t{1} << (k - 1)), level + stride_, batch * line_);
+        }
+        std::int32_t* out = table_.get();
+        for (std::size_t b = 0; b < batch; ++b) {
+            for (const auto& row : footprint_.rows) {
+                for (const Run& run : row) {
+                    const auto length = static_cast<std::size_t>(run.length);
+                    const std::size_t k = static_cast<std::size_t>(std::bit_width(length)) - 1;
+                    const std::int32_t* left =
+                        levels_.get() + k * stride_ + b * line_ + (run.dx - footprint_.dx_min);
+                    const std::int32_t* right = left + (length - (std::size_t{1} << k));
+                    const auto combine = &run == row.data() ? loops_.minimum : loops_.lower_by;
+                    combine(left, right, out, columns_);
+                }
+                out += columns_;
+            }
+        }
+    }
+
+    // Row y of the input from column x + dx_min on; INT32_MAX outside the image.
+    void fill_line(std::size_t x, std::ptrdiff_t y, std::int32_t* line, const ReadKeys& read) const {
         const std::ptrdiff_t left = static_cast<std::ptrdiff_t>(x) + footprint_.dx_min;
         const std::ptrdiff_t from = std::clamp<std::ptrdiff_t>(left, 0, width_);
-        const std::ptrdiff_t to = std::clamp<std::ptrdiff_t>(left + static_cast<std::ptrdiff_t>(line_), from, width_);
-        std::int32_t* level = levels_.data();
-        std::fill_n(level, from - left, INT32_MAX);
+        const std::ptrdiff_t to = y < 0 || y >= height_
+                                      ? from
+                                      : std::clamp<std::ptrdiff_t>(left + static_cast<std::ptrdiff_t>(line_), from, width_);
+        std::fill(line, line + (from - left), INT32_MAX);
         if (to > from) {
             read(static_cast<std::size_t>(y), static_cast<std::size_t>(from), static_cast<std::size_t>(to - from),
-                 level + (from - left));
+                 line + (from - left));
         }
-        std::fill(level + (to - left), level + line_, INT32_MAX);
-        for (std::size_t k = 1; k < levels_count_; ++k, level += line_) {
-            const std::size_t step = std::size_t{1} << (k - 1);
-            loops_.minimum(level, level + step, level + line_, line_ - step);
-        }
-        for (const auto& row : footprint_.rows) {
-            for (const Run& run : row) {
-                const auto length = static_cast<std::size_t>(run.length);
-                const std::size_t k = static_cast<std::size_t>(std::bit_width(length)) - 1;
-                const std::int32_t* a = levels_.data() + k * line_ + (run.dx - footprint_.dx_min);
-                const std::int32_t* b = a + (length - (std::size_t{1} << k));
-                const auto combine = &run == row.data() ? loops_.minimum : loops_.lower_by;
-                combine(a, b, table, columns_);
-            }
-            table += columns_;
-        }
+        std::fill(line + (to - left), line + line_, INT32_MAX);
     }
 
     const FootprintRuns& footprint_;
@@ -115,11 +128,12 @@ class Strip {
     std::size_t columns_;
     std::size_t reach_;
     std::size_t line_;
+    std::size_t stride_ = 0;
     std::size_t ring_rows_;
     std::size_t levels_count_ = 1;
-    std::vector<std::int32_t> levels_;
-    std::vector<std::int32_t> table_;
-    std::vector<std::int32_t> ring_;
+    AlignedArray<std::int32_t> levels_;
+    AlignedArray<std::int32_t> table_;
+    AlignedArray<std::int32_t> ring_;
     std::vector<std::size_t> offsets_;
 };
 
@@ -128,7 +142,7 @@ class Strip {
 void footprint_minimum(const FootprintRuns& footprint, std::size_t height, std::size_t width, const ReadKeys& read,
                        const TakeKeys& take, int threads) {
     const auto reach = static_cast<std::size_t>(footprint.dx_max - footprint.dx_min) + 1;
-    const std::size_t columns = std::min(round_up(std::clamp<std::size_t>(reach, narrowest, widest_strip), 16), round_up(width, 16));
+    const std::size_t columns = std::min(round_up(std::clamp<std::size_t>(reach, narrowest, widest_strip), lanes), round_up(width, lanes));
     const std::size_t strips = (width + columns - 1) / columns;
     // Enough tasks for all workers, but chunks much taller than the footprint, whose rows each chunk reads anew.
     const std::size_t rows = footprint.row_of.size();
