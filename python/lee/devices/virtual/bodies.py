@@ -1,7 +1,7 @@
 """What floats, glints and flashes above a surface while it is scanned.
 
-Positions are um from the centre of pixel (0, 0) of the scene, heights um like the surface's. Time runs from 0 at
-the first frame to 1 at the last, so that a scene does not depend on the number of frames.
+Positions are um from the centre of pixel (0, 0) of the scene, heights um like the surface's. Time runs from
+0 at the first frame to 1 at the last, so that a scene does not depend on the number of frames.
 """
 
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ class Spike:
     y_um: float
     x_um: float
     radius_um: float = 0.5
-    brightness: float = 15.0
+    brightness: float = 6.0
     offset_um: float = 0.0
     present: Span = (0.0, 1.0)
 
@@ -112,6 +112,11 @@ class Flash:
     at: float
     gain: float = 1.0
     added: float = 2.0
+
+
+def place(body: Bubble | Debris, time: float) -> tuple[float, float]:
+    """Return where a floating body is at a time, (y, x) um."""
+    return body.y_um + time * body.motion_um[0], body.x_um + time * body.motion_um[1]
 
 
 def is_present(span: Span, time: float) -> bool:

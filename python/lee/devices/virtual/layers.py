@@ -1,7 +1,8 @@
 """A scene cut into layers of equal height, and the image of all of them at any focus.
 
-The frame at focus z is the sum over layers b of OTF(z - h_b) times the layer's spectrum. Frequencies are sorted by
-radius: all of one ring share the OTF, which makes the sum over layers a small matrix product a ring.
+The frame at focus z is the sum over layers b of OTF(z - h_b) times the layer's spectrum. Frequencies are
+sorted by radius: all of one ring share the OTF, which makes the sum over layers a small matrix product a
+ring.
 """
 
 from dataclasses import dataclass
@@ -22,8 +23,9 @@ _RINGS_AT_ONCE = 128
 class Grid:
     """The frequencies of a padded image that pass the objective, sorted by radius.
 
-    ``at`` (M,) is their place in the flattened half spectrum, ``rings`` (R + 1,) where each ring starts, ``radius``
-    (R,) the rings' mean frequency, cycles per um.
+    ``at`` (M,) is their place in the flattened half spectrum, ``rings`` (R + 1,) where each ring starts,
+    ``radius`` (R,) the rings' mean frequency in cycles per um, ``ring_of`` (M,) the ring, ``row`` and
+    ``column`` (M,) the place in the half spectrum of each frequency.
     """
 
     shape: tuple[int, int]
@@ -33,8 +35,8 @@ class Grid:
     rings: NDArray[np.intp]
     radius: NDArray[np.float64]
     ring_of: NDArray[np.intp]
-    fy: NDArray[np.float32]
-    fx: NDArray[np.float32]
+    row: NDArray[np.intp]
+    column: NDArray[np.intp]
 
     @classmethod
     def around(cls, shape: tuple[int, int], pixel_um: float, margin_um: float, optics: Optics) -> "Grid":
@@ -58,8 +60,7 @@ class Grid:
         mean = np.add.reduceat(radius[at], starts) / sizes
         ring_of = np.repeat(np.arange(len(sizes)), sizes)
         iy, ix = np.unravel_index(at, (full[0], len(fx)))
-        return cls((full[0], full[1]), pad, pixel_um, at, rings, mean, ring_of,
-                   fy[iy].astype(np.float32), fx[ix].astype(np.float32))  # fmt: skip
+        return cls((full[0], full[1]), pad, pixel_um, at, rings, mean, ring_of, iy, ix)
 
     def forward(self, image: NDArray[np.float32]) -> NDArray[np.complex64]:
         """Return the sorted spectrum (M,) of a padded image."""
@@ -79,8 +80,16 @@ class Grid:
 
     def shift(self, dy_px: float, dx_px: float) -> NDArray[np.complex64]:
         """Return the factor (M,) on a spectrum that moves its image by (dy, dx) pixels."""
-        turn = (-2 * np.pi * self.pixel_um) * (self.fy * np.float32(dy_px) + self.fx * np.float32(dx_px))
-        return np.asarray(np.exp(1j * turn), dtype=np.complex64)
+        fy, fx = fft.fftfreq(self.shape[0]), fft.rfftfreq(self.shape[1])
+        along_y = np.exp(-2j * np.pi * dy_px * fy).astype(np.complex64)
+        along_x = np.exp(-2j * np.pi * dx_px * fx).astype(np.complex64)
+        return np.asarray(along_y[self.row] * along_x[self.column])
+
+    def pixel_aperture(self) -> NDArray[np.float32]:
+        """Return what square pixels without gaps pass of each frequency, (M,)."""
+        along_y = np.sinc(fft.fftfreq(self.shape[0])).astype(np.float32)
+        along_x = np.sinc(fft.rfftfreq(self.shape[1])).astype(np.float32)
+        return np.asarray(along_y[self.row] * along_x[self.column])
 
     def disk(self, y_um: float, x_um: float, radius_um: float) -> NDArray[np.complex64]:
         """Return the spectrum (M,) of a disk of brightness 1, placed in the image without its margin."""
@@ -96,8 +105,8 @@ class Grid:
 class LayeredScene:
     """The spectra of a surface cut into layers.
 
-    Each point is shared between the two layers that enclose it, in proportion to its distance from them, so that the
-    mean height of what is drawn is exact.
+    Each point is shared between the two layers that enclose it, in proportion to its distance from them, so
+    that the mean height of what is drawn is exact.
 
     Parameters
     ----------
@@ -125,18 +134,15 @@ class LayeredScene:
         if high > low:
             position = (grid.padded(height_um) - np.float32(low)) * np.float32((count - 1) / (high - low))
         light = grid.padded(reflectance)
-        spectra = np.empty((len(self.z_um), len(grid.at)), dtype=np.complex64)
-        for b in range(len(self.z_um)):
+        layers = len(self.z_um)
+        spectra = np.empty((layers + len(spikes), len(grid.at)), dtype=np.complex64)
+        for b in range(layers):
             spectra[b] = grid.forward(light * np.maximum(1 - np.abs(position - b), 0))
-        extra = [self._spike(spike, height_um) for spike in spikes]
-        if extra:
-            self.z_um = np.append(self.z_um, [z for z, _ in extra])
-            spectra = np.concatenate([spectra, [s for _, s in extra]])
-        self._parts = np.ascontiguousarray(spectra).view(np.float32)
-
-    def _spike(self, spike: Spike, height_um: NDArray[np.float32]) -> tuple[float, NDArray[np.complex64]]:
-        disk = self._grid.disk(spike.y_um, spike.x_um, spike.radius_um)
-        return spike_height(spike, height_um, self._grid.pixel_um), disk * np.float32(spike.brightness)
+        for b, spike in enumerate(spikes, start=layers):
+            spectra[b] = grid.disk(spike.y_um, spike.x_um, spike.radius_um) * np.float32(spike.brightness)
+        heights = [spike_height(spike, height_um, grid.pixel_um) for spike in spikes]
+        self.z_um = np.append(self.z_um, heights)
+        self._parts = spectra.view(np.float32)
 
     def spectra(self, z_um: NDArray[np.float64], table: OtfTable) -> NDArray[np.complex64]:
         """Return the sorted spectra (Z, M) of the images focused on each z."""

@@ -76,8 +76,9 @@ class Optics:
 
         Notes
         -----
-        The autocorrelation of the pupil exp(i k n dz cos(theta)), sin(theta) = NA rho / n, as an integral over
-        the lens where the pupil overlaps itself (Hopkins 1955), with the exact instead of the parabolic phase.
+        The autocorrelation of the pupil exp(i k n dz cos(theta)), sin(theta) = NA rho / n, as an integral
+        over the lens where the pupil overlaps itself (Hopkins 1955), with the exact, not the parabolic,
+        phase.
         """
         shift = 2 * np.asarray(frequency_per_um, dtype=np.float64) / self.cutoff_per_um
         # x = X (1 - u^2) takes the square-root singularity at the tip of the lens out of the integrand.
@@ -137,7 +138,7 @@ class OtfTable:
         above -= below
         above *= share
         above += below
-        return above
+        return np.asarray(above, dtype=np.float32)
 
 
 def _gauss_0_1(count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -7,25 +7,26 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from lee.devices.virtual.bodies import Bubble, Debris, is_present
+from lee.devices.virtual.bodies import is_present, place
 from lee.devices.virtual.layers import Grid, LayeredScene, spike_height
 from lee.devices.virtual.optics import Optics, OtfTable
+from lee.devices.virtual.overlay import Overlay
 from lee.devices.virtual.scene import Scene
 from lee.devices.virtual.sensor import Camera
 from lee.errors import InputError
 
 _FRAMES_AT_ONCE = 16
 _WIDEST_MARGIN_UM = 12.0
-_RIM_UM = 0.35
 
 
 @dataclass(frozen=True)
 class Scan:
     """A rendered scan and what is true about it.
 
-    ``frames`` (Z, H, W) uint8 or uint16 counts; ``z_um`` (Z,) float64; ``truth_um`` (H, W) float32, the surface of
-    the undrifted scene; ``touched`` (H, W) bool, pixels that any bubble covered at any time; ``drift_px`` (Z, 2)
-    float64, how far frame k shows the scene moved, (dy, dx); ``spoiled`` (Z,) bool, frames with a flash.
+    ``frames`` (Z, H, W) uint8 or uint16 counts; ``z_um`` (Z,) float64; ``truth_um`` (H, W) float32, the
+    surface of the undrifted scene; ``touched`` (H, W) bool, pixels that any bubble covered at any time;
+    ``drift_px`` (Z, 2) float64, how far frame k shows the scene moved, (dy, dx); ``spoiled`` (Z,) bool,
+    frames with a flash.
     """
 
     frames: NDArray[np.generic]
@@ -62,7 +63,8 @@ def render_scan(
         Heights in focus, in any order and spacing; by default the whole relief in steps of 0.2 um.
     camera : Camera, optional
     drift_px : (2,) or (Z, 2) float, pixels
-        Lateral drift: its total (dy, dx), linear in time and 0 in the middle of the scan, or one (dy, dx) a frame.
+        Lateral drift: its total (dy, dx), linear in time and 0 in the middle of the scan, or (dy, dx) by
+        frame.
     layer_um : float
         Thickness of the layers into which the scene is cut.
     seed : int
@@ -118,12 +120,12 @@ def iter_frames(
     layered = LayeredScene(grid, scene.height_um, scene.reflectance, lasting, layer_um)
     lamp = sensor.lamp(scene.shape)
     exposure = sensor.mean_share / max(float((scene.reflectance * lamp).mean()), 1e-6)
-    pixel = _pixel_aperture(grid)
+    overlay = Overlay(scene, grid, table)
     for first in range(0, len(z), _FRAMES_AT_ONCE):
         spectra = layered.spectra(z[first : first + _FRAMES_AT_ONCE], table)
         for k, spectrum in enumerate(spectra, start=first):
             time = k / max(len(z) - 1, 1)
-            light = _with_bodies(scene, spectrum, grid, table, float(z[k]), time, pixel, drift[k])
+            light = overlay.light(spectrum, float(z[k]), time, drift[k])
             gain, added = 1.0, 0.0
             for flash in scene.flashes:
                 if _flash_frame(flash.at, len(z)) == k:
@@ -151,7 +153,7 @@ def touched_by_bubbles(scene: Scene, count: int) -> NDArray[np.bool_]:
     for bubble in scene.bubbles:
         for time in np.linspace(0, 1, count):
             if is_present(bubble.present, float(time)):
-                cy, cx = _place(bubble, float(time))
+                cy, cx = place(bubble, float(time))
                 touched |= (y - cy) ** 2 + (x - cx) ** 2 <= bubble.radius_um**2
     return touched
 
@@ -167,65 +169,9 @@ def _flash_frame(at: float, count: int) -> int:
     return int(np.clip(round(at * (count - 1)), 0, count - 1))
 
 
-def _place(body: Bubble | Debris, time: float) -> tuple[float, float]:
-    return body.y_um + time * body.motion_um[0], body.x_um + time * body.motion_um[1]
-
-
 def _farthest_um(scene: Scene, z: NDArray[np.float64]) -> float:
     heights = [float(scene.height_um.min()), float(scene.height_um.max())]
     heights += [bubble.z_um + 0.5 * bubble.radius_um for bubble in scene.bubbles]
     heights += [flake.z_um for flake in scene.debris]
     heights += [spike_height(spike, scene.height_um, scene.pixel_um) for spike in scene.spikes]
     return max(float(np.abs(z - height).max()) for height in heights)
-
-
-def _pixel_aperture(grid: Grid) -> NDArray[np.float32]:
-    return np.asarray(np.sinc(grid.fy * grid.pixel_um) * np.sinc(grid.fx * grid.pixel_um), dtype=np.float32)
-
-
-def _with_bodies(
-    scene: Scene,
-    spectrum: NDArray[np.complex64],
-    grid: Grid,
-    table: OtfTable,
-    z_um: float,
-    time: float,
-    pixel: NDArray[np.float32],
-    drift_px: NDArray[np.float64],
-) -> NDArray[np.float32]:
-    """Return the light (H, W) of one frame: the surface through what floats above it, and what that adds."""
-
-    def seen(y: float, x: float, radius: float, height: float) -> NDArray[np.complex64]:
-        otf = table(np.array([z_um - height]))[:, 0]
-        return np.asarray(grid.disk(y, x, radius) * otf[grid.ring_of], dtype=np.complex64)
-
-    finish = pixel * grid.shift(*drift_px) if drift_px.any() else pixel
-    below = spectrum
-    for spike in scene.spikes:
-        if spike.present != (0.0, 1.0) and is_present(spike.present, time):
-            height = spike_height(spike, scene.height_um, scene.pixel_um)
-            below = below + np.float32(spike.brightness) * seen(
-                spike.y_um, spike.x_um, spike.radius_um, height
-            )
-    light = grid.backward(below * finish, scene.shape)
-    added = np.zeros_like(spectrum)
-    for body in (*scene.bubbles, *scene.debris):
-        if not is_present(body.present, time):
-            continue
-        y, x = _place(body, time)
-        cover = seen(y, x, body.radius_um, body.z_um)
-        light = light * (
-            1 - np.float32(1 - body.veil) * np.clip(grid.backward(cover * finish, scene.shape), 0, 1)
-        )
-        if isinstance(body, Bubble):
-            inner = seen(y, x, max(body.radius_um - _RIM_UM, 0.0), body.z_um)
-            # A convex mirror of radius R shows the lamp R/2 below its top; the pupil's share of it is the glint.
-            added += np.float32(body.glint) * seen(
-                y, x, 0.18 * body.radius_um, body.z_um + 0.5 * body.radius_um
-            )
-            added += np.float32(body.rim) * (cover - inner)
-        else:
-            added += np.float32(body.brightness) * cover
-    if added.any():
-        light = light + grid.backward(added * finish, scene.shape)
-    return np.asarray(light, dtype=np.float32)

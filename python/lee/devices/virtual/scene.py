@@ -62,9 +62,9 @@ class Scene:
         """Return stage positions, (Z,) um, that scan the whole relief with a margin at both ends."""
         low = float(self.height_um.min()) - margin_um
         count = int(np.ceil((float(self.height_um.max()) + margin_um - low) / step_um)) + 1
-        return low + step_um * np.arange(count)
+        return np.asarray(low + step_um * np.arange(count), dtype=np.float64)
 
-    def with_spikes(self, count: int, seed: int, brightness: float = 15.0) -> "Scene":
+    def with_spikes(self, count: int, seed: int, brightness: float = 6.0) -> "Scene":
         """Return this scene with `count` specular facets more, some glinting for a moment only."""
         rng = np.random.default_rng(seed)
         high, wide = (n * self.pixel_um for n in self.shape)
@@ -75,7 +75,7 @@ class Scene:
                 Spike(
                     y_um=rng.uniform(0, high),
                     x_um=rng.uniform(0, wide),
-                    radius_um=rng.uniform(0.25, 0.8),
+                    radius_um=rng.uniform(0.25, 0.6),
                     brightness=brightness * rng.uniform(0.5, 2),
                     offset_um=float(rng.normal(0, 1.5)) if rng.random() < 0.4 else 0.0,
                     present=(start, start + 0.1) if start else (0.0, 1.0),
@@ -138,7 +138,7 @@ class Scene:
 def flat(
     shape: tuple[int, int], pixel_um: float, seed: int, *, tilt_um: tuple[float, float] = (0.0, 0.0)
 ) -> Scene:
-    """Return a fully textured plane that rises by `tilt_um` (along y, along x) over the field, 0 at its middle."""
+    """Return a textured plane that rises by `tilt_um` (along y, along x) over the field, 0 in its middle."""
     y = np.linspace(-0.5, 0.5, shape[0], dtype=np.float32)[:, None]
     x = np.linspace(-0.5, 0.5, shape[1], dtype=np.float32)[None, :]
     return dress(tilt_um[0] * y + tilt_um[1] * x, pixel_um, seed)
@@ -169,7 +169,7 @@ def rugged(
 def electrode(
     shape: tuple[int, int], pixel_um: float, seed: int, *, relief_um: float = 40.0, fade: float = 0.4
 ) -> Scene:
-    """Return an electrode during plating: flat-topped protrusions and trenches 10 to 40 um wide, grains on both."""
+    """Return an electrode during plating: flat-topped protrusions and trenches, 10 to 40 um wide."""
     rng = np.random.default_rng([seed, 3])
     plan = mixed_field(shape, [18 / pixel_um, 40 / pixel_um], 0.5, rng)
     # A soft step parts plateaus from trenches and keeps their flanks passable for the light.
@@ -259,13 +259,16 @@ def dress(
     """
     height = np.ascontiguousarray(height_um, dtype=np.float32)
     rng = np.random.default_rng([seed, 4])
-    grain = grains(height.shape, pixel_um, rng)  # type: ignore[arg-type]
-    if fade < 1:
-        region = smooth_field(height.shape, min(30 / pixel_um, max(height.shape) / 3), rng)  # type: ignore[arg-type]
-        low, high = np.percentile(region, [15, 55])
-        contrast = fade ** (1 - np.clip((region - low) / (high - low), 0, 1))
-        grain = 1 + contrast * (grain - 1)
+    grain = grains(height.shape, pixel_um, rng)
     shade = 1 - slope_shading + slope_shading * facing(height, pixel_um, optics or Optics())
+    if fade < 1:
+        region = smooth_field(height.shape, min(30 / pixel_um, max(height.shape) / 3), rng)
+        low, high = np.percentile(region, [10, 50])
+        ramp = np.clip((region - low) / (high - low), 0, 1)
+        contrast = fade + (1 - fade) * ramp**2 * (3 - 2 * ramp)
+        # Where the grains fade the surface is matt as well, or its slopes would still give the contrast away.
+        grain = 1 + contrast * (grain - 1)
+        shade = shade.mean() + contrast * (shade - shade.mean())
     return Scene(height, np.asarray(0.45 * grain * shade, dtype=np.float32), pixel_um)
 
 

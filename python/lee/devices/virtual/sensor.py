@@ -49,7 +49,7 @@ class Camera:
     @property
     def max_count(self) -> int:
         """The count at which a pixel saturates."""
-        return 2**self.bit_depth - 1
+        return (1 << self.bit_depth) - 1
 
     def lamp(self, shape: tuple[int, int]) -> NDArray[np.float32]:
         """Return the lamp's brightness over the field, (H, W), 1 at the centre."""
@@ -70,7 +70,7 @@ class Camera:
         Returns
         -------
         (H, W) uint8 or uint16, counts
-            Shot noise is drawn from Poisson's law where electrons are few and from its normal limit elsewhere.
+            Shot noise follows Poisson's law where electrons are few and its normal limit elsewhere.
         """
         electrons = np.maximum(light, 0) * np.float32(self.full_well_e)
         if self.noise:
@@ -81,4 +81,5 @@ class Camera:
             electrons[few] = dark
         black = self.black_counts * self.max_count / 255
         counts = np.rint(electrons * np.float32(self.max_count / self.full_well_e) + np.float32(black))
-        return np.clip(counts, 0, self.max_count).astype(np.uint8 if self.bit_depth == 8 else np.uint16)
+        dtype = np.uint8 if self.bit_depth == 8 else np.uint16
+        return np.asarray(np.clip(counts, 0, self.max_count), dtype=dtype)

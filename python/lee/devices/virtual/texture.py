@@ -12,13 +12,13 @@ Field = NDArray[np.float32]
 
 
 def smooth_field(shape: tuple[int, int], size_px: float, rng: np.random.Generator) -> Field:
-    """Return a Gaussian random field of unit variance whose bumps are `size_px` wide at half height."""
+    """Return a Gaussian random field of unit variance; its correlation is `size_px` wide at half height."""
     # Drawn larger than asked, so that opposite edges are not the same.
     margin = int(np.ceil(2 * size_px)) + 1
     grid = tuple(fft.next_fast_len(n + margin, real=True) for n in shape)
     fy = fft.fftfreq(grid[0])[:, None]
     fx = fft.rfftfreq(grid[1])[None, :]
-    sigma = size_px / 2.355
+    sigma = size_px / 2.355 / np.sqrt(2)
     spectrum = fft.rfft2(rng.standard_normal(grid, dtype=np.float32))
     spectrum *= np.exp(-2 * (np.pi * sigma) ** 2 * (fy**2 + fx**2)).astype(np.float32)
     spectrum[0, 0] = 0
@@ -47,8 +47,8 @@ def grains(shape: tuple[int, int], pixel_um: float, rng: np.random.Generator, sp
 def facing(height_um: Field, pixel_um: float, optics: Optics, floor: float = 0.3) -> Field:
     """Return how bright a surface shows through the objective that also lights it, by slope.
 
-    A mirror tilted by theta turns the light by 2 theta: what returns is the overlap of the pupil with itself so
-    shifted. A share `floor` is scattered in all directions and stays.
+    A mirror tilted by theta turns the light by 2 theta: what returns is the overlap of the pupil with
+    itself so shifted. A share `floor` is scattered in all directions and stays.
     """
     gy, gx = np.gradient(height_um.astype(np.float32), pixel_um)
     tilt = np.arctan(np.hypot(gy, gx))
