@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lee.atomic import new_file
 from lee.errors import InputError
 from lee.export_gltf import write_glb, write_gltf
+from lee.export_gsf import write_gsf
 from lee.export_mesh import write_mtl, write_obj, write_ply, write_png, write_stl
 from lee.export_x3p import write_x3p
 from lee.mesh import MAX_VERTICES, Mesh, build_mesh
@@ -20,7 +21,8 @@ _MESH_WRITERS: dict[str, Callable[[Mesh, Path], None]] = {
     ".ply": write_ply,
     ".stl": write_stl,
 }
-SUFFIXES = (*_MESH_WRITERS, ".obj", ".x3p", ".blend")
+_MAP_WRITERS = {".x3p": write_x3p, ".gsf": write_gsf}
+SUFFIXES = (*_MESH_WRITERS, ".obj", *_MAP_WRITERS, ".blend")
 
 
 def export(
@@ -35,6 +37,7 @@ def export(
     ``.ply``  binary PLY in um with normals and colours
     ``.stl``  binary STL in um: shape only, an open sheet
     ``.x3p``  ISO 25178-72 in metres for metrology programs: every pixel, NaN where not measured
+    ``.gsf``  the same for Gwyddion, which takes no pixel size from a TIFF
     ``.blend``  a Blender scene; needs the extra ``blender``
     ========  ==============================================================================================
 
@@ -47,11 +50,11 @@ def export(
     path : str or Path
         Where to; an older file is replaced, and only once the new one is complete.
     filled : bool, optional
-        True models the gaps with `height_filled_um`, False leaves holes. By default models are filled and X3P
-        is not.
+        True models the gaps with `height_filled_um`, False leaves holes. By default models are filled; X3P
+        and GSF are not.
     max_vertices : int, optional
-        Pixels are averaged in square blocks until a model has no more vertices (default 500 000). X3P always
-        holds every pixel.
+        Pixels are averaged in square blocks until a model has no more vertices (default 500 000). X3P and GSF
+        always hold every pixel.
 
     Returns
     -------
@@ -67,9 +70,9 @@ def export(
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(f"{path.name!r}: no format of that suffix: use one of {', '.join(SUFFIXES)}")
-    if suffix == ".x3p":
+    if suffix in _MAP_WRITERS:
         with new_file(path) as partial:
-            write_x3p(surface, partial, filled=bool(filled))
+            _MAP_WRITERS[suffix](surface, partial, filled=bool(filled))
         return path
     if suffix == ".blend":
         from lee.blender import require_bpy, write_blend

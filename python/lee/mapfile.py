@@ -65,7 +65,7 @@ def _pixel_um(tif: tifffile.TiffFile) -> float | None:
     above, below = page.tags["XResolution"].value
     if above <= 0 or below <= 0:
         return None
-    unit_um = _UM_PER_UNIT.get(str((tif.imagej_metadata or {}).get("unit", "")).strip())
+    unit_um = _UM_PER_UNIT.get(str((tif.imagej_metadata or {}).get("unit", "")).strip().lower())
     if "ResolutionUnit" in page.tags and page.tags["ResolutionUnit"].value == 3:
         unit_um = _UM_PER_UNIT["cm"]
     return None if unit_um is None else unit_um * below / above

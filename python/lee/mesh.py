@@ -169,7 +169,8 @@ def _block_px(shape: tuple[int, int], max_vertices: int) -> int:
 def _block_centres_px(count: int, block: int) -> npt.NDArray[np.float64]:
     first = np.arange(0, count, block)
     last = np.minimum(first + block, count) - 1
-    return (first + last) / 2.0
+    centres: npt.NDArray[np.float64] = (first + last) / 2.0
+    return centres
 
 
 def _normals(
@@ -198,4 +199,5 @@ def _stretched(values: npt.NDArray[np.float32], sample: npt.NDArray[np.float32])
     low, high = np.percentile(sample, (0.2, 99.8))
     if not high > low:
         return np.full(values.shape, 0.5, np.float32)
-    return np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
+    share: npt.NDArray[np.float32] = np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
+    return share

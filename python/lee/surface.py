@@ -167,7 +167,7 @@ class Surface:
     def export(
         self, path: str | Path, *, filled: bool | None = None, max_vertices: int | None = None
     ) -> Path:
-        """Write a 3D model; the suffix tells the format: .glb .gltf .obj .ply .stl .x3p .blend.
+        """Write a 3D model; the suffix tells the format: .glb .gltf .obj .ply .stl .x3p .gsf .blend.
 
         See `lee.export.export` for what each format holds.
 
@@ -176,8 +176,8 @@ class Surface:
         path : str or Path
             Where to; an older file is replaced.
         filled : bool, optional
-            True models the gaps with `height_filled_um`, False leaves holes. By default models are filled and
-            X3P is not.
+            True models the gaps with `height_filled_um`, False leaves holes. By default models are filled,
+            X3P and GSF are not.
         max_vertices : int, optional
             Average neighbouring pixels until the model has no more vertices than this.
 
