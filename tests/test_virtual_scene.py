@@ -61,6 +61,13 @@ def test_topography_is_scaled_to_the_rig_and_its_holes_are_filled() -> None:
         from_topography(np.zeros(3), 1.0, SHAPE, PIXEL_UM)
 
 
+def test_topography_is_levelled_unless_told_otherwise() -> None:
+    tilted = np.arange(300)[:, None] * 0.1 + np.zeros((300, 300))
+    assert np.ptp(from_topography(tilted, PIXEL_UM, SHAPE, PIXEL_UM).height_um) < 1e-3
+    kept = from_topography(tilted, PIXEL_UM, SHAPE, PIXEL_UM, level=False)
+    assert np.ptp(kept.height_um) == pytest.approx(19.9, rel=1e-3)
+
+
 def test_disturbances_are_added_and_seeded() -> None:
     scene = gentle(SHAPE, PIXEL_UM, 1)
     full = scene.with_spikes(9, 1).with_bubbles(2, 2).with_debris(3, 3)

@@ -186,6 +186,7 @@ def from_topography(
     *,
     relief_um: float | None = None,
     field_um: float | None = None,
+    level: bool = True,
     seed: int = 0,
     fade: float = 1.0,
 ) -> Scene:
@@ -203,6 +204,8 @@ def from_topography(
         Difference between the 0.5th and 99.5th percentile after scaling; None keeps the heights.
     field_um : float, optional
         Side of the measured area (um, as measured) that the scene's longer side shows; None keeps the scale.
+    level : bool
+        Take the mean plane off first: the mounting's tilt often exceeds the relief.
     seed, fade
         As in `rugged`, for the reflectance.
 
@@ -227,6 +230,10 @@ def from_topography(
     sampled = ndimage.affine_transform(
         source, [step, step], offset=start, output_shape=shape, order=3, mode="mirror"
     )
+    if level:
+        y, x = np.indices(shape, dtype=np.float64).reshape(2, -1)
+        plane = np.stack([y, x, np.ones_like(y)], axis=1)
+        sampled -= (plane @ np.linalg.lstsq(plane, sampled.ravel(), rcond=None)[0]).reshape(shape)
     sampled -= np.median(sampled)
     if relief_um is not None:
         low, high = np.percentile(sampled, [0.5, 99.5])
