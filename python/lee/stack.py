@@ -18,7 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 from lee.errors import InputError
 from lee.stack_folder import IMAGE_SUFFIXES, TIFF_SUFFIXES, FolderSource, image_files
 from lee.stack_source import ArraySource, Frame, FrameSource, open_npy
+from lee.stack_tiff import TiffSource
 from lee.stack_z import ZPositions, resolve_z
+from lee.stack_zarr import ZarrSource, is_zarr
 
 MIN_FRAMES = 3
 
@@ -228,17 +230,23 @@ def open_stack(
 
 def _source(path: Path) -> FrameSource:
     if path.is_dir():
+        if is_zarr(path):
+            return ZarrSource(path)
         files = image_files(path)
         if not files:
             raise InputError(
                 f"{path}: holds no images; expected {', '.join(sorted(IMAGE_SUFFIXES))} files or an OME-Zarr"
             )
+        if len(files) == 1 and files[0].suffix.lower() in TIFF_SUFFIXES:
+            return TiffSource(files[0])
         return FolderSource(path, files)
     if not path.exists():
         raise FileNotFoundError(path)
     if path.suffix.lower() == ".npy":
         return open_npy(path)
-    if path.suffix.lower() in IMAGE_SUFFIXES - TIFF_SUFFIXES:
+    if path.suffix.lower() in TIFF_SUFFIXES:
+        return TiffSource(path)
+    if path.suffix.lower() in IMAGE_SUFFIXES:
         raise InputError(f"{path}: is a single image; give the folder that holds the frames of the scan")
     raise InputError(f"{path}: is not a stack; give a folder of images, a TIFF, an OME-Zarr or a .npy file")
 
@@ -275,8 +283,14 @@ def _calibrated(
 def _resolve_pixel(source: FrameSource, where: str, given: float | None) -> tuple[float, str]:
     if given is not None:
         return _checked_pixel(given, "pixel_um"), "given"
-    if source.pixel_um is not None:
-        return _checked_pixel(source.pixel_um, f"{where}, {source.pixel_um_source}"), source.pixel_um_source
+    if source.pixel_yx_um is not None:
+        y, x = (_checked_pixel(size, f"{where}, {source.pixel_um_source}") for size in source.pixel_yx_um)
+        if abs(y - x) > 1e-3 * x:
+            raise InputError(
+                f"{where}, {source.pixel_um_source}: pixels of {x:g} x {y:g} um are not square; "
+                "resample the stack, or give pixel_um (--pixel-um) if that is wrong"
+            )
+        return x, source.pixel_um_source
     warnings.warn(
         f"{where}: does not say how large its pixels are; 1 um is assumed, give pixel_um (--pixel-um)",
         stacklevel=4,

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile
 
 from lee.errors import InputError
-from lee.stack_source import Frame, FrameSource, as_grey, grey_dtype
+from lee.stack_source import Frame, FrameSource, as_grey, grey_dtype, one_line
+from lee.stack_tiff import check_pages, read_page, tiff_pixel_um
 from lee.stack_z import read_z_csv
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff", ".btf", ".tf8"})
@@ -67,6 +69,9 @@ class FolderSource(FrameSource):
         self.metadata["source_dtype"] = str(dtype)
         if colour:
             self.metadata["luminance"] = "Rec. 601"
+        if files[0].suffix.lower() in TIFF_SUFFIXES:
+            with tifffile.TiffFile(files[0]) as tif:
+                self.pixel_yx_um, self.pixel_um_source = tiff_pixel_um(tif, tif.pages[0])
         if (folder / Z_CSV).is_file():
             self.z_um = read_z_csv(folder / Z_CSV, len(files))
             self.z_um_source = f"CSV file {Z_CSV}"
@@ -75,7 +80,7 @@ class FolderSource(FrameSource):
         """Decode file k."""
         where = self.name(k)
         try:
-            frame = as_grey(_pixels(self._files[k]), where)
+            frame = _decode(self._files[k], where)
         except InputError:
             raise
         except Exception as error:  # decoders raise whatever they like on damaged files
@@ -99,19 +104,34 @@ def _fault(error: BaseException) -> str:
         return "may not be read (permission denied)"
     if isinstance(error, UnidentifiedImageError):
         return "is not an image of the kind its name says, or is damaged"
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return f"cannot be decoded, it is damaged or truncated ({reason})"
+    return f"cannot be decoded, it is damaged or truncated ({one_line(error)})"
 
 
 def _header(path: Path) -> tuple[tuple[int, int], np.dtype[Any], bool]:
     """Size (H, W), sample dtype and whether there is colour, from the header alone."""
     try:
+        if path.suffix.lower() in TIFF_SUFFIXES:
+            return _tiff_header(path)
         with Image.open(path) as image:
             return _describe(image)
     except InputError:
         raise
     except Exception as error:
         raise InputError(f"{path}: {_fault(error)}; replace it or take it out of the folder") from error
+
+
+def _tiff_header(path: Path) -> tuple[tuple[int, int], np.dtype[Any], bool]:
+    with tifffile.TiffFile(path) as tif:
+        pages: list[Any] = [page for page in tif.pages if not getattr(page, "is_reduced", False)]
+        if len(pages) > 1:
+            raise InputError(
+                f"{path}: holds {len(pages)} pages among single frames; give it alone, or split it"
+            )
+        check_pages(tif, str(path))
+        page: Any = tif.pages[0]
+        size = (page.shape[page.axes.index("Y")], page.shape[page.axes.index("X")])
+        palette = page.photometric == tifffile.PHOTOMETRIC.PALETTE
+        return size, np.dtype(np.uint8) if palette else page.dtype, palette or page.samplesperpixel >= 3
 
 
 def _describe(image: Image.Image) -> tuple[tuple[int, int], np.dtype[Any], bool]:
@@ -129,6 +149,13 @@ def _describe(image: Image.Image) -> tuple[tuple[int, int], np.dtype[Any], bool]
 
 def _deep_png(image: Image.Image) -> bool:
     return isinstance(image, PngImageFile) and bool(image.tile) and str(image.tile[0].args).endswith(";16B")
+
+
+def _decode(path: Path, where: str) -> Frame:
+    if path.suffix.lower() in TIFF_SUFFIXES:
+        with tifffile.TiffFile(path) as tif:
+            return read_page(tif.pages[0], where)
+    return as_grey(_pixels(path), where)
 
 
 def _pixels(path: Path) -> NDArray[Any]:

@@ -24,8 +24,8 @@ class FrameSource(ABC):
     dtype : uint8, uint16 or float32, of the frames that `read` returns.
     z_um : (Z,) float64 or None
         Heights the file itself states, not yet checked; `z_um_source` says where they stood.
-    pixel_um : float or None
-        Pixel size the file itself states, not yet checked; `pixel_um_source` says where it stood.
+    pixel_yx_um : (float, float) or None
+        Pixel height and width the file itself states, not yet checked; `pixel_um_source` says where it stood.
     metadata : dict
         JSON-able facts about the file.
     """
@@ -34,7 +34,7 @@ class FrameSource(ABC):
     dtype: np.dtype[Any]
     z_um: NDArray[np.float64] | None = None
     z_um_source: str = ""
-    pixel_um: float | None = None
+    pixel_yx_um: tuple[float, float] | None = None
     pixel_um_source: str = ""
     metadata: dict[str, Any]
 
@@ -160,10 +160,11 @@ def open_npy(path: Path) -> ArraySource:
         if isinstance(error, PermissionError):
             raise
         raise InputError(
-            f"{path}: not a readable .npy array, perhaps truncated ({_one_line(error)})"
+            f"{path}: not a readable .npy array, perhaps truncated ({one_line(error)})"
         ) from error
     return ArraySource(array, str(path), copy=True, metadata={"format": "npy"})
 
 
-def _one_line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """Message of an error without line breaks."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,274 @@
+"""Every format gives the same frames, heights and pixel size back."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from PIL import Image
+
+from lee.stack import ZStack, open_stack
+
+RNG = np.random.default_rng(5)
+U8 = RNG.integers(0, 256, (5, 24, 31), dtype=np.uint8)
+U16 = RNG.integers(0, 65536, (5, 24, 31), dtype=np.uint16)
+RGB = RNG.integers(0, 256, (5, 24, 31, 3), dtype=np.uint8)
+RGB16 = RNG.integers(0, 65536, (5, 24, 31, 3), dtype=np.uint16)
+
+
+def luminance(colour: np.ndarray) -> np.ndarray:
+    return np.rint(colour.astype(float) @ [0.299, 0.587, 0.114])
+
+
+def opened(path: Path, z_step_um: float | None = 0.2) -> ZStack:
+    return open_stack(path, z_step_um=z_step_um, pixel_um=0.1)
+
+
+def same(stack: ZStack, frames: np.ndarray, within: float = 0) -> None:
+    assert stack.shape == frames.shape[:3]
+    for k in range(len(stack)):
+        frame = stack[k]
+        assert frame.dtype == stack.dtype
+        assert frame.flags.c_contiguous
+        assert np.abs(frame.astype(float) - frames[k]).max() <= within
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])
+def test_folder_of_grey_images(tmp_path: Path, suffix: str) -> None:
+    for k, frame in enumerate(U8):
+        Image.fromarray(frame).save(tmp_path / f"frame{k + 8}.{suffix}")  # 8 .. 12: text order would differ
+    (tmp_path / "notes.txt").write_text("not a frame")
+    Image.fromarray(U8[0][:5]).save(tmp_path / f".hidden1.{suffix}")
+    stack = opened(tmp_path)
+    same(stack, U8)
+    assert stack.dtype == np.uint8
+    assert np.allclose(stack.z_um, np.arange(5) * 0.2)
+    assert stack.metadata["z_um_source"] == "given step"
+
+
+def test_folder_of_jpeg(tmp_path: Path) -> None:
+    smooth = np.repeat(np.linspace(20, 220, 31, dtype=np.uint8)[None], 24, axis=0)
+    for k in range(3):
+        Image.fromarray(smooth).save(tmp_path / f"{k}.JPG", quality=95)
+    same(opened(tmp_path), np.stack([smooth] * 3), within=3)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_folder_of_16_bit_images_stays_16_bit(tmp_path: Path, suffix: str) -> None:
+    for k, frame in enumerate(U16):
+        Image.fromarray(frame).save(tmp_path / f"{k}.{suffix}")
+    stack = opened(tmp_path)
+    assert stack.dtype == np.uint16
+    same(stack, U16)
+
+
+def test_folder_of_colour_images_is_luminance(tmp_path: Path) -> None:
+    for k, frame in enumerate(RGB):
+        image = Image.fromarray(frame)
+        image = image.convert("RGBA") if k == 1 else image
+        image.save(tmp_path / f"{k}.png")
+    stack = opened(tmp_path)
+    assert stack.dtype == np.uint8
+    assert stack.metadata["luminance"] == "Rec. 601"
+    same(stack, luminance(RGB), within=1)
+
+
+def test_folder_of_16_bit_colour_png_keeps_all_bits(tmp_path: Path) -> None:
+    cv2 = pytest.importorskip("cv2")
+    for k, frame in enumerate(RGB16):
+        cv2.imwrite(str(tmp_path / f"{k}.png"), frame[..., ::-1])
+    stack = opened(tmp_path)
+    assert stack.dtype == np.uint16
+    same(stack, luminance(RGB16), within=1)
+
+
+def test_palette_and_one_bit_images(tmp_path: Path) -> None:
+    bits = U8 > 127
+    for k in range(3):
+        Image.fromarray(bits[k]).save(tmp_path / f"{k}.png")
+    Image.fromarray(RGB[0]).quantize(16).save(tmp_path / "3.png")
+    expected = np.asarray(Image.fromarray(RGB[0]).quantize(16).convert("RGB"))
+    stack = opened(tmp_path)
+    same(stack, np.concatenate([bits[:3] * 255.0, luminance(expected)[None]]), within=1)
+
+
+@pytest.mark.parametrize(
+    ("array", "dtype"),
+    [
+        (U8, np.uint8),
+        (U16, np.uint16),
+        (U16 >> 4, np.uint16),
+        ((U16.astype(np.int32) - 30000).astype(np.int16), np.float32),
+        (U16.astype(np.int32) - 70000, np.float32),
+        (U16.astype(np.float64), np.float32),
+        (U16.astype(">u2"), np.uint16),
+        (np.asfortranarray(U8), np.uint8),
+    ],
+)
+def test_npy_of_any_real_dtype(tmp_path: Path, array: np.ndarray, dtype: type) -> None:
+    np.save(tmp_path / "scan.npy", array)
+    stack = opened(tmp_path / "scan.npy")
+    assert stack.dtype == dtype
+    same(stack, array)
+
+
+def test_npy_of_bool_and_colour(tmp_path: Path) -> None:
+    np.save(tmp_path / "bool.npy", U8 > 9)
+    same(opened(tmp_path / "bool.npy"), (U8 > 9) * 255.0)
+    np.save(tmp_path / "colour.npy", RGB)
+    same(opened(tmp_path / "colour.npy"), luminance(RGB), within=1)
+
+
+def test_equal_channels_come_back_unchanged() -> None:
+    stack = ZStack.from_array(np.stack([U16] * 3, axis=-1), np.arange(5), 0.1)
+    same(stack, U16)
+
+
+@pytest.mark.parametrize("bigtiff", [False, True])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("contiguous", [False, True])
+def test_multi_page_tiff(tmp_path: Path, bigtiff: bool, compression: str | None, contiguous: bool) -> None:
+    with tifffile.TiffWriter(tmp_path / "scan.tif", bigtiff=bigtiff) as tif:
+        for frame in U16:
+            tif.write(frame, compression=compression, contiguous=contiguous and compression is None)
+    same(opened(tmp_path / "scan.tif"), U16)
+    same(opened(tmp_path), U16)  # the folder with this one file means the file
+
+
+def test_tiff_compressed_with_lzw_needs_no_further_package(tmp_path: Path) -> None:
+    images = [Image.fromarray(frame) for frame in U8]
+    images[0].save(tmp_path / "scan.tif", save_all=True, append_images=images[1:], compression="tiff_lzw")
+    same(opened(tmp_path / "scan.tif"), U8)
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_colour_tiff(tmp_path: Path, planar: str) -> None:
+    data = RGB if planar == "contig" else np.moveaxis(RGB, -1, 1)
+    tifffile.imwrite(tmp_path / "a.tif", data, photometric="rgb", planarconfig=planar, metadata=None)
+    stack = opened(tmp_path / "a.tif")
+    assert stack.dtype == np.uint8
+    same(stack, luminance(RGB), within=1)
+
+
+def test_tiff_white_is_zero_and_palette(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "white.tif", U8, photometric="miniswhite")
+    same(opened(tmp_path / "white.tif"), 255 - U8)
+    colours = RNG.integers(0, 256, (3, 256), dtype=np.uint16) * 257
+    tifffile.imwrite(tmp_path / "palette.tif", U8, photometric="palette", colormap=colours)
+    expected = luminance((colours >> 8).T[U8])
+    same(opened(tmp_path / "palette.tif"), expected, within=1)
+
+
+def write_ome(path: Path, **metadata: object) -> None:
+    tifffile.imwrite(path, U8, metadata={"axes": "ZYX", **metadata})
+
+
+def test_ome_tiff_positions_and_pixel_size(tmp_path: Path) -> None:
+    path = tmp_path / "scan.ome.tif"
+    plane = {"PositionZ": [1000.0, 1200, 1400, 1650, 1900], "PositionZUnit": ["nm"] * 5}
+    write_ome(path, PhysicalSizeX=0.4, PhysicalSizeY=0.4, PhysicalSizeZ=9.0, Plane=plane)
+    stack = open_stack(path)
+    same(stack, U8)
+    assert np.allclose(stack.z_um, [1.0, 1.2, 1.4, 1.65, 1.9])
+    assert stack.pixel_um == 0.4
+    assert stack.metadata["z_um_source"] == "OME PositionZ"
+
+
+@pytest.mark.parametrize(
+    ("plane", "source"),
+    [
+        ({}, "OME PhysicalSizeZ"),
+        ({"PositionZ": [3.0] * 5}, "OME PhysicalSizeZ"),
+        ({"PositionZ": [1.0, 2, 3, 4, 5], "PositionZUnit": ["reference frame"] * 5}, "OME PhysicalSizeZ"),
+        ({"PositionZ": [0, 0.0002, 0.0004, 0.0006, 0.0008]}, "OME PhysicalSizeZ"),
+        ({"PositionZ": [0, 0.2, 0.4, 0.6, 0.8]}, "OME PositionZ, unit not stated, taken as um"),
+    ],
+)
+def test_ome_tiff_step(tmp_path: Path, plane: dict[str, object], source: str) -> None:
+    path = tmp_path / "scan.ome.tif"
+    write_ome(
+        path,
+        PhysicalSizeX=300,
+        PhysicalSizeXUnit="nm",
+        PhysicalSizeZ=200,
+        PhysicalSizeZUnit="nm",
+        Plane=plane,
+    )
+    stack = open_stack(path)
+    assert np.allclose(stack.z_um, np.arange(5) * 0.2)
+    assert stack.metadata["z_um_source"] == source
+    assert np.isclose(stack.pixel_um, 0.3)
+
+
+def test_imagej_stack(tmp_path: Path) -> None:
+    metadata = {"axes": "ZYX", "spacing": 0.2, "unit": "micron"}
+    tifffile.imwrite(tmp_path / "ij.tif", U16, imagej=True, resolution=(2.5, 2.5), metadata=metadata)
+    stack = open_stack(tmp_path / "ij.tif")
+    same(stack, U16)
+    assert np.allclose(stack.z_um, np.arange(5) * 0.2)
+    assert np.isclose(stack.pixel_um, 0.4)
+
+
+def test_tiff_resolution_is_believed_at_microscope_scale_only(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "fine.tif", U8, resolution=(25000, 25000), resolutionunit="CENTIMETER")
+    assert np.isclose(open_stack(tmp_path / "fine.tif", z_step_um=1).pixel_um, 0.4)
+    tifffile.imwrite(tmp_path / "print.tif", U8, resolution=(72, 72), resolutionunit="INCH")
+    with pytest.warns(UserWarning, match=r"print\.tif: does not say how large its pixels are"):
+        stack = open_stack(tmp_path / "print.tif", z_step_um=1)
+    assert stack.pixel_um == 1.0
+    assert stack.metadata["pixel_um_source"] == "assumed"
+
+
+def ngff(version: str, unit: str | None = "nanometer", names: str = "zyx") -> dict[str, object]:
+    axes = [{"name": n, "type": "space" if n in "zyx" else "channel"} for n in names]
+    if unit:
+        axes = [{**a, "unit": unit} if a["type"] == "space" else a for a in axes]
+    scale = [{"z": 200.0, "y": 400.0, "x": 400.0}.get(n, 1.0) for n in names]
+    moved = [{"z": 1000.0}.get(n, 0.0) for n in names]
+    transforms = [{"type": "scale", "scale": scale}, {"type": "translation", "translation": moved}]
+    images = [{"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": transforms}]}]
+    if version == "0.5":
+        return {"ome": {"version": "0.5", "multiscales": images}}
+    return {"multiscales": [{**images[0], "version": "0.4"}]}
+
+
+@pytest.mark.parametrize(("version", "zarr_format"), [("0.4", 2), ("0.5", 3)])
+@pytest.mark.parametrize("chunk_depth", [1, 2])
+def test_ome_zarr(tmp_path: Path, version: str, zarr_format: int, chunk_depth: int) -> None:
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=zarr_format)
+    group.attrs.update(ngff(version, names="czyx"))
+    group.create_array("0", shape=(1, *U16.shape), chunks=(1, chunk_depth, 10, 16), dtype="uint16")[:] = U16[
+        None
+    ]
+    stack = open_stack(tmp_path / "a.zarr")
+    same(stack, U16)
+    assert np.allclose(stack.z_um, 1.0 + np.arange(5) * 0.2)
+    assert np.isclose(stack.pixel_um, 0.4)
+
+
+def test_ome_zarr_sharded_with_uneven_heights(tmp_path: Path) -> None:
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=3)
+    group.attrs.update({**ngff("0.5"), "lee": {"z_um": [5, 4, 3.5, 2, 1]}})
+    array = group.create_array("0", shape=U8.shape, chunks=(1, 12, 16), shards=(5, 24, 32), dtype="uint8")
+    array[:] = U8
+    stack = open_stack(tmp_path / "a.zarr")
+    same(stack, U8)
+    assert stack.z_um.tolist() == [5, 4, 3.5, 2, 1]
+
+
+def test_plain_zarr_array(tmp_path: Path) -> None:
+    zarr.create_array(tmp_path / "b.zarr", shape=U8.shape, chunks=(1, 24, 31), dtype="uint8")[:] = U8
+    same(opened(tmp_path / "b.zarr"), U8)
+
+
+def test_given_values_beat_the_file(tmp_path: Path) -> None:
+    write_ome(tmp_path / "a.ome.tif", PhysicalSizeX=0.4, PhysicalSizeZ=0.2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        stack = open_stack(tmp_path / "a.ome.tif", z_um=[4, 3, 2, 1, 0], pixel_um=0.5)
+    assert stack.z_um.tolist() == [4, 3, 2, 1, 0]
+    assert stack.pixel_um == 0.5
