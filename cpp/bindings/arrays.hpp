@@ -21,8 +21,8 @@ using Array = py::array_t<T, py::array::c_style>;
 template <class T, std::size_t N>
 std::array<std::size_t, N> shape_of(const Array<T>& array, const char* name) {
     if (array.ndim() != static_cast<py::ssize_t>(N)) {
-        throw py::value_error(std::string(name) + " has " + std::to_string(array.ndim()) + " dimensions, not " +
-                              std::to_string(N));
+        throw py::value_error(std::string(name) + " has " + std::to_string(array.ndim()) +
+                              " dimensions, not " + std::to_string(N));
     }
     std::array<std::size_t, N> shape;
     for (std::size_t axis = 0; axis < N; ++axis) {

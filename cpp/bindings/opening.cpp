@@ -34,8 +34,8 @@ py::tuple opening(const Array<float>& height, const Array<std::uint8_t>& mask, C
     return py::make_tuple(out, removed);
 }
 
-Array<float> flat_morphology(const std::string& name, const Array<float>& height, const Array<std::uint8_t>& mask,
-                             Centre centre, int threads) {
+Array<float> flat_morphology(const std::string& name, const Array<float>& height,
+                             const Array<std::uint8_t>& mask, Centre centre, int threads) {
     const auto operation = name == "erosion"    ? lee::Flat::erosion
                            : name == "dilation" ? lee::Flat::dilation
                            : name == "opening"  ? lee::Flat::opening
@@ -56,9 +56,9 @@ Array<float> flat_morphology(const std::string& name, const Array<float>& height
 }  // namespace
 
 void bind_opening(py::module_& module) {
-    module.def("opening", &opening, py::arg("height").noconvert(), py::arg("footprint").noconvert(), py::kw_only(),
-               py::arg("centre"), py::arg("threshold"), py::arg("mad_factor"), py::arg("peaks"), py::arg("pits"),
-               py::arg("threads"));
+    module.def("opening", &opening, py::arg("height").noconvert(), py::arg("footprint").noconvert(),
+               py::kw_only(), py::arg("centre"), py::arg("threshold"), py::arg("mad_factor"),
+               py::arg("peaks"), py::arg("pits"), py::arg("threads"));
     module.def("flat_morphology", &flat_morphology, py::arg("operation"), py::arg("height").noconvert(),
                py::arg("footprint").noconvert(), py::kw_only(), py::arg("centre"), py::arg("threads"));
 }

@@ -2,24 +2,28 @@
 
 #include <cstddef>
 #include <memory>
-#include <new>
 
 namespace lee {
 
-/// Bytes a vector register of any instruction set fits; loads that straddle a cache line cost double.
+/// Bytes of the longest vector register; loads that straddle a cache line cost double.
 inline constexpr std::size_t vector_bytes = 64;
 
+/// Memory that begins on a cache line, or, where it is large, on a page the system may make a huge one.
+void* aligned_memory(std::size_t bytes);
+
 struct AlignedDelete {
-    void operator()(void* memory) const noexcept { ::operator delete(memory, std::align_val_t{vector_bytes}); }
+    std::size_t bytes = 0;
+    void operator()(void* memory) const noexcept;
 };
 
 template <class T>
 using AlignedArray = std::unique_ptr<T[], AlignedDelete>;
 
-/// Memory for `count` trivial objects, not initialised, that begins on a cache line.
+/// Memory for `count` trivial objects, not initialised.
 template <class T>
 AlignedArray<T> aligned_array(std::size_t count) {
-    return AlignedArray<T>(static_cast<T*>(::operator new(count * sizeof(T), std::align_val_t{vector_bytes})));
+    const std::size_t bytes = count * sizeof(T);
+    return AlignedArray<T>(static_cast<T*>(aligned_memory(bytes)), AlignedDelete{bytes});
 }
 
 }  // namespace lee

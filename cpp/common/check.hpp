@@ -21,7 +21,8 @@ std::string text(const std::array<std::size_t, N>& shape) {
 template <class T, std::size_t N>
 void not_empty(const char* operation, const char* name, const HostView<T, N>& view) {
     if (view.size() == 0) {
-        throw ShapeError(std::string(operation) + ": " + name + " is empty, its shape is " + text(view.shape));
+        throw ShapeError(std::string(operation) + ": " + name + " is empty, its shape is " +
+                         text(view.shape));
     }
 }
 

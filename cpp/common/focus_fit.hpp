@@ -1,7 +1,7 @@
 #pragma once
 
-// Per-pixel arithmetic of the refocuser, the same on every backend. No standard library here: it is compiled for
-// several instruction sets, and by nvcc.
+// Per-pixel arithmetic of the refocuser, the same on every backend. No standard library here: it is compiled
+// for several instruction sets, and by nvcc.
 #include <cstdint>
 
 #if defined(__CUDACC__)
@@ -61,8 +61,9 @@ struct Moments {
     }
 };
 
-/// Fit a parabola to the log focus curve, each sample weighted by its focus squared: the noise of a logarithm falls with
-/// its argument. f0..f4: focus, 0 where a sample does not exist; u_um: heights of the samples from the middle one.
+/// Fit a parabola to the log focus curve, each sample weighted by its focus squared: the noise of a logarithm
+/// falls with its argument. f0..f4: focus, 0 where a sample does not exist; u_um: heights of the samples from
+/// the middle one.
 LEE_BOTH Fit fit_peak(float f0, float f1, float f2, float f3, float f4, const float* u_um) {
     // Written out, not looped: compilers vectorise over pixels only what has no loop inside.
     Moments m;

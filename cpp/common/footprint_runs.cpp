@@ -8,7 +8,8 @@
 namespace lee {
 namespace {
 
-std::vector<Run> runs_of_row(const Footprint& footprint, std::size_t row, std::ptrdiff_t reach, bool reflect) {
+std::vector<Run> runs_of_row(const Footprint& footprint, std::size_t row, std::ptrdiff_t reach,
+                             bool reflect) {
     const auto width = static_cast<std::ptrdiff_t>(footprint.mask.shape[1]);
     const auto centre = static_cast<std::ptrdiff_t>(footprint.centre_x);
     std::vector<Run> runs;
@@ -32,12 +33,12 @@ FootprintRuns footprint_runs(const char* operation, const Footprint& footprint, 
     const auto& mask = footprint.mask;
     check::not_empty(operation, "the footprint", mask);
     if (footprint.centre_y >= mask.shape[0] || footprint.centre_x >= mask.shape[1]) {
-        throw ShapeError(std::string(operation) + ": the footprint's centre (" + std::to_string(footprint.centre_y) +
-                         ", " + std::to_string(footprint.centre_x) + ") lies outside its mask of shape " +
-                         check::text(mask.shape));
+        throw ShapeError(std::string(operation) + ": the footprint's centre (" +
+                         std::to_string(footprint.centre_y) + ", " + std::to_string(footprint.centre_x) +
+                         ") lies outside its mask of shape " + check::text(mask.shape));
     }
-    check::that(std::any_of(mask.data, mask.data + mask.size(), [](std::uint8_t set) { return set != 0; }), operation,
-                "the footprint has no pixel");
+    check::that(std::any_of(mask.data, mask.data + mask.size(), [](std::uint8_t set) { return set != 0; }),
+                operation, "the footprint has no pixel");
 
     FootprintRuns out;
     const auto rows = static_cast<std::ptrdiff_t>(mask.shape[0]);
@@ -68,6 +69,8 @@ FootprintRuns footprint_runs(const char* operation, const Footprint& footprint, 
         if (known == out.rows.end()) out.rows.push_back(runs);
     }
     while (!out.row_of.empty() && out.row_of.back() < 0) out.row_of.pop_back();
+    // Nothing within reach: one empty row, so that there is something to run over.
+    if (out.row_of.empty()) out.row_of.push_back(-1);
     return out;
 }
 

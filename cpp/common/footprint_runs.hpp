@@ -17,7 +17,7 @@ struct Run {
 /// A footprint as rows of horizontal runs, relative to its centre; rows of equal runs are kept once.
 struct FootprintRuns {
     std::vector<std::vector<Run>> rows;  ///< the distinct rows
-    std::vector<int> row_of;             ///< for dy = dy_min, dy_min + 1, ...: index into rows, -1 where empty
+    std::vector<int> row_of;  ///< for dy = dy_min, dy_min + 1, ...: index into rows, -1 where empty
     std::ptrdiff_t dy_min = 0;
     std::ptrdiff_t dx_min = 0;
     std::ptrdiff_t dx_max = 0;
@@ -29,7 +29,8 @@ struct FootprintRuns {
 
 /// Runs of a footprint as far as they can reach within an (height, width) image.
 /// reflect   mirror it through its centre
-/// throws    ShapeError or std::invalid_argument, opening with `operation`, where it is empty, or its centre outside
+/// throws    ShapeError or std::invalid_argument, opening with `operation`, where it is empty, or its centre
+/// outside
 FootprintRuns footprint_runs(const char* operation, const Footprint& footprint, std::size_t height,
                              std::size_t width, bool reflect);
 

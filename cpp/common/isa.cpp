@@ -40,7 +40,8 @@ Isa choose() {
         throw std::invalid_argument("LEE_ISA=" + std::string(wanted) +
                                     ": this processor or this build lacks it; unset LEE_ISA");
     }
-    throw std::invalid_argument("LEE_ISA=" + std::string(wanted) + ": give plain, avx2 or avx512, or unset it");
+    throw std::invalid_argument("LEE_ISA=" + std::string(wanted) +
+                                ": give plain, avx2 or avx512, or unset it");
 }
 
 }  // namespace

@@ -52,11 +52,12 @@ struct Job {
     }
 };
 
-// Threads that wait for work: a camera delivers hundreds of frames a second, too many to start threads for each.
+// Threads that wait for work: a camera delivers hundreds of frames a second, too many to start threads for
+// each.
 class Pool {
   public:
-    // The pool is leaked: its detached threads may outlive every static object. After a fork the child has none of
-    // the parent's threads, so it starts a pool of its own.
+    // The pool is leaked: its detached threads may outlive every static object. After a fork the child has
+    // none of the parent's threads, so it starts a pool of its own.
     static Pool& instance() {
         static std::mutex mutex;
         static Pool* pool = nullptr;
@@ -114,7 +115,8 @@ int available_cores() noexcept {
 
 int worker_count(std::size_t tasks, int threads) {
     if (threads < 0) {
-        throw std::invalid_argument("threads is " + std::to_string(threads) + "; give 0 for all cores, or a count");
+        throw std::invalid_argument("threads is " + std::to_string(threads) +
+                                    "; give 0 for all cores, or a count");
     }
     const int wanted = threads == 0 ? available_cores() : threads;
     return static_cast<int>(std::clamp<std::size_t>(tasks, 1, static_cast<std::size_t>(wanted)));

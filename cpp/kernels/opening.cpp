@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
-#include <memory>
+#include <functional>
+#include <string>
 
+#include "common/aligned.hpp"
 #include "common/check.hpp"
 #include "common/footprint_runs.hpp"
 #include "common/parallel.hpp"
@@ -60,7 +61,7 @@ void extremum(const Task& task, const FootprintRuns& footprint, std::int32_t fli
 
 // Opening (flip 0) or closing (flip -1) of `height`; NaN where no placement of the footprint covers a pixel.
 void open(const Task& task, std::int32_t flip, const float* height, const TakeHeights& take) {
-    const auto eroded = std::make_unique_for_overwrite<std::int32_t[]>(task.rows * task.columns);
+    const auto eroded = aligned_array<std::int32_t>(task.rows * task.columns);
     footprint_minimum(
         task.forth, task.rows, task.columns,
         [&](std::size_t y, std::size_t x, std::size_t n, std::int32_t* keys) {
@@ -122,14 +123,15 @@ void remove_pits(const Task& task, const float* height, float* out, std::int8_t*
         Row peak_limit;
         scale.row(y, x, n, pit_limit.data());
         peak_scale.row(y, x, n, peak_limit.data());
-        task.loops.take_pits(height + at, closed, pit_limit.data(), peak_limit.data(), out + at, removed + at, n);
+        task.loops.take_pits(height + at, closed, pit_limit.data(), peak_limit.data(), out + at, removed + at,
+                             n);
     };
     if (!std::isnan(params.threshold)) {
         // Nothing reads `out` any more when the second half of the closing hands over its rows.
         open(task, -1, out, settle);
         return;
     }
-    const auto closed = std::make_unique_for_overwrite<float[]>(task.rows * task.columns);
+    const auto closed = aligned_array<float>(task.rows * task.columns);
     open(task, -1, out, [&](std::size_t y, std::size_t x, std::size_t n, const float* row) {
         std::copy_n(row, n, closed.get() + y * task.columns + x);
     });
@@ -169,8 +171,9 @@ void opening(HostView<const float, 2> height, HostView<float, 2> out, HostView<s
              const Footprint& footprint, const OpeningParams& params) {
     const Task task = checked("opening", height, out, footprint, params.threads);
     check::same_shape("opening", "height", height, "removed", removed);
-    check::that(!(params.threshold < 0), "opening",
-                "threshold is " + std::to_string(params.threshold) + "; give a height >= 0, or NaN for automatic");
+    check::that(
+        !(params.threshold < 0), "opening",
+        "threshold is " + std::to_string(params.threshold) + "; give a height >= 0, or NaN for automatic");
     check::that(params.mad_factor >= 0, "opening",
                 "mad_factor is " + std::to_string(params.mad_factor) + "; give a number >= 0");
     std::fill_n(removed.data, removed.size(), std::int8_t{0});

@@ -23,16 +23,20 @@ std::size_t round_up(std::size_t value, std::size_t step) {
     return (value + step - 1) / step * step;
 }
 
-// A strip of columns runs down the image. Of every input row the minima over 1, 2, 4, ... pixels are formed; two of
-// those give the minimum over a run of any length, and so over each distinct row of the footprint. These lower the
-// accumulators of all output rows they belong to. Everything one batch touches stays in the innermost caches.
+// A strip of columns runs down the image. Of every input row the minima over 1, 2, 4, ... pixels are formed;
+// two of those give the minimum over a run of any length, and so over each distinct row of the footprint.
+// These lower the accumulators of all output rows they belong to. Everything one batch touches stays in the
+// innermost caches.
 class Strip {
   public:
     Strip(const FootprintRuns& footprint, std::size_t height, std::size_t width, std::size_t columns)
-        : footprint_(footprint), height_(static_cast<std::ptrdiff_t>(height)),
-          width_(static_cast<std::ptrdiff_t>(width)), columns_(columns),
+        : footprint_(footprint),
+          height_(static_cast<std::ptrdiff_t>(height)),
+          width_(static_cast<std::ptrdiff_t>(width)),
+          columns_(columns),
           reach_(static_cast<std::size_t>(footprint.dx_max - footprint.dx_min)),
-          line_(round_up(columns + reach_, lanes)), ring_rows_(footprint.row_of.size() + batch - 1) {
+          line_(round_up(columns + reach_, lanes)),
+          ring_rows_(footprint.row_of.size() + batch - 1) {
         std::ptrdiff_t longest = 1;
         for (const auto& row : footprint.rows) {
             for (const Run& run : row) longest = std::max(longest, run.length);
@@ -54,12 +58,14 @@ class Strip {
             for (std::size_t b = 0; b < batch; ++b) {
                 const std::size_t dy = rows - 1 + b - k;
                 const int row = dy < rows ? footprint.row_of[dy] : -1;
-                offsets_.push_back((row < 0 ? outside : b * distinct + static_cast<std::size_t>(row)) * columns);
+                offsets_.push_back((row < 0 ? outside : b * distinct + static_cast<std::size_t>(row)) *
+                                   columns);
             }
         }
     }
 
-    void run(std::size_t x, std::size_t y_begin, std::size_t y_end, const ReadKeys& read, const TakeKeys& take) {
+    void run(std::size_t x, std::size_t y_begin, std::size_t y_end, const ReadKeys& read,
+             const TakeKeys& take) {
         const auto begin = static_cast<std::ptrdiff_t>(y_begin);
         const auto end = static_cast<std::ptrdiff_t>(y_end);
         const std::size_t n = std::min(columns_, static_cast<std::size_t>(width_) - x);
@@ -79,7 +85,8 @@ class Strip {
     }
 
   private:
-    // The minima of input rows y, y + 1, ... over each distinct row of the footprint, at columns x, x + 1, ...
+    // The minima of input rows y, y + 1, ... over each distinct row of the footprint, at columns x, x + 1,
+    // ...
     void fill(std::size_t x, std::ptrdiff_t y, const ReadKeys& read) {
         for (std::size_t b = 0; b < batch; ++b) {
             fill_line(x, y + static_cast<std::ptrdiff_t>(b), levels_.get() + b * line_, read);
@@ -110,13 +117,14 @@ class Strip {
     void fill_line(std::size_t x, std::ptrdiff_t y, std::int32_t* line, const ReadKeys& read) const {
         const std::ptrdiff_t left = static_cast<std::ptrdiff_t>(x) + footprint_.dx_min;
         const std::ptrdiff_t from = std::clamp<std::ptrdiff_t>(left, 0, width_);
-        const std::ptrdiff_t to = y < 0 || y >= height_
-                                      ? from
-                                      : std::clamp<std::ptrdiff_t>(left + static_cast<std::ptrdiff_t>(line_), from, width_);
+        const std::ptrdiff_t to =
+            y < 0 || y >= height_
+                ? from
+                : std::clamp<std::ptrdiff_t>(left + static_cast<std::ptrdiff_t>(line_), from, width_);
         std::fill(line, line + (from - left), INT32_MAX);
         if (to > from) {
-            read(static_cast<std::size_t>(y), static_cast<std::size_t>(from), static_cast<std::size_t>(to - from),
-                 line + (from - left));
+            read(static_cast<std::size_t>(y), static_cast<std::size_t>(from),
+                 static_cast<std::size_t>(to - from), line + (from - left));
         }
         std::fill(line + (to - left), line + line_, INT32_MAX);
     }
@@ -139,22 +147,26 @@ class Strip {
 
 }  // namespace
 
-void footprint_minimum(const FootprintRuns& footprint, std::size_t height, std::size_t width, const ReadKeys& read,
-                       const TakeKeys& take, int threads) {
+void footprint_minimum(const FootprintRuns& footprint, std::size_t height, std::size_t width,
+                       const ReadKeys& read, const TakeKeys& take, int threads) {
     const auto reach = static_cast<std::size_t>(footprint.dx_max - footprint.dx_min) + 1;
-    const std::size_t columns = std::min(round_up(std::clamp<std::size_t>(reach, narrowest, widest_strip), lanes), round_up(width, lanes));
+    const std::size_t columns = std::min(
+        round_up(std::clamp<std::size_t>(reach, narrowest, widest_strip), lanes), round_up(width, lanes));
     const std::size_t strips = (width + columns - 1) / columns;
-    // Enough tasks for all workers, but chunks much taller than the footprint, whose rows each chunk reads anew.
+    // Enough tasks for all workers, but chunks much taller than the footprint, whose rows each chunk reads
+    // anew.
     const std::size_t rows = footprint.row_of.size();
     const auto workers = static_cast<std::size_t>(worker_count(height * width, threads));
     const std::size_t most = std::max<std::size_t>(1, height / std::max<std::size_t>(64, 4 * rows));
-    const std::size_t chunks = workers == 1 ? 1 : std::clamp<std::size_t>((4 * workers + strips - 1) / strips, 1, most);
+    const std::size_t chunks =
+        workers == 1 ? 1 : std::clamp<std::size_t>((4 * workers + strips - 1) / strips, 1, most);
     std::vector<std::unique_ptr<Strip>> strip_of(workers);
     parallel_for(strips * chunks, threads, [&](std::size_t task, int worker) {
         auto& strip = strip_of[static_cast<std::size_t>(worker)];
         if (!strip) strip = std::make_unique<Strip>(footprint, height, width, columns);
         const std::size_t chunk = task / strips;
-        strip->run(task % strips * columns, height * chunk / chunks, height * (chunk + 1) / chunks, read, take);
+        strip->run(task % strips * columns, height * chunk / chunks, height * (chunk + 1) / chunks, read,
+                   take);
     });
 }
 

@@ -16,10 +16,11 @@ using ReadKeys = std::function<void(std::size_t y, std::size_t x, std::size_t n,
 /// Take pixels [x, x + n) of row y of the result.
 using TakeKeys = std::function<void(std::size_t y, std::size_t x, std::size_t n, const std::int32_t* keys)>;
 
-/// Least key over p + s, s in the footprint, at every pixel p of an (H, W) image; INT32_MAX where there is none.
+/// Least key over p + s, s in the footprint, at every pixel p of an (H, W) image; INT32_MAX where there is
+/// none.
 ///
 /// Both functions are called from several threads; each output pixel is taken once, in no given order.
-void footprint_minimum(const FootprintRuns& footprint, std::size_t height, std::size_t width, const ReadKeys& read,
-                       const TakeKeys& take, int threads);
+void footprint_minimum(const FootprintRuns& footprint, std::size_t height, std::size_t width,
+                       const ReadKeys& read, const TakeKeys& take, int threads);
 
 }  // namespace lee

@@ -21,26 +21,14 @@ float median(std::vector<float>& sample) {
 double limit_of(std::vector<float>& residue, float factor) {
     const float centre = median(residue);
     for (float& value : residue) value = std::fabs(value - centre);
-    return static_cast<double>(centre) + static_cast<double>(factor) * 1.4826 * static_cast<double>(median(residue));
-}
-
-// Where pixel `at` lies between tile centres: the tile before it, and the weight of the one after.
-struct Between {
-    std::size_t tile;
-    double weight;
-};
-
-Between between(std::size_t at, std::size_t tiles) {
-    const double place = (static_cast<double>(at) + 0.5) / static_cast<double>(tile) - 0.5;
-    if (place <= 0.0 || tiles == 1) return {0, 0.0};
-    const auto before = std::min(static_cast<std::size_t>(place), tiles - 2);
-    return {before, std::min(place - static_cast<double>(before), 1.0)};
+    return static_cast<double>(centre) +
+           static_cast<double>(factor) * 1.4826 * static_cast<double>(median(residue));
 }
 
 }  // namespace
 
-LocalScale::LocalScale(const float* upper, const float* lower, std::size_t height, std::size_t width, float factor,
-                       int threads)
+LocalScale::LocalScale(const float* upper, const float* lower, std::size_t height, std::size_t width,
+                       float factor, int threads)
     : rows_((height + tile - 1) / tile), columns_((width + tile - 1) / tile), limits_(rows_ * columns_) {
     const std::size_t step = height * width > 65536 ? 4 : 1;
     std::vector<std::vector<float>> residue(limits_.size());
@@ -54,10 +42,13 @@ LocalScale::LocalScale(const float* upper, const float* lower, std::size_t heigh
             }
         }
     });
-    std::vector<float> all;
-    for (const auto& part : residue) all.insert(all.end(), part.begin(), part.end());
     // Without any measured pixel there is nothing to remove.
-    const double overall = all.empty() ? INFINITY : limit_of(all, factor);
+    double overall = INFINITY;
+    if (std::any_of(residue.begin(), residue.end(), [](const auto& part) { return part.size() < few; })) {
+        std::vector<float> all;
+        for (const auto& part : residue) all.insert(all.end(), part.begin(), part.end());
+        if (!all.empty()) overall = limit_of(all, factor);
+    }
     parallel_for(limits_.size(), threads, [&](std::size_t index, int) {
         limits_[index] = residue[index].size() < few ? overall : limit_of(residue[index], factor);
     });
@@ -68,15 +59,26 @@ void LocalScale::row(std::size_t y, std::size_t x, std::size_t n, float* limits)
         std::fill_n(limits, n, static_cast<float>(limits_[0]));
         return;
     }
-    const auto [above, down] = between(y, rows_);
-    const std::size_t below = std::min(above + 1, rows_ - 1);
-    const auto mix = [](double a, double b, double weight) { return a + weight * (b - a); };
-    for (std::size_t i = 0; i < n; ++i) {
-        const auto [left, across] = between(x + i, columns_);
-        const std::size_t right = std::min(left + 1, columns_ - 1);
-        const double upper = mix(limits_[above * columns_ + left], limits_[above * columns_ + right], across);
-        const double lower = mix(limits_[below * columns_ + left], limits_[below * columns_ + right], across);
-        limits[i] = static_cast<float>(mix(upper, lower, down));
+    const double place = std::max((static_cast<double>(y) + 0.5) / tile - 0.5, 0.0);
+    const std::size_t above = std::min(static_cast<std::size_t>(place), rows_ - 1);
+    const double down = place - static_cast<double>(above);
+    const double* upper = limits_.data() + above * columns_;
+    const double* lower = limits_.data() + std::min(above + 1, rows_ - 1) * columns_;
+    const auto at_centre = [&](std::size_t column) {
+        return upper[column] + down * (lower[column] - upper[column]);
+    };
+    // From one tile's centre to the next; level before the first and after the last.
+    for (std::size_t begin = x; begin < x + n;) {
+        const std::size_t passed = (begin + tile / 2) / tile;
+        const std::size_t end = passed < columns_ ? std::min(x + n, passed * tile + tile / 2) : x + n;
+        const std::size_t left = passed == 0 ? 0 : passed - 1;
+        const double value = at_centre(left);
+        const double rise = passed == 0 || passed == columns_ ? 0.0 : at_centre(passed) - value;
+        const double centre = static_cast<double>(left * tile) + 0.5 * (tile - 1);
+        for (std::size_t at = begin; at < end; ++at) {
+            limits[at - x] = static_cast<float>(value + (static_cast<double>(at) - centre) / tile * rise);
+        }
+        begin = end;
     }
 }
 

@@ -74,7 +74,8 @@ def ellipse(radius_y_px: float, radius_x_px: float, *, angle_rad: float = 0.0) -
         or min(radius_y_px, radius_x_px) < 0
     ):
         raise InputError(
-            f"ellipse: radii {radius_y_px} and {radius_x_px} px turned by {angle_rad} rad; give finite radii >= 0"
+            f"ellipse: radii {radius_y_px} and {radius_x_px} px turned by {angle_rad} rad; "
+            "give finite radii >= 0"
         )
     # A hair above the radius: a pixel exactly on the rim belongs to the shape whatever the rounding.
     a, b = max(radius_x_px, 1e-3) * (1 + 1e-9), max(radius_y_px, 1e-3) * (1 + 1e-9)

@@ -29,23 +29,25 @@ def opening(
 ) -> Opened:
     """Remove spikes smaller than a footprint from a height map; every other pixel stays bit for bit.
 
-    Outliers are detected against the flat opening and its dual, since spikes point both ways: a pixel is a peak
-    where ``height - opening > threshold`` and takes the opening's value; on what is left, a pixel is a pit where
-    ``closing - height > threshold`` and takes the closing's value. A pixel that both steps touch keeps its own
-    height where that lies within the threshold of the closing.
+    Outliers are detected against the flat opening and its dual, since spikes point both ways: a pixel is a
+    peak where ``height - opening > threshold`` and takes the opening's value; on what is left, a pixel is a
+    pit where ``closing - height > threshold`` and takes the closing's value. A pixel that both steps touch
+    keeps its own height where that lies within the threshold of the closing.
 
     Parameters
     ----------
     height_um : (H, W) float32, µm (any unit will do)
-        Height map. Other real dtypes are copied to float32. NaN and infinite pixels are not measured: they count as
-        absent and stay as they are.
+        Height map. Other real dtypes are copied to float32. NaN and infinite pixels are not measured: they
+        count as absent and stay as they are.
     footprint : Footprint or (h, w) bool
-        Flat structuring element, larger than the spikes: `lee.footprint.disk`, `ellipse`, `rectangle`, or a mask
-        whose centre is then ``(h // 2, w // 2)``. At the border it is clipped to the image.
+        Flat structuring element, larger than the spikes: `lee.footprint.disk`, `ellipse`, `rectangle`, or a
+        mask whose centre is then ``(h // 2, w // 2)``. At the border it is clipped to the image.
     threshold : float, unit of `height_um`, optional
-        How far an outlier stands out. 0 with ``pits=False`` gives the plain flat opening. By default, local: in
-        tiles of 128 by 128 pixels the median plus `mad_factor` times 1.4826 MAD of the residue, interpolated between
-        tile centres; only every fourth pixel of every fourth row is looked at in images above 65536 pixels.
+        How far an outlier stands out. 0 with ``pits=False`` gives the plain flat opening. By default,
+        local: in tiles of 128 by 128 pixels the median plus `mad_factor` times 1.4826 MAD of the residue,
+        interpolated between tile centres; only every fourth pixel of every fourth row is looked at in
+        images above 65536 pixels. Where more than half the residue is zero (a noise-free relief), so is the
+        limit.
     mad_factor : float
         See `threshold`.
     peaks, pits : bool
@@ -56,7 +58,8 @@ def opening(
     Returns
     -------
     Opened
-        ``height_um`` (H, W) float32 and ``removed`` (H, W) int8: 1 where a peak went, -1 where a pit went, 0 elsewhere.
+        ``height_um`` (H, W) float32 and ``removed`` (H, W) int8: 1 where a peak went, -1 where a pit went,
+        0 elsewhere.
 
     Raises
     ------
@@ -67,6 +70,9 @@ def opening(
     shape = as_footprint(footprint)
     if threshold is not None and not threshold >= 0:
         raise InputError(f"opening: threshold is {threshold}; give a height >= 0, or None for automatic")
+    if not mad_factor >= 0:
+        raise InputError(f"opening: mad_factor is {mad_factor}; give a number >= 0")
+    _check_threads("opening", threads)
     return Opened(
         *_core.opening(
             height,
@@ -88,12 +94,13 @@ def flat_morphology(
     footprint: Footprint | ArrayLike,
     threads: int = 0,
 ) -> NDArray[np.float32]:
-    """Apply a flat morphological operation: least or greatest height over a footprint, or one after the other.
+    """Apply a flat morphological operation: extremes of the height over a footprint.
 
     Parameters
     ----------
     operation : {"erosion", "dilation", "opening", "closing"}
-        The erosion at p is the least height over p + s, s in the footprint; the dilation the greatest over p - s.
+        The erosion at p is the least height over p + s, s in the footprint; the dilation the greatest over
+        p - s.
     height_um : (H, W) float32, any unit
         Other real dtypes are copied to float32. NaN and infinite pixels count as absent.
     footprint : Footprint or (h, w) bool
@@ -104,8 +111,8 @@ def flat_morphology(
     Returns
     -------
     (H, W) float32
-        Erosion and dilation are NaN where they see no height; opening and closing keep what is not measured, and
-        what no placement of the footprint covers.
+        Erosion and dilation are NaN where they see no height; opening and closing keep what is not
+        measured, and what no placement of the footprint covers.
 
     Raises
     ------
@@ -114,6 +121,7 @@ def flat_morphology(
     """
     height = _image(height_um, "flat_morphology", "height_um")
     shape = as_footprint(footprint)
+    _check_threads("flat_morphology", threads)
     return _core.flat_morphology(
         operation, height, shape.mask.view(np.uint8), centre=shape.centre, threads=int(threads)
     )
@@ -128,3 +136,8 @@ def _image(values: ArrayLike, operation: str, name: str) -> NDArray[np.float32]:
             f"{operation}: {name} has shape {array.shape}; give a non-empty two-dimensional array"
         )
     return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _check_threads(operation: str, threads: int) -> None:
+    if threads < 0:
+        raise InputError(f"{operation}: threads is {threads}; give 0 for all cores, or a count")

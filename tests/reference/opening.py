@@ -1,4 +1,4 @@
-"""The definition of `lee.kernels.opening`, pixel by pixel in plain Python: slow, and short enough to be believed."""
+"""The definition of `lee.kernels.opening`, pixel by pixel: slow, and short enough to be believed."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +78,8 @@ def _limits(residue: Heights, threshold: float | None, factor: float) -> Heights
     H, W = residue.shape
     step = 4 if residue.size > MANY_PIXELS else 1
     tiles = [
-        [residue[y : y + TILE : step, x : x + TILE : step] for x in range(0, W, TILE)] for y in range(0, H, TILE)
+        [residue[y : y + TILE : step, x : x + TILE : step] for x in range(0, W, TILE)]
+        for y in range(0, H, TILE)
     ]
     overall = _limit(np.concatenate([tile.ravel() for row in tiles for tile in row]), factor, np.inf)
     grid = np.array(
@@ -89,11 +90,9 @@ def _limits(residue: Heights, threshold: float | None, factor: float) -> Heights
     )
     if grid.size == 1:
         return np.full(residue.shape, grid[0, 0], np.float32)
-    (y, down), (x, across) = _between(H, len(tiles)), _between(W, len(tiles[0]))
-    y1, x1 = np.minimum(y + 1, grid.shape[0] - 1), np.minimum(x + 1, grid.shape[1] - 1)
-    upper = grid[y][:, x] + across * (grid[y][:, x1] - grid[y][:, x])
-    lower = grid[y1][:, x] + across * (grid[y1][:, x1] - grid[y1][:, x])
-    return (upper + down[:, None] * (lower - upper)).astype(np.float32)
+    (y, y1, down), (x, x1, across) = _between(H, grid.shape[0]), _between(W, grid.shape[1])
+    rows = grid[y] + down[:, None] * (grid[y1] - grid[y])
+    return (rows[:, x] + across * (rows[:, x1] - rows[:, x])).astype(np.float32)
 
 
 def _limit(sample: Heights, factor: float, otherwise: float) -> float:
@@ -109,7 +108,7 @@ def _lower_median(sample: Heights) -> np.float32:
     return np.float32(np.sort(sample.ravel())[(sample.size - 1) // 2])
 
 
-def _between(pixels: int, tiles: int) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+def _between(pixels: int, tiles: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
     place = np.maximum((np.arange(pixels) + 0.5) / TILE - 0.5, 0.0)
-    before = np.minimum(place.astype(np.intp), max(tiles - 2, 0))
-    return before, np.minimum(place - before, 1.0) if tiles > 1 else np.zeros(pixels)
+    before = np.minimum(place.astype(np.intp), tiles - 1)
+    return before, np.minimum(before + 1, tiles - 1), place - before

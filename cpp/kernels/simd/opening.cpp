@@ -1,5 +1,5 @@
-// Compiled once for each instruction set. Only plain loops here, nothing inline from the standard library: the
-// linker keeps one copy of an inline function for the whole program, which may be the one for AVX-512.
+// Compiled once for each instruction set. Only plain loops here, nothing inline from the standard library:
+// the linker keeps one copy of an inline function for the whole program, which may be the one for AVX-512.
 #include "kernels/simd/opening.hpp"
 
 namespace lee::simd::LEE_ISA {
@@ -41,8 +41,8 @@ void lower_by(const std::int32_t* a, const std::int32_t* b, std::int32_t* __rest
     }
 }
 
-void lower_row(std::int32_t* __restrict row, const std::int32_t* a, const std::int32_t* b, const std::int32_t* c,
-               const std::int32_t* d, std::size_t n) {
+void lower_row(std::int32_t* __restrict row, const std::int32_t* a, const std::int32_t* b,
+               const std::int32_t* c, const std::int32_t* d, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
         const std::int32_t ab = b[i] < a[i] ? b[i] : a[i];
         const std::int32_t cd = d[i] < c[i] ? d[i] : c[i];
@@ -55,7 +55,8 @@ void lower(std::int32_t* ring, std::size_t ring_rows, std::size_t first, std::si
            const std::int32_t* table, const std::size_t* offsets, std::size_t n) {
     for (std::size_t k = 0; k < count; ++k, offsets += 4) {
         const std::size_t at = first + k < ring_rows ? first + k : first + k - ring_rows;
-        lower_row(ring + at * n, table + offsets[0], table + offsets[1], table + offsets[2], table + offsets[3], n);
+        lower_row(ring + at * n, table + offsets[0], table + offsets[1], table + offsets[2],
+                  table + offsets[3], n);
     }
 }
 
@@ -65,11 +66,12 @@ bool finite(float value) {
 
 void take_measured(const float* __restrict height, const float* __restrict opened, float* __restrict out,
                    std::size_t n) {
-    for (std::size_t i = 0; i < n; ++i) out[i] = finite(height[i]) && finite(opened[i]) ? opened[i] : height[i];
+    for (std::size_t i = 0; i < n; ++i)
+        out[i] = finite(height[i]) && finite(opened[i]) ? opened[i] : height[i];
 }
 
-void take_peaks(const float* __restrict height, const float* opened, const float* __restrict limit, float* out,
-                std::int8_t* __restrict removed, std::size_t n) {
+void take_peaks(const float* __restrict height, const float* opened, const float* __restrict limit,
+                float* out, std::int8_t* __restrict removed, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
         const bool peak = finite(height[i]) & (height[i] - opened[i] > limit[i]);
         out[i] = peak ? opened[i] : height[i];
@@ -77,9 +79,9 @@ void take_peaks(const float* __restrict height, const float* opened, const float
     }
 }
 
-void take_pits(const float* __restrict height, const float* __restrict closed, const float* __restrict pit_limit,
-               const float* __restrict peak_limit, float* __restrict out, std::int8_t* __restrict removed,
-               std::size_t n) {
+void take_pits(const float* __restrict height, const float* __restrict closed,
+               const float* __restrict pit_limit, const float* __restrict peak_limit, float* __restrict out,
+               std::int8_t* __restrict removed, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
         if (!(finite(height[i]) & (closed[i] - out[i] > pit_limit[i]))) continue;
         const bool high = height[i] - closed[i] > peak_limit[i];
