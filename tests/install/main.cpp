@@ -1,0 +1,27 @@
+#include <lee/error.hpp>
+#include <lee/opening.hpp>
+#include <lee/processor.hpp>
+#include <lee/version.hpp>
+
+#include <cstdint>
+#include <cstdio>
+#include <vector>
+
+int main() {
+    const std::vector<float> height{0, 0, 0, 9, 0, 0, 0};
+    const std::vector<std::uint8_t> mask{1, 1, 1};
+    const lee::Footprint footprint{.mask = {mask.data(), {1, 3}}, .centre_y = 0, .centre_x = 1};
+    std::vector<float> out(7);
+    std::vector<std::int8_t> removed(7);
+    lee::opening({height.data(), {1, 7}}, {out.data(), {1, 7}}, {removed.data(), {1, 7}}, footprint,
+                 {.threshold = 1.0F});
+    bool refused = false;
+    try {
+        lee::opening({height.data(), {7, 1}}, {out.data(), {1, 7}}, {removed.data(), {1, 7}}, footprint);
+    } catch (const lee::ShapeError&) {
+        refused = true;  // caught by its type across the library's border
+    }
+    std::printf("lee %s on %s, %d cores: %g -> %g\n", LEE_VERSION, lee::instruction_set(), lee::available_cores(),
+                static_cast<double>(height[3]), static_cast<double>(out[3]));
+    return out[3] == 0.0F && removed[3] == 1 && refused ? 0 : 1;
+}
