@@ -36,12 +36,6 @@ Array<float> counts(const lee::Refocuser& self) {
     return out;
 }
 
-Array<float> floor_of(const lee::Refocuser& self, std::size_t level) {
-    auto out = new_array<float>(std::array{self.level_height(level), self.level_width(level)});
-    self.floor(level, write_view<2>(out, "floor"));
-    return out;
-}
-
 }  // namespace
 
 void bind_refocuser(py::module_& module) {
@@ -65,7 +59,7 @@ void bind_refocuser(py::module_& module) {
         .def("close", &lee::Refocuser::close, py::call_guard<py::gil_scoped_release>())
         .def("peaks", &peaks, py::arg("level"))
         .def("counts", &counts)
-        .def("floor", &floor_of, py::arg("level"))
+        .def_property_readonly("noise", &lee::Refocuser::noise)
         .def_property_readonly("frames", &lee::Refocuser::frames)
         .def_property_readonly("levels", &lee::Refocuser::levels)
         .def_property_readonly("state_bytes_per_pixel", &lee::Refocuser::state_bytes_per_pixel);

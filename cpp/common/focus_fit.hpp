@@ -20,7 +20,7 @@ LEE_BOTH float float_of(std::uint32_t bits) {
     return __builtin_bit_cast(float, bits);
 }
 
-/// Upper half of a float that is not negative, rounded; keeps the order.
+/// Upper half of a float, rounded; of floats that are not negative it keeps the order.
 LEE_BOTH std::uint16_t encode(float value) {
     return static_cast<std::uint16_t>((bits_of(value) + 0x8000U) >> 16);
 }

@@ -20,6 +20,9 @@ namespace {
 using TakeHeights = std::function<void(std::size_t y, std::size_t x, std::size_t n, const float* opened)>;
 using Row = std::array<float, widest_strip>;
 
+// Rows between asking for a piece of a row and using it.
+constexpr std::size_t ahead = 8;
+
 struct Task {
     FootprintRuns forth;  // of the erosion
     FootprintRuns back;   // of the dilation: mirrored
@@ -43,14 +46,31 @@ Task checked(const char* operation, const HostView<const float, 2>& height, cons
             .threads = threads};
 }
 
+// Ask for the piece of a row that comes some rows below this one: strips are too narrow for the processor to
+// see it coming.
+template <class T>
+void prefetch_below(const Task& task, std::size_t y, std::size_t n, const T* row) {
+#if defined(__GNUC__)
+    if (y + ahead >= task.rows) return;
+    const auto* line = reinterpret_cast<const char*>(row + ahead * task.columns);
+    for (std::size_t at = 0; at < n * sizeof(T); at += vector_bytes) __builtin_prefetch(line + at);
+#endif
+}
+
+// Reads the keys of `height`, complemented where flip is -1.
+ReadKeys read_heights(const Task& task, const float* height, std::int32_t flip) {
+    return [&task, height, flip](std::size_t y, std::size_t x, std::size_t n, std::int32_t* keys) {
+        const float* row = height + y * task.columns + x;
+        prefetch_below(task, y, n, row);
+        task.loops.encode(row, keys, n, flip);
+    };
+}
+
 // Minimum (flip 0) or maximum (flip -1) over a footprint; NaN where there is no height.
 void extremum(const Task& task, const FootprintRuns& footprint, std::int32_t flip, const float* height,
               const TakeHeights& take) {
     footprint_minimum(
-        footprint, task.rows, task.columns,
-        [&](std::size_t y, std::size_t x, std::size_t n, std::int32_t* keys) {
-            task.loops.encode(height + y * task.columns + x, keys, n, flip);
-        },
+        footprint, task.rows, task.columns, read_heights(task, height, flip),
         [&](std::size_t y, std::size_t x, std::size_t n, const std::int32_t* keys) {
             Row row;
             task.loops.decode(keys, row.data(), n, flip);
@@ -63,18 +83,19 @@ void extremum(const Task& task, const FootprintRuns& footprint, std::int32_t fli
 void open(const Task& task, std::int32_t flip, const float* height, const TakeHeights& take) {
     const auto eroded = aligned_array<std::int32_t>(task.rows * task.columns);
     footprint_minimum(
-        task.forth, task.rows, task.columns,
-        [&](std::size_t y, std::size_t x, std::size_t n, std::int32_t* keys) {
-            task.loops.encode(height + y * task.columns + x, keys, n, flip);
-        },
+        task.forth, task.rows, task.columns, read_heights(task, height, flip),
         [&](std::size_t y, std::size_t x, std::size_t n, const std::int32_t* keys) {
-            std::copy_n(keys, n, eroded.get() + y * task.columns + x);
+            std::int32_t* row = eroded.get() + y * task.columns + x;
+            prefetch_below(task, y, n, row);
+            std::copy_n(keys, n, row);
         },
         task.threads);
     footprint_minimum(
         task.back, task.rows, task.columns,
         [&](std::size_t y, std::size_t x, std::size_t n, std::int32_t* keys) {
-            task.loops.complement(eroded.get() + y * task.columns + x, keys, n);
+            const std::int32_t* row = eroded.get() + y * task.columns + x;
+            prefetch_below(task, y, n, row);
+            task.loops.complement(row, keys, n);
         },
         [&](std::size_t y, std::size_t x, std::size_t n, const std::int32_t* keys) {
             Row row;
@@ -91,9 +112,12 @@ LocalScale remove_peaks(const Task& task, const float* height, float* out, std::
     LocalScale scale(params.threshold);
     open(task, 0, height, [&](std::size_t y, std::size_t x, std::size_t n, const float* opened) {
         const std::size_t at = y * task.columns + x;
+        prefetch_below(task, y, n, out + at);
         if (automatic) {
             std::copy_n(opened, n, out + at);
         } else {
+            prefetch_below(task, y, n, height + at);
+            prefetch_below(task, y, n, removed + at);
             Row limit;
             scale.row(y, x, n, limit.data());
             task.loops.take_peaks(height + at, opened, limit.data(), out + at, removed + at, n);
@@ -119,6 +143,9 @@ void remove_pits(const Task& task, const float* height, float* out, std::int8_t*
     LocalScale scale(params.threshold);
     const auto settle = [&](std::size_t y, std::size_t x, std::size_t n, const float* closed) {
         const std::size_t at = y * task.columns + x;
+        prefetch_below(task, y, n, height + at);
+        prefetch_below(task, y, n, out + at);
+        prefetch_below(task, y, n, removed + at);
         Row pit_limit;
         Row peak_limit;
         scale.row(y, x, n, pit_limit.data());
@@ -133,7 +160,9 @@ void remove_pits(const Task& task, const float* height, float* out, std::int8_t*
     }
     const auto closed = aligned_array<float>(task.rows * task.columns);
     open(task, -1, out, [&](std::size_t y, std::size_t x, std::size_t n, const float* row) {
-        std::copy_n(row, n, closed.get() + y * task.columns + x);
+        float* into = closed.get() + y * task.columns + x;
+        prefetch_below(task, y, n, into);
+        std::copy_n(row, n, into);
     });
     scale = LocalScale(closed.get(), out, task.rows, task.columns, params.mad_factor, task.threads);
     parallel_for(task.rows, task.threads, [&](std::size_t y, int) {
@@ -153,6 +182,8 @@ void flat_morphology(Flat operation, HostView<const float, 2> height, HostView<f
     };
     const auto keep_unmeasured = [&](std::size_t y, std::size_t x, std::size_t n, const float* row) {
         const std::size_t at = y * task.columns + x;
+        prefetch_below(task, y, n, height.data + at);
+        prefetch_below(task, y, n, out.data + at);
         task.loops.take_measured(height.data + at, row, out.data + at, n);
     };
     switch (operation) {

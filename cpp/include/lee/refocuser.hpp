@@ -35,6 +35,8 @@ struct FocusPeaks {
 /// focus curve around them. No frame and no focus volume is kept: the state is bounded, whatever the length of the scan.
 class LEE_API Refocuser {
   public:
+    struct State;  // not offered; see the kernel
+
     /// throws ShapeError where an extent is zero; std::invalid_argument for other parameters
     Refocuser(std::size_t height, std::size_t width, const RefocuserParams& params = {});
     ~Refocuser();
@@ -65,11 +67,10 @@ class LEE_API Refocuser {
     void peaks(std::size_t level, const FocusPeaks& out) const;
     /// Counts (2, H, W) in the frames where the finest window's maxima lie.
     void counts(HostView<float, 3> out) const;
-    /// Least value of the focus curve at a window size: what noise alone gives.
-    void floor(std::size_t level, HostView<float, 2> out) const;
+    /// Focus in counts that noise alone gives to one pixel; NaN before the second group of frames.
+    [[nodiscard]] float noise() const;
 
   private:
-    struct State;
     std::unique_ptr<State> state_;
 };
 

@@ -61,11 +61,19 @@ void detail(const float* __restrict mean_row, const float* const* rows, std::siz
         sum_rows(rows, taps, first, count, sum);
         for (std::size_t i = 0; i < count; ++i) {
             const float local = sum[i] * scale;
-            const float d = mean_row[first + i] - local;
-            const float value = d * d / (local > 1e-6F ? local : 1e-6F);
-            out[first + i] = value < 3e38F ? value : 0.0F;
+            const float value = (mean_row[first + i] - local) / __builtin_sqrtf(local > 1e-6F ? local : 1e-6F);
+            out[first + i] = value * value < 1e30F ? value : 0.0F;
         }
     }
+}
+
+void encode_row(const float* __restrict values, std::uint16_t* __restrict codes, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) codes[i] = encode(values[i]);
+}
+
+void energy(const std::uint16_t* before, const std::uint16_t* middle, const std::uint16_t* after,
+            float* __restrict out, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) out[i] = 0.5F * decode(middle[i]) * (decode(before[i]) + decode(after[i]));
 }
 
 void pool(const float* const* rows, std::size_t taps, float scale, std::uint16_t* __restrict out, std::size_t n) {
@@ -73,7 +81,7 @@ void pool(const float* const* rows, std::size_t taps, float scale, std::uint16_t
     for (std::size_t first = 0; first < n; first += strip) {
         const std::size_t count = n - first < strip ? n - first : strip;
         sum_rows(rows, taps, first, count, sum);
-        for (std::size_t i = 0; i < count; ++i) out[first + i] = encode(sum[i] * scale);
+        for (std::size_t i = 0; i < count; ++i) out[first + i] = encode(sum[i] > 0.0F ? sum[i] * scale : 0.0F);
     }
 }
 
@@ -85,7 +93,7 @@ void halve(const float* __restrict upper, const float* __restrict lower, float* 
 
 // Most strips hold no new maximum, so the search for one touches whole numbers only and the fit is seldom reached.
 bool search(const std::uint16_t* const* ring, std::size_t first, std::size_t count, const std::uint16_t* second,
-            std::uint16_t* floor, std::uint16_t* __restrict found) {
+            std::uint16_t* __restrict found) {
     const std::uint16_t *a = ring[0] + first, *b = ring[1] + first, *c = ring[2] + first, *d = ring[3] + first,
                         *e = ring[4] + first;
     std::uint16_t any = 0;
@@ -93,20 +101,19 @@ bool search(const std::uint16_t* const* ring, std::size_t first, std::size_t cou
         const std::uint16_t before = a[i] > b[i] ? a[i] : b[i];
         const std::uint16_t after = d[i] > e[i] ? d[i] : e[i];
         const std::uint16_t to_beat = before > second[i] ? before : second[i];
-        floor[i] = e[i] < floor[i] ? e[i] : floor[i];
         found[i] = static_cast<std::uint16_t>((c[i] > to_beat) & (c[i] >= after) ? 1 : 0);
         any = static_cast<std::uint16_t>(any | found[i]);
     }
     return any != 0;
 }
 
-void track(const std::uint16_t* const* ring, const float* u_um, float z_um, const float* counts, std::uint16_t* floor,
+void track(const std::uint16_t* const* ring, const float* u_um, float z_um, const float* counts,
            const PeakRow& peaks, std::size_t n) {
     std::uint16_t found[strip];
     for (std::size_t first = 0; first < n; first += strip) {
         const std::size_t count = n - first < strip ? n - first : strip;
         std::uint16_t *p0 = peaks.peak[0] + first, *p1 = peaks.peak[1] + first;
-        if (!search(ring, first, count, p1, floor + first, found)) continue;
+        if (!search(ring, first, count, p1, found)) continue;
         float *z0 = peaks.z_um[0] + first, *z1 = peaks.z_um[1] + first;
         std::uint16_t *w0 = peaks.width[0] + first, *w1 = peaks.width[1] + first;
         const std::uint16_t *a = ring[0] + first, *b = ring[1] + first, *c = ring[2] + first, *d = ring[3] + first,
@@ -143,6 +150,10 @@ void track(const std::uint16_t* const* ring, const float* u_um, float z_um, cons
     }
 }
 
+void add(const float* __restrict values, float* __restrict sum, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) sum[i] += values[i];
+}
+
 }  // namespace
 
 const RefocuserLoops refocuser_loops{
@@ -153,9 +164,12 @@ const RefocuserLoops refocuser_loops{
     .mean_f32 = mean<float>,
     .sum_along = sum_along,
     .detail = detail,
+    .encode = encode_row,
+    .energy = energy,
     .pool = pool,
     .halve = halve,
     .track = track,
+    .add = add,
 };
 
 }  // namespace lee::simd::LEE_ISA

@@ -1,0 +1,105 @@
+#pragma once
+
+// What a refocuser remembers of a scan while frames pass, and how it takes the next group of frames in.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "common/focus_fit.hpp"
+#include "kernels/simd/refocuser.hpp"
+#include "lee/refocuser.hpp"
+
+namespace lee {
+
+struct Extent {
+    std::size_t rows, columns;
+};
+
+/// Focus curves at one window size: the last groups of them, and the maxima so far.
+struct FocusLevel {
+    FocusLevel(Extent extent, Extent margin, bool finest);
+
+    [[nodiscard]] simd::PeakRow peaks_at(std::size_t offset);
+    [[nodiscard]] std::size_t bytes() const;
+
+    Extent extent;
+    std::array<std::vector<std::uint16_t>, simd::ring_groups> ring;
+    std::array<std::vector<float>, 2> z_um;
+    std::array<std::vector<std::uint16_t>, 2> peak, width;
+    std::array<std::vector<float>, 2> counts;  // finest level only
+    std::size_t energy_columns;
+    std::vector<float> energy;  // this group's, in a margin of zeros; coarser levels only
+};
+
+/// How bright the scene was in cells of 16 by 16 pixels, over the scan.
+struct Brightness {
+    static constexpr std::size_t cell_px = 16;
+    Extent extent{};
+    std::vector<float> least, most;
+};
+
+struct Refocuser::State {
+    State(Extent extent, const RefocuserParams& params);
+
+    template <class Frame>
+    void push(HostView<const Frame, 2> frame, double z_um, int shift_y, int shift_x);
+    void close();
+
+    /// Noise of the focus measure in counts: what it is where nothing is in focus.
+    [[nodiscard]] float noise() const;
+
+    Extent extent;
+    RefocuserParams params;
+    std::vector<FocusLevel> levels;
+    Brightness brightness;
+    std::size_t frames = 0;
+    bool closed = false;
+
+    static constexpr std::size_t sum_groups = 4;     // a maximum is known three groups after its frames were summed
+    static constexpr std::size_t detail_groups = 3;  // the energy of a group takes the details before and after it
+    std::array<std::vector<std::uint16_t>, sum_groups> sum_u8;  // of 8-bit frames
+    std::array<std::vector<float>, sum_groups> sum_f32;         // of others
+    std::array<std::vector<std::uint16_t>, detail_groups> detail;
+
+  private:
+    /// What one worker needs to take a tile or a band through.
+    struct Scratch {
+        std::vector<float> mean, mean_sums, values, energy, energy_sums, counts, cells;
+        std::vector<std::uint16_t> after;
+    };
+    /// A part of a level, in its own pixels.
+    struct Window {
+        std::size_t row, rows, column, columns;
+    };
+
+    template <class Frame>
+    void add(HostView<const Frame, 2> frame, int shift_y, int shift_x);
+    void end_group();
+    void take_energy(std::size_t group);
+    void take_tile(std::size_t tile, std::size_t group, Scratch& own);
+    void take_band(FocusLevel& level, FocusLevel* next, std::size_t band, std::size_t group, Scratch& own);
+    void find_detail(const Window& tile, Scratch& own);
+    void mean_row(std::size_t group, std::size_t offset, std::size_t count, float* out) const;
+    void measure_brightness(const Window& tile, Scratch& own);
+    void find_energy(const Window& tile, std::size_t index, std::size_t group, Scratch& own);
+    void halve(const float* energy, std::size_t energy_columns, const Window& from, FocusLevel& to) const;
+    void pool(FocusLevel& level, const Window& window, std::size_t group, Scratch& own);
+    void track(FocusLevel& level, const Window& window, std::size_t newest, Scratch& own);
+    void flush();
+
+    const simd::RefocuserLoops& loops;
+    Extent margin;
+    std::vector<Scratch> scratch;
+    std::vector<double> tile_noise;  // the least of any group
+    std::size_t in_group = 0;
+    double first_z = 0.0, sum_z = 0.0, last_z = 0.0;
+    int direction = 0;
+    std::size_t groups = 0;  // ended
+    std::array<double, simd::ring_groups + 1> group_z{};
+    std::array<std::size_t, sum_groups> group_frames{};
+};
+
+}  // namespace lee
