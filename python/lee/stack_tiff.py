@@ -36,7 +36,9 @@ class TiffSource(FrameSource):
         self._lock = Lock()
         try:
             self._tif = tifffile.TiffFile(path)
-        except (tifffile.TiffFileError, ValueError, EOFError) as error:
+        except OSError:
+            raise
+        except Exception as error:  # tifffile raises many kinds on damaged files
             raise InputError(f"{path}: is not a readable TIFF file ({one_line(error)})") from error
         try:
             self._open()

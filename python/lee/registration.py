@@ -1,0 +1,199 @@
+"""Lateral displacement between two frames of a scan, from many tiles, with its covariance."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, ndimage
+
+Array = NDArray[Any]
+
+# Frames are binned until their longer side is below this: fast, and what survives defocus is coarse anyway.
+_WORK_SIDE_PX = 640
+_TILE_PX = 128
+_LOWEST_BIN = 5
+_HIGHEST_SHARE = 0.35
+_EVEN_PX = 15
+_EVEN_FLOOR = 0.3
+_WHITENING = 0.7
+_TILE_FLOOR_PX = 0.02
+_NEWTON_STEPS = 3
+_TOLERANCE = 4.0
+
+# Largest change of magnification between two compared frames that is believed.
+_SCALE_CHANGE = 0.005
+
+
+class Displacement(NamedTuple):
+    """How far the content of one frame lies from where another shows it.
+
+    ``shift_px`` (2,) float64, (dy, dx) in pixels of the frame; ``covariance_px2`` (2, 2) float64.
+    """
+
+    shift_px: NDArray[np.float64]
+    covariance_px2: NDArray[np.float64]
+
+
+class TileSpectra(NamedTuple):
+    """Band-passed spectra of a frame's tiles, (T, Fy, Fx) complex64, and the factor it was binned by."""
+
+    spectra: Array
+    binning: int
+
+
+class TileGrid:
+    """Cuts frames of one shape into overlapping tiles and compares them.
+
+    Frames are divided by their local contrast first: on a slope the sharp zone wanders as z changes, and a
+    correlation that follows contrast would take that for motion. Spectra are taken under a Hann window and cut
+    to the band from `_LOWEST_BIN` to `_HIGHEST_SHARE`: shading, which stands still on the sensor, lies below,
+    noise above. Many tiles rather than one spectrum, because a bubble or a flake that moves by itself spoils a
+    few tiles, which then lose against the rest.
+
+    Parameters
+    ----------
+    shape : (H, W)
+    """
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        self.binning = max(1, -(-max(shape) // _WORK_SIDE_PX))
+        height, width = shape[0] // self.binning, shape[1] // self.binning
+        self._size = (height, width)
+        side = _TILE_PX
+        while side > 16 and side > min(height, width) // 2:
+            side //= 2
+        self._side = min(side, height, width)
+        self._rows = _starts(height, self._side)
+        self._columns = _starts(width, self._side)
+        middle = (np.array([height, width]) - self._side) / 2
+        self._centres = (
+            np.stack(np.meshgrid(self._rows, self._columns, indexing="ij"), axis=-1).reshape(-1, 2) - middle
+        )
+        hann = np.hanning(self._side + 2)[1:-1].astype(np.float32)
+        self._window = hann[:, None] * hann[None, :]
+        highest = max(int(_HIGHEST_SHARE * self._side), 1)
+        self._y_bins = np.r_[0 : highest + 1, -highest:0]
+        self._fy = (self._y_bins / self._side).astype(np.float32)
+        self._fx = (np.arange(highest + 1) / self._side).astype(np.float32)
+        radius = np.hypot(self._fy[:, None], self._fx[None, :]) * self._side
+        lowest = min(_LOWEST_BIN, highest / 2)
+        # Columns with fx > 0 stand for their conjugates too.
+        self._band = np.where((radius >= lowest) & (radius <= highest), 1.0, 0.0).astype(np.float32)
+        self._band *= np.where(self._fx > 0, 1.0, 0.5).astype(np.float32)
+
+    def spectra(self, frame: Array) -> TileSpectra:
+        """Compute the spectra of the tiles of `frame` (H, W), uint8, uint16 or float32."""
+        small = _evened(_binned(frame, self.binning))
+        side = self._side
+        views = np.lib.stride_tricks.sliding_window_view(small, (side, side))
+        tiles = views[np.ix_(self._rows, self._columns)].reshape(-1, side, side)
+        tiles = tiles * self._window
+        spectra = fft.rfft2(tiles, axes=(1, 2), workers=1)
+        return TileSpectra(spectra[:, self._y_bins, : len(self._fx)], self.binning)
+
+    def displacement(self, reference: TileSpectra, moved: TileSpectra) -> Displacement | None:
+        """Find how far `moved` shows the content from where `reference` does; None if nothing compares."""
+        cross = np.conj(reference.spectra) * moved.spectra
+        # Partly whitened, so that the few strongest structures do not rule.
+        cross *= self._band / (np.abs(cross) + 1e-12) ** _WHITENING
+        strength = np.abs(cross).sum(axis=(1, 2))
+        if not strength.max() > 0:
+            return None
+        start = self._whole_pixels(cross[strength > 0].sum(axis=0))
+        shifts = np.repeat(start[None], len(cross), axis=0)
+        for _ in range(_NEWTON_STEPS):
+            gradient, curvature, _ = self._slopes(cross, shifts)
+            step = np.linalg.solve(curvature, gradient[..., None])[..., 0]
+            shifts = shifts + np.clip(step, -0.5, 0.5)
+        _, curvature, scatter = self._slopes(cross, shifts)
+        inverse = np.linalg.inv(curvature)
+        covariance = inverse @ scatter @ inverse + _TILE_FLOOR_PX**2 * np.eye(2)
+        # A tile whose correlation has no maximum there, or whose Newton steps ran off, says nothing.
+        usable = (np.linalg.eigvalsh(curvature)[:, 0] > 0) & (np.abs(shifts - start).max(axis=1) < 1.5)
+        usable &= np.isfinite(covariance).all(axis=(1, 2))
+        if not usable.any():
+            return None
+        shift, spread = _agreed(shifts[usable], covariance[usable], self._centres[usable])
+        return Displacement(shift * self.binning, spread * self.binning**2)
+
+    def _whole_pixels(self, cross: Array) -> NDArray[np.float64]:
+        spectrum = np.zeros((self._side, self._side // 2 + 1), dtype=np.complex64)
+        spectrum[self._y_bins, : len(self._fx)] = cross
+        correlation = fft.irfft2(spectrum, (self._side, self._side), workers=1)
+        # irfft2 carries conj(F1) F2 = |F1|^2 exp(-2 pi i f d) to a peak at +d.
+        peak = np.array(np.unravel_index(int(correlation.argmax()), correlation.shape))
+        return np.where(peak > self._side // 2, peak - self._side, peak).astype(np.float64)
+
+    def _slopes(self, cross: Array, shifts: NDArray[np.float64]) -> tuple[Array, Array, Array]:
+        """Gradient, negative curvature and noise of the gradient of each tile's correlation at `shifts`."""
+        turn = 2j * np.pi
+        rows = np.exp(turn * shifts[:, :1] * self._fy).astype(np.complex64)
+        columns = np.exp(turn * shifts[:, 1:] * self._fx).astype(np.complex64)
+        turned = cross * rows[:, :, None] * columns[:, None, :]
+        fy, fx = 2 * np.pi * self._fy, 2 * np.pi * self._fx
+        powers_x = np.stack([np.ones_like(fx), fx, fx * fx], axis=1)
+        even = turned.real @ powers_x
+        odd = turned.imag @ powers_x[:, :2]
+        noise = np.square(turned.imag) @ powers_x
+        gradient = -np.stack([odd[..., 0] @ fy, odd[..., 1].sum(axis=1)], axis=1).astype(np.float64)
+        return gradient, _matrix(even, fy) + 1e-9 * np.eye(2), _matrix(noise, fy)
+
+
+def _matrix(sums: Array, fy: Array) -> NDArray[np.float64]:
+    mixed = sums[..., 1] @ fy
+    entries = [sums[..., 0] @ (fy * fy), mixed, mixed, sums[..., 2].sum(axis=1)]
+    return np.stack(entries, axis=1).reshape(-1, 2, 2).astype(np.float64)
+
+
+def _agreed(
+    shifts: NDArray[np.float64], covariance: Array, centres: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Fit the tiles with a translation and a change of scale; tiles that contradict the rest lose weight.
+
+    Optics that are not telecentric magnify out-of-focus frames differently; left out of the model, that would
+    move the mean whenever the textured tiles do not lie evenly around the centre.
+    """
+    information = np.linalg.inv(covariance)
+    model = np.concatenate([np.tile(np.eye(2), (len(shifts), 1, 1)), centres[:, :, None]], axis=2)
+    prior = np.diag([0.0, 0.0, 1 / _SCALE_CHANGE**2])
+    fitted = np.array([*np.median(shifts, axis=0), 0.0])
+    for _ in range(8):
+        residual = shifts - model @ fitted
+        distance = np.einsum("ti,tij,tj->t", residual, information, residual)
+        scale = max(float(np.median(distance)) / 1.4, 1.0)
+        weight = 1 / (1 + distance / (_TOLERANCE * scale))
+        normal = np.einsum("t,tik,tij,tjl->kl", weight, model, information, model) + prior
+        pulled = np.einsum("t,tik,tij,tj->k", weight, model, information, shifts)
+        fitted = np.linalg.solve(normal, pulled)
+    share = float((weight * distance).sum() / max(2 * weight.sum(), 1e-9))
+    return fitted[:2], np.linalg.inv(normal)[:2, :2] * max(share, 1.0)
+
+
+def _evened(image: Array) -> Array:
+    """Band-pass the image and divide it by its local strength."""
+    fine = ndimage.uniform_filter(image, 3, mode="nearest") - ndimage.uniform_filter(
+        image, _EVEN_PX, mode="nearest"
+    )
+    strength = np.sqrt(ndimage.uniform_filter(fine * fine, _EVEN_PX, mode="nearest"))
+    floor = float(np.percentile(strength[::4, ::4], 20)) * _EVEN_FLOOR + 1e-6
+    return np.asarray(np.clip(fine / (strength + np.float32(floor)), -3, 3))
+
+
+def _starts(length: int, side: int) -> NDArray[np.intp]:
+    count = max(int(np.ceil((length - side) / (0.75 * side))), 0) + 1
+    return np.rint(np.linspace(0, length - side, count)).astype(np.intp)
+
+
+def _binned(frame: Array, factor: int) -> Array:
+    if factor == 1:
+        return frame.astype(np.float32)
+    height, width = frame.shape[0] // factor, frame.shape[1] // factor
+    kept = frame[: height * factor, : width * factor]
+    wide = np.uint16 if frame.dtype == np.uint8 and factor <= 256 else np.float32
+    rows = np.add.reduce(kept.reshape(height, factor, width * factor), axis=1, dtype=wide)
+    total = rows[:, 0::factor].astype(np.float32)
+    for column in range(1, factor):
+        total += rows[:, column::factor]
+    return np.asarray(total / np.float32(factor * factor))
