@@ -28,6 +28,7 @@ lint: $(VENV)/lint-tools
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/stubtest lee._core
 	find cpp tests -name '*.?pp' -o -name '*.cu' | xargs $(BIN)/clang-format --dry-run --Werror
 
 cpp-test: $(VENV)/lint-tools

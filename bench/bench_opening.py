@@ -24,6 +24,7 @@ FOOTPRINTS = {
     "disk 60": disk(60),
     "ellipse 10 x 30 turned": ellipse(10, 30, angle_rad=0.5),
     "rectangle 31 x 31": rectangle(31, 31),
+    "rectangle 121 x 61": rectangle(121, 61),
 }
 
 

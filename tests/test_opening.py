@@ -104,7 +104,16 @@ def test_automatic_threshold_is_local_and_equals_its_definition():
 
 
 @pytest.mark.parametrize(
-    "footprint", [disk(15), ellipse(4, 21.5, angle_rad=0.4), rectangle(40, 33), disk(200)], ids=str
+    "footprint",
+    [
+        disk(15),
+        ellipse(4, 21.5, angle_rad=0.4),
+        rectangle(40, 33),
+        rectangle(8, 1),
+        rectangle(65, 64),
+        disk(200),
+    ],
+    ids=lambda footprint: f"{footprint.mask.shape}",
 )
 def test_large_footprints_equal_the_extremes_of_shifted_copies(footprint):
     """Several strips and chunks, with the expectation built from whole shifted images."""

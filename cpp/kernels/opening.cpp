@@ -207,12 +207,12 @@ void opening(HostView<const float, 2> height, HostView<float, 2> out, HostView<s
         "threshold is " + std::to_string(params.threshold) + "; give a height >= 0, or NaN for automatic");
     check::that(params.mad_factor >= 0, "opening",
                 "mad_factor is " + std::to_string(params.mad_factor) + "; give a number >= 0");
-    std::fill_n(removed.data, removed.size(), std::int8_t{0});
     LocalScale peak_scale(INFINITY);
     if (params.peaks) {
         peak_scale = remove_peaks(task, height.data, out.data, removed.data, params);
     } else {
         std::copy_n(height.data, height.size(), out.data);
+        std::fill_n(removed.data, removed.size(), std::int8_t{0});
     }
     if (params.pits) remove_pits(task, height.data, out.data, removed.data, peak_scale, params);
 }

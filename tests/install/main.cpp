@@ -21,7 +21,7 @@ int main() {
     } catch (const lee::ShapeError&) {
         refused = true;  // caught by its type across the library's border
     }
-    std::printf("lee %s on %s, %d cores: %g -> %g\n", LEE_VERSION, lee::instruction_set(), lee::available_cores(),
-                static_cast<double>(height[3]), static_cast<double>(out[3]));
+    std::printf("lee %s on %s, %d cores: %g -> %g\n", LEE_VERSION, lee::instruction_set(),
+                lee::available_cores(), static_cast<double>(height[3]), static_cast<double>(out[3]));
     return out[3] == 0.0F && removed[3] == 1 && refused ? 0 : 1;
 }
