@@ -19,6 +19,29 @@ Array<float> preview(const lee::Refocuser& self) {
     return out;
 }
 
+py::tuple finish(lee::Refocuser& self) {
+    const std::array<std::size_t, 2> shape{self.level_height(0), self.level_width(0)};
+    auto height = new_array<float>(shape);
+    auto sigma = new_array<float>(shape);
+    auto sharp = new_array<float>(shape);
+    const auto height_view = write_view<2>(height, "height_um");
+    const auto sigma_view = write_view<2>(sigma, "sigma_um");
+    const auto sharp_view = write_view<2>(sharp, "sharp");
+    {
+        const py::gil_scoped_release nogil;
+        self.finish(height_view, sigma_view, sharp_view);
+    }
+    return py::make_tuple(height, sigma, sharp);
+}
+
+py::tuple brightness(const lee::Refocuser& self) {
+    const std::array<std::size_t, 2> shape{(self.level_height(0) + 15) / 16, (self.level_width(0) + 15) / 16};
+    auto least = new_array<float>(shape);
+    auto most = new_array<float>(shape);
+    self.brightness(write_view<2>(least, "least"), write_view<2>(most, "most"));
+    return py::make_tuple(least, most);
+}
+
 py::tuple peaks(const lee::Refocuser& self, std::size_t level) {
     const std::array<std::size_t, 3> shape{2, self.level_height(level), self.level_width(level)};
     auto z = new_array<float>(shape);
@@ -57,6 +80,8 @@ void bind_refocuser(py::module_& module) {
         .def("push", &push<float>, frame, py::arg("z_um"), py::arg("shift_y") = 0, py::arg("shift_x") = 0)
         .def("preview", &preview)
         .def("close", &lee::Refocuser::close, py::call_guard<py::gil_scoped_release>())
+        .def("finish", &finish)
+        .def("brightness", &brightness)
         .def("peaks", &peaks, py::arg("level"))
         .def("counts", &counts)
         .def_property_readonly("noise", &lee::Refocuser::noise)

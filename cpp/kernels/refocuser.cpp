@@ -8,6 +8,7 @@
 
 #include "common/check.hpp"
 #include "common/focus_fit.hpp"
+#include "kernels/refocuser_fuse.hpp"
 #include "kernels/refocuser_state.hpp"
 
 namespace lee {
@@ -46,6 +47,28 @@ void Refocuser::push(HostView<const float, 2> frame, double z_um, int shift_y, i
 
 void Refocuser::close() {
     state_->close();
+}
+
+void Refocuser::finish(HostView<float, 2> height_um, HostView<float, 2> sigma_um, HostView<float, 2> sharp) {
+    const std::array<std::size_t, 2> shape{state_->extent.rows, state_->extent.columns};
+    for (const auto& view : {height_um, sigma_um, sharp}) {
+        if (view.shape != shape) {
+            throw ShapeError("refocuser: an array for the result is " + check::text(view.shape) + " but frames are " +
+                             check::text(shape));
+        }
+    }
+    state_->close();
+    fuse(*state_, height_um, sigma_um, sharp);
+}
+
+void Refocuser::brightness(HostView<float, 2> least, HostView<float, 2> most) const {
+    const Brightness& from = state_->brightness;
+    const std::array<std::size_t, 2> shape{from.extent.rows, from.extent.columns};
+    if (least.shape != shape || most.shape != shape) {
+        throw ShapeError("refocuser: the arrays for the brightness must be " + check::text(shape));
+    }
+    std::copy(from.least.begin(), from.least.end(), least.data);
+    std::copy(from.most.begin(), from.most.end(), most.data);
 }
 
 void Refocuser::preview(HostView<float, 2> height_um) const {

@@ -57,6 +57,17 @@ class LEE_API Refocuser {
     /// End the scan: what is still pending is taken in. Nothing can be pushed afterwards.
     void close();
 
+    /// The result, of `close` first: all window sizes weighed pixel by pixel.
+    ///
+    /// shape   all (H, W)
+    /// unit    height_um and its standard deviation sigma_um; sharp in counts: the all-in-focus image
+    /// NaN     height and sigma where no window has a maximum inside the scan
+    void finish(HostView<float, 2> height_um, HostView<float, 2> sigma_um, HostView<float, 2> sharp);
+
+    /// Least and largest mean brightness, in counts, of cells of 16 by 16 pixels over the scan: something that comes and
+    /// goes, such as a bubble, widens their gap. Shape (ceil(H / 16), ceil(W / 16)).
+    void brightness(HostView<float, 2> least, HostView<float, 2> most) const;
+
     [[nodiscard]] std::size_t frames() const noexcept;
     [[nodiscard]] std::size_t levels() const noexcept;
     /// Bytes held for each pixel, whatever the number of frames.
