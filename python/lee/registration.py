@@ -47,9 +47,9 @@ class TileGrid:
     """Cuts frames of one shape into overlapping tiles and compares them.
 
     Frames are divided by their local contrast first: on a slope the sharp zone wanders as z changes, and a
-    correlation that follows contrast would take that for motion. Spectra are taken under a Hann window and cut
+    correlation that follows contrast would take that for motion. Spectra are taken under a Hann window, cut
     to the band from `_LOWEST_BIN` to `_HIGHEST_SHARE`: shading, which stands still on the sensor, lies below,
-    noise above. Many tiles rather than one spectrum, because a bubble or a flake that moves by itself spoils a
+    noise above. Many tiles rather than one spectrum: a bubble or a flake that moves by itself spoils a
     few tiles, which then lose against the rest.
 
     Parameters
