@@ -1,0 +1,5 @@
+"""`python -m lee`: the command line."""
+
+from lee.cli import main
+
+main()

@@ -1,0 +1,69 @@
+"""The command line `lee`: it parses, calls the library and prints."""
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+from lee.cli.bench import bench
+from lee.cli.demo import demo
+from lee.cli.export import export
+from lee.cli.one_line import DONE, FAILED, MISUSED, one_line, warnings_in_one_line
+from lee.cli.reconstruct import reconstruct
+from lee.cli.view import view
+
+
+def _version() -> str:
+    try:
+        return version("lee-microscopy")
+    except PackageNotFoundError:
+        return "not installed as a package"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(_version(), prog_name="lee")
+def commands() -> None:
+    r"""Turn microscope z-scans into measured 3D surfaces.
+
+    \b
+    Example:
+      lee demo
+      lee reconstruct scan.ome.tif -o surface
+      lee view surface
+    """
+
+
+for _command in (demo, reconstruct, export, view, bench):
+    commands.add_command(_command)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line, without the program's name, and return its exit code.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default those of this process.
+
+    Returns
+    -------
+    int
+        0 done, 1 failed, 2 misused. What went wrong is said in one line on stderr.
+    """
+    with warnings_in_one_line():
+        try:
+            # Only --help and --version give a code here; a command returns None.
+            code = commands.main(arguments, prog_name="lee", standalone_mode=False)
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            return MISUSED
+        except (Exception, KeyboardInterrupt) as error:
+            click.echo(f"lee: {one_line(error)}", err=True)
+            return MISUSED if isinstance(error, click.UsageError) else FAILED
+        return code if isinstance(code, int) else DONE
+
+
+def main() -> None:
+    """Run the command line of this process and leave with its exit code."""
+    sys.exit(run())

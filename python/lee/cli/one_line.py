@@ -1,0 +1,85 @@
+"""What went wrong, in one line for a person."""
+
+import errno
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+import click
+from tqdm import tqdm
+
+from lee.errors import InputError
+
+DONE, FAILED, MISUSED = 0, 1, 2
+TRACEBACK = "LEE_TRACEBACK"
+
+
+def one_line(error: BaseException) -> str:
+    """Say what an error means and what to do.
+
+    Parameters
+    ----------
+    error : BaseException
+        Whatever ended a command.
+
+    Returns
+    -------
+    str
+        One line, without the program's name.
+    """
+    if os.environ.get(TRACEBACK):
+        traceback.print_exception(error)
+    return " ".join(_meaning(error).split())
+
+
+def _meaning(error: BaseException) -> str:
+    if isinstance(error, click.UsageError):
+        message = error.format_message().rstrip(".")
+        command = error.ctx.command_path if error.ctx is not None else "lee"
+        return f"{message[:1].lower()}{message[1:]}; see {command} --help"
+    if isinstance(error, (click.Abort, KeyboardInterrupt)):
+        return "stopped; nothing was left half written"
+    if isinstance(error, MemoryError):
+        return "not enough memory: close other programs, or crop the frames"
+    if isinstance(error, OSError):
+        return _meaning_of_os_error(error)
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, ImportError):
+        return f"a part of lee or of what it needs cannot be loaded ({error}): install lee again"
+    where = traceback.extract_tb(error.__traceback__)[-1:]
+    place = f" at {os.path.basename(where[0].filename)}:{where[0].lineno}" if where else ""
+    return (
+        f"unexpected {type(error).__name__}{place}: {error}: "
+        f"please report this; {TRACEBACK}=1 in the environment shows more"
+    )
+
+
+def _meaning_of_os_error(error: OSError) -> str:
+    place = f"{error.filename}: " if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{place}no space left: free some, or write elsewhere"
+    return f"{place}{error.strerror or error}: check the name and its permissions"
+
+
+@contextmanager
+def warnings_in_one_line() -> Iterator[None]:
+    """Print warnings as ``lee: warning: ...`` on stderr, above any progress bar."""
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> Any:
+        tqdm.write(f"lee: warning: {' '.join(str(message).split())}", file=file or sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield

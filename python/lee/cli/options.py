@@ -1,0 +1,51 @@
+"""Kinds of values and options that several commands take."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+Progress = Callable[[int, int], None]
+PATH = click.Path(path_type=Path)
+
+
+class Length(click.ParamType):
+    """A positive, finite length in um."""
+
+    name = "um"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Parse the text."""
+        try:
+            length = float(str(value))
+        except ValueError:
+            length = math.nan
+        if not (math.isfinite(length) and length > 0):
+            self.fail(f"{value} is no length: give um above 0", param, ctx)
+        return length
+
+
+UM = Length()
+
+threads_option = click.option(
+    "--threads", type=click.IntRange(min=0), default=0, show_default="all cores", help="Threads to use."
+)
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an older result of that name.")
+
+
+@contextmanager
+def progress_bar(what: str, unit: str = "frame") -> Iterator[Progress]:
+    """Give a function (done, total) that moves a bar on stderr; silent where stderr is no terminal."""
+    bar = tqdm(desc=what, unit=unit, disable=None, leave=False)
+
+    def moved(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+
+    try:
+        yield moved
+    finally:
+        bar.close()

@@ -1,0 +1,127 @@
+"""`lee reconstruct`: a stack becomes a measured surface."""
+
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lee.cli.options import PATH, UM, overwrite_option, progress_bar, threads_option
+from lee.cli.target import TargetText, target_of
+
+if TYPE_CHECKING:
+    from lee.surface import Surface
+
+
+class _Writable(Exception):  # noqa: N818  no error: it ends the trial
+    """The output folder could be begun."""
+
+
+@click.command(no_args_is_help=True)
+@click.argument("stack", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, metavar="DIR", help="Folder to write.")
+@click.option("--z-step-um", type=UM, help="Frame k lies at k times this height.")
+@click.option("--z-csv", type=PATH, metavar="CSV", help="Height of every frame; header frame,z_um.")
+@click.option("--pixel-um", type=UM, help="Pixel size; else what the stack says.")
+@click.option(
+    "--target",
+    "target_text",
+    type=TargetText(),
+    help="What is looked at, in px: disk:25, ellipse:20x40, rectangle:20x40 (height x width), or auto, "
+    "which estimates it from the sharpest frame.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to compute.",
+)
+@click.option(
+    "--focus",
+    type=click.Choice(["variance", "wavelet"]),
+    default="variance",
+    show_default=True,
+    help="Focus measure.",
+)
+@click.option(
+    "--depth-of-field-um",
+    type=UM,
+    help="Width of the focus curve at half its height; else measured on the stack.",
+)
+@click.option("--no-drift", is_flag=True, help="Do not correct lateral drift inside the scan.")
+@click.option("--keep-frames", is_flag=True, help="Do not reject frames ruined by debris or flashes.")
+@threads_option
+@overwrite_option
+def reconstruct(
+    stack: Path,
+    output: Path,
+    z_step_um: float | None,
+    z_csv: Path | None,
+    pixel_um: float | None,
+    target_text: tuple[str, tuple[float, float] | None] | None,
+    device: str,
+    focus: Any,
+    depth_of_field_um: float | None,
+    no_drift: bool,
+    keep_frames: bool,
+    threads: int,
+    overwrite: bool,
+) -> None:
+    r"""Measure the surface in STACK and write it as a folder.
+
+    STACK is a folder of images (PNG, TIFF, JPEG, BMP), a multi-page TIFF, OME-TIFF, ImageJ stack, OME-Zarr,
+    or a .npy file. The folder holds height, filled height, standard deviation and refocused image as TIFF, a
+    textured 3D model, a preview, and surface.json with all there is to know about them.
+
+    \b
+    Example:
+      lee reconstruct scan.ome.tif -o surface
+      lee reconstruct frames/ -o surface --z-step-um 0.2 --pixel-um 0.1
+    """
+    from lee.reconstruct import ReconstructParams
+    from lee.reconstruct import reconstruct as measure
+    from lee.stack import open_stack
+
+    if z_step_um is not None and z_csv is not None:
+        raise click.UsageError("--z-step-um and --z-csv are both given: give one of them")
+    begun = time.perf_counter()
+    with open_stack(stack, z_step_um=z_step_um, z_um=z_csv, pixel_um=pixel_um) as frames:
+        _check_output(output, overwrite)
+        target = None if target_text is None else target_of(target_text, frames)
+        params = ReconstructParams(
+            focus=focus,
+            drift=not no_drift,
+            reject_frames=not keep_frames,
+            depth_of_field_um=depth_of_field_um,
+            threads=threads,
+        )
+        with progress_bar(stack.name) as progress:
+            surface = measure(frames, target=target, params=params, device=device, progress=progress)
+        surface.save(output, overwrite=overwrite)
+        click.echo(_summary(surface, len(frames), output, time.perf_counter() - begun))
+
+
+def _check_output(output: Path, overwrite: bool) -> None:
+    """Find out before the long work whether its result could be written."""
+    from lee.atomic import new_folder
+    from lee.surface import FILES
+
+    with suppress(_Writable), new_folder(output, overwrite=overwrite, known=FILES):
+        raise _Writable
+
+
+def _summary(surface: "Surface", frames: int, output: Path, seconds: float) -> str:
+    import numpy as np
+
+    rows, columns = surface.shape
+    lines = [
+        f"{output}: {columns} x {rows} px, {surface.coverage:.1%} measured, "
+        f"from {frames} frames in {seconds:.1f} s"
+    ]
+    if surface.valid.any():
+        low, high = np.nanpercentile(surface.height_um, (0.5, 99.5))
+        sigma = np.nanmedian(surface.height_sigma_um)
+        lines.append(f"height {low:.2f} to {high:.2f} um, standard deviation {sigma:.3f} um (median)")
+    return "\n".join(lines)
