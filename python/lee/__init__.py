@@ -3,19 +3,22 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+# Not lazy: its module has the function's name, and would take its place.
+from lee.reconstruct import ReconstructParams, Refocuser, reconstruct
+
 if TYPE_CHECKING:
     from lee.stack import ZStack as ZStack
     from lee.stack import open_stack as open_stack
     from lee.surface import Surface as Surface
 
-# Imported on first use: `import lee` stays fast, and parts without the compiled core work without it.
+# Imported on first use, so that `import lee` stays fast.
 _HOME = {
     "open_stack": "stack",
     "ZStack": "stack",
     "Surface": "surface",
 }
 
-__all__ = sorted(_HOME)
+__all__ = ["ReconstructParams", "Refocuser", "reconstruct", *sorted(_HOME)]
 
 
 def __getattr__(name: str) -> Any:
