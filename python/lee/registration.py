@@ -16,8 +16,9 @@ _TILE_PX = 128
 _LOWEST_BIN = 5
 _HIGHEST_SHARE = 0.35
 _EVEN_PX = 15
-_EVEN_FLOOR = 0.3
 _WHITENING = 0.7
+_EVEN_PERCENTILE = 20
+_EVEN_FLOOR = 0.3
 _TILE_FLOOR_PX = 0.02
 _NEWTON_STEPS = 3
 _TOLERANCE = 4.0
@@ -96,7 +97,8 @@ class TileGrid:
     def displacement(self, reference: TileSpectra, moved: TileSpectra) -> Displacement | None:
         """Find how far `moved` shows the content from where `reference` does; None if nothing compares."""
         cross = np.conj(reference.spectra) * moved.spectra
-        # Partly whitened, so that the few strongest structures do not rule.
+        # Nearly whitened: the narrower the peak, the less a sharp zone that wanders over a slope pulls it;
+        # wholly, noise would rule the frames far out of focus.
         cross *= self._band / (np.abs(cross) + 1e-12) ** _WHITENING
         strength = np.abs(cross).sum(axis=(1, 2))
         if not strength.max() > 0:
@@ -177,7 +179,7 @@ def _evened(image: Array) -> Array:
         image, _EVEN_PX, mode="nearest"
     )
     strength = np.sqrt(ndimage.uniform_filter(fine * fine, _EVEN_PX, mode="nearest"))
-    floor = float(np.percentile(strength[::4, ::4], 20)) * _EVEN_FLOOR + 1e-6
+    floor = float(np.percentile(strength[::4, ::4], _EVEN_PERCENTILE)) * _EVEN_FLOOR + 1e-6
     return np.asarray(np.clip(fine / (strength + np.float32(floor)), -3, 3))
 
 
