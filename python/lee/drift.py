@@ -173,6 +173,13 @@ def estimate_drift(stack: ZStack, *, frames_between: int | None = None) -> NDArr
     -------
     (Z, 2) float64, pixels
         (dy, dx) by which the content of frame k appears displaced from where frame 0 shows it.
+
+    Notes
+    -----
+    Frames at the ends of a scan, far out of focus, carry little: frame 0 itself may be off by 0.1 to 0.2 px,
+    which moves the whole path alike. On slopes the sharp zone wanders sideways as z changes. Where steep
+    relief does not average out over the field (rendered: 40 um of relief in 100 um) that passes for drift of
+    0.1 to 0.6 px rms; on rendered gentle and rugged relief the path was within 0.06 px rms, its start aside.
     """
     count = len(stack)
     every = frames_between if frames_between is not None else -(-count // _MOST_NODES)
