@@ -15,10 +15,10 @@ _DETAIL_PX = 5
 _TILE_PX = 24
 _MOST_TILES_ACROSS = 16
 _COARSE_FRAMES = 32
-_FINE_FRAMES = 96
-# Tiles on relief are in focus longer than the optics alone would have them: the sharper ones tell.
-_SHARP_QUANTILE = 0.25
-_FEWEST_TILES = 8
+_FINE_FRAMES = 128
+# Tiles on relief are in focus longer than the optics alone would have them: the sharper ones tell. Not the sharpest:
+# a bubble's rim is in focus for less.
+_SHARP_QUANTILE = 0.4
 # A maximum of the focus curve that stands out less than this from its ends is noise.
 _LEAST_CONTRAST = 1.5
 
@@ -37,28 +37,30 @@ def depth_of_field_um(stack: ZStack) -> float | None:
     count = len(stack)
     coarse = np.unique(np.linspace(0, count - 1, min(count, _COARSE_FRAMES)).round().astype(int))
     energy = np.stack([_tile_energy(stack[int(k)]) for k in coarse])
-    best = coarse[_busiest(energy)]
     floor = energy.min(axis=0)
-    reach = max(2, int(np.ceil(count / len(coarse))))
-    while True:
-        around = np.arange(max(0, best - reach), min(count, best + reach + 1))
-        frames = around[:: -(-len(around) // _FINE_FRAMES)]
-        energy = np.stack([_tile_energy(stack[int(k)]) for k in frames])
-        widths = _half_widths(energy, stack.z_um[frames], np.minimum(floor, energy.min(axis=0)))
-        if len(widths) >= _FEWEST_TILES or len(around) == count:
-            break
-        reach *= 2
-    if len(widths) == 0:
-        return None
-    return float(np.quantile(widths, _SHARP_QUANTILE))
+    frames = _around(coarse[_busiest(energy)], count)
+    energy = np.stack([_tile_energy(stack[int(k)]) for k in frames])
+    widths = _half_widths(energy, stack.z_um[frames], frames, np.minimum(floor, energy.min(axis=0)))
+    return float(np.quantile(widths, _SHARP_QUANTILE)) if len(widths) else None
 
 
-def _busiest(energy: NDArray[np.float64]) -> int:
-    """Plane in which most tiles have a clear maximum."""
-    least, most = energy.min(axis=0), energy.max(axis=0)
-    clear = most > _LEAST_CONTRAST * least
+def _busiest(energy: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Planes in the order of how many tiles have a clear maximum there."""
+    clear = energy.max(axis=0) > _LEAST_CONTRAST * energy.min(axis=0)
     votes = np.bincount(energy.argmax(axis=0)[clear], minlength=len(energy))
-    return int(votes.argmax())
+    return np.argsort(-votes, kind="stable")
+
+
+def _around(planes: NDArray[np.intp], count: int) -> NDArray[np.intp]:
+    """Frames around the busiest planes, as many as are worth reading."""
+    reach = max(2, int(np.ceil(1.5 * count / _COARSE_FRAMES)))
+    wanted: set[int] = set()
+    for plane in planes:
+        more = wanted | set(range(max(0, int(plane) - reach), min(count, int(plane) + reach + 1)))
+        if wanted and len(more) > _FINE_FRAMES:
+            break
+        wanted = more
+    return np.array(sorted(wanted), dtype=np.intp)
 
 
 def _tile_energy(frame: NDArray[Any]) -> NDArray[np.float64]:
@@ -79,7 +81,10 @@ def _tile_energy(frame: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _half_widths(
-    energy: NDArray[np.float64], z_um: NDArray[np.float64], least: NDArray[np.float64]
+    energy: NDArray[np.float64],
+    z_um: NDArray[np.float64],
+    frames: NDArray[np.intp],
+    least: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Full widths at half maximum of the curves that fall to half on both sides of a clear maximum."""
     most = energy.max(axis=0)
@@ -92,6 +97,8 @@ def _half_widths(
         if len(left) == 0 or len(right) == 0:
             continue
         a, b = left[-1], right[0]
+        if frames[b] - frames[a] != b - a:  # frames are missing inside the curve
+            continue
         start = np.interp(0.5, [curve[a], curve[a + 1]], [z_um[a], z_um[a + 1]])
         end = np.interp(0.5, [curve[b], curve[b - 1]], [z_um[b], z_um[b - 1]])
         widths.append(abs(end - start))
