@@ -1,0 +1,117 @@
+"""The demonstration: its errors are what they claim, and it writes what it says."""
+
+import numpy as np
+import pytest
+import tifffile
+
+from lee import demo
+from lee.demo import FILES, errors_of, run_demo
+from lee.devices.virtual import DEMO_DRIFT_PX, electrode, render_scan
+from lee.errors import InputError
+from lee.plain_focus import plain_heights
+from lee.stack import open_stack
+from lee.surface import Surface
+
+
+def small_scene(seed):
+    scene = electrode((96, 96), 0.25, seed, relief_um=4.0)
+    return scene.with_spikes(2, seed + 1).with_bubbles(1, seed + 2, (2.0, 3.0)).with_debris(1, seed + 3)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.setattr(demo, "demo_scene", small_scene)
+
+
+def test_errors_are_those_of_the_measured_pixels():
+    truth = np.zeros((10, 10), np.float32)
+    truth[0] = np.nan
+    height = np.full((10, 10), 0.1, np.float32)
+    height[1] = np.nan
+    height[2, :5] = 1.0
+    found = errors_of("x", height, truth, sigma_um=np.full((10, 10), 0.1, np.float32))
+    assert found.coverage == pytest.approx(80 / 90)
+    assert found.median_um == pytest.approx(0.1)
+    assert found.gross == pytest.approx(5 / 80)
+    assert found.within_sigma == pytest.approx(75 / 80)
+    assert found.rms_um == pytest.approx(np.sqrt((75 * 0.01 + 5) / 80))
+    assert found.p95_um == pytest.approx(1.0)
+
+
+def test_errors_look_only_where_asked():
+    truth = np.zeros((4, 4), np.float32)
+    height = np.arange(16, dtype=np.float32).reshape(4, 4)
+    found = errors_of("x", height, truth, where=height == 7)
+    assert (found.rms_um, found.median_um, found.gross, found.coverage) == (7.0, 7.0, 1.0, 1.0)
+    assert np.isnan(found.within_sigma)
+
+
+def test_nothing_measured_has_no_errors():
+    found = errors_of("x", np.full((3, 3), np.nan, np.float32), np.zeros((3, 3), np.float32))
+    assert found.coverage == 0.0
+    assert np.isnan([found.rms_um, found.median_um, found.p95_um, found.gross]).all()
+
+
+def test_plain_heights_take_the_sharpest_frame():
+    rng = np.random.default_rng(0)
+    texture = rng.normal(size=(40, 40))
+    contrast = np.array([1, 5, 20, 5, 1])[:, None, None]
+    frames = (100 + contrast * texture).astype(np.float32)
+    for height in plain_heights(frames, np.array([1.0, 2.0, 3.5, 4.0, 5.0]), 5).values():
+        assert (height == 3.5).all()
+
+
+def test_it_writes_what_it_says(tmp_path, small):
+    seen = []
+    found = run_demo(
+        tmp_path / "demo", seed=3, threads=1, progress=lambda done, total: seen.append((done, total))
+    )
+    folder = tmp_path / "demo"
+    assert {path.name for path in folder.iterdir()} == FILES
+    stack = open_stack(folder / "scan.ome.tif")
+    assert np.allclose(stack.z_um, found.scan.z_um)
+    assert stack.pixel_um == 0.25
+    assert np.array_equal(stack[5], found.scan.frames[5])
+    assert np.array_equal(Surface.load(folder / "surface").height_um, found.surface.height_um, equal_nan=True)
+    truth = tifffile.imread(folder / "truth_um.tif")
+    assert np.array_equal(
+        truth, found.scan.truth_seen_in(demo.reference_frame(found.surface)), equal_nan=True
+    )
+    assert seen[-1] == (len(stack), len(stack))
+    page = (folder / "report.html").read_text()
+    assert all(f"{errors.rms_um:.3f}" in page for errors in found.errors)
+
+
+def test_its_table_holds_lee_and_the_plain_measures(tmp_path, small):
+    found = run_demo(tmp_path / "demo", threads=1)
+    lines = found.text().splitlines()
+    assert len({len(line.split()) for line in lines}) > 1  # no value where there is no sigma
+    assert lines[0].split("  ")[0] == "heights"
+    names = [errors.what for errors in found.errors]
+    assert [line[: len(name)] for line, name in zip(lines[1:], names, strict=True)] == names
+    assert {"lee", "lee, under bubbles, gaps filled", "plain variance, 9 px", "plain Tenengrad, 9 px"} <= set(
+        names
+    )
+    mine, *plain = (
+        e for e in found.errors if e.what in ("lee", "plain variance, 9 px", "plain Tenengrad, 9 px")
+    )
+    assert all(mine.median_um < other.median_um for other in plain)
+
+
+def test_the_seed_is_that_of_surface_and_noise(tmp_path, small):
+    scan = run_demo(tmp_path / "demo", seed=1).scan
+    scene = small_scene(1)
+    again = render_scan(scene, z_um=scan.z_um, drift_px=DEMO_DRIFT_PX, seed=1)
+    assert np.array_equal(scan.frames, again.frames)
+    assert not np.array_equal(scan.truth_um, small_scene(0).height_um)
+
+
+def test_it_replaces_an_older_demo_and_nothing_else(tmp_path, small):
+    run_demo(tmp_path / "demo")
+    before = (tmp_path / "demo" / "report.html").stat().st_mtime_ns
+    run_demo(tmp_path / "demo")
+    assert (tmp_path / "demo" / "report.html").stat().st_mtime_ns > before
+    (tmp_path / "demo" / "thesis.doc").write_text("mine")
+    with pytest.raises(InputError, match=r"also holds 'thesis.doc', which is no part of a result"):
+        run_demo(tmp_path / "demo")
+    assert (tmp_path / "demo" / "thesis.doc").read_text() == "mine"

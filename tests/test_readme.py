@@ -1,0 +1,121 @@
+"""Every command and snippet of the README runs, as it stands there, in a folder where `lee demo` was run."""
+
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lee.demo import run_demo
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def blocks(language):
+    return [text for found, text in BLOCKS if found == language]
+
+
+def commands(program):
+    lines = "".join(blocks("sh")).splitlines()
+    return [line for line in lines if line.split()[0] == program]
+
+
+def only(language):
+    (text,) = blocks(language)
+    return text
+
+
+def ran(command, folder, **environment):
+    done = subprocess.run(
+        command, shell=isinstance(command, str), cwd=folder, env={**os.environ, **environment},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    return done
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    """A PATH on which `lee` and `cmake` are those of this interpreter."""
+    folder = tmp_path_factory.mktemp("bin")
+    for name in ("lee", "cmake"):
+        (folder / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {name} "$@"\n')
+        (folder / name).chmod(0o755)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+@pytest.fixture(scope="module")
+def after_demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("readme")
+    run_demo(folder / "demo")
+    return folder
+
+
+def test_every_block_is_of_a_kind_that_is_run():
+    assert {language for language, _ in BLOCKS} == {"sh", "python", "cpp", "cmake"}
+    programs = {line.split()[0] for text in blocks("sh") for line in text.splitlines()}
+    assert programs == {"make", "lee", "cmake"}
+
+
+def test_the_make_targets_exist():
+    assert commands("make") == ["make demo", "make test"]
+    for line in commands("make"):
+        # Only what it would do: running the tests from within the tests would not end.
+        done = subprocess.run([*line.split(), "-n"], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert ("lee demo -o demo" if line.endswith("demo") else "pytest") in done.stdout
+
+
+def test_the_commands_run_one_after_the_other(after_demo, programs):
+    for line in commands("lee"):
+        ran(line, after_demo, PATH=programs)
+    made = {path.name for path in after_demo.iterdir()}
+    assert {"surface", "stepped", "electrode.x3p", "view.png"} <= made
+    named = set(re.findall(r"`(\w+\.(?:tif|glb|png|json))`", README)) - {"view.png"}
+    assert named == {path.name for path in (after_demo / "surface").iterdir()}
+
+
+def test_the_python_snippet_runs(after_demo):
+    done = ran([sys.executable, "-c", only("python")], after_demo)
+    assert re.fullmatch(r"\d+% measured, pixels of 0.25 um\n", done.stdout)
+    assert (after_demo / "from_python" / "surface.json").is_file()
+    assert (after_demo / "electrode.ply").is_file()
+
+
+def test_the_cpp_snippet_builds_against_the_install_and_runs(tmp_path, programs):
+    source, rig = tmp_path / "source", tmp_path / "rig"
+    source.mkdir()
+    rig.mkdir()
+    for name in ("CMakeLists.txt", "cpp"):
+        (source / name).symlink_to(ROOT / name)
+    (rig / "main.cpp").write_text(only("cpp"))
+    (rig / "CMakeLists.txt").write_text(only("cmake"))
+    for line in commands("cmake"):
+        ran(line, source, PATH=programs)
+    prefix = f"-DCMAKE_PREFIX_PATH={source / 'installed'}"
+    ran(
+        ["cmake", "-B", "build", "-DCMAKE_BUILD_TYPE=Release", prefix],
+        rig,
+        PATH=programs,
+        CMAKE_GENERATOR="Ninja",
+    )
+    ran(["cmake", "--build", "build"], rig, PATH=programs)
+    assert ran([rig / "build" / "rig"], rig).stdout == "height 5.0 um\n"
+
+
+def test_links_and_extras_exist():
+    for link in re.findall(r"\]\(([^)]+)\)", README):
+        assert link.startswith("http") or (ROOT / link).is_file(), link
+    extras = set(importlib.metadata.metadata("lee-microscopy").get_all("Provides-Extra") or [])
+    table = README.split("| extra |")[1].split("\n\n")[0]
+    for row in table.splitlines()[2:]:
+        assert set(re.findall(r"`(\w+)`", row.split("|")[1])) <= extras
+
+
+def test_it_is_short():
+    assert len(README.splitlines()) < 150
