@@ -115,7 +115,7 @@ def renderer_b(
     scan = rays.record(specimen, z, sensor=sensor, rings=floating, drift_px=drift_px, seed=seed)
     by = np.array([[1, 0, -drift_px[1] / 2], [0, 1, -drift_px[0] / 2]])
     first = cv2.warpAffine(height, by, shape[::-1], borderMode=cv2.BORDER_CONSTANT, borderValue=float("nan"))
-    return Taken(scan.frames, z, first, height, scan.touched, drift_px)
+    return Taken(scan.frames, z, np.asarray(first, dtype=np.float32), height, scan.touched, drift_px)
 
 
 def drawn_ring(height: specimens.Image, rng: np.random.Generator) -> rays.Ring:
@@ -186,4 +186,4 @@ def stretched(
 ) -> specimens.Image:
     """Return a measured topography, mirrored at random, so that seeds differ in more than brightness."""
     height = specimens.topography(folder, name, relief_um, shape, pixel_um)
-    return np.ascontiguousarray(np.flip(height, axis=rng.integers(0, 2)))
+    return np.ascontiguousarray(np.flip(height, axis=int(rng.integers(0, 2))))

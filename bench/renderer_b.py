@@ -169,12 +169,8 @@ def views(
             gap_above = gap
         at_x = columns + np.float32(offset[1]) + np.float32(lean[1] / pixel) * hit
         at_y = rows + np.float32(offset[0]) + np.float32(lean[0] / pixel) * hit
-        yield (
-            lean,
-            offset,
-            pad,
-            cv2.remap(bright, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101),
-        )
+        view = cv2.remap(bright, at_x, at_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        yield lean, offset, pad, np.asarray(view, dtype=np.float32)
 
 
 def shifted(image: Image, dy: float, dx: float) -> Image:
