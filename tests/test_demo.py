@@ -74,9 +74,7 @@ def test_it_writes_what_it_says(tmp_path, small):
     assert np.array_equal(stack[5], found.scan.frames[5])
     assert np.array_equal(Surface.load(folder / "surface").height_um, found.surface.height_um, equal_nan=True)
     truth = tifffile.imread(folder / "truth_um.tif")
-    assert np.array_equal(
-        truth, found.scan.truth_seen_in(demo.reference_frame(found.surface)), equal_nan=True
-    )
+    assert np.array_equal(truth, found.scan.truth_seen_in(demo.REFERENCE_FRAME), equal_nan=True)
     assert seen[-1] == (len(stack), len(stack))
     page = (folder / "report.html").read_text()
     assert all(f"{errors.rms_um:.3f}" in page for errors in found.errors)

@@ -22,6 +22,7 @@ from lee.surface import Surface
 FILES = frozenset({"scan.ome.tif", "truth_um.tif", "surface", "error_maps.png", "report.html"})
 STEP_UM = 0.2
 GROSS_STEPS = 3  # an error beyond so many z steps is a wrong peak, not a noisy one
+REFERENCE_FRAME = 0  # a surface lies where the first frame shows the sample
 _WINDOW_PX = 9
 
 
@@ -166,16 +167,10 @@ def run_demo(
     return found
 
 
-def reference_frame(surface: Surface) -> int:
-    """Return the frame whose field of view the surface has."""
-    return int(surface.metadata.get("reference_frame", 0))
-
-
 def _errors(surface: Surface, scan: Scan) -> list[Errors]:
-    frame = reference_frame(surface)
-    truth = scan.truth_seen_in(frame)
+    truth = scan.truth_seen_in(REFERENCE_FRAME)
     # Half a pixel of doubt at the rim of the mask counts as touched.
-    moved = ndimage.shift(scan.touched.astype(np.float32), scan.drift_px[frame], order=1, cval=0)
+    moved = ndimage.shift(scan.touched.astype(np.float32), scan.drift_px[REFERENCE_FRAME], order=1, cval=0)
     touched = moved > 0
     sigma = surface.height_sigma_um
     found = [
@@ -198,7 +193,7 @@ def _errors(surface: Surface, scan: Scan) -> list[Errors]:
 
 def _write(place: Path, found: Demo) -> None:
     scan, surface = found.scan, found.surface
-    truth = scan.truth_seen_in(reference_frame(surface))
+    truth = scan.truth_seen_in(REFERENCE_FRAME)
     _write_scan(place / "scan.ome.tif", scan)
     write_map(place / "truth_um.tif", truth, scan.pixel_um)
     surface.save(place / "surface")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from lee.cli.options import PATH, UM
+from lee.cli.options import PATH, um
 
 
 @click.command(no_args_is_help=True)
@@ -18,7 +18,7 @@ from lee.cli.options import PATH, UM
 @click.option(
     "--max-vertices", type=click.IntRange(min=4), help="Average pixels until a mesh has no more vertices."
 )
-@click.option("--pixel-um", type=UM, help="Pixel size, for a single height map that does not tell it.")
+@click.option("--pixel-um", type=um, help="Pixel size, for a single height map that does not tell it.")
 def export(
     surface: Path, file: Path, filled: bool | None, max_vertices: int | None, pixel_um: float | None
 ) -> None:

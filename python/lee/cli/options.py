@@ -12,23 +12,16 @@ Progress = Callable[[int, int], None]
 PATH = click.Path(path_type=Path)
 
 
-class Length(click.ParamType):
-    """A positive, finite length in um."""
+def um(text: str) -> float:
+    """Parse a positive, finite length; the function's name is the placeholder in the help."""
+    try:
+        length = float(text)
+    except ValueError:
+        length = math.nan
+    if not (math.isfinite(length) and length > 0):
+        raise click.BadParameter(f"{text} is no length: give um above 0")
+    return length
 
-    name = "um"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Parse the text."""
-        try:
-            length = float(str(value))
-        except ValueError:
-            length = math.nan
-        if not (math.isfinite(length) and length > 0):
-            self.fail(f"{value} is no length: give um above 0", param, ctx)
-        return length
-
-
-UM = Length()
 
 threads_option = click.option(
     "--threads", type=click.IntRange(min=0), default=0, show_default="all cores", help="Threads to use."

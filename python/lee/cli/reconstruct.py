@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lee.cli.options import PATH, UM, overwrite_option, progress_bar, threads_option
-from lee.cli.target import TargetText, target_of
+from lee.cli.options import PATH, overwrite_option, progress_bar, threads_option, um
+from lee.cli.target import Wanted, shape, target_of
+from lee.errors import InputError
 
 if TYPE_CHECKING:
     from lee.surface import Surface
+
+
+_SHOWN_REJECTED = 5
 
 
 class _Writable(Exception):  # noqa: N818  no error: it ends the trial
@@ -21,13 +25,13 @@ class _Writable(Exception):  # noqa: N818  no error: it ends the trial
 @click.command(no_args_is_help=True)
 @click.argument("stack", type=PATH)
 @click.option("-o", "--output", type=PATH, required=True, metavar="DIR", help="Folder to write.")
-@click.option("--z-step-um", type=UM, help="Frame k lies at k times this height.")
+@click.option("--z-step-um", type=um, help="Frame k lies at k times this height.")
 @click.option("--z-csv", type=PATH, metavar="CSV", help="Height of every frame; header frame,z_um.")
-@click.option("--pixel-um", type=UM, help="Pixel size; else what the stack says.")
+@click.option("--pixel-um", type=um, help="Pixel size; else what the stack says.")
 @click.option(
     "--target",
-    "target_text",
-    type=TargetText(),
+    "wanted",
+    type=shape,
     help="What is looked at, in px: disk:25, ellipse:20x40, rectangle:20x40 (height x width), or auto, "
     "which estimates it from the sharpest frame.",
 )
@@ -47,7 +51,7 @@ class _Writable(Exception):  # noqa: N818  no error: it ends the trial
 )
 @click.option(
     "--depth-of-field-um",
-    type=UM,
+    type=um,
     help="Width of the focus curve at half its height; else measured on the stack.",
 )
 @click.option("--no-drift", is_flag=True, help="Do not correct lateral drift inside the scan.")
@@ -60,7 +64,7 @@ def reconstruct(
     z_step_um: float | None,
     z_csv: Path | None,
     pixel_um: float | None,
-    target_text: tuple[str, tuple[float, float] | None] | None,
+    wanted: Wanted | None,
     device: str,
     focus: Any,
     depth_of_field_um: float | None,
@@ -89,7 +93,7 @@ def reconstruct(
     begun = time.perf_counter()
     with open_stack(stack, z_step_um=z_step_um, z_um=z_csv, pixel_um=pixel_um) as frames:
         _check_output(output, overwrite)
-        target = None if target_text is None else target_of(target_text, frames)
+        target = None if wanted is None else target_of(wanted, frames)
         params = ReconstructParams(
             focus=focus,
             drift=not no_drift,
@@ -99,6 +103,11 @@ def reconstruct(
         )
         with progress_bar(stack.name) as progress:
             surface = measure(frames, target=target, params=params, device=device, progress=progress)
+        if not surface.valid.any():
+            raise InputError(
+                f"{stack}: nothing comes into focus, so nothing is written: check that the frames show "
+                "texture and that the scan passes through the surface"
+            )
         surface.save(output, overwrite=overwrite)
         click.echo(_summary(surface, len(frames), output, time.perf_counter() - begun))
 
@@ -124,4 +133,8 @@ def _summary(surface: "Surface", frames: int, output: Path, seconds: float) -> s
         low, high = np.nanpercentile(surface.height_um, (0.5, 99.5))
         sigma = np.nanmedian(surface.height_sigma_um)
         lines.append(f"height {low:.2f} to {high:.2f} um, standard deviation {sigma:.3f} um (median)")
+    rejected = surface.metadata.get("rejected_frames", [])
+    lines += [f"rejected frame {frame['frame']}: {frame['reason']}" for frame in rejected[:_SHOWN_REJECTED]]
+    if len(rejected) > _SHOWN_REJECTED:
+        lines.append(f"and {len(rejected) - _SHOWN_REJECTED} more, listed in surface.json")
     return "\n".join(lines)

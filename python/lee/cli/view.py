@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from lee.cli.options import PATH, UM
+from lee.cli.options import PATH, um
 
 
 @click.command(no_args_is_help=True)
@@ -19,7 +19,7 @@ from lee.cli.options import PATH, UM
 )
 @click.option("--stretch", type=float, default=1.0, show_default=True, help="Factor on the height as drawn.")
 @click.option("--from-above", is_flag=True, help="Look straight down.")
-@click.option("--pixel-um", type=UM, help="Pixel size, for a single height map that does not tell it.")
+@click.option("--pixel-um", type=um, help="Pixel size, for a single height map that does not tell it.")
 def view(
     surface: Path,
     screenshot: Path | None,
