@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,3 +26,21 @@ def flat_morphology(
     centre: tuple[int, int],
     threads: int,
 ) -> NDArray[np.float32]: ...
+def adaptive_variance(
+    stack: NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32],
+    footprints: Sequence[NDArray[np.uint8]],
+    *,
+    centres: Sequence[tuple[int, int]],
+    detail_px: int,
+    noise: float,
+    significance: float,
+    threads: int,
+) -> tuple[NDArray[np.float32], NDArray[np.uint8], float]: ...
+def argmax_refocus(
+    stack: NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32],
+    focus: NDArray[np.float32],
+    *,
+    z_um: NDArray[np.float64],
+    reach: int,
+    threads: int,
+) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]: ...

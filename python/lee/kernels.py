@@ -1,6 +1,9 @@
 """The compiled kernels, one documented function each: it validates, converts and calls the core."""
 
-from typing import Literal, NamedTuple
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -127,6 +130,172 @@ def flat_morphology(
     )
 
 
+class AdaptiveVariance(NamedTuple):
+    """Normalised local variance, and the footprint each pixel's was taken over."""
+
+    focus: NDArray[np.float32]
+    window: NDArray[np.uint8]
+    noise: float
+
+
+def adaptive_variance(
+    stack: ArrayLike,
+    *,
+    footprint: Footprint | ArrayLike,
+    scales: Sequence[float] = (1.0,),
+    detail_px: int | None = None,
+    noise: float | None = None,
+    significance: float = 16.0,
+    threads: int = 0,
+) -> AdaptiveVariance:
+    """Measure focus by the normalised local variance, variance over mean (Sun, Duthaler, Nelson 2004).
+
+    The footprint adapts to the target's shape and size. With several `scales` it also adapts to the
+    texture: small on rugged relief, large where texture fades. A pixel takes the smallest of the scaled
+    footprints for which the largest focus over the planes exceeds ``e * (1 + significance * sqrt(2 /
+    n))``: n is the number of the footprint's pixels, ``e = noise * (1 - 1 / n)`` (``1 - 1 /
+    detail_px**2`` with `detail_px`) is what noise alone gives and ``e * sqrt(2 / n)`` its standard
+    deviation. Where none does, it takes the largest. One footprint serves all planes of a pixel, or its
+    focus curve would be torn.
+
+    Parameters
+    ----------
+    stack : (Z, H, W) or (H, W) uint8, uint16 or float32, counts
+        Focal stack, or one image. Other real dtypes are copied to float32. NaN and infinite pixels are
+        absent.
+    footprint : Footprint or (h, w) bool
+        What the variance is taken over: `lee.Target.footprint`, `lee.footprint.disk`, `ellipse`, `rectangle`,
+        or a mask whose centre is then ``(h // 2, w // 2)``. At the border it is clipped to the image.
+    scales : sequence of float
+        Factors of the footprint's size, rising, at least 1 and at most 255 of them.
+    detail_px : int, optional
+        By default the variance about the footprint's own mean. An odd number >= 3: about the mean m of the
+        square of that size around each pixel, ``(v - m)**2 / m`` averaged over the footprint; shading and the
+        relief's large forms then lend no focus.
+    noise : float, counts, optional
+        Normalised variance of noise alone: for shot noise counts per photon, whatever the brightness. By
+        default from the stack: the median squared response to (1 -2 1) along y and x, over the mean.
+    significance : float
+        Standard deviations by which texture must stand out of the noise for a footprint to do.
+    threads : int
+        0 = all available cores. The result does not depend on it.
+
+    Returns
+    -------
+    AdaptiveVariance
+        ``focus``, float32 counts in the shape of `stack`, >= 0: 0 where the mean is not positive and
+        throughout constant images, NaN where the footprint sees no pixel. ``window`` (H, W) uint8, index
+        into `scales`. ``noise``, what was used; NaN where a single scale made it unnecessary.
+
+    Raises
+    ------
+    InputError
+        If an argument has the wrong number of dimensions, is empty, or is out of range.
+    """
+    planes = _planes(stack, "adaptive_variance", "stack")
+    factors = [float(factor) for factor in scales]
+    rising = all(b > a for a, b in pairwise(factors))
+    if not 1 <= len(factors) <= 255 or not rising or not 0 < factors[0] <= factors[-1] < np.inf:
+        raise InputError(f"adaptive_variance: scales are {tuple(factors)}; give 1 to 255 rising factors > 0")
+    if detail_px is not None and (detail_px < 3 or detail_px % 2 == 0):
+        raise InputError(f"adaptive_variance: detail_px is {detail_px}; give an odd number >= 3, or None")
+    if noise is not None and not 0 <= noise < np.inf:
+        raise InputError(f"adaptive_variance: noise is {noise}; give counts >= 0, or None for automatic")
+    if not significance >= 0:
+        raise InputError(f"adaptive_variance: significance is {significance}; give a number >= 0")
+    _check_threads("adaptive_variance", threads)
+    shapes = [_scaled(as_footprint(footprint), factor) for factor in factors]
+    focus, window, used = _core.adaptive_variance(
+        planes if planes.ndim == 3 else planes[None],
+        [shape.mask.view(np.uint8) for shape in shapes],
+        centres=[shape.centre for shape in shapes],
+        detail_px=int(detail_px or 0),
+        noise=float("nan") if noise is None else float(noise),
+        significance=float(significance),
+        threads=int(threads),
+    )
+    return AdaptiveVariance(focus.reshape(planes.shape), window, used)
+
+
+class Refocused(NamedTuple):
+    """An all-in-focus image and the heights its pixels lie at."""
+
+    sharp: NDArray[np.float32]
+    plane: NDArray[np.int32]
+    height_um: NDArray[np.float32]
+    sigma_um: NDArray[np.float32]
+
+
+def argmax_refocus(
+    stack: ArrayLike,
+    focus: ArrayLike,
+    *,
+    z_um: ArrayLike | None = None,
+    reach: int = 6,
+    threads: int = 0,
+) -> Refocused:
+    """Keep, at every pixel, the plane in best focus, and the height its focus curve peaks at.
+
+    The height is the vertex of the parabola fitted to the logarithm of the focus over the planes within
+    `reach` of the maximum: of a Gaussian focus curve, its centre. The samples are weighted by their focus
+    squared, since equal noise on the focus is noise of 1 / focus on its logarithm. Choose `reach` so that
+    it spans the depth of field.
+
+    Parameters
+    ----------
+    stack : (Z, H, W) uint8, uint16 or float32, counts
+        Focal stack, one plane per stage position. Other real dtypes are copied to float32.
+    focus : (Z, H, W) float32, any unit
+        Focus measure of `stack`; larger is sharper. NaN never wins.
+    z_um : (Z,) float64, µm, optional
+        Heights of the planes, strictly rising or falling, in steps of any size. By default planes lie 1
+        apart, and heights count planes.
+    reach : int
+        Planes to each side of the maximum that the fit takes in, at least 1; clipped at the ends of the scan.
+    threads : int
+        0 = all available cores. The result does not depend on it.
+
+    Returns
+    -------
+    Refocused
+        ``plane`` (H, W) int32, index along Z: ties take the lowest plane, -1 marks pixels whose focus is
+        NaN throughout. ``sharp`` (H, W) float32, counts in that plane, not interpolated. ``height_um``
+        (H, W) float32: NaN where the maximum is the first or the last plane, is not positive, or no peak
+        fits. ``sigma_um`` (H, W) float32: its standard deviation from the residuals of the fit, so from
+        the noise of the curve and its misfit; NaN also where only three planes took part.
+
+    Raises
+    ------
+    InputError
+        If an argument is not three-dimensional, the two shapes differ, or `z_um` does not fit or is not
+        strictly monotonic.
+    """
+    planes = _planes(stack, "argmax_refocus", "stack", (3,))
+    curves = np.asarray(_planes(focus, "argmax_refocus", "focus", (3,)), dtype=np.float32)
+    if planes.shape != curves.shape:
+        raise InputError(
+            f"argmax_refocus: stack is {planes.shape} but focus is {curves.shape}; give equal shapes"
+        )
+    z = np.arange(len(planes), dtype=np.float64) if z_um is None else np.asarray(z_um, dtype=np.float64)
+    if z.shape != (len(planes),):
+        raise InputError(
+            f"argmax_refocus: z_um has shape {z.shape}; give a height for each of {len(planes)} planes"
+        )
+    steps = np.diff(z)
+    if not np.isfinite(z).all() or not ((steps > 0).all() or (steps < 0).all()):
+        raise InputError(
+            "argmax_refocus: z_um is not finite and strictly monotonic; give rising or falling heights"
+        )
+    if reach < 1:
+        raise InputError(f"argmax_refocus: reach is {reach}; give a number of planes >= 1")
+    _check_threads("argmax_refocus", threads)
+    return Refocused(
+        *_core.argmax_refocus(
+            planes, curves, z_um=np.ascontiguousarray(z), reach=int(reach), threads=int(threads)
+        )
+    )
+
+
 def _image(values: ArrayLike, operation: str, name: str) -> NDArray[np.float32]:
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":
@@ -141,3 +310,34 @@ def _image(values: ArrayLike, operation: str, name: str) -> NDArray[np.float32]:
 def _check_threads(operation: str, threads: int) -> None:
     if threads < 0:
         raise InputError(f"{operation}: threads is {threads}; give 0 for all cores, or a count")
+
+
+def _planes(
+    values: ArrayLike, operation: str, name: str, dimensions: tuple[int, ...] = (2, 3)
+) -> NDArray[Any]:
+    """Frames of the dtypes a camera delivers, as they are; anything else as float32."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise InputError(f"{operation}: {name} holds {array.dtype}; give real numbers")
+    if array.ndim not in dimensions or array.size == 0:
+        wanted = " or ".join({2: "(H, W)", 3: "(Z, H, W)"}[n] for n in dimensions)
+        raise InputError(f"{operation}: {name} has shape {array.shape}; give a non-empty {wanted} array")
+    return np.ascontiguousarray(
+        array, dtype=array.dtype if array.dtype in (np.uint8, np.uint16) else np.float32
+    )
+
+
+def _scaled(footprint: Footprint, factor: float) -> Footprint:
+    """Resample a footprint about its centre, each pixel from the nearest of the original."""
+    if factor == 1.0:
+        return footprint
+    (h, w), (cy, cx) = footprint.mask.shape, footprint.centre
+    up, left = math.ceil(factor * (cy + 0.5)), math.ceil(factor * (cx + 0.5))
+    down, right = math.ceil(factor * (h - cy - 0.5)), math.ceil(factor * (w - cx - 0.5))
+    y = np.rint(np.arange(-up, down + 1) / factor).astype(int) + cy
+    x = np.rint(np.arange(-left, right + 1) / factor).astype(int) + cx
+    inside = ((y >= 0) & (y < h))[:, None] & ((x >= 0) & (x < w))
+    mask = footprint.mask[np.ix_(y.clip(0, h - 1), x.clip(0, w - 1))] & inside
+    # A coarse grid can miss a thin shape; its centre then stands for it.
+    mask[up, left] |= not mask.any()
+    return Footprint(mask, (up, left))

@@ -1,0 +1,127 @@
+"""Speed of the adaptive variance against the same measure composed from OpenCV calls, in the same run.
+
+Like with like: variance over mean of one image over one footprint, all cores. OpenCV takes the mean of the
+image and of its square with boxFilter where the footprint is a rectangle, with filter2D where it is not (which
+turns to Fourier transforms for large ones). Then several footprints on a small stack: OpenCV computes them
+all and picks by the same rule, knowing the noise. "copies" is our time over that of copying the image.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lee import _core
+from lee.footprint import Footprint, disk, ellipse, rectangle
+from lee.kernels import adaptive_variance
+
+SHAPE = (2048, 2448)
+FOOTPRINTS = {
+    "disk 2": disk(2),
+    "disk 5": disk(5),
+    "disk 15": disk(15),
+    "disk 30": disk(30),
+    "ellipse 10 x 30 turned": ellipse(10, 30, angle_rad=0.5),
+    "rectangle 9 x 9": rectangle(9, 9),
+    "rectangle 41 x 41": rectangle(41, 41),
+}
+FRAMES: dict[str, type[np.generic]] = {"8 bit": np.uint8, "16 bit": np.uint16, "float": np.float32}
+RADII, SIGNIFICANCE = (2, 4, 8), 16.0
+Image = NDArray[np.generic]
+
+
+def medians_ms(runs: int, *calls: Callable[[], object]) -> list[float]:
+    """Median time of each call; they take turns, so that a disturbance meets all of them."""
+    times: list[list[float]] = [[] for _ in calls]
+    for call in calls:
+        call()
+    for _ in range(runs):
+        for call, taken in zip(calls, times, strict=True):
+            begin = time.perf_counter()
+            call()
+            taken.append(1e3 * (time.perf_counter() - begin))
+    return [statistics.median(taken) for taken in times]
+
+
+def composed(image: Image, footprint: Footprint) -> NDArray[np.float32]:
+    """Variance over mean from OpenCV calls; borders repeat, so they differ from ours there."""
+    value = image.astype(np.float32)
+
+    def mean_of(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        if footprint.mask.all():
+            return cv2.boxFilter(values, -1, footprint.mask.shape[::-1])
+        return cv2.filter2D(values, -1, footprint.mask.astype(np.float32) / footprint.area_px)
+
+    mean = mean_of(value)
+    return cv2.divide(cv2.subtract(mean_of(cv2.multiply(value, value)), cv2.multiply(mean, mean)), mean)
+
+
+def composed_windows(stack: Image, footprints: Sequence[Footprint], noise: float) -> NDArray[np.float32]:
+    focus = np.stack([composed(plane, footprints[-1]) for plane in stack])
+    is_open = np.ones(stack.shape[1:], bool)
+    for footprint in footprints[:-1]:
+        curve = np.stack([composed(plane, footprint) for plane in stack])
+        n = footprint.area_px
+        limit = noise * (1 - 1 / n) * (1 + SIGNIFICANCE * (2 / n) ** 0.5)
+        takes = is_open & (curve.max(axis=0) > limit)
+        np.copyto(focus, curve, where=takes)
+        is_open &= ~takes
+    return focus
+
+
+def row(name: str, kind: str, footprint: Footprint, image: Image, runs: int) -> str:
+    inner = np.s_[64:-64, 64:-64]
+    ours = adaptive_variance(image, footprint=footprint).focus[inner]
+    error = np.abs(ours - composed(image, footprint)[inner]).max() / ours.max()
+    mine, peer, copy, detail = medians_ms(
+        runs,
+        lambda: adaptive_variance(image, footprint=footprint),
+        lambda: composed(image, footprint),
+        lambda: image.copy(),
+        lambda: adaptive_variance(image, footprint=footprint, detail_px=5),
+    )
+    speed = f"{mine:9.1f}{peer:10.1f}{peer / mine:8.1f}{image.size / mine / 1e6:9.2f}{mine / copy:9.1f}"
+    return f"{name:24}{kind:8}{speed}{error:12.0e}{detail:12.1f}"
+
+
+def windows_row(runs: int) -> str:
+    rng = np.random.default_rng(1)
+    strength = np.geomspace(1, 200, 1024)[None, :, None] * np.array([0.3, 1, 0.3, 0.1])[:, None, None]
+    stack = (120 + strength**0.5 * rng.standard_normal((4, 1024, 1024))).clip(0, 255).astype(np.uint8)
+    scales = [radius / RADII[-1] for radius in RADII]
+    footprints = [disk(radius) for radius in RADII]
+
+    def ours() -> object:
+        return adaptive_variance(stack, footprint=footprints[-1], scales=scales, noise=1.0)
+
+    mine, peer = medians_ms(runs, ours, lambda: composed_windows(stack, footprints, 1.0))
+    times = f"{mine:.1f} ms, OpenCV {peer:.1f} ms, {peer / mine:.1f} times"
+    return f"disks {RADII}, 4 planes 1024x1024, one a pixel: {times}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=7, help="timed calls each; the median counts")
+    runs = parser.parse_args().runs
+    cv2.setNumThreads(_core.available_cores())
+    print(
+        f"adaptive_variance, {SHAPE[1]}x{SHAPE[0]}, {_core.available_cores()} cores, "
+        f"{_core.instruction_set()}; OpenCV {cv2.__version__} on {cv2.getNumThreads()} threads"
+    )
+    print(
+        f"{'footprint':24}{'frames':8}{'ours ms':>9}{'OpenCV ms':>10}{'ratio':>8}{'Gpx/s':>9}{'copies':>9}"
+        f"{'difference':>12}{'detail ms':>12}"
+    )
+    image = np.random.default_rng(0).integers(0, 256, SHAPE)
+    for name, footprint in FOOTPRINTS.items():
+        for kind, dtype in FRAMES.items() if name == "disk 5" else [("8 bit", np.uint8)]:
+            print(row(name, kind, footprint, image.astype(dtype), runs), flush=True)
+    print(windows_row(runs))
+
+
+if __name__ == "__main__":
+    main()

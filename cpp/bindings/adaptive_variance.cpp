@@ -1,0 +1,52 @@
+#include "lee/adaptive_variance.hpp"
+
+#include <pybind11/stl.h>
+
+#include "arrays.hpp"
+
+using namespace lee::bindings;
+
+namespace {
+
+using Centre = std::pair<std::size_t, std::size_t>;
+
+template <class Pixel>
+py::tuple adaptive_variance(const Array<Pixel>& stack, const std::vector<Array<std::uint8_t>>& masks,
+                            const std::vector<Centre>& centres, std::size_t detail_px, float noise,
+                            float significance, int threads) {
+    if (masks.size() != centres.size()) throw py::value_error("adaptive_variance: a centre for every mask");
+    const auto in = read_view<3>(stack, "stack");
+    std::vector<lee::Footprint> footprints;
+    for (std::size_t k = 0; k < masks.size(); ++k) {
+        footprints.push_back({.mask = read_view<2>(masks[k], "footprint"),
+                              .centre_y = centres[k].first,
+                              .centre_x = centres[k].second});
+    }
+    auto focus = new_array<float>(in.shape);
+    auto window = new_array<std::uint8_t>(std::array{in.shape[1], in.shape[2]});
+    const auto focus_view = write_view<3>(focus, "focus");
+    const auto window_view = write_view<2>(window, "window");
+    float used = 0.0F;
+    {
+        const py::gil_scoped_release nogil;
+        used = lee::adaptive_variance(
+            in, focus_view, window_view, footprints,
+            {.detail_px = detail_px, .noise = noise, .significance = significance, .threads = threads});
+    }
+    return py::make_tuple(focus, window, used);
+}
+
+template <class Pixel>
+void bind(py::module_& module) {
+    module.def("adaptive_variance", &adaptive_variance<Pixel>, py::arg("stack").noconvert(),
+               py::arg("footprints"), py::kw_only(), py::arg("centres"), py::arg("detail_px"),
+               py::arg("noise"), py::arg("significance"), py::arg("threads"));
+}
+
+}  // namespace
+
+void bind_adaptive_variance(py::module_& module) {
+    bind<std::uint8_t>(module);
+    bind<std::uint16_t>(module);
+    bind<float>(module);
+}

@@ -1,0 +1,67 @@
+#pragma once
+
+// A parabola fitted to the logarithm of a focus curve of any number of samples, the same on every backend. No
+// standard library here: it is compiled for several instruction sets, and by nvcc.
+#include "common/focus_fit.hpp"
+
+namespace lee::peak {
+
+/// Focus below this share of its maximum says nothing.
+inline constexpr float least_share = 1e-12F;
+
+/// Natural logarithm of a positive normal float, to 1e-12.
+LEE_BOTH double log_of(float value) {
+    // Mantissa in [1/sqrt(2), sqrt(2)): the series in (m - 1) / (m + 1) then converges fast.
+    const std::int32_t shifted = static_cast<std::int32_t>(focus::bits_of(value)) - 0x3f3504f3;
+    const std::int32_t exponent = shifted >> 23;
+    const double m = focus::float_of(static_cast<std::uint32_t>((shifted & 0x007fffff) + 0x3f3504f3));
+    const double s = (m - 1.0) / (m + 1.0), q = s * s;
+    const double series =
+        2.0 + q * (2.0 / 3 + q * (2.0 / 5 + q * (2.0 / 7 + q * (2.0 / 9 + q * (2.0 / 11 + q * (2.0 / 13))))));
+    return 0.693147180559945309 * static_cast<double>(exponent) + s * series;
+}
+
+/// Weighted moments of a log focus curve, and how many samples they hold.
+struct Moments {
+    double count, w0, w1, w2, w3, w4, l0, l1, l2, ll;
+};
+
+/// Take in a sample: focus over its maximum, and height from the maximum. Where `use` is false it adds
+/// nothing.
+LEE_BOTH void add(Moments& m, bool use, float share, double u) {
+    const bool counts = use & (share >= least_share);
+    const double l = log_of(counts ? share : 1.0F);
+    const double f = counts ? static_cast<double>(share) : 0.0;
+    const double w = f * f, wu = w * u, wuu = wu * u, wl = w * l;
+    m.count += counts ? 1.0 : 0.0;
+    m.w0 += w, m.w1 += wu, m.w2 += wuu, m.w3 += wuu * u, m.w4 += wuu * u * u;
+    m.l0 += wl, m.l1 += wl * u, m.l2 += wl * u * u, m.ll += wl * l;
+}
+
+struct Vertex {
+    double at, sigma;  // NaN where there is none, or no way to know
+};
+
+/// Vertex of l = a + b u + c u^2, which must lie in [low, high], and its standard deviation.
+LEE_BOTH Vertex vertex_of(const Moments& m, double low, double high) {
+    const double nan = __builtin_nan("");
+    // Inverse of the normal equations' matrix by cofactors.
+    const double i00 = m.w2 * m.w4 - m.w3 * m.w3, i01 = m.w2 * m.w3 - m.w1 * m.w4,
+                 i02 = m.w1 * m.w3 - m.w2 * m.w2;
+    const double i11 = m.w0 * m.w4 - m.w2 * m.w2, i12 = m.w1 * m.w2 - m.w0 * m.w3,
+                 i22 = m.w0 * m.w2 - m.w1 * m.w1;
+    const double det = m.w0 * i00 + m.w1 * i01 + m.w2 * i02;
+    const double a = (i00 * m.l0 + i01 * m.l1 + i02 * m.l2) / det;
+    const double b = (i01 * m.l0 + i11 * m.l1 + i12 * m.l2) / det;
+    const double c = (i02 * m.l0 + i12 * m.l1 + i22 * m.l2) / det;
+    const double at = -0.5 * b / c;
+    const bool fits = (m.count >= 3.0) & (det > 0.0) & (c < 0.0) & (at >= low) & (at <= high);
+    const double squares = m.ll - a * m.l0 - b * m.l1 - c * m.l2;
+    const double residual = (squares > 0.0 ? squares : 0.0) / (m.count - 3.0);
+    // d at / d b = -1 / (2 c), d at / d c = -at / c.
+    const double spread = (i11 + 4.0 * at * i12 + 4.0 * at * at * i22) / (4.0 * c * c * det);
+    const double variance = residual * (spread > 0.0 ? spread : 0.0);
+    return {fits ? at : nan, fits & (m.count > 3.0) ? __builtin_sqrt(variance) : nan};
+}
+
+}  // namespace lee::peak

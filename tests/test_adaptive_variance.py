@@ -1,0 +1,220 @@
+"""The normalised local variance against its definition, and what it promises."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from lee import _core
+from lee.errors import InputError
+from lee.footprint import Footprint, disk, ellipse, rectangle
+from lee.kernels import adaptive_variance
+from tests.reference import adaptive_variance as reference
+
+SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 8), st.integers(1, 12))
+STACKS = st.one_of(
+    hnp.arrays(np.uint8, SHAPES),
+    hnp.arrays(np.uint16, SHAPES),
+    hnp.arrays(
+        np.float32, SHAPES, elements=st.sampled_from([-7.5, 0.0, 0.25, 3.0, 100.5, np.nan, np.inf, -np.inf])
+    ),
+)
+
+
+@st.composite
+def footprints(draw):
+    mask = draw(hnp.arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.booleans()))
+    h, w = mask.shape
+    mask[draw(st.integers(0, h - 1)), draw(st.integers(0, w - 1))] = True
+    return Footprint(mask, (draw(st.integers(0, h - 1)), draw(st.integers(0, w - 1))))
+
+
+@given(stack=STACKS, footprint=footprints(), detail_px=st.sampled_from([None, 3, 5]))
+@settings(max_examples=80, deadline=None)
+def test_equals_its_definition(stack, footprint, detail_px):
+    got = adaptive_variance(stack, footprint=footprint, detail_px=detail_px)
+    focus, _ = reference.adaptive_variance(stack, [(footprint.mask, footprint.centre)], detail_px=detail_px)
+    # Float sums run along a row, so the rounding of its largest square stays with it: 100^2 * 2^-53.
+    np.testing.assert_allclose(got.focus, focus, rtol=3e-7, atol=1e-9)
+    assert (got.window == 0).all()
+    assert np.isnan(got.noise)
+
+
+@pytest.mark.parametrize(
+    "footprint",
+    [disk(15), ellipse(4, 21.5, angle_rad=0.4), rectangle(40, 33), rectangle(1, 300), disk(200), disk(0)],
+    ids=lambda footprint: f"{footprint.mask.shape}",
+)
+def test_8_bit_is_correctly_rounded_over_several_tiles(footprint):
+    """Whole-number sums built from shifted images; only the division and the cut to float32 round."""
+    image = np.random.default_rng(1).integers(0, 256, (150, 310)).astype(np.uint8)
+    (H, W), value = image.shape, image.astype(np.int64)
+    n, s, q = (np.zeros((H, W), np.int64) for _ in range(3))
+    for j, i in np.argwhere(footprint.mask) - footprint.centre:
+        if abs(j) < H and abs(i) < W:
+            to = np.s_[max(0, -j) : H - max(0, j), max(0, -i) : W - max(0, i)]
+            source = np.s_[max(0, j) : H - max(0, -j), max(0, i) : W - max(0, -i)]
+            n[to] += 1
+            s[to] += value[source]
+            q[to] += value[source] ** 2
+    expected = np.where(s > 0, (n * q - s * s) / np.maximum(n * s, 1), 0.0).astype(np.float32)
+    if footprint.area_px <= 66051:
+        np.testing.assert_array_equal(adaptive_variance(image, footprint=footprint).focus, expected)
+    for dtype in (np.uint16, np.float32):
+        got = adaptive_variance(image.astype(dtype), footprint=footprint).focus
+        np.testing.assert_allclose(got, expected, rtol=3e-7, atol=1e-9)
+
+
+@given(stack=STACKS, footprint=footprints(), detail_px=st.sampled_from([None, 3]))
+@settings(max_examples=60, deadline=None)
+def test_windows_follow_their_rule(stack, footprint, detail_px):
+    ours = adaptive_variance(
+        stack, footprint=footprint, scales=(1, 2), detail_px=detail_px, noise=2.0, significance=1.0
+    )
+    single = [
+        adaptive_variance(stack, footprint=footprint, scales=(scale,), detail_px=detail_px).focus
+        for scale in (1, 2)
+    ]
+    n = footprint.area_px
+    limit = 2.0 * (1 - (1 / n if detail_px is None else 1 / 9)) * (1 + np.sqrt(2 / n))
+    stands_out = np.fmax.reduce(single[0], axis=0, initial=-1) > limit
+    np.testing.assert_array_equal(ours.window, np.where(stands_out, 0, 1))
+    np.testing.assert_array_equal(ours.focus, np.where(stands_out, single[0], single[1]))
+    assert ours.noise == 2.0
+
+
+def test_windows_and_noise_equal_their_definition():
+    rng = np.random.default_rng(5)
+    texture = np.where(np.arange(24) < 12, 30.0, 1.0) * rng.standard_normal((10, 24))
+    sharpness = np.array([0.2, 1.0, 0.3])[:, None, None]
+    stack = (120 + sharpness * texture + 2 * rng.standard_normal((3, 10, 24))).astype(np.float32)
+    got = adaptive_variance(stack, footprint=rectangle(3, 3), scales=(1, 3, 5))
+    masks = [np.ones((k, k), bool) for k in (3, 9, 15)]
+    focus, window = reference.adaptive_variance(stack, [(m, (m.shape[0] // 2,) * 2) for m in masks])
+    assert got.noise == pytest.approx(reference.noise_of(stack.astype(np.float64)), rel=1e-6)
+    np.testing.assert_array_equal(got.window, window)
+    np.testing.assert_allclose(got.focus, focus, rtol=1e-6)
+    assert set(np.unique(got.window)) == {0, 1, 2}
+
+
+def test_noise_is_measured_in_counts_per_photon():
+    gain = 1.7
+    photons = np.random.default_rng(3).poisson(np.linspace(40, 90, 200)[:, None], (4, 200, 200))
+    got = adaptive_variance(gain * photons, footprint=disk(2), scales=(1, 2))
+    assert got.noise == pytest.approx(gain, rel=0.05)
+    assert (got.window == 1).all()
+
+
+def test_a_constant_stack_has_no_focus():
+    for dtype in (np.uint8, np.uint16, np.float32):
+        for detail_px in (None, 5):
+            stack = (
+                np.full((2, 40, 60), 201, dtype)
+                if dtype != np.float32
+                else np.full((2, 40, 60), np.float32(0.1))
+            )
+            assert (adaptive_variance(stack, footprint=disk(6), detail_px=detail_px).focus == 0).all()
+
+
+def test_shading_lends_no_focus_to_the_detail():
+    ramp = np.broadcast_to(np.linspace(50, 200, 90, dtype=np.float32), (60, 90))
+    plain = adaptive_variance(ramp, footprint=disk(9)).focus[20:40, 20:70]
+    detail = adaptive_variance(ramp, footprint=disk(9), detail_px=3).focus[20:40, 20:70]
+    assert plain.min() > 0.3
+    assert detail.max() < 1e-6
+
+
+def test_an_image_is_a_stack_of_one_plane():
+    image = np.random.default_rng(0).integers(0, 99, (12, 14)).astype(np.uint8)
+    alone = adaptive_variance(image, footprint=disk(2))
+    assert alone.focus.shape == (12, 14)
+    np.testing.assert_array_equal(alone.focus, adaptive_variance(image[None], footprint=disk(2)).focus[0])
+
+
+def test_threads_and_layout_do_not_change_the_result():
+    stack = np.random.default_rng(2).normal(100, 5, (3, 300, 520)).astype(np.float32)
+    stack[1, 20:30, 100:300] = np.nan
+    one = adaptive_variance(stack, footprint=disk(3), scales=(1, 2), significance=2, threads=1)
+    for other in (
+        adaptive_variance(stack, footprint=disk(3), scales=(1, 2), significance=2, threads=3),
+        adaptive_variance(np.asfortranarray(stack), footprint=disk(3), scales=(1, 2), significance=2),
+    ):
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+_FINGERPRINT = """
+import hashlib, numpy as np
+from lee import _core
+from lee.footprint import disk
+from lee.kernels import adaptive_variance, argmax_refocus
+stack = np.random.default_rng(5).integers(0, 256, (9, 70, 133))
+parts = []
+for dtype in (np.uint8, np.uint16, np.float32):
+    for detail_px in (None, 5):
+        frames = stack.astype(dtype)
+        focus = adaptive_variance(frames, footprint=disk(4), detail_px=detail_px).focus
+        parts += [focus, *argmax_refocus(frames, focus, reach=3)]
+print(_core.instruction_set(), hashlib.sha256(b"".join(part.tobytes() for part in parts)).hexdigest())
+"""
+
+
+def test_instruction_sets_agree_bit_for_bit():
+    """Of both kernels of a stack held in memory."""
+    names = ["plain", "avx2", "avx512"]
+    supported = names[: names.index(_core.instruction_set()) + 1]
+    prints = [
+        subprocess.run(
+            [sys.executable, "-c", _FINGERPRINT],
+            env={**os.environ, "LEE_ISA": isa},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for isa in supported
+    ]
+    assert [done.stdout.split()[:1] for done in prints] == [[isa] for isa in supported], prints[0].stderr
+    assert len({done.stdout.split()[1] for done in prints}) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"stack": np.zeros(3)}, r"adaptive_variance: stack has shape \(3,\); give a non-empty \(H, W\) or"),
+        ({"stack": np.zeros((0, 4, 4))}, r"adaptive_variance: stack has shape \(0, 4, 4\)"),
+        (
+            {"stack": np.zeros((2, 2), complex)},
+            "adaptive_variance: stack holds complex128; give real numbers",
+        ),
+        ({"scales": ()}, r"scales are \(\); give 1 to 255 rising factors > 0"),
+        ({"scales": (2, 1)}, r"scales are \(2.0, 1.0\); give 1 to 255 rising"),
+        ({"scales": (0, 1)}, "rising factors > 0"),
+        ({"scales": (1, float("inf"))}, "rising factors > 0"),
+        ({"detail_px": 4}, "detail_px is 4; give an odd number >= 3, or None"),
+        ({"noise": -1.0}, "noise is -1.0; give counts >= 0, or None"),
+        ({"significance": -1.0}, "significance is -1.0; give a number >= 0"),
+        ({"threads": -1}, "adaptive_variance: threads is -1; give 0 for all cores"),
+        ({"footprint": np.zeros((3, 3))}, r"footprint: no pixel of the \(3, 3\) mask is set"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
+        adaptive_variance(**{"stack": np.zeros((4, 4)), "footprint": disk(1), **arguments})
+
+
+def test_the_core_checks_for_itself():
+    call = {"centres": [(0, 0)], "detail_px": 0, "noise": 0.0, "significance": 1.0, "threads": 1}
+    stack, mask = np.zeros((1, 3, 3), np.uint8), np.ones((1, 1), np.uint8)
+    with pytest.raises(TypeError, match="incompatible function arguments"):
+        _core.adaptive_variance(stack.astype(np.float64), [mask], **call)
+    with pytest.raises(ValueError, match="adaptive_variance: detail_px is 4; give 0, or an odd number >= 3"):
+        _core.adaptive_variance(stack, [mask], **{**call, "detail_px": 4})
+    with pytest.raises(ValueError, match="adaptive_variance: 0 footprints given; give 1 to 255"):
+        _core.adaptive_variance(stack, [], **{**call, "centres": []})
+    with pytest.raises(ValueError, match="adaptive_variance: the footprint's centre"):
+        _core.adaptive_variance(stack, [mask], **{**call, "centres": [(1, 0)]})
