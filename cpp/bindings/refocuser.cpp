@@ -38,8 +38,9 @@ py::tuple brightness(const lee::Refocuser& self) {
     const std::array<std::size_t, 2> shape{(self.level_height(0) + 15) / 16, (self.level_width(0) + 15) / 16};
     auto least = new_array<float>(shape);
     auto most = new_array<float>(shape);
-    self.brightness(write_view<2>(least, "least"), write_view<2>(most, "most"));
-    return py::make_tuple(least, most);
+    auto saturated = new_array<float>(shape);
+    self.brightness(write_view<2>(least, "least"), write_view<2>(most, "most"), write_view<2>(saturated, "saturated"));
+    return py::make_tuple(least, most, saturated);
 }
 
 py::tuple peaks(const lee::Refocuser& self, std::size_t level) {
@@ -78,6 +79,7 @@ void bind_refocuser(py::module_& module) {
         .def("push", &push<std::uint8_t>, frame, py::arg("z_um"), py::arg("shift_y") = 0, py::arg("shift_x") = 0)
         .def("push", &push<std::uint16_t>, frame, py::arg("z_um"), py::arg("shift_y") = 0, py::arg("shift_x") = 0)
         .def("push", &push<float>, frame, py::arg("z_um"), py::arg("shift_y") = 0, py::arg("shift_x") = 0)
+        .def("saturate_at", &lee::Refocuser::saturate_at, py::arg("counts"))
         .def("preview", &preview)
         .def("close", &lee::Refocuser::close, py::call_guard<py::gil_scoped_release>())
         .def("finish", &finish)

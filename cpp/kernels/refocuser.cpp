@@ -45,6 +45,10 @@ void Refocuser::push(HostView<const float, 2> frame, double z_um, int shift_y, i
     state_->push(frame, z_um, shift_y, shift_x);
 }
 
+void Refocuser::saturate_at(double counts) noexcept {
+    state_->saturation = counts;
+}
+
 void Refocuser::close() {
     state_->close();
 }
@@ -61,14 +65,15 @@ void Refocuser::finish(HostView<float, 2> height_um, HostView<float, 2> sigma_um
     fuse(*state_, height_um, sigma_um, sharp);
 }
 
-void Refocuser::brightness(HostView<float, 2> least, HostView<float, 2> most) const {
+void Refocuser::brightness(HostView<float, 2> least, HostView<float, 2> most, HostView<float, 2> saturated) const {
     const Brightness& from = state_->brightness;
     const std::array<std::size_t, 2> shape{from.extent.rows, from.extent.columns};
-    if (least.shape != shape || most.shape != shape) {
+    if (least.shape != shape || most.shape != shape || saturated.shape != shape) {
         throw ShapeError("refocuser: the arrays for the brightness must be " + check::text(shape));
     }
     std::copy(from.least.begin(), from.least.end(), least.data);
     std::copy(from.most.begin(), from.most.end(), most.data);
+    std::copy(from.saturated.begin(), from.saturated.end(), saturated.data);
 }
 
 void Refocuser::preview(HostView<float, 2> height_um) const {

@@ -72,6 +72,7 @@ Refocuser::State::State(Extent e, const RefocuserParams& p)
     const std::size_t cells = brightness.extent.rows * brightness.extent.columns;
     brightness.least.assign(cells, std::numeric_limits<float>::infinity());
     brightness.most.assign(cells, -std::numeric_limits<float>::infinity());
+    brightness.saturated.assign(cells, 0.0F);
     tile_noise.assign(blocks(e.rows, tile_rows) * blocks(e.columns, tile_columns),
                       std::numeric_limits<double>::infinity());
 }
@@ -282,18 +283,21 @@ void Refocuser::State::measure_brightness(const Window& tile, Scratch& own) {
     for (std::size_t r = 0; r < tile.rows; r += cell) {
         const std::size_t rows = std::min(cell, tile.rows - r);
         own.cells.assign(tile.columns, 0.0F);
+        own.saturated.assign(tile.columns, 0.0F);
         for (std::size_t k = 0; k < rows; ++k) {
             loops.add(own.mean.data() + (r + k + margin.rows + reach) * seen + margin.columns + reach,
-                      own.cells.data(), tile.columns);
+                      static_cast<float>(saturation), own.cells.data(), own.saturated.data(), tile.columns);
         }
         for (std::size_t x = 0; x < tile.columns; x += cell) {
             const std::size_t columns = std::min(cell, tile.columns - x);
-            float sum = 0.0F;
-            for (std::size_t k = 0; k < columns; ++k) sum += own.cells[x + k];
-            const float mean = sum / static_cast<float>(rows * columns);
+            float sum = 0.0F, full = 0.0F;
+            for (std::size_t k = 0; k < columns; ++k) sum += own.cells[x + k], full += own.saturated[x + k];
+            const auto pixels = static_cast<float>(rows * columns);
+            const float mean = sum / pixels;
             const std::size_t at = (tile.row + r) / cell * brightness.extent.columns + (tile.column + x) / cell;
             brightness.least[at] = std::min(brightness.least[at], mean);
             brightness.most[at] = std::max(brightness.most[at], mean);
+            brightness.saturated[at] = std::max(brightness.saturated[at], full / pixels);
         }
     }
 }

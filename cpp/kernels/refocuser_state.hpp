@@ -38,7 +38,8 @@ struct FocusLevel {
 struct Brightness {
     static constexpr std::size_t cell_px = 16;
     Extent extent{};
-    std::vector<float> least, most;
+    std::vector<float> least, most;  // mean counts
+    std::vector<float> saturated;    // largest share of saturated pixels
 };
 
 struct Refocuser::State {
@@ -55,6 +56,7 @@ struct Refocuser::State {
     RefocuserParams params;
     std::vector<FocusLevel> levels;
     Brightness brightness;
+    double saturation = std::numeric_limits<double>::infinity();
     std::size_t frames = 0;
     bool closed = false;
 
@@ -67,7 +69,7 @@ struct Refocuser::State {
   private:
     /// What one worker needs to take a tile or a band through.
     struct Scratch {
-        std::vector<float> mean, mean_sums, values, energy, energy_sums, counts, cells;
+        std::vector<float> mean, mean_sums, values, energy, energy_sums, counts, cells, saturated;
         std::vector<std::uint16_t> after;
     };
     /// A part of a level, in its own pixels.

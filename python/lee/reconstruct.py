@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 RIG_DEPTH_OF_FIELD_UM = 3.5
 _DETAIL_PX = 5
 _WINDOW_PX = (5, 5)
+# Share of the full scale above which the mean of a few frames counts as saturated.
+_SATURATED = 0.98
 # Frames between two looks at the drift while a scan runs.
 _DRIFT_EVERY = 4
 
@@ -123,6 +125,7 @@ class Refocuser:
         self._drift = (0.0, 0.0)
         self._rejected: list[dict[str, Any]] = []
         self._dtype: np.dtype[Any] | None = None
+        self._full_scale = 0.0
         self._finished = False
 
     def push(
@@ -176,15 +179,15 @@ class Refocuser:
                 f"refocuser: {self._used} usable frames of {self._judged}; a focus needs at least 3"
             )
         height, sigma, sharp = self._core.finish()
-        least, most = self._core.brightness()
         return _surface(
             height,
             sigma,
             sharp,
-            brightness=(least, most),
+            brightness=self._core.brightness(),
+            maxima=lambda: [self._core.peaks(level) for level in range(min(2, self._core.levels))],
+            noise=self._core.noise,
             depth_um=self._depth_um,
             pixel_um=self._pixel_um,
-            full_scale=_full_scale(self._dtype),
             metadata={
                 "parameters": {**asdict(self._params), "depth_of_field_um": self._depth_um, "device": self._device},
                 "window_px": list(self._window),
@@ -231,6 +234,8 @@ class Refocuser:
             self._drift = drift
         elif self._tracker is not None and self._used % _DRIFT_EVERY == 0:
             self._drift = self._tracker.update(image, z)
+        if self._used % _DRIFT_EVERY == 0:
+            self._watch_saturation(image)
         try:
             self._core.push(image, z, round(self._drift[0]), round(self._drift[1]))
         except ValueError as error:
@@ -238,6 +243,16 @@ class Refocuser:
         self._used_z.append(z)
         self._used += 1
         self._judged += 1
+
+
+    def _watch_saturation(self, image: NDArray[Any]) -> None:
+        """Tell the kernel where pixels saturate: at the full scale of the fewest bits that hold all counts so far."""
+        if image.dtype.kind != "u":
+            return
+        bits = next(b for b in (8, 10, 12, 14, 16) if int(image.max()) < 2**b)
+        if 2.0**bits - 1 > self._full_scale:
+            self._full_scale = 2.0**bits - 1
+            self._core.saturate_at(_SATURATED * self._full_scale)
 
 
 def reconstruct(
@@ -332,23 +347,32 @@ def _window(target: Target | None, shape: tuple[int, int]) -> tuple[int, int]:
     return rows, columns
 
 
-def _full_scale(dtype: np.dtype[Any] | None) -> float:
-    return float(np.iinfo(dtype).max) if dtype is not None and dtype.kind == "u" else np.inf
-
-
 def _surface(
     height: NDArray[np.float32],
     sigma: NDArray[np.float32],
     sharp: NDArray[np.float32],
     *,
-    brightness: tuple[NDArray[np.float32], NDArray[np.float32]],
+    brightness: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
+    maxima: Callable[[], list[Any]],
+    noise: float,
     depth_um: float,
     pixel_um: float,
-    full_scale: float,
     metadata: dict[str, Any],
 ) -> Surface:
+    from lee.fill import fill
+    from lee.glimpses import Maxima, glimpses
+    from lee.hidden import hidden
     from lee.surface import Surface
 
-    valid = np.isfinite(height)
-    filled = np.where(valid, height, np.nanmedian(height) if valid.any() else 0)
+    masks = hidden(height, sigma, brightness=brightness, pixel_um=pixel_um, depth_um=depth_um)
+    valid = ~np.logical_or.reduce(list(masks.values()))
+    metadata["not_measured_px"] = {reason: int(mask.sum()) for reason, mask in masks.items()}
+    filled = fill(height, valid)
+    if masks["bubble"].any():
+        seen_height, seen = glimpses(
+            filled, valid, [Maxima(*level) for level in maxima()], noise=noise, depth_um=depth_um
+        )
+        filled = fill(np.where(seen, seen_height, height), valid | seen)
+    height = np.where(valid, height, np.nan)
+    sigma = np.where(valid, sigma, np.nan)
     return Surface(height, filled, sigma, valid, sharp, pixel_um, metadata)

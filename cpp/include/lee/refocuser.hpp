@@ -14,7 +14,6 @@ struct RefocuserParams {
     std::size_t window_y_px = 5;     ///< rows of the finest window, odd; each coarser one is twice as large
     std::size_t window_x_px = 5;     ///< columns of the finest window, odd
     std::size_t detail_px = 5;       ///< the variance is taken about the mean of this odd square
-    double saturation = 0.0;         ///< counts at and above which a pixel is saturated; 0 = never
     int threads = 0;                 ///< 0 = all available cores; the result does not depend on it
 };
 
@@ -51,6 +50,9 @@ class LEE_API Refocuser {
     void push(HostView<const std::uint16_t, 2> frame, double z_um, int shift_y = 0, int shift_x = 0);
     void push(HostView<const float, 2> frame, double z_um, int shift_y = 0, int shift_x = 0);
 
+    /// Counts at and above which a pixel is saturated, from now on; until then none is.
+    void saturate_at(double counts) noexcept;
+
     /// Heights so far, from the second window size; NaN where no maximum has been passed. At any time.
     void preview(HostView<float, 2> height_um) const;
 
@@ -64,9 +66,10 @@ class LEE_API Refocuser {
     /// NaN     height and sigma where no window has a maximum inside the scan
     void finish(HostView<float, 2> height_um, HostView<float, 2> sigma_um, HostView<float, 2> sharp);
 
-    /// Least and largest mean brightness, in counts, of cells of 16 by 16 pixels over the scan: something that comes and
-    /// goes, such as a bubble, widens their gap. Shape (ceil(H / 16), ceil(W / 16)).
-    void brightness(HostView<float, 2> least, HostView<float, 2> most) const;
+    /// Least and largest mean brightness over the scan, in counts, of cells of 16 by 16 pixels, and the largest share of
+    /// saturated pixels in them: something that comes and goes, such as a bubble, shows in them.
+    /// shape   all (ceil(H / 16), ceil(W / 16))
+    void brightness(HostView<float, 2> least, HostView<float, 2> most, HostView<float, 2> saturated) const;
 
     [[nodiscard]] std::size_t frames() const noexcept;
     [[nodiscard]] std::size_t levels() const noexcept;

@@ -150,8 +150,11 @@ void track(const std::uint16_t* const* ring, const float* u_um, float z_um, cons
     }
 }
 
-void add(const float* __restrict values, float* __restrict sum, std::size_t n) {
-    for (std::size_t i = 0; i < n; ++i) sum[i] += values[i];
+void add(const float* __restrict values, float limit, float* __restrict sum, float* __restrict count, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+        sum[i] += values[i];
+        count[i] += values[i] >= limit ? 1.0F : 0.0F;
+    }
 }
 
 }  // namespace

@@ -46,8 +46,8 @@ struct RefocuserLoops {
     /// counts: of the middle group, null where PeakRow keeps none
     void (*track)(const std::uint16_t* const* ring, const float* u_um, float z_um, const float* counts,
                   const PeakRow& peaks, std::size_t n);
-    /// sum[i] += values[i]
-    void (*add)(const float* values, float* sum, std::size_t n);
+    /// sum[i] += values[i], and 1 to count[i] where values[i] >= limit
+    void (*add)(const float* values, float limit, float* sum, float* count, std::size_t n);
 };
 
 }  // namespace lee::simd

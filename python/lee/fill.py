@@ -1,0 +1,154 @@
+"""Heights where nothing was measured, carried in smoothly from around."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, sparse
+from scipy.sparse.linalg import spsolve
+
+# A hole's unknowns are solved for directly; a larger hole is solved on a coarser grid.
+_MOST_UNKNOWNS = 12_000
+# A plate alone overshoots where the edge is steep; a little tension, as of a membrane, holds it back. Per pixel: over holes
+# wider than its inverse the membrane wins.
+_TENSION = 0.03
+# Pixels around a hole that hold the plate: two carry its slope over the edge.
+_RIM_PX = 3
+
+
+def fill(height: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Fill the holes of a height map with the thin plate under tension that its surroundings hold.
+
+    In each hole the biharmonic equation is solved, so that height and slope go on across the edge; at the border of the
+    map the plate is free. Filled heights stay within the range around their hole, widened by half of it.
+
+    Parameters
+    ----------
+    height : (H, W) float32
+        Any unit; not looked at where `valid` is False.
+    valid : (H, W) bool
+
+    Returns
+    -------
+    (H, W) float32
+        Equal to `height` where `valid`; all zero where nothing is valid.
+    """
+    if not valid.any():
+        return np.zeros(height.shape, np.float32)
+    out = np.where(valid, height, 0).astype(np.float32)
+    labels, _ = ndimage.label(~valid, structure=np.ones((3, 3)))
+    for index, box in enumerate(ndimage.find_objects(labels), start=1):
+        wide = tuple(slice(max(0, s.start - _RIM_PX), s.stop + _RIM_PX) for s in box)
+        hole = labels[wide] == index
+        known = valid[wide]
+        if not known.any():
+            out[wide][hole] = _nearest(height, valid, wide)[hole]
+            continue
+        out[wide][hole] = _fill_hole(np.where(known, height[wide], 0).astype(np.float64), hole, known)[hole]
+    return out
+
+
+def _nearest(height: NDArray[Any], valid: NDArray[np.bool_], box: tuple[slice, ...]) -> NDArray[np.float32]:
+    rows, columns = ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True)
+    return np.asarray(height[rows[box], columns[box]], dtype=np.float32)
+
+
+def _fill_hole(
+    height: NDArray[np.float64], hole: NDArray[np.bool_], known: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Solve one hole; other holes in the same box count as absent."""
+    near = known & ndimage.binary_dilation(hole, np.ones((3, 3)), iterations=_RIM_PX)
+    if not near.any():
+        near = known
+    factor = int(np.ceil(np.sqrt(hole.sum() / _MOST_UNKNOWNS)))
+    if factor == 1:
+        filled = _plate(height, hole, near)
+    else:
+        coarse_hole, coarse_near = _blocks(hole, factor) > 0, _blocks(near, factor) > 0
+        coarse_near &= ~coarse_hole | (_blocks(near, factor) > 0.5)
+        coarse_hole &= ~coarse_near
+        weight = np.maximum(_blocks(near, factor), 1e-9)
+        coarse = _plate(_blocks(np.where(near, height, 0), factor) / weight, coarse_hole, coarse_near)
+        filled = ndimage.zoom(coarse, factor, order=1, grid_mode=True, mode="nearest")
+        filled = filled[: height.shape[0], : height.shape[1]]
+        filled = filled + _edge_mismatch(filled, height, hole, near)
+    low, high = float(height[near].min()), float(height[near].max())
+    slack = 0.5 * (high - low)
+    return np.clip(filled, low - slack, high + slack)
+
+
+def _blocks(values: NDArray[Any], factor: int) -> NDArray[np.float64]:
+    """Means of blocks of `factor` squared; what is beyond the edge counts as zero."""
+    pad = [(0, -n % factor) for n in values.shape]
+    padded = np.pad(values.astype(np.float64), pad)
+    h, w = padded.shape
+    return np.asarray(padded.reshape(h // factor, factor, w // factor, factor).mean(axis=(1, 3)))
+
+
+def _edge_mismatch(
+    filled: NDArray[np.float64], height: NDArray[np.float64], hole: NDArray[np.bool_], near: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """What a coarse solution misses at the edge, fading out inwards."""
+    distance, (rows, columns) = ndimage.distance_transform_edt(~near, return_indices=True)
+    missed = np.where(near, height - filled, 0)[rows, columns]
+    return np.asarray(np.where(hole, missed * np.exp(-distance / 8), 0))
+
+
+def _plate(
+    height: NDArray[np.float64], hole: NDArray[np.bool_], known: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Thin plate over `hole`, held where `known`: least bending energy."""
+    used = hole | known
+    number = np.full(hole.shape, -1)
+    number[used] = np.arange(np.count_nonzero(used))
+    rows = [_second_differences(number, step, weight) for step, weight in (((1, 0), 1.0), ((0, 1), 1.0))]
+    rows.append(_mixed_differences(number))
+    rows += [_first_differences(number, step) for step in ((1, 0), (0, 1))]
+    bending = sparse.vstack(rows).tocsc()
+    unknown = number[hole]
+    fixed = number[known]
+    a, b = bending[:, unknown], bending[:, fixed]
+    # A trace of plain smoothness keeps the system regular where too little holds the plate.
+    system = (a.T @ a + 1e-9 * sparse.eye_array(len(unknown))).tocsc()
+    right = -a.T @ (b @ height[known]) + 1e-9 * height[known].mean()
+    out = height.copy()
+    out[hole] = spsolve(system, right)
+    return out
+
+
+def _second_differences(number: NDArray[Any], step: tuple[int, int], weight: float) -> Any:
+    dy, dx = step
+    h, w = number.shape
+    before = number[: h - 2 * dy, : w - 2 * dx].ravel()
+    middle = number[dy : h - dy, dx : w - dx].ravel()
+    after = number[2 * dy :, 2 * dx :].ravel()
+    whole = (before >= 0) & (middle >= 0) & (after >= 0)
+    return _rows([before[whole], middle[whole], after[whole]], [weight, -2 * weight, weight], number)
+
+
+def _first_differences(number: NDArray[Any], step: tuple[int, int]) -> Any:
+    dy, dx = step
+    h, w = number.shape
+    before, after = number[: h - dy, : w - dx].ravel(), number[dy:, dx:].ravel()
+    whole = (before >= 0) & (after >= 0)
+    return _rows([before[whole], after[whole]], [-_TENSION, _TENSION], number)
+
+
+def _mixed_differences(number: NDArray[Any]) -> Any:
+    corners = [
+        number[:-1, :-1].ravel(),
+        number[:-1, 1:].ravel(),
+        number[1:, :-1].ravel(),
+        number[1:, 1:].ravel(),
+    ]
+    whole = np.logical_and.reduce([c >= 0 for c in corners])
+    return _rows([c[whole] for c in corners], [2**0.5, -(2**0.5), -(2**0.5), 2**0.5], number)
+
+
+def _rows(columns: list[NDArray[Any]], weights: list[float], number: NDArray[Any]) -> Any:
+    count = len(columns[0])
+    at = np.tile(np.arange(count), len(columns))
+    values = np.repeat(weights, count)
+    return sparse.csr_array((values, (at, np.concatenate(columns))), shape=(count, int(number.max()) + 1))
