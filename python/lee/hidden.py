@@ -25,6 +25,8 @@ _STEEPEST = (0.5, 3.0)
 _NECK_PX = 2
 # The blurred edge of a bubble bends the surface beside it.
 _EDGE_PX = 6
+# What lies in a bay or a gap this narrow between rejected pixels is under the bubble too.
+_GAP_PX = 16
 # A height whose uncertainty exceeds this share of the depth of field says nothing.
 _LEAST_SURE = 0.35
 
@@ -83,15 +85,15 @@ def _bubbles(
     surface = (trusted > 0.25 * inside)[labels] & (labels > 0)
     surface = ndimage.binary_dilation(surface, iterations=_NECK_PX) & joined
     # What little inside a bubble happens to join is closed over, and its edge given up.
-    return np.asarray(_within(suspect & ~surface, _EDGE_PX))
+    return np.asarray(_closed(suspect & ~surface, _GAP_PX, _EDGE_PX))
 
 
-def _within(mask: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
-    """`mask` without its holes and gaps up to twice `reach`, and a seam of `reach` around it."""
-    wide = np.pad(mask, 3 * reach)
-    distance = ndimage.distance_transform_edt(~wide)
-    inner = ndimage.distance_transform_edt(distance <= 2 * reach) > reach
-    return np.asarray(ndimage.binary_fill_holes(inner)[3 * reach : -3 * reach, 3 * reach : -3 * reach])
+def _closed(mask: NDArray[np.bool_], gap: int, seam: int) -> NDArray[np.bool_]:
+    """`mask` without its holes and the gaps up to twice `gap` wide, and a seam around it."""
+    border = gap + seam + 1
+    wide = ndimage.distance_transform_edt(~np.pad(mask, border)) <= gap + seam
+    closed = ndimage.binary_fill_holes(ndimage.distance_transform_edt(wide) > gap)
+    return np.asarray(closed[border:-border, border:-border])
 
 
 def _restless(
