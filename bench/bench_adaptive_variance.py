@@ -1,9 +1,9 @@
 """Speed of the adaptive variance against the same measure composed from OpenCV calls, in the same run.
 
 Like with like: variance over mean of one image over one footprint, all cores. OpenCV takes the mean of the
-image and of its square with boxFilter where the footprint is a rectangle, with filter2D where it is not (which
-turns to Fourier transforms for large ones). Then several footprints on a small stack: OpenCV computes them
-all and picks by the same rule, knowing the noise. "copies" is our time over that of copying the image.
+image and of its square with boxFilter where the footprint is a rectangle, with filter2D where it is not
+(which turns to Fourier transforms for large ones). Then several footprints on a small stack: OpenCV computes
+them all and picks by the same rule, knowing the noise. "copies" is our time over that of copying the image.
 """
 
 import argparse

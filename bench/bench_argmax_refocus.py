@@ -1,7 +1,7 @@
 """Speed of the argmax over z with its fit against numpy, and what the reach of the fit does to the error.
 
-The peer is numpy's argmax over the same float32 focus volume, which finds the plane only. "copies" is our time
-over that of copying the volume: each of its values is read once.
+The peer is numpy's argmax over the same float32 focus volume, which finds the plane only. "copies" is our
+time over that of copying the volume: each of its values is read once.
 """
 
 import argparse
