@@ -7,10 +7,10 @@ using namespace lee::bindings;
 namespace {
 
 template <class T>
-void push(lee::Refocuser& self, const Array<T>& frame, double z_um, int shift_y, int shift_x) {
+void push(lee::Refocuser& self, const Array<T>& frame, double z_um, double drift_y_px, double drift_x_px) {
     const auto view = read_view<2>(frame, "frame");
     const py::gil_scoped_release nogil;
-    self.push(view, z_um, shift_y, shift_x);
+    self.push(view, z_um, drift_y_px, drift_x_px);
 }
 
 Array<float> preview(const lee::Refocuser& self) {
@@ -76,9 +76,12 @@ void bind_refocuser(py::module_& module) {
              }),
              py::arg("height"), py::arg("width"), py::kw_only(), py::arg("depth_of_field_um"), py::arg("window_y_px"),
              py::arg("window_x_px"), py::arg("detail_px"), py::arg("threads"))
-        .def("push", &push<std::uint8_t>, frame, py::arg("z_um"), py::arg("shift_y") = 0, py::arg("shift_x") = 0)
-        .def("push", &push<std::uint16_t>, frame, py::arg("z_um"), py::arg("shift_y") = 0, py::arg("shift_x") = 0)
-        .def("push", &push<float>, frame, py::arg("z_um"), py::arg("shift_y") = 0, py::arg("shift_x") = 0)
+        .def("push", &push<std::uint8_t>, frame, py::arg("z_um"), py::arg("drift_y_px") = 0.0,
+             py::arg("drift_x_px") = 0.0)
+        .def("push", &push<std::uint16_t>, frame, py::arg("z_um"), py::arg("drift_y_px") = 0.0,
+             py::arg("drift_x_px") = 0.0)
+        .def("push", &push<float>, frame, py::arg("z_um"), py::arg("drift_y_px") = 0.0,
+             py::arg("drift_x_px") = 0.0)
         .def("saturate_at", &lee::Refocuser::saturate_at, py::arg("counts"))
         .def("preview", &preview)
         .def("close", &lee::Refocuser::close, py::call_guard<py::gil_scoped_release>())

@@ -35,14 +35,14 @@ Refocuser::~Refocuser() = default;
 Refocuser::Refocuser(Refocuser&&) noexcept = default;
 Refocuser& Refocuser::operator=(Refocuser&&) noexcept = default;
 
-void Refocuser::push(HostView<const std::uint8_t, 2> frame, double z_um, int shift_y, int shift_x) {
-    state_->push(frame, z_um, shift_y, shift_x);
+void Refocuser::push(HostView<const std::uint8_t, 2> frame, double z_um, double drift_y_px, double drift_x_px) {
+    state_->push(frame, z_um, drift_y_px, drift_x_px);
 }
-void Refocuser::push(HostView<const std::uint16_t, 2> frame, double z_um, int shift_y, int shift_x) {
-    state_->push(frame, z_um, shift_y, shift_x);
+void Refocuser::push(HostView<const std::uint16_t, 2> frame, double z_um, double drift_y_px, double drift_x_px) {
+    state_->push(frame, z_um, drift_y_px, drift_x_px);
 }
-void Refocuser::push(HostView<const float, 2> frame, double z_um, int shift_y, int shift_x) {
-    state_->push(frame, z_um, shift_y, shift_x);
+void Refocuser::push(HostView<const float, 2> frame, double z_um, double drift_y_px, double drift_x_px) {
+    state_->push(frame, z_um, drift_y_px, drift_x_px);
 }
 
 void Refocuser::saturate_at(double counts) noexcept {

@@ -20,10 +20,28 @@ constexpr std::size_t most_frames_a_group = 256;  // their 8-bit sum fits 16 bit
 constexpr double groups_a_depth = 4.4;
 constexpr double most_spacing_a_depth = 0.4;  // farther apart, a neighbour's detail is no longer the same detail
 constexpr std::size_t noise_rows = 16;        // every so many rows are looked at for noise
+constexpr double least_shift_px = 0.02;       // less is not worth resampling for
+constexpr double most_drift_px = 1e6;
 constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
 std::size_t blocks(std::size_t extent, std::size_t block) {
     return (extent + block - 1) / block;
+}
+
+/// Weights of the six pixels around a point `shift` to the right of the third (Lanczos, three lobes): they keep the fine
+/// texture that focus is measured on, which linear interpolation would blur.
+std::array<float, 6> lanczos(double shift) {
+    constexpr double pi = 3.14159265358979323846;
+    std::array<double, 6> exact{};
+    double sum = 0.0;
+    for (std::size_t k = 0; k < exact.size(); ++k) {
+        const double x = pi * (static_cast<double>(k) - 2.0 - shift);
+        exact[k] = std::abs(x) < 1e-9 ? 1.0 : std::abs(x) >= 3.0 * pi ? 0.0 : 3.0 * std::sin(x) * std::sin(x / 3.0) / (x * x);
+        sum += exact[k];
+    }
+    std::array<float, 6> weights{};
+    for (std::size_t k = 0; k < exact.size(); ++k) weights[k] = static_cast<float>(exact[k] / sum);
+    return weights;
 }
 
 }  // namespace
@@ -78,7 +96,8 @@ Refocuser::State::State(Extent e, const RefocuserParams& p)
 }
 
 template <class Frame>
-void Refocuser::State::push(HostView<const Frame, 2> frame, double z_um, int shift_y, int shift_x) {
+void Refocuser::State::push(HostView<const Frame, 2> frame, double z_um, double drift_y_px,
+                            double drift_x_px) {
     check::that(!closed, name, "the scan has been closed; start a new refocuser for the next one");
     const std::array<std::size_t, 2> shape{extent.rows, extent.columns};
     if (frame.shape != shape) {
@@ -86,6 +105,8 @@ void Refocuser::State::push(HostView<const Frame, 2> frame, double z_um, int shi
                          check::text(shape));
     }
     check::that(std::isfinite(z_um), name, "z_um is not finite; give the height the frame focuses on");
+    check::that(std::abs(drift_y_px) < most_drift_px && std::abs(drift_x_px) < most_drift_px, name,
+                "the drift is not finite, or beyond a million pixels");
     if (frames > 0) {
         const int now = z_um > last_z ? 1 : z_um < last_z ? -1 : 0;
         check::that(now != 0 && (direction == 0 || now == direction), name,
@@ -99,20 +120,26 @@ void Refocuser::State::push(HostView<const Frame, 2> frame, double z_um, int shi
     const double group_um = params.depth_of_field_um / groups_a_depth;
     const bool full = std::abs(z_um - first_z) > group_um * (1.0 - 1e-6) || in_group == most_frames_a_group;
     if (in_group > 0 && full) end_group();
-    if (in_group == 0) first_z = z_um, sum_z = 0.0;
-    add(frame, shift_y, shift_x);
+    if (in_group == 0) {
+        first_z = z_um, sum_z = 0.0;
+        shift_y = static_cast<int>(std::lround(drift_y_px)), shift_x = static_cast<int>(std::lround(drift_x_px));
+        sum_drift_y = sum_drift_x = 0.0;
+    }
+    add(frame);
+    sum_drift_y += drift_y_px - shift_y;
+    sum_drift_x += drift_x_px - shift_x;
     sum_z += z_um;
     last_z = z_um;
     ++in_group;
     ++frames;
 }
 
-template void Refocuser::State::push(HostView<const std::uint8_t, 2>, double, int, int);
-template void Refocuser::State::push(HostView<const std::uint16_t, 2>, double, int, int);
-template void Refocuser::State::push(HostView<const float, 2>, double, int, int);
+template void Refocuser::State::push(HostView<const std::uint8_t, 2>, double, double, double);
+template void Refocuser::State::push(HostView<const std::uint16_t, 2>, double, double, double);
+template void Refocuser::State::push(HostView<const float, 2>, double, double, double);
 
 template <class Frame>
-void Refocuser::State::add(HostView<const Frame, 2> frame, int shift_y, int shift_x) {
+void Refocuser::State::add(HostView<const Frame, 2> frame) {
     const std::size_t n = extent.columns;
     auto into = [&](auto& sums, auto accumulate) {
         for (auto& group : sums) group.resize(extent.rows * n);
@@ -148,6 +175,9 @@ void Refocuser::State::end_group() {
     group_z[groups % group_z.size()] = sum_z / static_cast<double>(in_group);
     group_frames[groups % sum_groups] = in_group;
     ++groups;
+    const double y = sum_drift_y / static_cast<double>(in_group), x = sum_drift_x / static_cast<double>(in_group);
+    between_pixels = std::max(std::abs(y), std::abs(x)) > least_shift_px;
+    weights_y = lanczos(y), weights_x = lanczos(x);
     in_group = 0;
     // A group's energy needs the detail after it, so it is taken one group late.
     take_energy(groups - 1);
@@ -231,13 +261,49 @@ void Refocuser::State::mean_row(std::size_t group, std::size_t offset, std::size
     }
 }
 
+/// Mean of the newest group in a window that may reach beyond the image (edges repeated), its drift taken back.
+void Refocuser::State::find_mean(std::ptrdiff_t top, std::ptrdiff_t left, Extent seen, Scratch& own) {
+    own.mean.resize(seen.rows * seen.columns);
+    if (!between_pixels) {
+        mean_rows(top, left, seen, own.mean.data());
+        return;
+    }
+    const Extent whole{seen.rows + 5, seen.columns + 5};
+    own.whole.resize(whole.rows * whole.columns);
+    own.resampled.resize(whole.rows * seen.columns);
+    mean_rows(top - 2, left - 2, whole, own.whole.data());
+    for (std::size_t r = 0; r < whole.rows; ++r) {
+        loops.resample_along(own.whole.data() + r * whole.columns, weights_x.data(),
+                             own.resampled.data() + r * seen.columns, seen.columns);
+    }
+    std::array<const float*, 6> rows;
+    for (std::size_t r = 0; r < seen.rows; ++r) {
+        for (std::size_t k = 0; k < rows.size(); ++k) rows[k] = own.resampled.data() + (r + k) * seen.columns;
+        loops.resample_rows(rows.data(), weights_y.data(), own.mean.data() + r * seen.columns, seen.columns);
+    }
+}
+
+void Refocuser::State::mean_rows(std::ptrdiff_t top, std::ptrdiff_t left, Extent seen, float* out) const {
+    const auto columns = static_cast<std::ptrdiff_t>(seen.columns), width = static_cast<std::ptrdiff_t>(extent.columns);
+    const std::ptrdiff_t from = std::clamp<std::ptrdiff_t>(-left, 0, columns - 1);
+    const std::ptrdiff_t to = std::clamp<std::ptrdiff_t>(width - left, from + 1, columns);
+    for (std::size_t r = 0; r < seen.rows; ++r) {
+        const auto y = static_cast<std::size_t>(std::clamp<std::ptrdiff_t>(
+            top + static_cast<std::ptrdiff_t>(r), 0, static_cast<std::ptrdiff_t>(extent.rows) - 1));
+        float* row = out + r * seen.columns;
+        mean_row(groups - 1, y * extent.columns + static_cast<std::size_t>(left + from),
+                 static_cast<std::size_t>(to - from), row + from);
+        std::fill(row, row + from, row[from]);
+        std::fill(row + to, row + columns, row[to - 1]);
+    }
+}
+
 /// Mean of the newest group in and around a tile (edges repeated), and from it the detail: into `own.after` with a margin,
 /// zero outside the image, and into the ring without one.
 void Refocuser::State::find_detail(const Window& tile, Scratch& own) {
     const std::size_t taps = params.detail_px, reach = taps / 2;
     const Extent wide{tile.rows + 2 * margin.rows, tile.columns + 2 * margin.columns};
     const Extent seen{wide.rows + 2 * reach, wide.columns + 2 * reach};
-    own.mean.resize(seen.rows * seen.columns);
     own.mean_sums.resize(seen.rows * wide.columns);
     own.values.resize(wide.columns);
     own.after.assign(wide.rows * wide.columns, 0);
@@ -245,17 +311,9 @@ void Refocuser::State::find_detail(const Window& tile, Scratch& own) {
     const auto signed_of = [](std::size_t value) { return static_cast<std::ptrdiff_t>(value); };
     const std::ptrdiff_t left = signed_of(tile.column) - signed_of(margin.columns + reach);
     const std::ptrdiff_t top = signed_of(tile.row) - signed_of(margin.rows + reach);
-    const std::ptrdiff_t from = std::max<std::ptrdiff_t>(0, -left);
-    const std::ptrdiff_t to = std::min(signed_of(seen.columns), signed_of(extent.columns) - left);
+    find_mean(top, left, seen, own);
     for (std::size_t r = 0; r < seen.rows; ++r) {
-        const auto y = static_cast<std::size_t>(
-            std::clamp<std::ptrdiff_t>(top + signed_of(r), 0, signed_of(extent.rows) - 1));
-        float* row = own.mean.data() + r * seen.columns;
-        mean_row(groups - 1, y * extent.columns + static_cast<std::size_t>(left + from),
-                 static_cast<std::size_t>(to - from), row + from);
-        std::fill(row, row + from, row[from]);
-        std::fill(row + to, row + seen.columns, row[to - 1]);
-        loops.sum_along(row, taps, own.mean_sums.data() + r * wide.columns, wide.columns);
+        loops.sum_along(own.mean.data() + r * seen.columns, taps, own.mean_sums.data() + r * wide.columns, wide.columns);
     }
     std::array<const float*, 64> sums;
     auto& ring = detail[(groups - 1) % detail_groups];

@@ -46,7 +46,7 @@ struct Refocuser::State {
     State(Extent extent, const RefocuserParams& params);
 
     template <class Frame>
-    void push(HostView<const Frame, 2> frame, double z_um, int shift_y, int shift_x);
+    void push(HostView<const Frame, 2> frame, double z_um, double drift_y_px, double drift_x_px);
     void close();
 
     /// Noise of the focus measure in counts: what it is where nothing is in focus.
@@ -69,7 +69,7 @@ struct Refocuser::State {
   private:
     /// What one worker needs to take a tile or a band through.
     struct Scratch {
-        std::vector<float> mean, mean_sums, values, energy, energy_sums, counts, cells, saturated;
+        std::vector<float> whole, resampled, mean, mean_sums, values, energy, energy_sums, counts, cells, saturated;
         std::vector<std::uint16_t> after;
     };
     /// A part of a level, in its own pixels.
@@ -78,12 +78,14 @@ struct Refocuser::State {
     };
 
     template <class Frame>
-    void add(HostView<const Frame, 2> frame, int shift_y, int shift_x);
+    void add(HostView<const Frame, 2> frame);
     void end_group();
     void take_energy(std::size_t group);
     void take_tile(std::size_t tile, std::size_t group, Scratch& own);
     void take_band(FocusLevel& level, FocusLevel* next, std::size_t band, std::size_t group, Scratch& own);
     void find_detail(const Window& tile, Scratch& own);
+    void find_mean(std::ptrdiff_t top, std::ptrdiff_t left, Extent seen, Scratch& own);
+    void mean_rows(std::ptrdiff_t top, std::ptrdiff_t left, Extent seen, float* out) const;
     void mean_row(std::size_t group, std::size_t offset, std::size_t count, float* out) const;
     void measure_brightness(const Window& tile, Scratch& own);
     void find_energy(const Window& tile, std::size_t index, std::size_t group, Scratch& own);
@@ -97,6 +99,10 @@ struct Refocuser::State {
     std::vector<Scratch> scratch;
     std::vector<double> tile_noise;  // the least of any group
     std::size_t in_group = 0;
+    int shift_y = 0, shift_x = 0;               // whole pixels, the same for all frames of a group
+    double sum_drift_y = 0.0, sum_drift_x = 0.0;  // beyond them
+    std::array<float, 6> weights_y{}, weights_x{};  // that take the rest back; of the group just ended
+    bool between_pixels = false;
     double first_z = 0.0, sum_z = 0.0, last_z = 0.0;
     int direction = 0;
     std::size_t groups = 0;  // ended

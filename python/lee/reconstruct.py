@@ -237,7 +237,7 @@ class Refocuser:
         if self._used % _DRIFT_EVERY == 0:
             self._watch_saturation(image)
         try:
-            self._core.push(image, z, round(self._drift[0]), round(self._drift[1]))
+            self._core.push(image, z, *self._drift)
         except ValueError as error:
             raise InputError(str(error)) from None
         self._used_z.append(z)

@@ -44,11 +44,12 @@ class LEE_API Refocuser {
 
     /// Take a frame that focuses on z_um; z strictly rises or strictly falls from frame to frame.
     ///
-    /// The frame shows the scene displaced by (shift_y, shift_x) whole pixels; it is taken back, edges are repeated.
+    /// The frame shows the scene displaced by (drift_y, drift_x) pixels; that is taken back, edges are repeated. Frames
+    /// averaged together are taken back by the mean of their drifts.
     /// NaN pixels lend their surroundings no focus. throws ShapeError, std::invalid_argument before anything is changed
-    void push(HostView<const std::uint8_t, 2> frame, double z_um, int shift_y = 0, int shift_x = 0);
-    void push(HostView<const std::uint16_t, 2> frame, double z_um, int shift_y = 0, int shift_x = 0);
-    void push(HostView<const float, 2> frame, double z_um, int shift_y = 0, int shift_x = 0);
+    void push(HostView<const std::uint8_t, 2> frame, double z_um, double drift_y_px = 0.0, double drift_x_px = 0.0);
+    void push(HostView<const std::uint16_t, 2> frame, double z_um, double drift_y_px = 0.0, double drift_x_px = 0.0);
+    void push(HostView<const float, 2> frame, double z_um, double drift_y_px = 0.0, double drift_x_px = 0.0);
 
     /// Counts at and above which a pixel is saturated, from now on; until then none is.
     void saturate_at(double counts) noexcept;

@@ -24,6 +24,19 @@ void mean(const Sum* __restrict sum, float* __restrict out, std::size_t n, float
     for (std::size_t i = 0; i < n; ++i) out[i] = static_cast<float>(sum[i]) * scale;
 }
 
+void resample_along(const float* __restrict in, const float* weights, float* __restrict out, std::size_t n) {
+    const float a = weights[0], b = weights[1], c = weights[2], d = weights[3], e = weights[4], f = weights[5];
+    for (std::size_t i = 0; i < n; ++i) {
+        out[i] = a * in[i] + b * in[i + 1] + c * in[i + 2] + d * in[i + 3] + e * in[i + 4] + f * in[i + 5];
+    }
+}
+
+void resample_rows(const float* const* rows, const float* weights, float* __restrict out, std::size_t n) {
+    const float a = weights[0], b = weights[1], c = weights[2], d = weights[3], e = weights[4], f = weights[5];
+    const float *u = rows[0], *v = rows[1], *w = rows[2], *x = rows[3], *y = rows[4], *z = rows[5];
+    for (std::size_t i = 0; i < n; ++i) out[i] = a * u[i] + b * v[i] + c * w[i] + d * x[i] + e * y[i] + f * z[i];
+}
+
 void sum_along(const float* __restrict in, std::size_t taps, float* __restrict out, std::size_t n) {
     if (taps == 5) {
         for (std::size_t i = 0; i < n; ++i) out[i] = in[i] + in[i + 1] + in[i + 2] + in[i + 3] + in[i + 4];
@@ -165,6 +178,8 @@ const RefocuserLoops refocuser_loops{
     .accumulate_f32 = accumulate<float, float>,
     .mean_u16 = mean<std::uint16_t>,
     .mean_f32 = mean<float>,
+    .resample_along = resample_along,
+    .resample_rows = resample_rows,
     .sum_along = sum_along,
     .detail = detail,
     .encode = encode_row,

@@ -28,6 +28,10 @@ struct RefocuserLoops {
     /// mean[i] = sum[i] * scale
     void (*mean_u16)(const std::uint16_t* sum, float* mean, std::size_t n, float scale);
     void (*mean_f32)(const float* sum, float* mean, std::size_t n, float scale);
+    /// out[i] = weights[0] * in[i] + ... + weights[5] * in[i + 5]
+    void (*resample_along)(const float* in, const float* weights, float* out, std::size_t n);
+    /// out[i] = weights[0] * rows[0][i] + ... + weights[5] * rows[5][i]
+    void (*resample_rows)(const float* const* rows, const float* weights, float* out, std::size_t n);
     /// out[i] = in[i] + ... + in[i + taps - 1]
     void (*sum_along)(const float* in, std::size_t taps, float* out, std::size_t n);
     /// out[i] = (mean[i] - local) / sqrt(local), local = scale * (rows[0][i] + ... + rows[taps - 1][i]); 0 for NaN
