@@ -83,10 +83,19 @@ def test_a_process_ends_as_its_command_did(tmp_path):
         (["reconstruct", "x", "-o", "y", "--z-step-um", "nan"], "'--z-step-um': nan is no length"),
         (["reconstruct", "x", "-o", "y", "--z-step-um", "1", "--z-csv", "z"], "both given: give one of them"),
         (["reconstruct", "x", "-o", "y", "--device", "tpu"], "'--device': 'tpu' is not one of"),
-        (["reconstruct", "x", "-o", "y", "--target", "blob:3"], "'blob:3' is no target: give disk:25"),
-        (["reconstruct", "x", "-o", "y", "--target", "disk:3x4"], "has one diameter: give disk:25"),
-        (["reconstruct", "x", "-o", "y", "--target", "ellipse:3"], "has a height and a width: give disk:25"),
-        (["reconstruct", "x", "-o", "y", "--target", "disk:0.5"], "smaller than a pixel"),
+        (
+            ["reconstruct", "x", "-o", "y", "--target", "blob:3"],
+            "'--target': target: 'blob:3' is none; give disk:25",
+        ),
+        (
+            ["reconstruct", "x", "-o", "y", "--target", "disk:3x4"],
+            "'disk:3x4' has the wrong number of extents; give disk:25",
+        ),
+        (
+            ["reconstruct", "x", "-o", "y", "--target", "ellipse:3"],
+            "'ellipse:3' has the wrong number of extents",
+        ),
+        (["reconstruct", "x", "-o", "y", "--target", "disk:0.5"], "at least 1 px each, or auto"),
         (["export", "x", "y.glb", "--max-vertices", "3"], "'--max-vertices': 3 is not in the range"),
     ],
 )

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lee.cli.options import PATH, overwrite_option, progress_bar, threads_option, um
-from lee.cli.target import Wanted, shape, target_of
+from lee.cli.target import shape, target_of
 from lee.errors import InputError
 
 if TYPE_CHECKING:
+    from lee.cli.target import Wanted
     from lee.surface import Surface
 
 
@@ -32,8 +33,8 @@ class _Writable(Exception):  # noqa: N818  no error: it ends the trial
     "--target",
     "wanted",
     type=shape,
-    help="What is looked at, in px: disk:25, ellipse:20x40, rectangle:20x40 (height x width), or auto, "
-    "which estimates it from the sharpest frame.",
+    help="What is looked at, in px: disk:25, ellipse:20x40 (height x width), rectangle:20x40@30 (turned by "
+    "30 degrees), or auto, which estimates it from the sharpest frame.",
 )
 @click.option(
     "--device",
@@ -64,7 +65,7 @@ def reconstruct(
     z_step_um: float | None,
     z_csv: Path | None,
     pixel_um: float | None,
-    wanted: Wanted | None,
+    wanted: "Wanted | None",
     device: str,
     focus: Any,
     depth_of_field_um: float | None,

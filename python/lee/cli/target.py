@@ -2,58 +2,55 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
+from lee.errors import InputError
+
 if TYPE_CHECKING:
     from lee.stack import ZStack
     from lee.target import Target
 
-_FORMS = "give disk:25, ellipse:20x40, rectangle:20x40 (height x width in px), or auto"
+    Wanted = Target | Literal["auto"]
+
 _TRIED_FRAMES = 9
 
 
-Wanted = tuple[str, tuple[float, float] | None]
-
-
 def shape(text: str) -> Wanted:
-    """Parse ``auto``, or a shape and its size: (shape, (height, width) in px).
+    """Parse ``auto`` or a target; the function's name is the placeholder in the help."""
+    from lee.target import Target
 
-    The function's name is the placeholder in the help.
-    """
     if text.strip().lower() == "auto":
-        return "auto", None
-    number = r"(\d+(?:\.\d+)?)"
-    found = re.fullmatch(rf"(disk|ellipse|rectangle):{number}(?:x{number})?", text.strip().lower())
-    if found is None:
-        raise click.BadParameter(f"{text!r} is no target: {_FORMS}")
-    kind, height, width = found.groups()
-    if (kind == "disk") == (width is not None):
-        needed = "one diameter" if kind == "disk" else "a height and a width"
-        raise click.BadParameter(f"{text!r}: a target of this kind has {needed}: {_FORMS}")
-    size = float(height), float(width or height)
-    if min(size) < 1:
-        raise click.BadParameter(f"{text!r} is smaller than a pixel: {_FORMS}")
-    return kind, size
+        return "auto"
+    try:
+        return Target.parse(text)
+    except InputError as error:
+        raise click.BadParameter(f"{error}, or auto") from error
 
 
 def target_of(wanted: Wanted, stack: ZStack) -> Target:
-    """Make the target; with ``auto`` it is estimated from the frame of highest contrast among a few."""
+    """Return the target; with ``auto`` it is estimated from the sharpest of a few frames."""
     from lee.target import Target
 
-    kind, size_px = wanted
-    if size_px is not None:
-        return Target(shape=kind, size_px=size_px)
+    if wanted != "auto":
+        rows, columns = wanted.size_px
+        if rows > stack.shape[1] or columns > stack.shape[2]:
+            raise InputError(
+                f"target: {rows:g}x{columns:g} px is larger than the frames, "
+                f"{stack.shape[1]}x{stack.shape[2]}: give its height and width in pixels"
+            )
+        return wanted
     tried = np.unique(np.linspace(0, len(stack) - 1, _TRIED_FRAMES).astype(int))
     sharpest = max(tried, key=lambda k: _contrast(stack[int(k)]))
     return Target.estimate(stack[int(sharpest)])
 
 
 def _contrast(frame: NDArray[Any]) -> float:
+    if frame.dtype.kind == "u" and np.mean(frame == np.iinfo(frame.dtype).max) > 0.5:
+        return 0.0  # a flash
     # Differences of neighbours, not the variance: the lamp's shading must not count as contrast.
     grey = frame.astype(np.float32)
     return float(np.var(np.diff(grey, axis=1)) / max(float(grey.mean()), 1.0))
