@@ -7,7 +7,7 @@ Sign: the content of frame k appears displaced by ``+drift[k]`` (dy, dx) pixels 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,7 +160,19 @@ def _differences(count: int, order: int) -> Any:
     return sparse.csr_array(np.kron(steps, np.eye(2)))
 
 
-def estimate_drift(stack: ZStack, *, frames_between: int | None = None) -> NDArray[np.float64]:
+class Tracker(Protocol):
+    """What follows drift frame by frame: `DriftTracker`, or `lee.drift_trust.TrustedDrift`."""
+
+    def update(self, frame: NDArray[Any], z_um: float) -> tuple[float, float]:
+        """Take one frame; return its drift so far."""
+
+    def path(self) -> NDArray[np.float64]:
+        """Return the drift of all frames taken."""
+
+
+def estimate_drift(
+    stack: ZStack, *, frames_between: int | None = None, tracker: Tracker | None = None
+) -> NDArray[np.float64]:
     """Find the drift of every frame of a stack.
 
     Parameters
@@ -168,6 +180,8 @@ def estimate_drift(stack: ZStack, *, frames_between: int | None = None) -> NDArr
     stack : ZStack
     frames_between : int, optional
         Compare every so many frames and interpolate; by default so that at most 160 frames are compared.
+    tracker : Tracker, optional
+        A new one that follows the drift; by default a `DriftTracker`.
 
     Returns
     -------
@@ -186,7 +200,7 @@ def estimate_drift(stack: ZStack, *, frames_between: int | None = None) -> NDArr
     if every < 1:
         raise InputError(f"drift: frames_between is {every}; it must be 1 or more")
     nodes = sorted({*range(0, count, every), count - 1})
-    tracker = DriftTracker((stack.shape[1], stack.shape[2]))
+    tracker = tracker or DriftTracker((stack.shape[1], stack.shape[2]))
     for k in nodes:
         tracker.update(stack[k], float(stack.z_um[k]))
     path = tracker.path()

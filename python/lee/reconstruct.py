@@ -94,7 +94,7 @@ class Refocuser:
         target: Target | None = None,
     ) -> None:
         from lee.debris import FrameGuard
-        from lee.drift import DriftTracker
+        from lee.drift_trust import TrustedDrift
 
         if len(shape) != 2 or min(shape) < 1:
             raise InputError(f"refocuser: shape is {tuple(shape)}; give the frames' (height, width)")
@@ -117,7 +117,7 @@ class Refocuser:
             threads=self._params.threads,
         )
         self._guard = FrameGuard() if self._params.reject_frames else None
-        self._tracker = DriftTracker(self._shape) if self._params.drift else None
+        self._tracker = TrustedDrift(self._shape) if self._params.drift else None
         self._waiting: deque[tuple[NDArray[Any], float, tuple[float, float] | None]] = deque()
         self._judged = 0
         self._used = 0
@@ -291,6 +291,7 @@ def reconstruct(
 
     from lee.depth import depth_of_field_um
     from lee.drift import estimate_drift
+    from lee.drift_trust import TrustedDrift
 
     chosen = params or ReconstructParams()
     where = resolve_device(device)
@@ -299,7 +300,11 @@ def reconstruct(
         depth, source = (measured, "measured") if measured is not None else (RIG_DEPTH_OF_FIELD_UM, "assumed")
     else:
         depth, source = chosen.depth_of_field_um, "given"
-    drift = estimate_drift(stack) if chosen.drift else np.zeros((len(stack), 2))
+    drift, trust = np.zeros((len(stack), 2)), 1.0
+    if chosen.drift:
+        tracker = TrustedDrift((stack.shape[1], stack.shape[2]))
+        drift = estimate_drift(stack, tracker=tracker)
+        trust = tracker.trust()
     refocuser = Refocuser(
         (stack.shape[1], stack.shape[2]),
         pixel_um=stack.pixel_um,
@@ -316,6 +321,7 @@ def reconstruct(
     surface.metadata.update(
         stack=stack.metadata,
         depth_of_field_source=source,
+        drift_trust=round(trust, 4),
         drift_px=[[round(float(v), 3) for v in at] for at in drift],
     )
     return surface
