@@ -1,0 +1,208 @@
+"""The benchmarks' own parts: what they compare with must be sound, or their ratios mean nothing."""
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("cv2")
+
+from bench import heatsink, peers, renderer_b, specimens_b
+from bench.cases import all_cases
+from bench.opencv_refocuser import OpenCvRefocuser, fitted_offset
+from bench.scores import score, within_sigma
+from bench.table import lines, write_csv
+from lee import _core
+from lee.devices import virtual
+
+ROOT = Path(__file__).resolve().parents[1]
+PIXEL_UM = 0.25
+
+
+@pytest.fixture(scope="module")
+def gentle_scan():
+    return virtual.render_scan(virtual.gentle((96, 96), PIXEL_UM, 3), seed=3)
+
+
+# --- the baselines ---
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+def test_a_gaussian_focus_curve_is_fitted_exactly(direction):
+    z = np.cumsum(np.random.default_rng(0).uniform(0.1, 0.3, 40))
+    centre = np.linspace(z[8], z[-9], 20).reshape(4, 5)
+    curves = np.exp(-0.5 * ((z[:, None, None] - centre) / 1.2) ** 2).astype(np.float32)
+    found = peers.fitted_heights(curves[::direction], z[::direction])
+    assert np.allclose(found, centre, atol=1e-3)
+
+
+def test_a_focus_curve_without_a_top_takes_its_largest_frame():
+    z = np.arange(20.0)
+    rising = np.broadcast_to(np.exp(z)[:, None, None], (20, 2, 2)).astype(np.float32)
+    assert np.array_equal(peers.fitted_heights(rising, z), np.full((2, 2), 19.0))
+
+
+def test_variance_and_tenengrad_are_what_they_say():
+    frame = np.random.default_rng(1).uniform(0, 255, (15, 15)).astype(np.float32)
+    window = frame[5:10, 5:10].astype(np.float64)
+    assert peers.variance(frame, 5)[7, 7] == pytest.approx(window.var(), rel=1e-3)
+    ramp = np.broadcast_to(np.arange(15, dtype=np.float32), (15, 15)).copy()
+    assert peers.tenengrad(ramp, 5)[7, 7] == pytest.approx(64.0)  # the Sobel sum of a slope of 1 is 8
+
+
+def test_the_best_baseline_is_near_the_truth(gentle_scan):
+    found = peers.all_peers(gentle_scan.frames, gentle_scan.z_um)
+    assert len(found) == 6
+    best = peers.best_peer(found, gentle_scan.truth_um)
+    errors = [float(np.std(peer.height_um - gentle_scan.truth_um)) for peer in found]
+    assert np.std(best.height_um - gentle_scan.truth_um) <= min(errors) + 1e-6
+    assert min(errors) < 0.12
+
+
+# --- the refocuser's measure composed from OpenCV calls ---
+
+
+def test_five_samples_of_a_gaussian_give_its_centre():
+    u = np.array([-1.6, -0.8, 0.0, 0.8, 1.6], np.float32)
+    centre = np.array([-0.3, 0.0, 0.25], np.float32)
+    samples = [np.exp(-0.5 * ((at - centre) / 1.4) ** 2).astype(np.float32) for at in u]
+    assert np.allclose(fitted_offset(samples, u), centre, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(96, 96), (91, 93)])
+def test_the_composed_measure_finds_the_heights_of_the_refocuser(gentle_scan, shape):
+    frames = np.ascontiguousarray(gentle_scan.frames[:, : shape[0], : shape[1]])
+    theirs = OpenCvRefocuser(shape, 3.5)
+    ours = _core.Refocuser(
+        *shape, depth_of_field_um=3.5, window_y_px=5, window_x_px=5, detail_px=5, threads=1
+    )
+    for frame, z in zip(frames, gentle_scan.z_um, strict=True):
+        theirs.push(frame, float(z))
+        ours.push(frame, float(z))
+    theirs.close()
+    ours.close()
+    for k, level in enumerate(theirs.levels):
+        apart = np.abs(level.z_um[0] - ours.peaks(k)[0][0])
+        # Ours keeps focus in 16 bits, so a few equal peaks change places.
+        assert np.mean(apart < 1e-2) > 0.95
+
+
+# --- the second renderer ---
+
+
+def test_the_second_renderer_focuses_where_the_surface_is():
+    rng = np.random.default_rng(2)
+    tilted = np.tile(np.linspace(-1, 1, 64, dtype=np.float32), (64, 1))
+    specimen = specimens_b.dressed(tilted, PIXEL_UM, rng)
+    z = np.arange(-4, 4, 0.25)
+    taken = renderer_b.record(specimen, z, seed=4)
+    assert taken.frames.dtype == np.uint8
+    assert not taken.touched.any()
+    best = peers.best_peer(peers.all_peers(taken.frames, z), tilted)
+    assert np.median(np.abs(best.height_um - tilted)) < 0.1
+
+
+def test_a_ring_saturates_moves_and_marks_what_it_touched():
+    specimen = specimens_b.dressed(np.zeros((64, 64), np.float32), PIXEL_UM, np.random.default_rng(5))
+    z = np.array([-1.0, 2.0, 5.0])
+    ring = renderer_b.Ring(6.0, 6.0, 2.0, 3.0, motion_um=(0.0, 4.0), present=(0.4, 1.0))
+    taken = renderer_b.record(specimen, z, rings=[ring], sensor=renderer_b.Sensor(bits=12), seed=5)
+    assert taken.frames.dtype == np.uint16
+    assert taken.frames[0].max() < 4095
+    assert taken.frames[1].max() == 4095
+    row = np.flatnonzero(taken.touched[24]) * PIXEL_UM
+    assert row.min() == pytest.approx(5.0, abs=0.3)
+    assert row.max() == pytest.approx(13.0, abs=0.3)
+
+
+@pytest.mark.parametrize("name", ["caps", "trenches", "terraces", "rough_slope"])
+def test_surfaces_are_drawn_anew_for_each_seed(name):
+    one, again, other = (
+        getattr(specimens_b, name)((48, 48), PIXEL_UM, np.random.default_rng(seed)) for seed in (1, 1, 2)
+    )
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)
+    assert abs(float(one.min()) + float(one.max())) < 1e-4
+
+
+def test_a_drifting_case_shows_its_truth_in_the_first_frame():
+    for case in all_cases():
+        if case.name in ("gentle, drift 8 px", "caps, drift 8 px"):
+            taken = case.draw((64, 64), 1)
+            dy, dx = (round(drift / 2) for drift in taken.drift_px)
+            # The first frame shows the scene moved by half the drift, backwards.
+            moved = np.roll(taken.mean_truth_um, (-dy, -dx), axis=(0, 1))
+            inside = taken.seen_throughout()
+            assert 0.7 < inside.mean() < 0.85
+            assert np.nanmax(np.abs(moved - taken.truth_um)[inside]) < 0.15
+
+
+# --- scores, tables, the real scan ---
+
+
+def test_scores_leave_out_what_is_not_known():
+    errors = np.array([0.1, -0.1, 0.7, np.nan])
+    found = score(errors, 0.2)
+    assert found.far == pytest.approx(1 / 3)
+    assert found.median == pytest.approx(0.1)
+    assert found.rms == pytest.approx(np.sqrt((0.01 + 0.01 + 0.49) / 3))
+    assert within_sigma(errors, np.array([0.2, 0.05, np.nan, 1.0])) == pytest.approx(0.5)
+    assert np.isnan(score(errors[3:], 0.2).rms)
+
+
+def test_tables_line_up_and_csv_holds_the_same(tmp_path):
+    rows = [{"case": "a", "rms": 0.1234567}, {"case": "long name", "rms": float("nan")}]
+    shown = lines(rows)
+    assert shown == ["case         rms", "a          0.123", "long name      -"]
+    write_csv(rows, tmp_path / "table.csv")
+    with (tmp_path / "table.csv").open() as file:
+        assert [row["case"] for row in csv.DictReader(file)] == ["a", "long name"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "table.csv"]
+
+
+def test_flatness_finds_levels_and_counts_outliers_inside_them():
+    rng = np.random.default_rng(6)
+    height = rng.normal(20, 0.1, (200, 300)).astype(np.float32)
+    height[:, 180:] += 4 + np.linspace(0, 0.5, 120, dtype=np.float32)
+    height[100, 200:280:8] += 5
+    ridge, floor = heatsink.levels(height)
+    assert ridge == pytest.approx(24.25, abs=0.35)
+    assert floor == pytest.approx(20, abs=0.15)
+    inside = heatsink.region(height, ridge)
+    assert not inside[:, :180].any()
+    found = heatsink.flatness(height, inside)
+    assert found.core_rms == pytest.approx(0.1, abs=0.01)
+    assert found.outliers == pytest.approx(10 / found.pixels, rel=0.3)
+    assert found.rms > found.core_rms
+    assert len(heatsink.parts(inside)) == 1
+
+
+# --- the programs ---
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["bench.accuracy", "--quick", "--only", "rig gentle, low"], "gentle, low light"),
+        (["bench.bench_refocuser", "--quick", "--runs", "1"], "400x320 noise"),
+    ],
+)
+def test_benchmarks_run_as_programs(arguments, expected):
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert expected in done.stdout
+
+
+def test_the_z_interval_figure_is_written_whole(tmp_path):
+    figure = tmp_path / "figure.png"
+    command = [sys.executable, "-m", "bench.z_interval", "-o", str(figure)]
+    command += ["--side", "96", "--intervals", "0.4", "1.0"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    assert list(tmp_path.iterdir()) == [figure]
