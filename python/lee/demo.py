@@ -103,12 +103,12 @@ class Demo:
         return [
             {
                 "heights": found.what,
-                "rms um": f"{found.rms_um:.3f}",
-                "median um": f"{found.median_um:.3f}",
-                "p95 um": f"{found.p95_um:.3f}",
-                f"> {GROSS_STEPS} steps": f"{found.gross:.2%}",
-                "coverage": f"{found.coverage:.1%}",
-                "within 1 sigma": "" if np.isnan(found.within_sigma) else f"{found.within_sigma:.1%}",
+                "rms um": _shown(found.rms_um, ".3f"),
+                "median um": _shown(found.median_um, ".3f"),
+                "p95 um": _shown(found.p95_um, ".3f"),
+                f"> {GROSS_STEPS} steps": _shown(found.gross, ".2%"),
+                "coverage": _shown(found.coverage, ".1%"),
+                "within 1 sigma": _shown(found.within_sigma, ".1%"),
             }
             for found in self.errors
         ]
@@ -126,6 +126,10 @@ class Demo:
             ).rstrip()
             for line in lines
         )
+
+
+def _shown(value: float, form: str) -> str:
+    return "-" if np.isnan(value) else format(value, form)
 
 
 def run_demo(

@@ -134,6 +134,9 @@ def _summary(surface: "Surface", frames: int, output: Path, seconds: float) -> s
         low, high = np.nanpercentile(surface.height_um, (0.5, 99.5))
         sigma = np.nanmedian(surface.height_sigma_um)
         lines.append(f"height {low:.2f} to {high:.2f} um, standard deviation {sigma:.3f} um (median)")
+    reasons = surface.metadata.get("not_measured_px", {})
+    lost = [f"{count / surface.valid.size:.1%} {reason}" for reason, count in reasons.items() if count]
+    lines += [f"not measured: {', '.join(lost)}"] if lost else []
     rejected = surface.metadata.get("rejected_frames", [])
     lines += [f"rejected frame {frame['frame']}: {frame['reason']}" for frame in rejected[:_SHOWN_REJECTED]]
     if len(rejected) > _SHOWN_REJECTED:
