@@ -113,9 +113,13 @@ def renderer_b(
     z = heights(height, seed, uneven=uneven)
     floating = [drawn_ring(height, rng) for _ in range(rings)]
     scan = rays.record(specimen, z, sensor=sensor, rings=floating, drift_px=drift_px, seed=seed)
-    by = np.array([[1, 0, -drift_px[1] / 2], [0, 1, -drift_px[0] / 2]])
-    first = cv2.warpAffine(height, by, shape[::-1], borderMode=cv2.BORDER_CONSTANT, borderValue=float("nan"))
-    return Taken(scan.frames, z, np.asarray(first, dtype=np.float32), height, scan.touched, drift_px)
+    first = height
+    if any(drift_px):
+        by = np.array([[1, 0, -drift_px[1] / 2], [0, 1, -drift_px[0] / 2]])
+        outside = float("nan")
+        moved = cv2.warpAffine(height, by, shape[::-1], borderMode=cv2.BORDER_CONSTANT, borderValue=outside)
+        first = np.asarray(moved, dtype=np.float32)
+    return Taken(scan.frames, z, first, height, scan.touched, drift_px)
 
 
 def drawn_ring(height: specimens.Image, rng: np.random.Generator) -> rays.Ring:

@@ -40,12 +40,12 @@ def caps(shape: Shape, pixel_um: float, rng: np.random.Generator) -> Image:
 
 
 def trenches(shape: Shape, pixel_um: float, rng: np.random.Generator) -> Image:
-    """Return winding trenches 9 um deep and 22 um apart, bumps of 3 to 8 um size all over them."""
+    """Return winding trenches 8 um deep and 26 um apart, bumps of 3 to 8 um size all over them."""
     y, x = coordinates(shape, pixel_um)
     angle = rng.uniform(0, np.pi)
     along, across = np.cos(angle) * y + np.sin(angle) * x, np.cos(angle) * x - np.sin(angle) * y
     bend = 3 * np.sin(2 * np.pi * along / rng.uniform(35, 50) + rng.uniform(0, 6))
-    height = 4.5 * np.sin(2 * np.pi * (across + bend) / 22)
+    height = 4 * np.sin(2 * np.pi * (across + bend) / 26)
     return centred(height + waves(shape, pixel_um, rng, (3, 8), 24, 0.6))
 
 
