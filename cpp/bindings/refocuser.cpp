@@ -39,7 +39,8 @@ py::tuple brightness(const lee::Refocuser& self) {
     auto least = new_array<float>(shape);
     auto most = new_array<float>(shape);
     auto saturated = new_array<float>(shape);
-    self.brightness(write_view<2>(least, "least"), write_view<2>(most, "most"), write_view<2>(saturated, "saturated"));
+    self.brightness(write_view<2>(least, "least"), write_view<2>(most, "most"),
+                    write_view<2>(saturated, "saturated"));
     return py::make_tuple(least, most, saturated);
 }
 
@@ -65,8 +66,9 @@ Array<float> counts(const lee::Refocuser& self) {
 void bind_refocuser(py::module_& module) {
     const auto frame = py::arg("frame").noconvert();
     py::class_<lee::Refocuser>(module, "Refocuser")
-        .def(py::init([](std::size_t height, std::size_t width, double depth_of_field_um, std::size_t window_y_px,
-                         std::size_t window_x_px, std::size_t detail_px, int threads) {
+        .def(py::init([](std::size_t height, std::size_t width, double depth_of_field_um,
+                         std::size_t window_y_px, std::size_t window_x_px, std::size_t detail_px,
+                         int threads) {
                  return lee::Refocuser(height, width,
                                        {.depth_of_field_um = depth_of_field_um,
                                         .window_y_px = window_y_px,
@@ -74,8 +76,8 @@ void bind_refocuser(py::module_& module) {
                                         .detail_px = detail_px,
                                         .threads = threads});
              }),
-             py::arg("height"), py::arg("width"), py::kw_only(), py::arg("depth_of_field_um"), py::arg("window_y_px"),
-             py::arg("window_x_px"), py::arg("detail_px"), py::arg("threads"))
+             py::arg("height"), py::arg("width"), py::kw_only(), py::arg("depth_of_field_um"),
+             py::arg("window_y_px"), py::arg("window_x_px"), py::arg("detail_px"), py::arg("threads"))
         .def("push", &push<std::uint8_t>, frame, py::arg("z_um"), py::arg("drift_y_px") = 0.0,
              py::arg("drift_x_px") = 0.0)
         .def("push", &push<std::uint16_t>, frame, py::arg("z_um"), py::arg("drift_y_px") = 0.0,

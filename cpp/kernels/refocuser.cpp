@@ -26,8 +26,9 @@ Refocuser::Refocuser(std::size_t height, std::size_t width, const RefocuserParam
     odd(params.window_y_px, "window_y_px");
     odd(params.window_x_px, "window_x_px");
     odd(params.detail_px, "detail_px");
-    check::that(params.depth_of_field_um > 0.0 && std::isfinite(params.depth_of_field_um), name,
-                "depth_of_field_um is " + std::to_string(params.depth_of_field_um) + "; give a length above 0");
+    check::that(
+        params.depth_of_field_um > 0.0 && std::isfinite(params.depth_of_field_um), name,
+        "depth_of_field_um is " + std::to_string(params.depth_of_field_um) + "; give a length above 0");
     state_ = std::make_unique<State>(Extent{height, width}, params);
 }
 
@@ -35,10 +36,12 @@ Refocuser::~Refocuser() = default;
 Refocuser::Refocuser(Refocuser&&) noexcept = default;
 Refocuser& Refocuser::operator=(Refocuser&&) noexcept = default;
 
-void Refocuser::push(HostView<const std::uint8_t, 2> frame, double z_um, double drift_y_px, double drift_x_px) {
+void Refocuser::push(HostView<const std::uint8_t, 2> frame, double z_um, double drift_y_px,
+                     double drift_x_px) {
     state_->push(frame, z_um, drift_y_px, drift_x_px);
 }
-void Refocuser::push(HostView<const std::uint16_t, 2> frame, double z_um, double drift_y_px, double drift_x_px) {
+void Refocuser::push(HostView<const std::uint16_t, 2> frame, double z_um, double drift_y_px,
+                     double drift_x_px) {
     state_->push(frame, z_um, drift_y_px, drift_x_px);
 }
 void Refocuser::push(HostView<const float, 2> frame, double z_um, double drift_y_px, double drift_x_px) {
@@ -57,15 +60,16 @@ void Refocuser::finish(HostView<float, 2> height_um, HostView<float, 2> sigma_um
     const std::array<std::size_t, 2> shape{state_->extent.rows, state_->extent.columns};
     for (const auto& view : {height_um, sigma_um, sharp}) {
         if (view.shape != shape) {
-            throw ShapeError("refocuser: an array for the result is " + check::text(view.shape) + " but frames are " +
-                             check::text(shape));
+            throw ShapeError("refocuser: an array for the result is " + check::text(view.shape) +
+                             " but frames are " + check::text(shape));
         }
     }
     state_->close();
     fuse(*state_, height_um, sigma_um, sharp);
 }
 
-void Refocuser::brightness(HostView<float, 2> least, HostView<float, 2> most, HostView<float, 2> saturated) const {
+void Refocuser::brightness(HostView<float, 2> least, HostView<float, 2> most,
+                           HostView<float, 2> saturated) const {
     const Brightness& from = state_->brightness;
     const std::array<std::size_t, 2> shape{from.extent.rows, from.extent.columns};
     if (least.shape != shape || most.shape != shape || saturated.shape != shape) {
@@ -133,7 +137,8 @@ void Refocuser::peaks(std::size_t level, const FocusPeaks& out) const {
             const float curvature = focus::decode(from.width[k][i]);
             out.z_um.data[k * n + i] = from.z_um[k][i];
             out.peak.data[k * n + i] = focus::decode(from.peak[k][i]);
-            out.width_um.data[k * n + i] = curvature > 0.0F ? 1.0F / std::sqrt(curvature) : std::numeric_limits<float>::quiet_NaN();
+            out.width_um.data[k * n + i] =
+                curvature > 0.0F ? 1.0F / std::sqrt(curvature) : std::numeric_limits<float>::quiet_NaN();
         }
     }
 }
@@ -143,9 +148,11 @@ void Refocuser::counts(HostView<float, 3> out) const {
     const std::size_t n = from.extent.rows * from.extent.columns;
     const std::array<std::size_t, 3> shape{2, from.extent.rows, from.extent.columns};
     if (out.shape != shape) {
-        throw ShapeError("refocuser: the array for counts is " + check::text(out.shape) + ", not " + check::text(shape));
+        throw ShapeError("refocuser: the array for counts is " + check::text(out.shape) + ", not " +
+                         check::text(shape));
     }
-    for (std::size_t k = 0; k < 2; ++k) std::copy(from.counts[k].begin(), from.counts[k].end(), out.data + k * n);
+    for (std::size_t k = 0; k < 2; ++k)
+        std::copy(from.counts[k].begin(), from.counts[k].end(), out.data + k * n);
 }
 
 float Refocuser::noise() const {

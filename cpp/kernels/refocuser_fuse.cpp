@@ -1,6 +1,7 @@
-// How much to trust each window, pixel by pixel. Small windows follow the surface but are noisy, large ones are sure but
-// flatten it; both errors are estimated from the scan itself, and each finer window corrects the coarser height by the
-// share of their difference that is surface rather than noise (an empirical Wiener filter over scales).
+// How much to trust each window, pixel by pixel. Small windows follow the surface but are noisy, large ones
+// are sure but flatten it; both errors are estimated from the scan itself, and each finer window corrects the
+// coarser height by the share of their difference that is surface rather than noise (an empirical Wiener
+// filter over scales).
 #include "kernels/refocuser_fuse.hpp"
 
 #include <algorithm>
@@ -13,24 +14,27 @@ namespace lee {
 namespace {
 
 constexpr std::size_t band_rows = 64;
-constexpr std::size_t coarsest = 2;     // larger windows find maxima where texture fades, but say little of the height
-constexpr std::size_t neighbours = 5;   // the share is estimated over 11 by 11 pixels of the level
+constexpr std::size_t coarsest =
+    2;  // larger windows find maxima where texture fades, but say little of the height
+constexpr std::size_t neighbours = 5;    // the share is estimated over 11 by 11 pixels of the level
 constexpr float gaussian_mean = 0.798F;  // E|x| of a standard Gaussian
 
-// Variance of a maximum's height, in squared widths of the focus curve: texture against noise, and noise against noise;
-// windows twice as large average over 4 and over 7 times as much. Measured on flat scenes drawn by two renderers.
+// Variance of a maximum's height, in squared widths of the focus curve: texture against noise, and noise
+// against noise; windows twice as large average over 4 and over 7 times as much. Measured on flat scenes
+// drawn by two renderers.
 constexpr float signal_noise = 0.15F, noise_noise = 6.0F;
 constexpr float signal_gain = 4.0F, noise_gain = 7.0F;
-constexpr float false_maxima = 8.0F;  // below this signal-to-noise ratio the largest maximum may be noise alone
+constexpr float false_maxima =
+    8.0F;  // below this signal-to-noise ratio the largest maximum may be noise alone
 
-constexpr float far = 3.0F;      // standard deviations beyond which a difference is not surface ...
-constexpr float sure = 15.0F;    // ... unless the maximum stands this many times above the noise
+constexpr float far = 3.0F;           // standard deviations beyond which a difference is not surface ...
+constexpr float sure = 15.0F;         // ... unless the maximum stands this many times above the noise
 constexpr float most_misfit = 12.0F;  // however far off, a dominant maximum stays in the choice
 constexpr float dominance = 8.0F;     // weight of the two maxima's ratio against their misfits
 
-// Share of each source in the variance of the result: what the filter leaves, what it took for surface, slope and
-// curvature under the finest window, and the finest height's scatter. Fitted once, to 68 % within one sigma, over scenes of
-// two renderers; slope and curvature are per window.
+// Share of each source in the variance of the result: what the filter leaves, what it took for surface, slope
+// and curvature under the finest window, and the finest height's scatter. Fitted once, to 68 % within one
+// sigma, over scenes of two renderers; slope and curvature are per window.
 constexpr float of_filter = 0.279F, of_detail = 0.240F, of_coarse_detail = 0.0865F, of_slope = 0.00934F,
                 of_curvature = 0.00203F, of_scatter = 0.337F;
 
@@ -82,7 +86,8 @@ Map twice(const Map& in, Extent extent, int threads) {
         const bool upper = at % 2 == 1;
         low = upper ? cell : cell - std::min<std::size_t>(cell, 1);
         high = upper ? std::min(cell + 1, extent_in - 1) : cell;
-        return upper ? 0.25F : 0.75F;  // weight of `high`: pixel centres lie a quarter of a cell beside the cell's
+        return upper ? 0.25F
+                     : 0.75F;  // weight of `high`: pixel centres lie a quarter of a cell beside the cell's
     };
     for_rows(extent.rows, threads, [&](std::size_t y) {
         std::size_t y0, y1, x0, x1;
@@ -134,7 +139,8 @@ float median_of(const std::vector<float>& values) {
     return *middle;
 }
 
-/// A height so far, the variance the filter leaves it, and how much of the finer levels' difference was surface.
+/// A height so far, the variance the filter leaves it, and how much of the finer levels' difference was
+/// surface.
 struct Estimate {
     Map height, variance, detail;
 };
@@ -151,7 +157,8 @@ Estimate start(const FocusLevel& level, const NoiseModel& model, float most_deta
 }
 
 /// Correct the coarser estimate by a finer level.
-Estimate refine(const Estimate& coarse, const FocusLevel& level, const NoiseModel& model, float width_um, int threads) {
+Estimate refine(const Estimate& coarse, const FocusLevel& level, const NoiseModel& model, float width_um,
+                int threads) {
     const Extent extent = level.extent;
     Estimate out{twice(coarse.height, extent, threads), twice(coarse.variance, extent, threads),
                  twice(coarse.detail, extent, threads)};
@@ -166,7 +173,8 @@ Estimate refine(const Estimate& coarse, const FocusLevel& level, const NoiseMode
             const float variance = model.variance(model.ratio(level.peak[0][at + x]));
             const float w = std::isfinite(z) ? 1.0F / (variance + soft) : 0.0F;
             weight.row(y)[x] = w;
-            offset.row(y)[x] = w > 0.0F ? w * std::min(std::abs(z - out.height.row(y)[x]), most_offset) : 0.0F;
+            offset.row(y)[x] =
+                w > 0.0F ? w * std::min(std::abs(z - out.height.row(y)[x]), most_offset) : 0.0F;
             noise.row(y)[x] = w * std::min(variance, 7.0F * width_um * width_um);
         }
     });
@@ -181,7 +189,8 @@ Estimate refine(const Estimate& coarse, const FocusLevel& level, const NoiseMode
             const float w = std::max(weight.row(y)[x], 1e-20F);
             const float spread = offset.row(y)[x] / (w * gaussian_mean);
             const float found = std::max(spread * spread - noise.row(y)[x] / w, 4e-5F * width_um * width_um);
-            const float surface = std::min(found, detail[x]);  // detail grows with the window it is seen through
+            const float surface =
+                std::min(found, detail[x]);  // detail grows with the window it is seen through
             detail[x] = surface;
 
             const float first = model.ratio(level.peak[0][at + x]);
@@ -208,7 +217,8 @@ Estimate refine(const Estimate& coarse, const FocusLevel& level, const NoiseMode
 }
 
 /// Variance of the finest heights about the result, over the window.
-Map scatter_about(const Map& height, const FocusLevel& finest, std::size_t reach, float width_um, int threads) {
+Map scatter_about(const Map& height, const FocusLevel& finest, std::size_t reach, float width_um,
+                  int threads) {
     Map squared(height.extent);
     const float most = 1.78F * width_um * width_um;
     for_rows(height.extent.rows, threads, [&](std::size_t y) {
@@ -253,17 +263,18 @@ void fuse(const Refocuser::State& state, HostView<float, 2> height_um, HostView<
         const std::size_t above = y > 0 ? y - 1 : y, below = std::min(y + 1, rows - 1);
         for (std::size_t x = 0; x < columns; ++x) {
             const std::size_t before = x > 0 ? x - 1 : x, after = std::min(x + 1, columns - 1);
-            const float here = smoothed(y, x), n = smoothed(above, x), s = smoothed(below, x), e = smoothed(y, after),
-                        w = smoothed(y, before);
+            const float here = smoothed(y, x), n = smoothed(above, x), s = smoothed(below, x),
+                        e = smoothed(y, after), w = smoothed(y, before);
             const float dy = 0.5F * (s - n) * side, dx = 0.5F * (e - w) * side;
             const float bend = (n + s + e + w - 4.0F * here) * side * side;
             const float variance = of_filter * now.variance.row(y)[x] + of_detail * now.detail.row(y)[x] +
-                                   of_coarse_detail * coarse_detail.row(y)[x] + of_slope * (dx * dx + dy * dy) +
-                                   of_curvature * bend * bend +
+                                   of_coarse_detail * coarse_detail.row(y)[x] +
+                                   of_slope * (dx * dx + dy * dy) + of_curvature * bend * bend +
                                    of_scatter * scatter.row(y)[x] / (side * side);
             const std::size_t i = y * columns + x;
             const float height = now.height.row(y)[x];
-            const float to_first = std::abs(finest.z_um[0][i] - height), to_second = std::abs(finest.z_um[1][i] - height);
+            const float to_first = std::abs(finest.z_um[0][i] - height),
+                        to_second = std::abs(finest.z_um[1][i] - height);
             const bool anywhere = [&] {
                 for (std::size_t k = 0; k <= top; ++k) {
                     const Extent e2 = state.levels[k].extent;

@@ -14,6 +14,13 @@
 
 namespace lee {
 
+constexpr std::size_t tile_rows = 64;
+constexpr std::size_t tile_columns = 256;  // with its halo a tile's scratch stays in the second cache
+
+inline std::size_t blocks(std::size_t extent, std::size_t block) {
+    return (extent + block - 1) / block;
+}
+
 struct Extent {
     std::size_t rows, columns;
 };
@@ -60,8 +67,10 @@ struct Refocuser::State {
     std::size_t frames = 0;
     bool closed = false;
 
-    static constexpr std::size_t sum_groups = 4;     // a maximum is known three groups after its frames were summed
-    static constexpr std::size_t detail_groups = 3;  // the energy of a group takes the details before and after it
+    static constexpr std::size_t sum_groups =
+        4;  // a maximum is known three groups after its frames were summed
+    static constexpr std::size_t detail_groups =
+        3;  // the energy of a group takes the details before and after it
     std::array<std::vector<std::uint16_t>, sum_groups> sum_u8;  // of 8-bit frames
     std::array<std::vector<float>, sum_groups> sum_f32;         // of others
     std::array<std::vector<std::uint16_t>, detail_groups> detail;
@@ -69,7 +78,8 @@ struct Refocuser::State {
   private:
     /// What one worker needs to take a tile or a band through.
     struct Scratch {
-        std::vector<float> whole, resampled, mean, mean_sums, values, energy, energy_sums, counts, cells, saturated;
+        std::vector<float> whole, resampled, mean, mean_sums, values, energy, energy_sums, counts, cells,
+            saturated;
         std::vector<std::uint16_t> after;
     };
     /// A part of a level, in its own pixels.
@@ -80,7 +90,9 @@ struct Refocuser::State {
     template <class Frame>
     void add(HostView<const Frame, 2> frame);
     void end_group();
+    [[nodiscard]] float dark_level() const;
     void take_energy(std::size_t group);
+    void start_counts(const Window& tile);
     void take_tile(std::size_t tile, std::size_t group, Scratch& own);
     void take_band(FocusLevel& level, FocusLevel* next, std::size_t band, std::size_t group, Scratch& own);
     void find_detail(const Window& tile, Scratch& own);
@@ -99,10 +111,12 @@ struct Refocuser::State {
     std::vector<Scratch> scratch;
     std::vector<double> tile_noise;  // the least of any group
     std::size_t in_group = 0;
-    int shift_y = 0, shift_x = 0;               // whole pixels, the same for all frames of a group
-    double sum_drift_y = 0.0, sum_drift_x = 0.0;  // beyond them
+    int shift_y = 0, shift_x = 0;                   // whole pixels, the same for all frames of a group
+    double sum_drift_y = 0.0, sum_drift_x = 0.0;    // beyond them
     std::array<float, 6> weights_y{}, weights_x{};  // that take the rest back; of the group just ended
     bool between_pixels = false;
+    bool counts_are_whole = true;
+    float dark = 1.0F;  // counts; keeps the variance of what is dark from being divided by nothing
     double first_z = 0.0, sum_z = 0.0, last_z = 0.0;
     int direction = 0;
     std::size_t groups = 0;  // ended

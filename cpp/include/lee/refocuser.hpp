@@ -28,10 +28,11 @@ struct FocusPeaks {
 
 /// Finds, while a scan runs, where each pixel is in best focus.
 ///
-/// Frames are pushed one by one with the height they focus on. Frames closer together than about a quarter of the depth of
-/// field are averaged; of each average the normalised variance (Sun, Duthaler, Nelson 2004) is pooled over windows of
-/// four sizes, each twice the last, and the two largest maxima over z are kept for each, with a Gaussian fitted to the
-/// focus curve around them. No frame and no focus volume is kept: the state is bounded, whatever the length of the scan.
+/// Frames are pushed one by one with the height they focus on. Frames closer together than about a quarter of
+/// the depth of field are averaged; of each average the normalised variance (Sun, Duthaler, Nelson 2004) is
+/// pooled over windows of four sizes, each twice the last, and the two largest maxima over z are kept for
+/// each, with a Gaussian fitted to the focus curve around them. No frame and no focus volume is kept: the
+/// state is bounded, whatever the length of the scan.
 class LEE_API Refocuser {
   public:
     struct State;  // not offered; see the kernel
@@ -44,11 +45,13 @@ class LEE_API Refocuser {
 
     /// Take a frame that focuses on z_um; z strictly rises or strictly falls from frame to frame.
     ///
-    /// The frame shows the scene displaced by (drift_y, drift_x) pixels; that is taken back, edges are repeated. Frames
-    /// averaged together are taken back by the mean of their drifts.
-    /// NaN pixels lend their surroundings no focus. throws ShapeError, std::invalid_argument before anything is changed
-    void push(HostView<const std::uint8_t, 2> frame, double z_um, double drift_y_px = 0.0, double drift_x_px = 0.0);
-    void push(HostView<const std::uint16_t, 2> frame, double z_um, double drift_y_px = 0.0, double drift_x_px = 0.0);
+    /// The frame shows the scene displaced by (drift_y, drift_x) pixels; that is taken back, edges are
+    /// repeated. Frames averaged together are taken back by the mean of their drifts. NaN pixels lend their
+    /// surroundings no focus. throws ShapeError, std::invalid_argument before anything is changed
+    void push(HostView<const std::uint8_t, 2> frame, double z_um, double drift_y_px = 0.0,
+              double drift_x_px = 0.0);
+    void push(HostView<const std::uint16_t, 2> frame, double z_um, double drift_y_px = 0.0,
+              double drift_x_px = 0.0);
     void push(HostView<const float, 2> frame, double z_um, double drift_y_px = 0.0, double drift_x_px = 0.0);
 
     /// Counts at and above which a pixel is saturated, from now on; until then none is.
@@ -67,9 +70,9 @@ class LEE_API Refocuser {
     /// NaN     height and sigma where no window has a maximum inside the scan
     void finish(HostView<float, 2> height_um, HostView<float, 2> sigma_um, HostView<float, 2> sharp);
 
-    /// Least and largest mean brightness over the scan, in counts, of cells of 16 by 16 pixels, and the largest share of
-    /// saturated pixels in them: something that comes and goes, such as a bubble, shows in them.
-    /// shape   all (ceil(H / 16), ceil(W / 16))
+    /// Least and largest mean brightness over the scan, in counts, of cells of 16 by 16 pixels, and the
+    /// largest share of saturated pixels in them: something that comes and goes, such as a bubble, shows in
+    /// them. shape   all (ceil(H / 16), ceil(W / 16))
     void brightness(HostView<float, 2> least, HostView<float, 2> most, HostView<float, 2> saturated) const;
 
     [[nodiscard]] std::size_t frames() const noexcept;

@@ -1,5 +1,5 @@
-// Compiled once for each instruction set. Only plain loops here, nothing inline from the standard library: the
-// linker keeps one copy of an inline function for the whole program, which may be the one for AVX-512.
+// Compiled once for each instruction set. Only plain loops here, nothing inline from the standard library:
+// the linker keeps one copy of an inline function for the whole program, which may be the one for AVX-512.
 #include "kernels/simd/refocuser.hpp"
 
 #include "common/focus_fit.hpp"
@@ -25,16 +25,19 @@ void mean(const Sum* __restrict sum, float* __restrict out, std::size_t n, float
 }
 
 void resample_along(const float* __restrict in, const float* weights, float* __restrict out, std::size_t n) {
-    const float a = weights[0], b = weights[1], c = weights[2], d = weights[3], e = weights[4], f = weights[5];
+    const float a = weights[0], b = weights[1], c = weights[2], d = weights[3], e = weights[4],
+                f = weights[5];
     for (std::size_t i = 0; i < n; ++i) {
         out[i] = a * in[i] + b * in[i + 1] + c * in[i + 2] + d * in[i + 3] + e * in[i + 4] + f * in[i + 5];
     }
 }
 
 void resample_rows(const float* const* rows, const float* weights, float* __restrict out, std::size_t n) {
-    const float a = weights[0], b = weights[1], c = weights[2], d = weights[3], e = weights[4], f = weights[5];
+    const float a = weights[0], b = weights[1], c = weights[2], d = weights[3], e = weights[4],
+                f = weights[5];
     const float *u = rows[0], *v = rows[1], *w = rows[2], *x = rows[3], *y = rows[4], *z = rows[5];
-    for (std::size_t i = 0; i < n; ++i) out[i] = a * u[i] + b * v[i] + c * w[i] + d * x[i] + e * y[i] + f * z[i];
+    for (std::size_t i = 0; i < n; ++i)
+        out[i] = a * u[i] + b * v[i] + c * w[i] + d * x[i] + e * y[i] + f * z[i];
 }
 
 void sum_along(const float* __restrict in, std::size_t taps, float* __restrict out, std::size_t n) {
@@ -51,8 +54,9 @@ void sum_along(const float* __restrict in, std::size_t taps, float* __restrict o
 // Strips that stay in registers' reach: sums over rows are taken a strip at a time.
 constexpr std::size_t strip = 64;
 
-inline __attribute__((always_inline)) void sum_rows(const float* const* rows, std::size_t taps, std::size_t first,
-                                                    std::size_t count, float* __restrict sum) {
+inline __attribute__((always_inline)) void sum_rows(const float* const* rows, std::size_t taps,
+                                                    std::size_t first, std::size_t count,
+                                                    float* __restrict sum) {
     if (taps == 5) {
         const float *a = rows[0] + first, *b = rows[1] + first, *c = rows[2] + first, *d = rows[3] + first,
                     *e = rows[4] + first;
@@ -67,14 +71,15 @@ inline __attribute__((always_inline)) void sum_rows(const float* const* rows, st
 }
 
 void detail(const float* __restrict mean_row, const float* const* rows, std::size_t taps, float scale,
-            float* __restrict out, std::size_t n) {
+            float dark, float* __restrict out, std::size_t n) {
     float sum[strip];
     for (std::size_t first = 0; first < n; first += strip) {
         const std::size_t count = n - first < strip ? n - first : strip;
         sum_rows(rows, taps, first, count, sum);
         for (std::size_t i = 0; i < count; ++i) {
             const float local = sum[i] * scale;
-            const float value = (mean_row[first + i] - local) / __builtin_sqrtf(local > 1e-6F ? local : 1e-6F);
+            const float value =
+                (mean_row[first + i] - local) / __builtin_sqrtf((local > 0.0F ? local : 0.0F) + dark);
             out[first + i] = value * value < 1e30F ? value : 0.0F;
         }
     }
@@ -86,29 +91,34 @@ void encode_row(const float* __restrict values, std::uint16_t* __restrict codes,
 
 void energy(const std::uint16_t* before, const std::uint16_t* middle, const std::uint16_t* after,
             float* __restrict out, std::size_t n) {
-    for (std::size_t i = 0; i < n; ++i) out[i] = 0.5F * decode(middle[i]) * (decode(before[i]) + decode(after[i]));
+    for (std::size_t i = 0; i < n; ++i)
+        out[i] = 0.5F * decode(middle[i]) * (decode(before[i]) + decode(after[i]));
 }
 
-void pool(const float* const* rows, std::size_t taps, float scale, std::uint16_t* __restrict out, std::size_t n) {
+void pool(const float* const* rows, std::size_t taps, float scale, std::uint16_t* __restrict out,
+          std::size_t n) {
     float sum[strip];
     for (std::size_t first = 0; first < n; first += strip) {
         const std::size_t count = n - first < strip ? n - first : strip;
         sum_rows(rows, taps, first, count, sum);
-        for (std::size_t i = 0; i < count; ++i) out[first + i] = encode(sum[i] > 0.0F ? sum[i] * scale : 0.0F);
+        for (std::size_t i = 0; i < count; ++i)
+            out[first + i] = encode(sum[i] > 0.0F ? sum[i] * scale : 0.0F);
     }
 }
 
-void halve(const float* __restrict upper, const float* __restrict lower, float* __restrict out, std::size_t n) {
+void halve(const float* __restrict upper, const float* __restrict lower, float* __restrict out,
+           std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
         out[i] = 0.25F * (upper[2 * i] + upper[2 * i + 1] + lower[2 * i] + lower[2 * i + 1]);
     }
 }
 
-// Most strips hold no new maximum, so the search for one touches whole numbers only and the fit is seldom reached.
-bool search(const std::uint16_t* const* ring, std::size_t first, std::size_t count, const std::uint16_t* second,
-            std::uint16_t* __restrict found) {
-    const std::uint16_t *a = ring[0] + first, *b = ring[1] + first, *c = ring[2] + first, *d = ring[3] + first,
-                        *e = ring[4] + first;
+// Most strips hold no new maximum, so the search for one touches whole numbers only and the fit is seldom
+// reached.
+bool search(const std::uint16_t* const* ring, std::size_t first, std::size_t count,
+            const std::uint16_t* second, std::uint16_t* __restrict found) {
+    const std::uint16_t *a = ring[0] + first, *b = ring[1] + first, *c = ring[2] + first,
+                        *d = ring[3] + first, *e = ring[4] + first;
     std::uint16_t any = 0;
     for (std::size_t i = 0; i < count; ++i) {
         const std::uint16_t before = a[i] > b[i] ? a[i] : b[i];
@@ -129,8 +139,8 @@ void track(const std::uint16_t* const* ring, const float* u_um, float z_um, cons
         if (!search(ring, first, count, p1, found)) continue;
         float *z0 = peaks.z_um[0] + first, *z1 = peaks.z_um[1] + first;
         std::uint16_t *w0 = peaks.width[0] + first, *w1 = peaks.width[1] + first;
-        const std::uint16_t *a = ring[0] + first, *b = ring[1] + first, *c = ring[2] + first, *d = ring[3] + first,
-                            *e = ring[4] + first;
+        const std::uint16_t *a = ring[0] + first, *b = ring[1] + first, *c = ring[2] + first,
+                            *d = ring[3] + first, *e = ring[4] + first;
         float z[strip];
         std::uint16_t width[strip], larger[strip];
         for (std::size_t i = 0; i < count; ++i) {
@@ -163,7 +173,8 @@ void track(const std::uint16_t* const* ring, const float* u_um, float z_um, cons
     }
 }
 
-void add(const float* __restrict values, float limit, float* __restrict sum, float* __restrict count, std::size_t n) {
+void add(const float* __restrict values, float limit, float* __restrict sum, float* __restrict count,
+         std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
         sum[i] += values[i];
         count[i] += values[i] >= limit ? 1.0F : 0.0F;

@@ -18,8 +18,8 @@ struct PeakRow {
     float* counts[2];         // null where intensities are not kept
 };
 
-/// Detail and focus are kept as the upper half of a float: eight bits of mantissa; where nothing is negative, whole
-/// numbers in the same order.
+/// Detail and focus are kept as the upper half of a float: eight bits of mantissa; where nothing is negative,
+/// whole numbers in the same order.
 struct RefocuserLoops {
     /// sum[i] = frame[i], or += where `add`
     void (*accumulate_u8)(const std::uint8_t* frame, std::uint16_t* sum, std::size_t n, bool add);
@@ -34,13 +34,15 @@ struct RefocuserLoops {
     void (*resample_rows)(const float* const* rows, const float* weights, float* out, std::size_t n);
     /// out[i] = in[i] + ... + in[i + taps - 1]
     void (*sum_along)(const float* in, std::size_t taps, float* out, std::size_t n);
-    /// out[i] = (mean[i] - local) / sqrt(local), local = scale * (rows[0][i] + ... + rows[taps - 1][i]); 0 for NaN
-    void (*detail)(const float* mean, const float* const* rows, std::size_t taps, float scale, float* out, std::size_t n);
+    /// out[i] = (mean[i] - local) / sqrt(local + dark), local = scale * (rows[0][i] + ... + rows[taps -
+    /// 1][i]); 0 for NaN
+    void (*detail)(const float* mean, const float* const* rows, std::size_t taps, float scale, float dark,
+                   float* out, std::size_t n);
     /// codes[i] = code of values[i], whatever its sign
     void (*encode)(const float* values, std::uint16_t* codes, std::size_t n);
     /// out[i] = middle[i] * (before[i] + after[i]) / 2, of codes
-    void (*energy)(const std::uint16_t* before, const std::uint16_t* middle, const std::uint16_t* after, float* out,
-                   std::size_t n);
+    void (*energy)(const std::uint16_t* before, const std::uint16_t* middle, const std::uint16_t* after,
+                   float* out, std::size_t n);
     /// out[i] = code of scale * (rows[0][i] + ... + rows[taps - 1][i]), of 0 where that is negative
     void (*pool)(const float* const* rows, std::size_t taps, float scale, std::uint16_t* out, std::size_t n);
     /// out[i] = mean of the four values upper[2 i], upper[2 i + 1], lower[2 i], lower[2 i + 1]

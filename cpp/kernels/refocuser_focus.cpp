@@ -1,0 +1,191 @@
+// From the mean of a group to its focus, tile by tile: detail, energy, and the energy pooled over windows.
+#include <algorithm>
+#include <cmath>
+
+#include "common/focus_fit.hpp"
+#include "common/parallel.hpp"
+#include "kernels/refocuser_state.hpp"
+
+namespace lee {
+namespace {
+
+constexpr double most_spacing_a_depth =
+    0.75;                               // farther apart, a neighbour's detail is no longer the same detail
+constexpr std::size_t noise_rows = 16;  // every so many rows are looked at for noise
+
+}  // namespace
+
+/// Take in the detail of group `newest`, if it has ended, and the energy of the group before it.
+void Refocuser::State::take_energy(std::size_t newest) {
+    parallel_for(tile_noise.size(), params.threads, [&](std::size_t tile, int worker) {
+        take_tile(tile, newest, scratch[static_cast<std::size_t>(worker)]);
+    });
+    for (std::size_t k = 1; k < levels.size() && newest > 0; ++k) {
+        FocusLevel* next = k + 1 < levels.size() ? &levels[k + 1] : nullptr;
+        parallel_for(
+            blocks(levels[k].extent.rows, tile_rows), params.threads, [&](std::size_t band, int worker) {
+                take_band(levels[k], next, band, newest - 1, scratch[static_cast<std::size_t>(worker)]);
+            });
+    }
+}
+
+void Refocuser::State::take_tile(std::size_t tile, std::size_t newest, Scratch& own) {
+    const std::size_t across = blocks(extent.columns, tile_columns);
+    const std::size_t y = tile / across * tile_rows, x = tile % across * tile_columns;
+    const Window window{.row = y,
+                        .rows = std::min(tile_rows, extent.rows - y),
+                        .column = x,
+                        .columns = std::min(tile_columns, extent.columns - x)};
+    if (newest < groups) {
+        find_detail(window, own);
+        measure_brightness(window, own);
+        if (newest == 0) start_counts(window);
+    }
+    if (newest == 0) return;
+    find_energy(window, tile, newest - 1, own);
+    const std::size_t columns = window.columns + 2 * margin.columns;
+    own.energy_sums.resize((window.rows + 2 * margin.rows) * window.columns);
+    for (std::size_t r = 0; r < window.rows + 2 * margin.rows; ++r) {
+        loops.sum_along(own.energy.data() + r * columns, params.window_x_px,
+                        own.energy_sums.data() + r * window.columns, window.columns);
+    }
+    if (levels.size() > 1) {
+        halve(own.energy.data() + margin.rows * columns + margin.columns, columns, window, levels[1]);
+    }
+    pool(levels[0], window, newest - 1, own);
+    track(levels[0], window, newest - 1, own);
+}
+
+/// Where nothing ever comes into focus, the image shows the first group.
+void Refocuser::State::start_counts(const Window& tile) {
+    for (std::size_t r = 0; r < tile.rows; ++r) {
+        const std::size_t offset = (tile.row + r) * extent.columns + tile.column;
+        for (auto& counts : levels[0].counts) mean_row(0, offset, tile.columns, counts.data() + offset);
+    }
+}
+
+void Refocuser::State::take_band(FocusLevel& level, FocusLevel* next, std::size_t band, std::size_t group,
+                                 Scratch& own) {
+    const std::size_t y = band * tile_rows;
+    const Window window{.row = y,
+                        .rows = std::min(tile_rows, level.extent.rows - y),
+                        .column = 0,
+                        .columns = level.extent.columns};
+    own.energy_sums.resize((window.rows + 2 * margin.rows) * window.columns);
+    for (std::size_t r = 0; r < window.rows + 2 * margin.rows; ++r) {
+        loops.sum_along(level.energy.data() + (y + r) * level.energy_columns, params.window_x_px,
+                        own.energy_sums.data() + r * window.columns, window.columns);
+    }
+    if (next != nullptr) {
+        halve(level.energy.data() + (y + margin.rows) * level.energy_columns + margin.columns,
+              level.energy_columns, window, *next);
+    }
+    pool(level, window, group, own);
+    track(level, window, group, own);
+}
+
+/// Mean of the newest group in and around a tile (edges repeated), and from it the detail: into `own.after`
+/// with a margin, zero outside the image, and into the ring without one.
+void Refocuser::State::find_detail(const Window& tile, Scratch& own) {
+    const std::size_t taps = params.detail_px, reach = taps / 2;
+    const Extent wide{tile.rows + 2 * margin.rows, tile.columns + 2 * margin.columns};
+    const Extent seen{wide.rows + 2 * reach, wide.columns + 2 * reach};
+    own.mean_sums.resize(seen.rows * wide.columns);
+    own.values.resize(wide.columns);
+    own.after.assign(wide.rows * wide.columns, 0);
+
+    const auto signed_of = [](std::size_t value) { return static_cast<std::ptrdiff_t>(value); };
+    const std::ptrdiff_t left = signed_of(tile.column) - signed_of(margin.columns + reach);
+    const std::ptrdiff_t top = signed_of(tile.row) - signed_of(margin.rows + reach);
+    find_mean(top, left, seen, own);
+    for (std::size_t r = 0; r < seen.rows; ++r) {
+        loops.sum_along(own.mean.data() + r * seen.columns, taps, own.mean_sums.data() + r * wide.columns,
+                        wide.columns);
+    }
+    std::array<const float*, 64> sums;
+    auto& ring = detail[(groups - 1) % detail_groups];
+    const std::size_t inner_from = tile.column == 0 ? margin.columns : 0;
+    const std::size_t inner_to = std::min(wide.columns, extent.columns + margin.columns - tile.column);
+    for (std::size_t r = 0; r < wide.rows; ++r) {
+        const std::ptrdiff_t y = signed_of(tile.row + r) - signed_of(margin.rows);
+        if (y < 0 || y >= signed_of(extent.rows)) continue;
+        for (std::size_t tap = 0; tap < taps; ++tap)
+            sums[tap] = own.mean_sums.data() + (r + tap) * wide.columns;
+        loops.detail(own.mean.data() + (r + reach) * seen.columns + reach, sums.data(), taps,
+                     1.0F / static_cast<float>(taps * taps), dark, own.values.data(), wide.columns);
+        std::uint16_t* codes = own.after.data() + r * wide.columns;
+        loops.encode(own.values.data() + inner_from, codes + inner_from, inner_to - inner_from);
+        if (r >= margin.rows && r < margin.rows + tile.rows) {
+            std::copy_n(codes + margin.columns, tile.columns,
+                        ring.data() + static_cast<std::size_t>(y) * extent.columns + tile.column);
+        }
+    }
+}
+
+void Refocuser::State::measure_brightness(const Window& tile, Scratch& own) {
+    constexpr std::size_t cell = Brightness::cell_px;
+    const std::size_t reach = params.detail_px / 2;
+    const std::size_t seen = tile.columns + 2 * (margin.columns + reach);
+    for (std::size_t r = 0; r < tile.rows; r += cell) {
+        const std::size_t rows = std::min(cell, tile.rows - r);
+        own.cells.assign(tile.columns, 0.0F);
+        own.saturated.assign(tile.columns, 0.0F);
+        for (std::size_t k = 0; k < rows; ++k) {
+            loops.add(own.mean.data() + (r + k + margin.rows + reach) * seen + margin.columns + reach,
+                      static_cast<float>(saturation), own.cells.data(), own.saturated.data(), tile.columns);
+        }
+        for (std::size_t x = 0; x < tile.columns; x += cell) {
+            const std::size_t columns = std::min(cell, tile.columns - x);
+            float sum = 0.0F, full = 0.0F;
+            for (std::size_t k = 0; k < columns; ++k) sum += own.cells[x + k], full += own.saturated[x + k];
+            const auto pixels = static_cast<float>(rows * columns);
+            const float mean = sum / pixels;
+            const std::size_t at =
+                (tile.row + r) / cell * brightness.extent.columns + (tile.column + x) / cell;
+            brightness.least[at] = std::min(brightness.least[at], mean);
+            brightness.most[at] = std::max(brightness.most[at], mean);
+            brightness.saturated[at] = std::max(brightness.saturated[at], full / pixels);
+        }
+    }
+}
+
+/// Energy of a group in and around a tile, zero outside the image: its detail times the mean of the details
+/// before and after it. Noise differs from group to group and averages out; what moves from group to group
+/// does too.
+void Refocuser::State::find_energy(const Window& tile, std::size_t index, std::size_t group, Scratch& own) {
+    const Extent wide{tile.rows + 2 * margin.rows, tile.columns + 2 * margin.columns};
+    own.energy.assign(wide.rows * wide.columns, 0.0F);
+    const auto near = [&](std::size_t other) {
+        const double gap = group_z[group % group_z.size()] - group_z[other % group_z.size()];
+        return std::abs(gap) < most_spacing_a_depth * params.depth_of_field_um;
+    };
+    const bool with_before = group > 0 && near(group - 1);
+    const bool with_after = group + 1 < groups && near(group + 1);
+    const std::size_t x0 = tile.column - std::min(tile.column, margin.columns);
+    const std::size_t x1 = std::min(extent.columns, tile.column + tile.columns + margin.columns);
+    const std::size_t first = x0 + margin.columns - tile.column;
+    const auto& middle = detail[group % detail_groups];
+    const auto& before = detail[(group + detail_groups - 1) % detail_groups];
+    double squares = 0.0, products = 0.0;
+    for (std::size_t r = 0; r < wide.rows; ++r) {
+        if (tile.row + r < margin.rows || tile.row + r - margin.rows >= extent.rows) continue;
+        const std::size_t at = (tile.row + r - margin.rows) * extent.columns + x0;
+        const std::uint16_t* now = middle.data() + at;
+        const std::uint16_t* next = own.after.data() + r * wide.columns + first;
+        const std::uint16_t* past = with_before ? before.data() + at : with_after ? next : now;
+        float* energy = own.energy.data() + r * wide.columns + first;
+        loops.energy(past, now, with_after ? next : past, energy, x1 - x0);
+        if (r % noise_rows == noise_rows / 2) {
+            for (std::size_t x = 0; x < x1 - x0; ++x) {
+                const float d = focus::decode(now[x]);
+                squares += static_cast<double>(d * d);
+                products += with_before || with_after ? static_cast<double>(energy[x]) : 0.0;
+            }
+        }
+    }
+    const double samples =
+        static_cast<double>(x1 - x0) * std::max(1.0, static_cast<double>(wide.rows / noise_rows));
+    tile_noise[index] = std::min(tile_noise[index], std::max(0.0, squares - products) / samples);
+}
+
+}  // namespace lee
