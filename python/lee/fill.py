@@ -11,6 +11,9 @@ from scipy.sparse.linalg import spsolve
 
 # A hole's unknowns are solved for directly; a larger hole is solved on a coarser grid.
 _MOST_UNKNOWNS = 12_000
+# Specks need no plate: averages of what is around them do.
+_LEAST_PLATE_PX = 150
+_RELAXATIONS = 4
 # A plate alone overshoots where the edge is steep; a little tension, as of a membrane, holds it back. Per pixel: over holes
 # wider than its inverse the membrane wins.
 _TENSION = 0.03
@@ -37,9 +40,12 @@ def fill(height: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.fl
     """
     if not valid.any():
         return np.zeros(height.shape, np.float32)
-    out = np.where(valid, height, 0).astype(np.float32)
+    out = _from_coarser(np.where(valid, height, 0).astype(np.float32), valid)
     labels, _ = ndimage.label(~valid, structure=np.ones((3, 3)))
-    for index, box in enumerate(ndimage.find_objects(labels), start=1):
+    sizes = np.bincount(labels.ravel())
+    boxes = ndimage.find_objects(labels)
+    for index in np.flatnonzero(sizes[1:] >= _LEAST_PLATE_PX) + 1:
+        box = boxes[index - 1]
         wide = tuple(slice(max(0, s.start - _RIM_PX), s.stop + _RIM_PX) for s in box)
         hole = labels[wide] == index
         known = valid[wide]
@@ -47,6 +53,20 @@ def fill(height: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.fl
             out[wide][hole] = _nearest(height, valid, wide)[hole]
             continue
         out[wide][hole] = _fill_hole(np.where(known, height[wide], 0).astype(np.float64), hole, known)[hole]
+    return out
+
+
+def _from_coarser(height: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Fill from averages over ever larger blocks, smoothed; quick, for small holes and far corners."""
+    if valid.all():
+        return height
+    share = _blocks(valid, 2)
+    mean = _blocks(height, 2) / np.maximum(share, 1e-9)
+    mean = _from_coarser(mean.astype(np.float32), share > 0)
+    rows, columns = np.arange(height.shape[0]) // 2, np.arange(height.shape[1]) // 2
+    out = np.where(valid, height, mean[rows][:, columns]).astype(np.float32)
+    for _ in range(_RELAXATIONS):
+        out = np.where(valid, height, ndimage.uniform_filter(out, 3, mode="nearest"))
     return out
 
 

@@ -17,7 +17,10 @@ CELL_PX = 16
 _LEAST_RANGE = 1.3
 _RANGE_SIGMAS = 2.5
 _SATURATED = 0.15
-_SPREADING = 0.7
+_CORE, _SPREADING = 1.5, 0.7
+# Restless cells that join over more than this share of the field, or thinner than this share of the box around them, are
+# how the scene looks, not bubbles.
+_LARGEST, _FULLEST = 0.35, 0.4
 # Inside such cells only what joins the trusted surface is surface: no step steeper than nearly all of that, nor than a bubble's
 # face meets it.
 _STEEP_QUANTILE = 0.98
@@ -104,5 +107,12 @@ def _restless(
     usual, low = np.quantile(spread, [0.5, 0.16])
     limit = max(np.log(_LEAST_RANGE), float(usual + _RANGE_SIGMAS * (usual - low)))
     touched = spread > _SPREADING * limit
-    bubbles = ndimage.binary_propagation(touched & (saturated > _SATURATED), np.ones((3, 3)), mask=touched)
+    core = (spread > _CORE * limit) & (saturated > _SATURATED)
+    labels, _ = ndimage.label(touched, np.ones((3, 3)))
+    bubbles = np.zeros_like(touched)
+    for index, box in enumerate(ndimage.find_objects(labels), start=1):
+        inside = labels[box] == index
+        compact = inside.mean() > _FULLEST and inside.sum() < _LARGEST * labels.size
+        if compact and core[box][inside].any():
+            bubbles[box] |= inside
     return np.asarray(ndimage.binary_dilation(bubbles))
