@@ -92,8 +92,9 @@ def heat_sink_rows(folder: Path, threads: int) -> list[dict[str, Cell]]:
                 maps[f"{name} {window}, fit over +-{half}"] = fitted_heights(curves, z, half).astype(
                     np.float32
                 )
-    ridge, floor = heatsink.levels(maps["ours"])
-    ridges, floors = heatsink.region(maps["ours"], ridge), heatsink.region(maps["ours"], floor)
+    judge = maps["Tenengrad 9, fit over +-2"]
+    ridge, floor = heatsink.levels(judge)
+    ridges, floors = heatsink.region(judge, ridge), heatsink.region(judge, floor)
     each_ridge = heatsink.parts(ridges)
     rows: list[dict[str, Cell]] = []
     for name, height in maps.items():
@@ -107,11 +108,11 @@ def heat_sink_rows(folder: Path, threads: int) -> list[dict[str, Cell]]:
                 "median": top.median,
                 "rms within 1 step": top.core_rms,
                 "beyond 1 step %": 100 * top.outliers,
-                "ridge pixels": top.pixels,
+                "measured %": 100 * top.pixels / np.count_nonzero(ridges),
                 "floor rms": bottom.rms,
                 "floor median": bottom.median,
                 "floor beyond %": 100 * bottom.outliers,
-                "ridge over floor": ridge - floor if name == "ours" else np.nan,
+                "ridge over floor": top.level - bottom.level,
             }
         )
     return rows
@@ -164,7 +165,7 @@ def main() -> None:
         print("\nheat sink: left out; set LEE_SHARED_DATA to the folder that holds heatsink/")
     elif arguments.only in "heat sink":
         print("\nheat sink, a real scan: planes through a level and through each ridge; all measured pixels")
-        print("count in rms; the regions are the same for all methods, from the local median of ours")
+        print("count in rms; the regions are the same for all methods, from the local median of Tenengrad 9")
         print(*lines(heat_sink_rows(folder, arguments.threads)), sep="\n")
 
 

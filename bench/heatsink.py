@@ -18,13 +18,14 @@ _EDGE_PX = 7
 
 @dataclass(frozen=True)
 class Flatness:
-    """Residuals of a plane, in steps: of all measured pixels, of those within 1 step, how many are not."""
+    """Residuals of a plane, in steps: of all measured pixels, of those within 1 step, share beyond it."""
 
     rms: float
     core_rms: float
     outliers: float
     median: float
     pixels: int
+    level: float
 
 
 def levels(height: NDArray[np.floating]) -> tuple[float, float]:
@@ -58,6 +59,8 @@ def flatness(height: NDArray[np.floating], inside: NDArray[np.bool_]) -> Flatnes
     """Fit a plane to a region without the pixels beyond 3 robust deviations, and judge all of its pixels."""
     y, x = np.nonzero(inside & np.isfinite(height))
     value = height[y, x].astype(np.float64)
+    if len(y) == 0:
+        return Flatness(np.nan, np.nan, np.nan, np.nan, 0, np.nan)
     plane = np.stack([np.ones(len(y)), y / height.shape[0], x / height.shape[1]], axis=1)
     residual = value - np.median(value)
     for _ in range(10):
@@ -71,6 +74,7 @@ def flatness(height: NDArray[np.floating], inside: NDArray[np.bool_]) -> Flatnes
         outliers=float(1 - core.mean()),
         median=float(np.median(np.abs(residual))),
         pixels=len(y),
+        level=float(np.median(value)),
     )
 
 
