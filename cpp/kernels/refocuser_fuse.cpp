@@ -32,6 +32,10 @@ constexpr float sure = 15.0F;         // ... unless the maximum stands this many
 constexpr float most_misfit = 12.0F;  // however far off, a dominant maximum stays in the choice
 constexpr float dominance = 8.0F;     // weight of the two maxima's ratio against their misfits
 
+// Largest maximum of a window that noise alone makes in a hundred groups, times the root of its pixels, over
+// the noise of one: 5, and a margin.
+constexpr float significant = 6.0F;
+
 // Share of each source in the variance of the result: what the filter leaves, what it took for surface, slope
 // and curvature under the finest window, and the finest height's scatter. Fitted once, to 68 % within one
 // sigma, over scenes of two renderers; slope and curvature are per window.
@@ -231,6 +235,19 @@ Map scatter_about(const Map& height, const FocusLevel& finest, std::size_t reach
     return box_sums(squared, reach, threads);
 }
 
+/// Whether any window has a maximum there that noise alone does not make.
+bool in_focus(const Refocuser::State& state, std::size_t top, float noise, std::size_t y, std::size_t x) {
+    const float pixels = static_cast<float>(state.params.window_y_px * state.params.window_x_px);
+    float least = significant * noise / std::sqrt(pixels);
+    for (std::size_t k = 0; k <= top; ++k, least *= 0.5F) {
+        const FocusLevel& level = state.levels[k];
+        const std::size_t v = std::min(y >> k, level.extent.rows - 1),
+                          u = std::min(x >> k, level.extent.columns - 1);
+        if (focus::decode(level.peak[0][v * level.extent.columns + u]) > least) return true;
+    }
+    return false;
+}
+
 }  // namespace
 
 void fuse(const Refocuser::State& state, HostView<float, 2> height_um, HostView<float, 2> sigma_um,
@@ -275,14 +292,7 @@ void fuse(const Refocuser::State& state, HostView<float, 2> height_um, HostView<
             const float height = now.height.row(y)[x];
             const float to_first = std::abs(finest.z_um[0][i] - height),
                         to_second = std::abs(finest.z_um[1][i] - height);
-            const bool anywhere = [&] {
-                for (std::size_t k = 0; k <= top; ++k) {
-                    const Extent e2 = state.levels[k].extent;
-                    const std::size_t v = std::min(y >> k, e2.rows - 1), u = std::min(x >> k, e2.columns - 1);
-                    if (state.levels[k].peak[0][v * e2.columns + u] != 0) return true;
-                }
-                return false;
-            }();
+            const bool anywhere = in_focus(state, top, noise, y, x);
             height_um.data[i] = anywhere ? height : NAN;
             sigma_um.data[i] = anywhere ? std::sqrt(variance) : NAN;
             sharp.data[i] = finest.counts[to_second < to_first ? 1 : 0][i];

@@ -7,12 +7,20 @@ from typing import TYPE_CHECKING, Any
 from lee.reconstruct import ReconstructParams, Refocuser, reconstruct
 
 if TYPE_CHECKING:
+    from lee.kernels import adaptive_variance as adaptive_variance
+    from lee.kernels import argmax_refocus as argmax_refocus
+    from lee.kernels import opening as opening
     from lee.stack import ZStack as ZStack
     from lee.stack import open_stack as open_stack
     from lee.surface import Surface as Surface
+    from lee.target import Target as Target
 
 # Imported on first use, so that `import lee` stays fast.
 _HOME = {
+    "adaptive_variance": "kernels",
+    "argmax_refocus": "kernels",
+    "opening": "kernels",
+    "Target": "target",
     "open_stack": "stack",
     "ZStack": "stack",
     "Surface": "surface",

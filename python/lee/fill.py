@@ -80,8 +80,6 @@ def _fill_hole(
 ) -> NDArray[np.float64]:
     """Solve one hole; other holes in the same box count as absent."""
     near = known & ndimage.binary_dilation(hole, np.ones((3, 3)), iterations=_RIM_PX)
-    if not near.any():
-        near = known
     factor = int(np.ceil(np.sqrt(hole.sum() / _MOST_UNKNOWNS)))
     if factor == 1:
         filled = _plate(height, hole, near)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from lee.footprint import disk
 from lee.kernels import opening
 
 CELL_PX = 16
@@ -30,6 +31,10 @@ _NECK_PX = 2
 _EDGE_PX = 6
 # What lies in a bay or a gap this narrow between rejected pixels is under the bubble too.
 _GAP_PX = 16
+# Two windows that meet: what is narrower in both directions, and stands out by this share of the depth of field, is no
+# surface that the windows could have seen.
+_SPIKE_RADIUS_PX = 4
+_SPIKE_HEIGHT = 0.25
 # A height whose uncertainty exceeds this share of the depth of field says nothing.
 _LEAST_SURE = 0.35
 
@@ -62,7 +67,14 @@ def hidden(
     none = ~np.isfinite(height)
     uncertain = ~none & ~(sigma <= _LEAST_SURE * depth_um)
     bubble = _bubbles(height, none | uncertain, brightness, pixel_um) & ~none & ~uncertain
-    return {"no focus": none, "uncertain": uncertain, "bubble": bubble}
+    spike = _spikes(np.where(none | uncertain | bubble, np.nan, height).astype(np.float32), depth_um)
+    return {"no focus": none, "uncertain": uncertain, "bubble": bubble, "spike": spike}
+
+
+def _spikes(height: NDArray[np.float32], depth_um: float) -> NDArray[np.bool_]:
+    """Specks narrower than the windows can see, that stand out of their surroundings either way."""
+    opened = opening(height, footprint=disk(_SPIKE_RADIUS_PX), threshold=_SPIKE_HEIGHT * depth_um)
+    return np.asarray(opened.removed != 0)
 
 
 def _bubbles(

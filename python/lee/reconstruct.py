@@ -26,6 +26,8 @@ _WINDOW_PX = (5, 5)
 _SATURATED = 0.98
 # Frames between two looks at the drift while a scan runs.
 _DRIFT_EVERY = 4
+# Smaller frames hold too little to find drift in.
+_LEAST_DRIFT_PX = 64
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,8 @@ class Refocuser:
             threads=self._params.threads,
         )
         self._guard = FrameGuard() if self._params.reject_frames else None
-        self._tracker = TrustedDrift(self._shape) if self._params.drift else None
+        follow = self._params.drift and min(self._shape) >= _LEAST_DRIFT_PX
+        self._tracker = TrustedDrift(self._shape) if follow else None
         self._waiting: deque[tuple[NDArray[Any], float, tuple[float, float] | None]] = deque()
         self._judged = 0
         self._used = 0
@@ -175,8 +178,10 @@ class Refocuser:
             self._settle(self._guard.finish())
         self._finished = True
         if self._used < 3:
+            reason = f"; frame {self._rejected[0]['frame']}: {self._rejected[0]['reason']}" if self._rejected else ""
             raise InputError(
-                f"refocuser: {self._used} usable frames of {self._judged}; a focus needs at least 3"
+                f"{self._used} usable frames of {self._judged}, but a focus needs at least 3{reason}; "
+                "look at the frames, or keep them all (reject_frames=False)"
             )
         height, sigma, sharp = self._core.finish()
         return _surface(
@@ -301,23 +306,37 @@ def reconstruct(
     else:
         depth, source = chosen.depth_of_field_um, "given"
     drift, trust = np.zeros((len(stack), 2)), 1.0
-    if chosen.drift:
+    if chosen.drift and min(stack.shape[1:]) >= _LEAST_DRIFT_PX:
         tracker = TrustedDrift((stack.shape[1], stack.shape[2]))
         drift = estimate_drift(stack, tracker=tracker)
         trust = tracker.trust()
-    refocuser = Refocuser(
-        (stack.shape[1], stack.shape[2]),
-        pixel_um=stack.pixel_um,
-        params=replace(chosen, depth_of_field_um=depth, drift=False),
-        device=where,
-        target=target,
-    )
-    for k, frame in enumerate(stack):
-        refocuser.push(frame, float(stack.z_um[k]), drift_px=(float(drift[k, 0]), float(drift[k, 1])))
-        if progress is not None:
-            progress(k + 1, len(stack))
-    surface = refocuser.finish()
-    surface.metadata["parameters"]["drift"] = chosen.drift
+    if chosen.focus == "wavelet":
+        if target is not None:
+            raise InputError("target: the wavelets take no window; leave the target away, or use focus='variance'")
+        from lee.wavelet_surface import wavelet_surface
+
+        surface = wavelet_surface(
+            stack,
+            drift,
+            depth_um=depth,
+            reject_frames=chosen.reject_frames,
+            threads=chosen.threads,
+            progress=progress,
+        )
+    else:
+        refocuser = Refocuser(
+            (stack.shape[1], stack.shape[2]),
+            pixel_um=stack.pixel_um,
+            params=replace(chosen, depth_of_field_um=depth, drift=False),
+            device=where,
+            target=target,
+        )
+        for k, frame in enumerate(stack):
+            refocuser.push(frame, float(stack.z_um[k]), drift_px=(float(drift[k, 0]), float(drift[k, 1])))
+            if progress is not None:
+                progress(k + 1, len(stack))
+        surface = refocuser.finish()
+    surface.metadata["parameters"] = {**asdict(chosen), "depth_of_field_um": depth, "device": where}
     surface.metadata.update(
         stack=stack.metadata,
         depth_of_field_source=source,
@@ -345,12 +364,12 @@ def resolve_device(device: str) -> str:
 def _window(target: Target | None, shape: tuple[int, int]) -> tuple[int, int]:
     if target is None:
         return _WINDOW_PX
-    rows, columns = target.window_px()
-    if rows > shape[0] or columns > shape[1]:
+    if max(target.size_px[0] - shape[0], target.size_px[1] - shape[1]) > 0:
         raise InputError(
-            f"target: its window of {rows}x{columns} pixels is larger than the frame, {shape[0]}x{shape[1]}"
+            f"target: {target.size_px[0]:g}x{target.size_px[1]:g} pixels do not fit into the frame, "
+            f"{shape[0]}x{shape[1]}; give a smaller one"
         )
-    return rows, columns
+    return target.window_px()
 
 
 def _surface(
