@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -145,7 +146,18 @@ class ArraySource(FrameSource):
     def read(self, k: int) -> Frame:
         """Frame k."""
         frame = as_grey(self._array[k], self.name(k))
-        return frame.copy() if self._copy and np.may_share_memory(frame, self._array) else frame
+        if not self._copy:
+            return frame
+        if np.may_share_memory(frame, self._array):
+            frame = frame.copy()
+        self._let_go()
+        return frame
+
+    def _let_go(self) -> None:
+        """Give mapped pages back, or a stack larger than memory would fill it while it is read."""
+        mapped = getattr(self._array, "_mmap", None)
+        if mapped is not None and hasattr(mapped, "madvise"):
+            mapped.madvise(mmap.MADV_DONTNEED)
 
     def name(self, k: int) -> str:
         """File and frame number."""
