@@ -15,7 +15,7 @@ from scipy import sparse
 from scipy.sparse.linalg import spsolve
 
 from lee.errors import InputError
-from lee.registration import TileGrid, TileSpectra
+from lee.registration import Displacement, TileGrid, TileSpectra
 from lee.shift import shift_frame
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ class _Link(NamedTuple):
     information: NDArray[np.float64]
 
 
+_Found = tuple[Displacement | None, list[Displacement | None]]
+
+
 class DriftTracker:
     """Drift of a scan, frame by frame.
 
@@ -63,9 +66,8 @@ class DriftTracker:
         self._shape = shape
         self._grid = TileGrid(shape) if shape is not None else None
         self._recent: deque[TileSpectra] = deque(maxlen=max(_LAGS))
-        self._links: list[_Link] = []
-        self._path: list[NDArray[np.float64]] = []
-        self._z: list[float] = []
+        self._count = 0
+        self._whole = _Path()
 
     def update(self, frame: NDArray[Any], z_um: float) -> tuple[float, float]:
         """Take one frame; return its drift (dy, dx) in pixels relative to the first, as known so far.
@@ -74,7 +76,7 @@ class DriftTracker:
         ----------
         frame : (H, W) uint8, uint16 or float32
         z_um : float
-            Height the frame focuses on; kept for the record.
+            Height the frame focuses on; frames come in order.
 
         Raises
         ------
@@ -82,47 +84,64 @@ class DriftTracker:
             If the frame is not (H, W) as the first one.
         """
         if frame.ndim != 2:
-            raise InputError(f"drift: frame {len(self._path)} has shape {frame.shape}, expected (H, W)")
+            raise InputError(f"drift: frame {self._count} has shape {frame.shape}, expected (H, W)")
         if self._grid is None or self._shape is None:
             self._shape = (frame.shape[0], frame.shape[1])
             self._grid = TileGrid(self._shape)
         if frame.shape != self._shape:
-            raise InputError(f"drift: frame {len(self._path)} is {frame.shape}, expected {self._shape}")
+            raise InputError(f"drift: frame {self._count} is {frame.shape}, expected {self._shape}")
         spectra = self._grid.spectra(frame)
-        now = len(self._path)
+        lags = [lag for lag in _LAGS if lag <= len(self._recent)]
+        found = [self._grid.displacements(self._recent[-lag], spectra) for lag in lags]
+        self._recent.append(spectra)
+        self._count += 1
+        return self._extend(lags, found)
+
+    def _extend(self, lags: list[int], found: list[_Found]) -> tuple[float, float]:
+        dy, dx = self._whole.extend(lags, [whole for whole, _ in found])
+        return float(dy), float(dx)
+
+    def path(self) -> NDArray[np.float64]:
+        """Return the drift of all frames taken so far, (N, 2) pixels, smooth, 0 at the first."""
+        return self._whole.smooth()
+
+
+class _Path:
+    """Drift of the updates so far, and the comparisons it rests on."""
+
+    def __init__(self) -> None:
+        self._links: list[_Link] = []
+        self.points: list[NDArray[np.float64]] = []
+
+    def extend(self, lags: list[int], found: list[Displacement | None]) -> NDArray[np.float64]:
+        """Take the comparisons of a new update with those `lags` before; return where it lies."""
+        now = len(self.points)
         predicted = self._predicted()
         total: NDArray[Any] = np.eye(2) / _PACE_PX**2
         pulled: NDArray[Any] = predicted / _PACE_PX**2
-        for lag in _LAGS:
-            if lag > len(self._recent):
-                break
-            found = self._grid.displacement(self._recent[-lag], spectra)
-            if found is None or np.sqrt(np.trace(found.covariance_px2)) > _WORST_SIGMA_PX:
+        for lag, one in zip(lags, found, strict=True):
+            if one is None or np.sqrt(np.trace(one.covariance_px2)) > _WORST_SIGMA_PX:
                 continue
-            information = np.linalg.inv(found.covariance_px2).astype(np.float64)
-            self._links.append(_Link(now - lag, now, found.shift_px, information))
-            target = self._path[now - lag] + found.shift_px
+            information = np.linalg.inv(one.covariance_px2).astype(np.float64)
+            self._links.append(_Link(now - lag, now, one.shift_px, information))
+            target = self.points[now - lag] + one.shift_px
             off = target - predicted
             weight = 1 / (1 + float(off @ off) / (4 * _PACE_PX**2))
             total = total + weight * information
             pulled = pulled + weight * information @ target
-        solved = np.linalg.solve(total, pulled) if self._path else np.zeros(2)
-        estimate: NDArray[np.float64] = solved.astype(np.float64)
-        self._path.append(estimate)
-        self._recent.append(spectra)
-        self._z.append(float(z_um))
-        return float(estimate[0]), float(estimate[1])
+        solved = np.linalg.solve(total, pulled) if self.points else np.zeros(2)
+        self.points.append(solved.astype(np.float64))
+        return self.points[-1]
 
     def _predicted(self) -> NDArray[np.float64]:
-        if not self._path:
+        if not self.points:
             return np.zeros(2)
-        back = min(len(self._path) - 1, 4)
-        pace = (self._path[-1] - self._path[-1 - back]) / max(back, 1)
-        return self._path[-1] + pace
+        back = min(len(self.points) - 1, 4)
+        pace = (self.points[-1] - self.points[-1 - back]) / max(back, 1)
+        return self.points[-1] + pace
 
-    def path(self) -> NDArray[np.float64]:
-        """Return the drift of all frames taken so far, (N, 2) pixels, smooth, 0 at the first."""
-        return _smooth_path(len(self._path), self._links)
+    def smooth(self) -> NDArray[np.float64]:
+        return _smooth_path(len(self.points), self._links)
 
 
 def _smooth_path(count: int, links: list[_Link]) -> NDArray[np.float64]:

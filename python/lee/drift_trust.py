@@ -6,19 +6,17 @@ place. So the quarters of the field are followed for themselves, and the drift t
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.drift import DriftTracker
+from lee.drift import DriftTracker, _Found, _Path
 
 # Drift that the quarters agree on within half of its size is taken back by half; the share rises as the square.
 _HALF_TRUST = 2.0
 _LEAST_QUARTER_PX = 64
 
 
-class TrustedDrift:
+class TrustedDrift(DriftTracker):
     """Follow a scan's drift and return the share of it that all quarters of the field show.
 
     Used like `lee.drift.DriftTracker`; frames too small to be quartered are trusted as they are.
@@ -30,36 +28,28 @@ class TrustedDrift:
     """
 
     def __init__(self, shape: tuple[int, int]) -> None:
-        height, width = shape[0] // 2, shape[1] // 2
-        self._whole = DriftTracker(shape)
-        self._quarters: list[tuple[tuple[slice, slice], DriftTracker]] = []
-        self._seen: list[list[tuple[float, float]]] = []
-        if min(height, width) >= _LEAST_QUARTER_PX:
-            for y in (0, height):
-                for x in (0, width):
-                    box = (slice(y, y + height), slice(x, x + width))
-                    self._quarters.append((box, DriftTracker((height, width))))
+        super().__init__(shape)
+        enough = min(shape) // 2 >= _LEAST_QUARTER_PX
+        self._quarters = [_Path() for _ in range(4)] if enough else []
 
-    def update(self, frame: NDArray[Any], z_um: float) -> tuple[float, float]:
-        """Take one frame; return its drift (dy, dx) in pixels relative to the first, as known so far."""
-        dy, dx = self._whole.update(frame, z_um)
+    def _extend(self, lags: list[int], found: list[_Found]) -> tuple[float, float]:
+        dy, dx = super()._extend(lags, found)
         if not self._quarters:
             return dy, dx
-        self._seen.append(
-            [one.update(np.ascontiguousarray(frame[box]), z_um) for box, one in self._quarters]
-        )
-        share = _agreement(np.asarray(self._seen).transpose(1, 0, 2))
+        for index, quarter in enumerate(self._quarters):
+            quarter.extend(lags, [quarters[index] for _, quarters in found])
+        share = _agreement(np.array([quarter.points for quarter in self._quarters]))
         return share * dy, share * dx
 
     def path(self) -> NDArray[np.float64]:
         """Return the trusted drift of all frames taken so far, (N, 2) pixels, smooth, 0 at the first."""
-        return self._whole.path() * self.trust()
+        return super().path() * self.trust()
 
     def trust(self) -> float:
         """Return the share of the drift, 0 to 1, that the quarters of the field agree on."""
         if not self._quarters:
             return 1.0
-        return _agreement(np.stack([one.path() for _, one in self._quarters]))
+        return _agreement(np.stack([quarter.smooth() for quarter in self._quarters]))
 
 
 def _agreement(paths: NDArray[np.float64]) -> float:

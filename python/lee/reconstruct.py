@@ -25,7 +25,7 @@ _WINDOW_PX = (5, 5)
 # Share of the full scale above which the mean of a few frames counts as saturated.
 _SATURATED = 0.98
 # Frames between two looks at the drift while a scan runs.
-_DRIFT_EVERY = 4
+_DRIFT_EVERY = 6
 # Smaller frames hold too little to find drift in.
 _LEAST_DRIFT_PX = 64
 

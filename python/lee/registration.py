@@ -96,13 +96,20 @@ class TileGrid:
 
     def displacement(self, reference: TileSpectra, moved: TileSpectra) -> Displacement | None:
         """Find how far `moved` shows the content from where `reference` does; None if nothing compares."""
+        return self.displacements(reference, moved)[0]
+
+    def displacements(
+        self, reference: TileSpectra, moved: TileSpectra
+    ) -> tuple[Displacement | None, list[Displacement | None]]:
+        """Find the same from all tiles, and from those of each quarter of the field."""
+        nothing: list[Displacement | None] = [None] * 4
         cross = np.conj(reference.spectra) * moved.spectra
         # Nearly whitened: the narrower the peak, the less a sharp zone that wanders over a slope pulls it;
         # wholly, noise would rule the frames far out of focus.
         cross *= self._band / (np.abs(cross) + 1e-12) ** _WHITENING
         strength = np.abs(cross).sum(axis=(1, 2))
         if not strength.max() > 0:
-            return None
+            return None, nothing
         start = self._whole_pixels(cross[strength > 0].sum(axis=0))
         shifts = np.repeat(start[None], len(cross), axis=0)
         for _ in range(_NEWTON_STEPS):
@@ -115,9 +122,17 @@ class TileGrid:
         # A tile whose correlation has no maximum there, or whose Newton steps ran off, says nothing.
         usable = (np.linalg.eigvalsh(curvature)[:, 0] > 0) & (np.abs(shifts - start).max(axis=1) < 1.5)
         usable &= np.isfinite(covariance).all(axis=(1, 2))
-        if not usable.any():
+        below, right = self._centres[:, 0] > 0, self._centres[:, 1] > 0
+        quarters = [(below == y) & (right == x) for y in (False, True) for x in (False, True)]
+        everywhere, *parts = (
+            self._voted(shifts, covariance, usable & tiles) for tiles in (np.ones_like(usable), *quarters)
+        )
+        return everywhere, parts
+
+    def _voted(self, shifts: NDArray[np.float64], covariance: Array, tiles: Array) -> Displacement | None:
+        if not tiles.any():
             return None
-        shift, spread = _agreed(shifts[usable], covariance[usable], self._centres[usable])
+        shift, spread = _agreed(shifts[tiles], covariance[tiles], self._centres[tiles])
         return Displacement(shift * self.binning, spread * self.binning**2)
 
     def _whole_pixels(self, cross: Array) -> NDArray[np.float64]:
