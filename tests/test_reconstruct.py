@@ -1,0 +1,228 @@
+"""From frames to a surface, end to end on rendered scans of known relief, whole and streamed."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import lee
+from lee.devices.virtual import Flash, gentle, render_scan, rugged
+from lee.errors import InputError
+from lee.reconstruct import RIG_DEPTH_OF_FIELD_UM, ReconstructParams, Refocuser, reconstruct, resolve_device
+from lee.stack import ZStack
+
+SHAPE, PIXEL_UM = (208, 224), 0.25
+INSIDE = np.s_[16:-16, 16:-16]
+
+
+def stack_of(scan):
+    return ZStack.from_array(scan.frames, scan.z_um, scan.pixel_um)
+
+
+def error_of(surface, scan):
+    """Height less truth where both are known, the rim left out that drift brings into the field."""
+    error = (surface.height_um - scan.truth_seen_in(0))[INSIDE]
+    return error[np.isfinite(error)]
+
+
+def rms(error):
+    return float(np.sqrt(np.mean(np.square(error))))
+
+
+@pytest.fixture(scope="module")
+def scan():
+    return render_scan(gentle(SHAPE, PIXEL_UM, 3), seed=1)
+
+
+@pytest.fixture(scope="module")
+def surface(scan):
+    return reconstruct(stack_of(scan))
+
+
+def test_gentle_relief_is_measured_to_hundredths_of_a_micron(scan, surface):
+    assert surface.valid.mean() > 0.98
+    assert rms(error_of(surface, scan)) < 0.06
+    assert abs(np.median(error_of(surface, scan))) < 0.02
+
+
+def test_what_is_not_measured_is_filled_and_told_apart(surface):
+    assert surface.height_um.shape == SHAPE
+    np.testing.assert_array_equal(np.isnan(surface.height_um), ~surface.valid)
+    np.testing.assert_array_equal(np.isnan(surface.height_sigma_um), ~surface.valid)
+    np.testing.assert_array_equal(surface.height_filled_um[surface.valid], surface.height_um[surface.valid])
+    assert np.isfinite(surface.height_filled_um).all()
+    assert np.isfinite(surface.refocused).all()
+
+
+def test_metadata_tell_how_it_came_about(scan, surface):
+    told = surface.metadata
+    assert told["frames"] == told["frames_used"] == len(scan.frames)
+    assert told["z_range_um"] == [scan.z_um.min(), scan.z_um.max()]
+    assert told["rejected_frames"] == []
+    assert told["depth_of_field_source"] == "measured"
+    assert told["parameters"]["depth_of_field_um"] == pytest.approx(3.4, rel=0.2)
+    assert len(told["drift_px"]) == len(scan.frames)
+    assert sum(told["not_measured_px"].values()) == (~surface.valid).sum()
+
+
+def test_drift_is_taken_back():
+    scene = rugged(SHAPE, PIXEL_UM, 4, relief_um=8.0)
+    moved = render_scan(scene, drift_px=(8.0, -3.0), seed=1)
+    off = rms(error_of(reconstruct(stack_of(moved), params=ReconstructParams(drift=False)), moved))
+    on = rms(error_of(reconstruct(stack_of(moved)), moved))
+    assert on < 0.5 * off
+
+
+def test_drift_on_gentle_relief_costs_a_fifth_at_most(scan, surface):
+    moved = render_scan(gentle(SHAPE, PIXEL_UM, 3), drift_px=(8.0, -3.0), seed=1)
+    assert rms(error_of(reconstruct(stack_of(moved)), moved)) < 1.2 * rms(error_of(surface, scan))
+
+
+def test_streamed_equals_whole_where_depth_and_drift_are_given(scan):
+    stack = stack_of(scan)
+    params = ReconstructParams(drift=False, depth_of_field_um=3.4)
+    whole = reconstruct(stack, params=params)
+    streamed = Refocuser(SHAPE, pixel_um=PIXEL_UM, params=params)
+    for frame, z in zip(scan.frames, scan.z_um, strict=True):
+        streamed.push(frame, z)
+    result = streamed.finish()
+    for name in ("height_um", "height_filled_um", "height_sigma_um", "valid", "refocused"):
+        np.testing.assert_array_equal(getattr(result, name), getattr(whole, name))
+
+
+def test_falling_z_finds_the_same_surface(scan, surface):
+    params = ReconstructParams(drift=False, depth_of_field_um=3.4)
+    down = ZStack.from_array(scan.frames[::-1], scan.z_um[::-1], PIXEL_UM)
+    assert rms(error_of(reconstruct(down, params=params), scan)) < 0.06
+
+
+def test_a_common_offset_of_z_is_one_of_the_surface(scan):
+    params = ReconstructParams(drift=False, depth_of_field_um=3.4)
+    here = reconstruct(stack_of(scan), params=params)
+    there = reconstruct(ZStack.from_array(scan.frames, scan.z_um + 64.0, PIXEL_UM), params=params)
+    np.testing.assert_allclose(there.height_um - 64.0, here.height_um, atol=2e-3)
+
+
+def test_a_flash_is_rejected_and_does_no_harm():
+    scan = render_scan(replace(gentle(SHAPE, PIXEL_UM, 3), flashes=(Flash(0.4),)), seed=1)
+    flashed = reconstruct(stack_of(scan))
+    assert [r["frame"] for r in flashed.metadata["rejected_frames"]] == np.flatnonzero(scan.spoiled).tolist()
+    assert flashed.metadata["frames_used"] == len(scan.frames) - 1
+    assert rms(error_of(flashed, scan)) < 0.06
+
+
+def test_preview_comes_close_while_frames_arrive(scan):
+    streamed = Refocuser(SHAPE, pixel_um=PIXEL_UM)
+    assert np.isnan(streamed.preview()).all()
+    for frame, z in zip(scan.frames, scan.z_um, strict=True):
+        streamed.push(frame, z)
+    error = (streamed.preview() - scan.truth_um)[INSIDE]
+    assert np.nanmedian(np.abs(error)) < 0.15
+    assert streamed.state_bytes_per_pixel <= 128
+
+
+def test_progress_counts_the_frames(scan):
+    seen = []
+    params = ReconstructParams(drift=False, depth_of_field_um=3.4)
+    reconstruct(stack_of(scan), params=params, progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(k + 1, len(scan.frames)) for k in range(len(scan.frames))]
+
+
+def test_without_params_the_rig_s_depth_of_field_is_assumed(scan):
+    streamed = Refocuser(SHAPE, pixel_um=PIXEL_UM)
+    for frame, z in zip(scan.frames, scan.z_um, strict=True):
+        streamed.push(frame, z)
+    assert streamed.finish().metadata["parameters"]["depth_of_field_um"] == RIG_DEPTH_OF_FIELD_UM
+
+
+def test_a_camera_may_reuse_its_buffer(scan):
+    streamed = Refocuser(SHAPE, pixel_um=PIXEL_UM)
+    whole = Refocuser(SHAPE, pixel_um=PIXEL_UM)
+    buffer = np.empty(SHAPE, np.uint8)
+    for frame, z in zip(scan.frames, scan.z_um, strict=True):
+        buffer[:] = frame
+        streamed.push(buffer, z)
+        whole.push(frame, z)
+        buffer[:] = 0
+    np.testing.assert_array_equal(streamed.finish().height_um, whole.finish().height_um)
+
+
+def test_public_names_lead_here():
+    assert lee.reconstruct is reconstruct
+    assert lee.Refocuser is Refocuser
+    assert lee.ReconstructParams is ReconstructParams
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"focus": "tenengrad"}, "focus is 'tenengrad'; give 'variance' or 'wavelet'"),
+        (
+            {"depth_of_field_um": 0.0},
+            "depth_of_field_um is 0.0; give a length above 0, or None to measure it",
+        ),
+        ({"depth_of_field_um": np.inf}, "depth_of_field_um is inf"),
+        ({"threads": -1}, "threads is -1; give 0 for all cores, or a count"),
+    ],
+)
+def test_bad_params_are_refused(arguments, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        ReconstructParams(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"shape": (0, 4)}, "refocuser: shape is (0, 4); give the frames' (height, width)"),
+        ({"shape": (3, 4, 5)}, "refocuser: shape is (3, 4, 5)"),
+        ({"pixel_um": 0.0}, "refocuser: pixel_um is 0.0; give the size of a pixel in um, above 0"),
+        ({"pixel_um": np.nan}, "refocuser: pixel_um is nan"),
+        ({"device": "tpu"}, "device is 'tpu'; give 'auto'"),
+    ],
+)
+def test_bad_refocusers_are_refused(arguments, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        Refocuser(**{"shape": (8, 9), "pixel_um": 0.25, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("frame", "z_um", "message"),
+    [
+        (np.zeros((9, 8), np.uint8), 2.0, "refocuser: frame is (9, 8), expected (8, 9)"),
+        (np.zeros((8, 9), np.uint16), 2.0, "refocuser: frame is uint16, the scan began with uint8"),
+        (np.full((8, 9), "a"), 2.0, "refocuser: frame holds <U1; give uint8, uint16 or float32"),
+        (np.zeros((8, 9), np.uint8), np.nan, "refocuser: z_um of frame 1 is nan; give a height"),
+    ],
+)
+def test_bad_frames_are_refused(frame, z_um, message):
+    streamed = Refocuser((8, 9), pixel_um=0.25, params=ReconstructParams(reject_frames=False, drift=False))
+    streamed.push(np.zeros((8, 9), np.uint8), 1.0)
+    with pytest.raises(InputError, match=re.escape(message)):
+        streamed.push(frame, z_um)
+
+
+def test_z_that_turns_back_is_refused():
+    streamed = Refocuser((8, 9), pixel_um=0.25, params=ReconstructParams(reject_frames=False, drift=False))
+    for z in (1.0, 2.0):
+        streamed.push(np.zeros((8, 9), np.uint8), z)
+    with pytest.raises(InputError, match=r"z_um goes from 2\.0+ to 1\.50+; it must rise or fall"):
+        streamed.push(np.zeros((8, 9), np.uint8), 1.5)
+
+
+def test_too_few_frames_are_refused():
+    streamed = Refocuser((8, 9), pixel_um=0.25)
+    streamed.push(np.arange(72, dtype=np.uint8).reshape(8, 9), 1.0)
+    with pytest.raises(InputError, match="1 usable frames of 1, but a focus needs at least 3"):
+        streamed.finish()
+    with pytest.raises(InputError, match="refocuser: the scan is finished; start a new Refocuser"):
+        streamed.push(np.zeros((8, 9), np.uint8), 2.0)
+
+
+def test_a_target_larger_than_the_frame_is_refused():
+    with pytest.raises(InputError, match="target: 40x40 pixels do not fit into the frame, 8x9"):
+        Refocuser((8, 9), pixel_um=0.25, target=lee.Target(shape="rectangle", size_px=(40, 40)))
+
+
+def test_devices_are_resolved():
+    assert resolve_device("auto") == resolve_device("cpu") == "cpu"
