@@ -166,7 +166,11 @@ void Refocuser::State::find_energy(const Window& tile, std::size_t index, std::s
     const std::size_t first = x0 + margin.columns - tile.column;
     const auto& middle = detail[group % detail_groups];
     const auto& before = detail[(group + detail_groups - 1) % detail_groups];
-    double squares = 0.0, products = 0.0;
+    // With one neighbour it stands in for both: 2 (n - p), of variance 8; with none the group itself is all
+    // there is.
+    const bool alone = !with_before && !with_after;
+    const double bend_variance = alone ? 1.0 : with_before && with_after ? 6.0 : 8.0;
+    double noise = 0.0;
     for (std::size_t r = 0; r < wide.rows; ++r) {
         if (tile.row + r < margin.rows || tile.row + r - margin.rows >= extent.rows) continue;
         const std::size_t at = (tile.row + r - margin.rows) * extent.columns + x0;
@@ -176,16 +180,20 @@ void Refocuser::State::find_energy(const Window& tile, std::size_t index, std::s
         float* energy = own.energy.data() + r * wide.columns + first;
         loops.energy(past, now, with_after ? next : past, energy, x1 - x0);
         if (r % noise_rows == noise_rows / 2) {
+            const std::uint16_t* later = with_after ? next : past;
             for (std::size_t x = 0; x < x1 - x0; ++x) {
-                const float d = focus::decode(now[x]);
-                squares += static_cast<double>(d * d);
-                products += with_before || with_after ? static_cast<double>(energy[x]) : 0.0;
+                // What three groups in a row do not share along a straight line; of noise, six times its
+                // variance.
+                const float bend =
+                    alone ? focus::decode(now[x])
+                          : focus::decode(past[x]) - 2.0F * focus::decode(now[x]) + focus::decode(later[x]);
+                noise += static_cast<double>(bend * bend) / bend_variance;
             }
         }
     }
     const double samples =
         static_cast<double>(x1 - x0) * std::max(1.0, static_cast<double>(wide.rows / noise_rows));
-    tile_noise[index] = std::min(tile_noise[index], std::max(0.0, squares - products) / samples);
+    tile_noise[index] = std::min(tile_noise[index], noise / samples);
 }
 
 }  // namespace lee

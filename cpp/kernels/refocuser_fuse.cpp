@@ -22,7 +22,7 @@ constexpr float gaussian_mean = 0.798F;  // E|x| of a standard Gaussian
 // Variance of a maximum's height, in squared widths of the focus curve: texture against noise, and noise
 // against noise; windows twice as large average over 4 and over 7 times as much. Measured on flat scenes
 // drawn by two renderers.
-constexpr float signal_noise = 0.15F, noise_noise = 6.0F;
+constexpr float signal_noise = 0.15F, noise_noise = 3.0F;
 constexpr float signal_gain = 4.0F, noise_gain = 7.0F;
 constexpr float false_maxima =
     8.0F;  // below this signal-to-noise ratio the largest maximum may be noise alone
@@ -220,7 +220,7 @@ Estimate refine(const Estimate& coarse, const FocusLevel& level, const NoiseMode
     return out;
 }
 
-/// Variance of the finest heights about the result, over the window.
+/// Variance of the finest heights about the result, summed over the window.
 Map scatter_about(const Map& height, const FocusLevel& finest, std::size_t reach, float width_um,
                   int threads) {
     Map squared(height.extent);

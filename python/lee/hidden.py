@@ -18,7 +18,7 @@ CELL_PX = 16
 _LEAST_RANGE = 1.3
 _RANGE_SIGMAS = 2.5
 _SATURATED = 0.15
-_CORE, _SPREADING = 1.5, 0.7
+_CORE, _SPREADING = 1.0, 0.7
 # Restless cells that join over more than this share of the field, or thinner than this share of the box around them, are
 # how the scene looks, not bubbles.
 _LARGEST, _FULLEST = 0.35, 0.4
