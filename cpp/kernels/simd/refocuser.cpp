@@ -130,47 +130,64 @@ bool search(const std::uint16_t* const* ring, std::size_t first, std::size_t cou
     return any != 0;
 }
 
+// New maxima are few, so they are gathered and fitted together.
+struct Found {
+    static constexpr std::size_t room = 4 * strip;
+    std::size_t count = 0;
+    std::uint32_t at[room + strip];
+    float samples[5][room + strip];
+};
+
+void gather(const std::uint16_t* const* ring, std::size_t first, std::size_t count,
+            const std::uint16_t* found, Found& into) {
+    const std::size_t from = into.count;
+    for (std::size_t i = 0; i < count; ++i) {
+        into.at[into.count] = static_cast<std::uint32_t>(first + i);
+        into.count += found[i];
+    }
+    for (std::size_t k = from; k < into.count; ++k) {
+        for (std::size_t g = 0; g < 5; ++g) into.samples[g][k] = decode(ring[g][into.at[k]]);
+    }
+}
+
+void keep(Found& found, const float* u_um, float z_um, const float* counts, const PeakRow& peaks) {
+    float z[Found::room + strip];
+    std::uint16_t width[Found::room + strip];
+    const auto& s = found.samples;
+    for (std::size_t k = 0; k < found.count; ++k) {
+        const focus::Fit fit = focus::fit_peak(s[0][k], s[1][k], s[2][k], s[3][k], s[4][k], u_um);
+        z[k] = z_um + fit.offset_um;
+        width[k] = encode(fit.curvature_per_um2);
+    }
+    for (std::size_t k = 0; k < found.count; ++k) {
+        const std::size_t at = found.at[k];
+        const std::uint16_t peak = encode(s[2][k]);
+        const std::size_t place = peak > peaks.peak[0][at] ? 0 : 1;
+        if (place == 0) {
+            peaks.z_um[1][at] = peaks.z_um[0][at];
+            peaks.peak[1][at] = peaks.peak[0][at];
+            peaks.width[1][at] = peaks.width[0][at];
+            if (counts != nullptr) peaks.counts[1][at] = peaks.counts[0][at];
+        }
+        peaks.z_um[place][at] = z[k];
+        peaks.peak[place][at] = peak;
+        peaks.width[place][at] = width[k];
+        if (counts != nullptr) peaks.counts[place][at] = counts[at];
+    }
+    found.count = 0;
+}
+
 void track(const std::uint16_t* const* ring, const float* u_um, float z_um, const float* counts,
            const PeakRow& peaks, std::size_t n) {
-    std::uint16_t found[strip];
+    Found found;
+    std::uint16_t is_maximum[strip];
     for (std::size_t first = 0; first < n; first += strip) {
         const std::size_t count = n - first < strip ? n - first : strip;
-        std::uint16_t *p0 = peaks.peak[0] + first, *p1 = peaks.peak[1] + first;
-        if (!search(ring, first, count, p1, found)) continue;
-        float *z0 = peaks.z_um[0] + first, *z1 = peaks.z_um[1] + first;
-        std::uint16_t *w0 = peaks.width[0] + first, *w1 = peaks.width[1] + first;
-        const std::uint16_t *a = ring[0] + first, *b = ring[1] + first, *c = ring[2] + first,
-                            *d = ring[3] + first, *e = ring[4] + first;
-        float z[strip];
-        std::uint16_t width[strip], larger[strip];
-        for (std::size_t i = 0; i < count; ++i) {
-            const focus::Fit fit =
-                focus::fit_peak(decode(a[i]), decode(b[i]), decode(c[i]), decode(d[i]), decode(e[i]), u_um);
-            z[i] = z_um + fit.offset_um;
-            width[i] = encode(fit.curvature_per_um2);
-        }
-#pragma GCC ivdep
-        for (std::size_t i = 0; i < count; ++i) {
-            larger[i] = static_cast<std::uint16_t>(found[i] & (c[i] > p0[i] ? 1 : 0));
-            w1[i] = larger[i] ? w0[i] : found[i] ? width[i] : w1[i];
-            p1[i] = larger[i] ? p0[i] : found[i] ? c[i] : p1[i];
-            w0[i] = larger[i] ? width[i] : w0[i];
-            p0[i] = larger[i] ? c[i] : p0[i];
-        }
-#pragma GCC ivdep
-        for (std::size_t i = 0; i < count; ++i) {
-            z1[i] = larger[i] ? z0[i] : found[i] ? z[i] : z1[i];
-            z0[i] = larger[i] ? z[i] : z0[i];
-        }
-        if (counts == nullptr) continue;
-        float *i0 = peaks.counts[0] + first, *i1 = peaks.counts[1] + first;
-        const float* now = counts + first;
-#pragma GCC ivdep
-        for (std::size_t i = 0; i < count; ++i) {
-            i1[i] = larger[i] ? i0[i] : found[i] ? now[i] : i1[i];
-            i0[i] = larger[i] ? now[i] : i0[i];
-        }
+        if (!search(ring, first, count, peaks.peak[1] + first, is_maximum)) continue;
+        gather(ring, first, count, is_maximum, found);
+        if (found.count > Found::room - strip) keep(found, u_um, z_um, counts, peaks);
     }
+    keep(found, u_um, z_um, counts, peaks);
 }
 
 void add(const float* __restrict values, float limit, float* __restrict sum, float* __restrict count,
