@@ -46,6 +46,15 @@ def test_gentle_relief_is_measured_to_hundredths_of_a_micron(scan, surface):
     assert abs(np.median(error_of(surface, scan))) < 0.02
 
 
+@pytest.mark.parametrize("scene", [gentle, rugged])
+def test_two_thirds_of_the_heights_lie_within_one_sigma(scene):
+    scan = render_scan(scene(SHAPE, PIXEL_UM, 8), seed=1)
+    surface = reconstruct(stack_of(scan))
+    error, sigma = (surface.height_um - scan.truth_seen_in(0))[INSIDE], surface.height_sigma_um[INSIDE]
+    known = np.isfinite(error)
+    assert 0.58 < np.mean(np.abs(error[known]) < sigma[known]) < 0.78
+
+
 def test_what_is_not_measured_is_filled_and_told_apart(surface):
     assert surface.height_um.shape == SHAPE
     np.testing.assert_array_equal(np.isnan(surface.height_um), ~surface.valid)

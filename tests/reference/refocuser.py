@@ -76,11 +76,11 @@ def refocus(
     wide = [undrifted(group, detail_px // 2) for group in groups]
     details = [decode(encode(detail(image, detail_px, dark))) for image in wide]
     inner = [image[detail_px // 2 :, detail_px // 2 :] for image in wide]
-    energies, noise = [], np.inf
+    energies = [energy_of(k, details, groups, depth_um) for k in range(len(groups))]
+    noise = np.inf
     for k in range(len(groups)):
-        energy, alone = energy_of(k, details, groups, depth_um)
-        energies.append(energy)
-        noise = np.minimum(noise, noise_of(details[k], energy, alone, window[0] // 2, window[1] // 2))
+        bend = bend_of(k, details, groups, depth_um)
+        noise = np.minimum(noise, noise_of(bend, window[0] // 2, window[1] // 2))
     levels = []
     for k in range(LEVELS):
         if k > 0:
@@ -164,16 +164,29 @@ def detail(wide: Plane, size: int, dark: np.float32) -> Plane:
         return np.where(value * value < F(1e30), value, F(0))
 
 
-def energy_of(k, details, groups, depth_um) -> tuple[Plane, bool]:
-    """Detail of a group times the mean of its neighbours'; whether it had none."""
+def neighbours(k: int, details, groups, depth_um) -> list[Plane]:
+    """Details of the groups before and after, as far as they are near enough to show the same."""
+    return [
+        details[other]
+        for other in (k - 1, k + 1)
+        if 0 <= other < len(groups) and abs(groups[k].z_um - groups[other].z_um) < SPACING_A_DEPTH * depth_um
+    ]
 
-    def near(other: int) -> bool:
-        exists = 0 <= other < len(groups)
-        return exists and abs(groups[k].z_um - groups[other].z_um) < SPACING_A_DEPTH * depth_um
 
-    now = details[k]
-    sides = [details[other] for other in (k - 1, k + 1) if near(other)] or [now]
-    return F(0.5) * now * (sides[0] + sides[-1]), not (near(k - 1) or near(k + 1))
+def energy_of(k: int, details, groups, depth_um) -> Plane:
+    """Detail of a group times the mean of its neighbours'; its square where there are none."""
+    sides = neighbours(k, details, groups, depth_um) or [details[k]]
+    return F(0.5) * details[k] * (sides[0] + sides[-1])
+
+
+def bend_of(k: int, details, groups, depth_um) -> NDArray[np.float64]:
+    """What a group's neighbours do not explain of its detail, scaled so that noise keeps its variance."""
+    sides = [side.astype(np.float64) for side in neighbours(k, details, groups, depth_um)]
+    if not sides:
+        return details[k].astype(np.float64)
+    if len(sides) == 1:
+        return (sides[0] - details[k]) / np.sqrt(2)
+    return (sides[0] - 2.0 * details[k] + sides[1]) / np.sqrt(6)
 
 
 def pool(energy: Plane, window: tuple[int, int]) -> NDArray[np.uint16]:
@@ -244,18 +257,16 @@ def fit(
     return np.where(fits, offset, 0.0), np.where(fits, -2 * c, 0.0), settled & clear
 
 
-def noise_of(detail_: Plane, energy: Plane, alone: bool, up: int, left: int) -> NDArray[np.float64]:
-    """What differs between neighbouring groups: mean over every sixteenth row in and around a tile."""
-    H, W = detail_.shape
+def noise_of(bend: NDArray[np.float64], up: int, left: int) -> NDArray[np.float64]:
+    """Mean square over every sixteenth row in and around each tile."""
+    H, W = bend.shape
     out = []
     for y in range(0, H, TILE[0]):
         bottom = min(H, y + TILE[0]) + up
         rows = [r for r in range(y - up + NOISE_ROWS // 2, bottom, NOISE_ROWS) if 0 <= r < H]
         for x in range(0, W, TILE[1]):
-            part = np.s_[rows, max(0, x - left) : min(W, x + TILE[1] + left)]
-            squares = detail_[part].astype(np.float64) ** 2
-            products = np.zeros_like(squares) if alone else energy[part].astype(np.float64)
-            out.append(max(0.0, squares.sum() - products.sum()) / squares.size if squares.size else np.inf)
+            part = bend[rows, max(0, x - left) : min(W, x + TILE[1] + left)]
+            out.append((part**2).mean() if part.size else np.inf)
     return np.array(out)
 
 
