@@ -208,7 +208,6 @@ def test_noise_is_told_from_texture_that_is_in_focus_all_over():
     assert core.noise == pytest.approx(0.09 * 24 / 25 / 1.01, rel=0.25)
 
 
-@pytest.mark.xfail(reason="rows looked at for noise are counted wrong where a tile ends between them")
 @pytest.mark.parametrize("rows", [3, 26])
 def test_noise_does_not_hang_on_the_rows_of_the_last_tile(rows):
     frames = (100 + 3 * np.random.default_rng(3).normal(size=(12, rows, 2000))).astype(np.float32)

@@ -37,7 +37,6 @@ def test_windows_are_weighed_as_defined_where_some_see_nothing():
     assert assert_fused_as_defined(frames, z) > 0.1
 
 
-@pytest.mark.xfail(reason="beyond the last pixel of a coarser level its edge is not repeated")
 @pytest.mark.parametrize("shape", [(63, 255), (130, 141)])
 def test_windows_are_weighed_as_defined_at_odd_edges(shape):
     assert_fused_as_defined(*scan_of(shape, 24, np.uint16))

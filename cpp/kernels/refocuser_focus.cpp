@@ -170,7 +170,9 @@ void Refocuser::State::find_energy(const Window& tile, std::size_t index, std::s
     // there is.
     const bool alone = !with_before && !with_after;
     const double bend_variance = alone ? 1.0 : with_before && with_after ? 6.0 : 8.0;
-    double noise = 0.0;
+    // Such rows that the tile itself holds one, however few it has.
+    const std::size_t first_row = (margin.rows + std::min(noise_rows, tile.rows) / 2) % noise_rows;
+    double noise = 0.0, samples = 0.0;
     for (std::size_t r = 0; r < wide.rows; ++r) {
         if (tile.row + r < margin.rows || tile.row + r - margin.rows >= extent.rows) continue;
         const std::size_t at = (tile.row + r - margin.rows) * extent.columns + x0;
@@ -179,7 +181,8 @@ void Refocuser::State::find_energy(const Window& tile, std::size_t index, std::s
         const std::uint16_t* past = with_before ? before.data() + at : with_after ? next : now;
         float* energy = own.energy.data() + r * wide.columns + first;
         loops.energy(past, now, with_after ? next : past, energy, x1 - x0);
-        if (r % noise_rows == noise_rows / 2) {
+        if (r % noise_rows == first_row) {
+            samples += static_cast<double>(x1 - x0);
             const std::uint16_t* later = with_after ? next : past;
             for (std::size_t x = 0; x < x1 - x0; ++x) {
                 // What three groups in a row do not share along a straight line; of noise, six times its
@@ -191,8 +194,6 @@ void Refocuser::State::find_energy(const Window& tile, std::size_t index, std::s
             }
         }
     }
-    const double samples =
-        static_cast<double>(x1 - x0) * std::max(1.0, static_cast<double>(wide.rows / noise_rows));
     tile_noise[index] = std::min(tile_noise[index], noise / samples);
 }
 

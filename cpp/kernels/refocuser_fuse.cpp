@@ -87,7 +87,8 @@ Map twice(const Map& in, Extent extent, int threads) {
     Map out(extent);
     const auto near = [](std::size_t at, std::size_t extent_in, std::size_t& low, std::size_t& high) {
         const std::size_t cell = std::min(at / 2, extent_in - 1);
-        const bool upper = at % 2 == 1;
+        // Of an odd extent the last pixel has no cell of its own: the last cell's edge is repeated.
+        const bool upper = at % 2 == 1 || at / 2 >= extent_in;
         low = upper ? cell : cell - std::min<std::size_t>(cell, 1);
         high = upper ? std::min(cell + 1, extent_in - 1) : cell;
         return upper ? 0.25F

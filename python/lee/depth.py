@@ -16,8 +16,8 @@ _TILE_PX = 24
 _MOST_TILES_ACROSS = 16
 _COARSE_FRAMES = 32
 _FINE_FRAMES = 128
-# Tiles on relief are in focus longer than the optics alone would have them: the sharper ones tell. Not the sharpest:
-# a bubble's rim is in focus for less.
+# Tiles on relief are in focus longer than the optics alone would have them: the sharper ones tell. Not the
+# sharpest: a bubble's rim is in focus for less.
 _SHARP_QUANTILE = 0.4
 # A maximum of the focus curve that stands out less than this from its ends is noise.
 _LEAST_CONTRAST = 1.5
@@ -26,8 +26,9 @@ _LEAST_CONTRAST = 1.5
 def depth_of_field_um(stack: ZStack) -> float | None:
     """Measure the full width at half maximum of a stack's focus curve.
 
-    A few frames all over the scan tell where much of the field is in focus, all frames around there how long it stays so.
-    The focus measure is the variance about the mean of 5 by 5 pixels over the mean, in tiles of 24 by 24.
+    A few frames all over the scan tell where much of the field is in focus, all frames around there how long
+    it stays so. The focus measure is the variance about the mean of 5 by 5 pixels over the mean, in tiles of
+    24 by 24.
 
     Returns
     -------

@@ -1,7 +1,8 @@
 """Drift, as far as it can be told from relief.
 
-Drift moves the whole field alike; what steep relief feigns, as its sharp contours wander with z, differs from place to
-place. So the quarters of the field are followed for themselves, and the drift they share is held against their spread.
+Drift moves the whole field alike; what steep relief feigns, as its sharp contours wander with z, differs
+from place to place. So the quarters of the field are followed for themselves, and the drift they share is
+held against their spread.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 
 from lee.drift import DriftTracker, _Found, _Path
 
-# Drift that the quarters agree on within half of its size is taken back by half; the share rises as the square.
+# Drift that the quarters agree on within half of its size is taken back by half; the share rises as the
+# square.
 _HALF_TRUST = 2.0
 _LEAST_QUARTER_PX = 64
 

@@ -14,8 +14,8 @@ _MOST_UNKNOWNS = 12_000
 # Specks need no plate: averages of what is around them do.
 _LEAST_PLATE_PX = 150
 _RELAXATIONS = 4
-# A plate alone overshoots where the edge is steep; a little tension, as of a membrane, holds it back. Per pixel: over holes
-# wider than its inverse the membrane wins.
+# A plate alone overshoots where the edge is steep; a little tension, as of a membrane, holds it back. Per
+# pixel: over holes wider than its inverse the membrane wins.
 _TENSION = 0.03
 # Pixels around a hole that hold the plate: two carry its slope over the edge.
 _RIM_PX = 3
@@ -24,8 +24,9 @@ _RIM_PX = 3
 def fill(height: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Fill the holes of a height map with the thin plate under tension that its surroundings hold.
 
-    In each hole the biharmonic equation is solved, so that height and slope go on across the edge; at the border of the
-    map the plate is free. Filled heights stay within the range around their hole, widened by half of it.
+    In each hole the biharmonic equation is solved, so that height and slope go on across the edge; at the
+    border of the map the plate is free. Filled heights stay within the range around their hole, widened by
+    half of it.
 
     Parameters
     ----------
@@ -61,8 +62,8 @@ def _from_coarser(height: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDAr
     if valid.all():
         return height
     share = _blocks(valid, 2)
-    mean = _blocks(height, 2) / np.maximum(share, 1e-9)
-    mean = _from_coarser(mean.astype(np.float32), share > 0)
+    known = (_blocks(height, 2) / np.maximum(share, 1e-9)).astype(np.float32)
+    mean = _from_coarser(known, share > 0)
     rows, columns = np.arange(height.shape[0]) // 2, np.arange(height.shape[1]) // 2
     out = np.where(valid, height, mean[rows][:, columns]).astype(np.float32)
     for _ in range(_RELAXATIONS):
@@ -108,7 +109,7 @@ def _blocks(values: NDArray[Any], factor: int) -> NDArray[np.float64]:
 def _edge_mismatch(
     filled: NDArray[np.float64], height: NDArray[np.float64], hole: NDArray[np.bool_], near: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """What a coarse solution misses at the edge, fading out inwards."""
+    """Return what a coarse solution misses at the edge, fading out inwards."""
     distance, (rows, columns) = ndimage.distance_transform_edt(~near, return_indices=True)
     missed = np.where(near, height - filled, 0)[rows, columns]
     return np.asarray(np.where(hole, missed * np.exp(-distance / 8), 0))

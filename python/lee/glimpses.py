@@ -1,4 +1,4 @@
-"""What can still be made out of the surface beneath a bubble, to fill its hole better than from the edge alone."""
+"""What can still be made out of the surface beneath a bubble, to fill its hole better."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SMOOTH_PX = 7
 
 
 class Maxima(NamedTuple):
-    """Largest maxima of the focus curves at one window size; every field (2, h, w), as the refocuser gives them."""
+    """Largest maxima of the focus curves at one window size; every field (2, h, w)."""
 
     z_um: NDArray[np.float32]
     peak: NDArray[np.float32]
@@ -81,7 +81,7 @@ def _spread(values: NDArray[Any], level: int, shape: tuple[int, int]) -> NDArray
 
 
 def _roughness(height: NDArray[np.float32], valid: NDArray[np.bool_]) -> list[float]:
-    """Rms difference of valid heights at each lag, along both axes; the last known one where there is no pair."""
+    """Rms difference of valid heights at each lag, along both axes; where there is no pair, the last one."""
     out = [0.0]
     for lag in _LAGS_PX:
         squares = [

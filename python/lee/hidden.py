@@ -1,8 +1,6 @@
-"""Where a bubble, a spike or fading texture hid the surface, so that what was found there is not the surface."""
+"""Where a bubble, a spike or fading texture hid the surface."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,26 +11,26 @@ from lee.kernels import opening
 
 CELL_PX = 16
 
-# A bubble brings light of its own and takes it away again, and its rim and glint saturate. How far a cell's brightness
-# ranges over a scan depends on the relief too, so the limit is set against the scan's own cells.
+# A bubble brings light of its own and takes it away again, and its rim and glint saturate. How far a cell's
+# brightness ranges over a scan depends on the relief too, so the limit is set against the scan's own cells.
 _LEAST_RANGE = 1.3
 _RANGE_SIGMAS = 2.5
 _SATURATED = 0.15
-_CORE, _SPREADING = 1.0, 0.7
-# Restless cells that join over more than this share of the field, or thinner than this share of the box around them, are
-# how the scene looks, not bubbles.
+_CORE, _SPREADING = 1.0, 0.6
+# Restless cells that join over more than this share of the field, or thinner than this share of the box
+# around them, are how the scene looks, not bubbles.
 _LARGEST, _FULLEST = 0.35, 0.4
-# Inside such cells only what joins the trusted surface is surface: no step steeper than nearly all of that, nor than a bubble's
-# face meets it.
+# Inside such cells only what joins the trusted surface is surface: no step steeper than nearly all of that,
+# nor than a bubble's face meets it.
 _STEEP_QUANTILE = 0.98
-_STEEPEST = (0.5, 3.0)
+_STEEPEST = (0.35, 3.0)
 _NECK_PX = 2
 # The blurred edge of a bubble bends the surface beside it.
 _EDGE_PX = 6
 # What lies in a bay or a gap this narrow between rejected pixels is under the bubble too.
 _GAP_PX = 16
-# Two windows that meet: what is narrower in both directions, and stands out by this share of the depth of field, is no
-# surface that the windows could have seen.
+# Two windows that meet: what is narrower in both directions, and stands out by this share of the depth of
+# field, is no surface that the windows could have seen.
 _SPIKE_RADIUS_PX = 4
 _SPIKE_HEIGHT = 0.25
 # A height whose uncertainty exceeds this share of the depth of field says nothing.
@@ -53,8 +51,8 @@ def hidden(
     ----------
     height, sigma : (H, W) float32, um
     brightness : three (ceil(H / 16), ceil(W / 16)) float32
-        Of cells of 16 by 16 pixels over the scan: least and largest mean, counts, and largest share of saturated
-        pixels.
+        Of cells of 16 by 16 pixels over the scan: least and largest mean, counts, and largest share of
+        saturated pixels.
     pixel_um : float, um
     depth_um : float, um
         Full width at half maximum of the focus curve.
@@ -118,7 +116,7 @@ def _restless(
     spread = np.log(np.maximum(most, 1e-6) / np.maximum(least, 1e-6))
     usual, low = np.quantile(spread, [0.5, 0.16])
     limit = max(np.log(_LEAST_RANGE), float(usual + _RANGE_SIGMAS * (usual - low)))
-    touched = spread > _SPREADING * limit
+    touched = spread > usual + _SPREADING * (limit - usual)
     core = (spread > _CORE * limit) & (saturated > _SATURATED)
     labels, _ = ndimage.label(touched, np.ones((3, 3)))
     bubbles = np.zeros_like(touched)

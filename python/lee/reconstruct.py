@@ -37,7 +37,8 @@ class ReconstructParams:
     Parameters
     ----------
     focus : {"variance", "wavelet"}
-        Focus measure: normalised variance (Sun, Duthaler, Nelson 2004), or complex wavelets (Forster et al. 2004).
+        Focus measure: normalised variance (Sun, Duthaler, Nelson 2004), or complex wavelets (Forster et al.
+        2004).
     drift : bool
         Take out the lateral drift inside the scan.
     reject_frames : bool
@@ -131,9 +132,7 @@ class Refocuser:
         self._full_scale = 0.0
         self._finished = False
 
-    def push(
-        self, frame: ArrayLike, z_um: float, *, drift_px: tuple[float, float] | None = None
-    ) -> None:
+    def push(self, frame: ArrayLike, z_um: float, *, drift_px: tuple[float, float] | None = None) -> None:
         """Take the next frame.
 
         Parameters
@@ -141,7 +140,8 @@ class Refocuser:
         frame : (H, W) uint8, uint16 or float32, counts
             Copied, so the camera may have its buffer back.
         z_um : float, um
-            Height of the plane the frame focuses on: rises or falls strictly throughout the scan, in steps of any size.
+            Height of the plane the frame focuses on: rises or falls strictly throughout the scan, in steps
+            of any size.
         drift_px : (dy, dx), pixels, optional
             Where the frame shows the scene displaced by, if known better than from the frames themselves.
 
@@ -155,7 +155,8 @@ class Refocuser:
         image = self._checked(frame)
         z = float(z_um)
         if not np.isfinite(z):
-            raise InputError(f"refocuser: z_um of frame {self._judged + len(self._waiting)} is {z}; give a height")
+            frame_number = self._judged + len(self._waiting)
+            raise InputError(f"refocuser: z_um of frame {frame_number} is {z}; give a height")
         if self._guard is None:
             self._use(image, z, drift_px)
             return
@@ -178,13 +179,16 @@ class Refocuser:
             self._settle(self._guard.finish())
         self._finished = True
         if self._used < 3:
-            reason = f"; frame {self._rejected[0]['frame']}: {self._rejected[0]['reason']}" if self._rejected else ""
+            first = self._rejected[0] if self._rejected else None
+            reason = f"; frame {first['frame']}: {first['reason']}" if first else ""
             raise InputError(
                 f"{self._used} usable frames of {self._judged}, but a focus needs at least 3{reason}; "
                 "look at the frames, or keep them all (reject_frames=False)"
             )
         height, sigma, sharp = self._core.finish()
-        return _surface(
+        from lee.completion import complete
+
+        return complete(
             height,
             sigma,
             sharp,
@@ -194,7 +198,11 @@ class Refocuser:
             depth_um=self._depth_um,
             pixel_um=self._pixel_um,
             metadata={
-                "parameters": {**asdict(self._params), "depth_of_field_um": self._depth_um, "device": self._device},
+                "parameters": {
+                    **asdict(self._params),
+                    "depth_of_field_um": self._depth_um,
+                    "device": self._device,
+                },
                 "window_px": list(self._window),
                 "frame_dtype": str(self._dtype),
                 "frames": self._judged,
@@ -249,9 +257,8 @@ class Refocuser:
         self._used += 1
         self._judged += 1
 
-
     def _watch_saturation(self, image: NDArray[Any]) -> None:
-        """Tell the kernel where pixels saturate: at the full scale of the fewest bits that hold all counts so far."""
+        """Tell the kernel where pixels saturate: at full scale of the fewest bits that hold all counts."""
         if image.dtype.kind != "u":
             return
         bits = next(b for b in (8, 10, 12, 14, 16) if int(image.max()) < 2**b)
@@ -285,7 +292,8 @@ def reconstruct(
     Returns
     -------
     Surface
-        In the place where the first frame shows the sample. ``metadata`` tells what was measured, assumed and rejected.
+        In the place where the first frame shows the sample. ``metadata`` tells what was measured, assumed
+        and rejected.
 
     Raises
     ------
@@ -312,7 +320,7 @@ def reconstruct(
         trust = tracker.trust()
     if chosen.focus == "wavelet":
         if target is not None:
-            raise InputError("target: the wavelets take no window; leave the target away, or use focus='variance'")
+            raise InputError("target: the wavelets take none; leave it away, or use focus='variance'")
         from lee.wavelet_surface import wavelet_surface
 
         surface = wavelet_surface(
@@ -370,34 +378,3 @@ def _window(target: Target | None, shape: tuple[int, int]) -> tuple[int, int]:
             f"{shape[0]}x{shape[1]}; give a smaller one"
         )
     return target.window_px()
-
-
-def _surface(
-    height: NDArray[np.float32],
-    sigma: NDArray[np.float32],
-    sharp: NDArray[np.float32],
-    *,
-    brightness: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
-    maxima: Callable[[], list[Any]],
-    noise: float,
-    depth_um: float,
-    pixel_um: float,
-    metadata: dict[str, Any],
-) -> Surface:
-    from lee.fill import fill
-    from lee.glimpses import Maxima, glimpses
-    from lee.hidden import hidden
-    from lee.surface import Surface
-
-    masks = hidden(height, sigma, brightness=brightness, pixel_um=pixel_um, depth_um=depth_um)
-    valid = ~np.logical_or.reduce(list(masks.values()))
-    metadata["not_measured_px"] = {reason: int(mask.sum()) for reason, mask in masks.items()}
-    filled = fill(height, valid)
-    if masks["bubble"].any():
-        seen_height, seen = glimpses(
-            filled, valid, [Maxima(*level) for level in maxima()], noise=noise, depth_um=depth_um
-        )
-        filled = fill(np.where(seen, seen_height, height), valid | seen)
-    height = np.where(valid, height, np.nan)
-    sigma = np.where(valid, sigma, np.nan)
-    return Surface(height, filled, sigma, valid, sharp, pixel_um, metadata)

@@ -99,7 +99,7 @@ def _means(
     progress: Callable[[int, int], None] | None,
 ) -> Iterator[NDArray[Any]]:
     for group in groups:
-        mean = np.mean([stack[k].astype(np.float32) for k in group], axis=0, dtype=np.float32)
+        mean = np.asarray(np.mean([stack[k] for k in group], axis=0, dtype=np.float32))
         dy, dx = drift_px[group].mean(axis=0)
         if max(abs(dy), abs(dx)) > _LEAST_SHIFT_PX:
             mean = shift_frame(mean, -float(dy), -float(dx))

@@ -262,8 +262,9 @@ def noise_of(bend: NDArray[np.float64], up: int, left: int) -> NDArray[np.float6
     H, W = bend.shape
     out = []
     for y in range(0, H, TILE[0]):
-        bottom = min(H, y + TILE[0]) + up
-        rows = [r for r in range(y - up + NOISE_ROWS // 2, bottom, NOISE_ROWS) if 0 <= r < H]
+        end = min(H, y + TILE[0])
+        first = y + min(NOISE_ROWS, end - y) // 2
+        rows = [r for r in range(max(0, y - up), min(H, end + up)) if (r - first) % NOISE_ROWS == 0]
         for x in range(0, W, TILE[1]):
             part = bend[rows, max(0, x - left) : min(W, x + TILE[1] + left)]
             out.append((part**2).mean() if part.size else np.inf)
