@@ -45,7 +45,7 @@ def test_missing_cuda_twins_are_named(tmp_path):
     command = [sys.executable, "-m", "cmake", "-S", ROOT, "-B", tmp_path, "-G", "Ninja", "-DLEE_CUDA=ON"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode != 0
-    assert "the CUDA twin cpp/cuda/opening.cu does not exist yet" in " ".join(done.stderr.split())
+    assert "the CUDA twin cpp/cuda/adaptive_variance.cu does not exist yet" in " ".join(done.stderr.split())
 
 
 def test_the_distribution_carries_the_core_and_its_version():
