@@ -41,6 +41,20 @@ LEE_BOTH float log_of(float value) {
     return 0.69314718F * (exponent + m * p);
 }
 
+/// Weight of structure along one direction only, against texture that runs both ways. A bubble's rim and the
+/// contours of steep relief run one way, and would pull the focus to their own height; brushed metal does
+/// too, so some must count.
+constexpr float one_way = 0.15F;
+
+/// Focus of a window, from the tensor of its detail's gradient: the smaller eigenvalue, and a share of the
+/// larger.
+LEE_BOTH float tensor_focus(float xx, float yy, float xy) {
+    const float difference = xx - yy;
+    const float root = __builtin_sqrtf(difference * difference + 4.0F * xy * xy);
+    const float focus = 0.5F * (xx + yy - root) + one_way * (0.5F * (xx + yy + root));
+    return focus > 0.0F ? focus : 0.0F;
+}
+
 /// A Gaussian's centre and curvature, from five samples.
 struct Fit {
     float offset_um;          // of the centre from the middle sample

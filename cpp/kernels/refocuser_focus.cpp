@@ -13,6 +13,23 @@ constexpr double most_spacing_a_depth =
     0.75;                               // farther apart, a neighbour's detail is no longer the same detail
 constexpr std::size_t noise_rows = 16;  // every so many rows are looked at for noise
 
+/// Variance of the detail that three groups in a row do not share along a straight line.
+struct Noise {
+    bool one_sided, alone;  // one neighbour stands in for both; with none the group itself is all there is
+    double sum = 0.0, samples = 0.0;
+
+    void add(const std::uint16_t* past, const std::uint16_t* now, const std::uint16_t* next, std::size_t n) {
+        for (std::size_t x = 0; x < n; ++x) {
+            const float here = focus::decode(now[x]);
+            const float bend = alone ? here : focus::decode(past[x]) - 2.0F * here + focus::decode(next[x]);
+            sum += static_cast<double>(bend * bend);
+        }
+        samples += static_cast<double>(n);
+    }
+
+    [[nodiscard]] double variance() const { return sum / samples / (alone ? 1.0 : one_sided ? 8.0 : 6.0); }
+};
+
 }  // namespace
 
 /// Take in the detail of group `newest`, if it has ended, and the energy of the group before it.
@@ -44,13 +61,15 @@ void Refocuser::State::take_tile(std::size_t tile, std::size_t newest, Scratch& 
     if (newest == 0) return;
     find_energy(window, tile, newest - 1, own);
     const std::size_t columns = window.columns + 2 * margin.columns;
-    own.energy_sums.resize((window.rows + 2 * margin.rows) * window.columns);
-    for (std::size_t r = 0; r < window.rows + 2 * margin.rows; ++r) {
+    const std::size_t rows = window.rows + 2 * margin.rows;
+    own.energy_sums.resize(tensor_entries * rows * window.columns);
+    for (std::size_t r = 0; r < tensor_entries * rows; ++r) {
         loops.sum_along(own.energy.data() + r * columns, params.window_x_px,
                         own.energy_sums.data() + r * window.columns, window.columns);
     }
     if (levels.size() > 1) {
-        halve(own.energy.data() + margin.rows * columns + margin.columns, columns, window, levels[1]);
+        halve(own.energy.data() + margin.rows * columns + margin.columns, columns, rows * columns, window,
+              levels[1]);
     }
     pool(levels[0], window, newest - 1, own);
     track(levels[0], window, newest - 1, own);
@@ -71,14 +90,18 @@ void Refocuser::State::take_band(FocusLevel& level, FocusLevel* next, std::size_
                         .rows = std::min(tile_rows, level.extent.rows - y),
                         .column = 0,
                         .columns = level.extent.columns};
-    own.energy_sums.resize((window.rows + 2 * margin.rows) * window.columns);
-    for (std::size_t r = 0; r < window.rows + 2 * margin.rows; ++r) {
-        loops.sum_along(level.energy.data() + (y + r) * level.energy_columns, params.window_x_px,
-                        own.energy_sums.data() + r * window.columns, window.columns);
+    const std::size_t rows = window.rows + 2 * margin.rows;
+    own.energy_sums.resize(tensor_entries * rows * window.columns);
+    for (std::size_t entry = 0; entry < tensor_entries; ++entry) {
+        for (std::size_t r = 0; r < rows; ++r) {
+            loops.sum_along(level.energy.data() + entry * level.energy_size + (y + r) * level.energy_columns,
+                            params.window_x_px, own.energy_sums.data() + (entry * rows + r) * window.columns,
+                            window.columns);
+        }
     }
     if (next != nullptr) {
         halve(level.energy.data() + (y + margin.rows) * level.energy_columns + margin.columns,
-              level.energy_columns, window, *next);
+              level.energy_columns, level.energy_size, window, *next);
     }
     pool(level, window, group, own);
     track(level, window, group, own);
@@ -88,15 +111,15 @@ void Refocuser::State::take_band(FocusLevel& level, FocusLevel* next, std::size_
 /// with a margin, zero outside the image, and into the ring without one.
 void Refocuser::State::find_detail(const Window& tile, Scratch& own) {
     const std::size_t taps = params.detail_px, reach = taps / 2;
-    const Extent wide{tile.rows + 2 * margin.rows, tile.columns + 2 * margin.columns};
+    const Extent wide{tile.rows + 2 * detail_margin.rows, tile.columns + 2 * detail_margin.columns};
     const Extent seen{wide.rows + 2 * reach, wide.columns + 2 * reach};
     own.mean_sums.resize(seen.rows * wide.columns);
     own.values.resize(wide.columns);
     own.after.assign(wide.rows * wide.columns, 0);
 
     const auto signed_of = [](std::size_t value) { return static_cast<std::ptrdiff_t>(value); };
-    const std::ptrdiff_t left = signed_of(tile.column) - signed_of(margin.columns + reach);
-    const std::ptrdiff_t top = signed_of(tile.row) - signed_of(margin.rows + reach);
+    const std::ptrdiff_t left = signed_of(tile.column) - signed_of(detail_margin.columns + reach);
+    const std::ptrdiff_t top = signed_of(tile.row) - signed_of(detail_margin.rows + reach);
     find_mean(top, left, seen, own);
     for (std::size_t r = 0; r < seen.rows; ++r) {
         loops.sum_along(own.mean.data() + r * seen.columns, taps, own.mean_sums.data() + r * wide.columns,
@@ -104,10 +127,10 @@ void Refocuser::State::find_detail(const Window& tile, Scratch& own) {
     }
     std::array<const float*, 64> sums;
     auto& ring = detail[(groups - 1) % detail_groups];
-    const std::size_t inner_from = tile.column == 0 ? margin.columns : 0;
-    const std::size_t inner_to = std::min(wide.columns, extent.columns + margin.columns - tile.column);
+    const std::size_t inner_from = tile.column == 0 ? detail_margin.columns : 0;
+    const std::size_t inner_to = std::min(wide.columns, extent.columns + detail_margin.columns - tile.column);
     for (std::size_t r = 0; r < wide.rows; ++r) {
-        const std::ptrdiff_t y = signed_of(tile.row + r) - signed_of(margin.rows);
+        const std::ptrdiff_t y = signed_of(tile.row + r) - signed_of(detail_margin.rows);
         if (y < 0 || y >= signed_of(extent.rows)) continue;
         for (std::size_t tap = 0; tap < taps; ++tap)
             sums[tap] = own.mean_sums.data() + (r + tap) * wide.columns;
@@ -115,8 +138,8 @@ void Refocuser::State::find_detail(const Window& tile, Scratch& own) {
                      1.0F / static_cast<float>(taps * taps), dark, own.values.data(), wide.columns);
         std::uint16_t* codes = own.after.data() + r * wide.columns;
         loops.encode(own.values.data() + inner_from, codes + inner_from, inner_to - inner_from);
-        if (r >= margin.rows && r < margin.rows + tile.rows) {
-            std::copy_n(codes + margin.columns, tile.columns,
+        if (r >= detail_margin.rows && r < detail_margin.rows + tile.rows) {
+            std::copy_n(codes + detail_margin.columns, tile.columns,
                         ring.data() + static_cast<std::size_t>(y) * extent.columns + tile.column);
         }
     }
@@ -125,14 +148,15 @@ void Refocuser::State::find_detail(const Window& tile, Scratch& own) {
 void Refocuser::State::measure_brightness(const Window& tile, Scratch& own) {
     constexpr std::size_t cell = Brightness::cell_px;
     const std::size_t reach = params.detail_px / 2;
-    const std::size_t seen = tile.columns + 2 * (margin.columns + reach);
+    const std::size_t seen = tile.columns + 2 * (detail_margin.columns + reach);
     for (std::size_t r = 0; r < tile.rows; r += cell) {
         const std::size_t rows = std::min(cell, tile.rows - r);
         own.cells.assign(tile.columns, 0.0F);
         own.saturated.assign(tile.columns, 0.0F);
         for (std::size_t k = 0; k < rows; ++k) {
-            loops.add(own.mean.data() + (r + k + margin.rows + reach) * seen + margin.columns + reach,
-                      static_cast<float>(saturation), own.cells.data(), own.saturated.data(), tile.columns);
+            loops.add(
+                own.mean.data() + (r + k + detail_margin.rows + reach) * seen + detail_margin.columns + reach,
+                static_cast<float>(saturation), own.cells.data(), own.saturated.data(), tile.columns);
         }
         for (std::size_t x = 0; x < tile.columns; x += cell) {
             const std::size_t columns = std::min(cell, tile.columns - x);
@@ -149,52 +173,59 @@ void Refocuser::State::measure_brightness(const Window& tile, Scratch& own) {
     }
 }
 
-/// Energy of a group in and around a tile, zero outside the image: its detail times the mean of the details
-/// before and after it. Noise differs from group to group and averages out; what moves from group to group
-/// does too.
+/// Tensor of a group's detail in and around a tile, zero outside the image: its gradient times the mean
+/// gradient of the details before and after it. Noise differs from group to group and averages out; what
+/// moves from group to group does too.
 void Refocuser::State::find_energy(const Window& tile, std::size_t index, std::size_t group, Scratch& own) {
     const Extent wide{tile.rows + 2 * margin.rows, tile.columns + 2 * margin.columns};
-    own.energy.assign(wide.rows * wide.columns, 0.0F);
-    const auto near = [&](std::size_t other) {
-        const double gap = group_z[group % group_z.size()] - group_z[other % group_z.size()];
-        return std::abs(gap) < most_spacing_a_depth * params.depth_of_field_um;
-    };
-    const bool with_before = group > 0 && near(group - 1);
-    const bool with_after = group + 1 < groups && near(group + 1);
-    const std::size_t x0 = tile.column - std::min(tile.column, margin.columns);
-    const std::size_t x1 = std::min(extent.columns, tile.column + tile.columns + margin.columns);
-    const std::size_t first = x0 + margin.columns - tile.column;
+    const Extent wider{wide.rows + 2, wide.columns + 2};
+    const bool with_before = group > 0 && near(group, group - 1);
+    const bool with_after = group + 1 < groups && near(group, group + 1);
     const auto& middle = detail[group % detail_groups];
     const auto& before = detail[(group + detail_groups - 1) % detail_groups];
-    // With one neighbour it stands in for both: 2 (n - p), of variance 8; with none the group itself is all
-    // there is.
-    const bool alone = !with_before && !with_after;
-    const double bend_variance = alone ? 1.0 : with_before && with_after ? 6.0 : 8.0;
+    own.now.assign(wider.rows * wider.columns, 0.0F);
+    own.around.assign(wider.rows * wider.columns, 0.0F);
+    const std::size_t x0 = tile.column - std::min(tile.column, detail_margin.columns);
+    const std::size_t x1 = std::min(extent.columns, tile.column + tile.columns + detail_margin.columns);
+    const std::size_t first = x0 + detail_margin.columns - tile.column;
     // Such rows that the tile itself holds one, however few it has.
-    const std::size_t first_row = (margin.rows + std::min(noise_rows, tile.rows) / 2) % noise_rows;
-    double noise = 0.0, samples = 0.0;
+    const std::size_t noise_row = (detail_margin.rows + std::min(noise_rows, tile.rows) / 2) % noise_rows;
+    Noise noise{.one_sided = with_before != with_after, .alone = !with_before && !with_after};
+    for (std::size_t r = 0; r < wider.rows; ++r) {
+        if (tile.row + r < detail_margin.rows || tile.row + r - detail_margin.rows >= extent.rows) continue;
+        const std::size_t at = (tile.row + r - detail_margin.rows) * extent.columns + x0;
+        const std::uint16_t* now = middle.data() + at;
+        const std::uint16_t* after = own.after.data() + r * wider.columns + first;
+        const std::uint16_t* past = with_before ? before.data() + at : with_after ? after : now;
+        const std::uint16_t* next = with_after ? after : past;
+        loops.decode(now, own.now.data() + r * wider.columns + first, x1 - x0);
+        loops.decode_mean(past, next, own.around.data() + r * wider.columns + first, x1 - x0);
+        if (r % noise_rows == noise_row) noise.add(past, now, next, x1 - x0);
+    }
+    tile_noise[index] = std::min(tile_noise[index], noise.variance());
+
+    own.energy.assign(tensor_entries * wide.rows * wide.columns, 0.0F);
+    own.slopes.resize(4 * wide.columns);
+    float *ax = own.slopes.data(), *ay = ax + wide.columns, *bx = ay + wide.columns, *by = bx + wide.columns;
+    const std::size_t inner_from = tile.column < margin.columns ? margin.columns - tile.column : 0;
+    const std::size_t inner =
+        std::min(wide.columns, extent.columns + margin.columns - tile.column) - inner_from;
     for (std::size_t r = 0; r < wide.rows; ++r) {
         if (tile.row + r < margin.rows || tile.row + r - margin.rows >= extent.rows) continue;
-        const std::size_t at = (tile.row + r - margin.rows) * extent.columns + x0;
-        const std::uint16_t* now = middle.data() + at;
-        const std::uint16_t* next = own.after.data() + r * wide.columns + first;
-        const std::uint16_t* past = with_before ? before.data() + at : with_after ? next : now;
-        float* energy = own.energy.data() + r * wide.columns + first;
-        loops.energy(past, now, with_after ? next : past, energy, x1 - x0);
-        if (r % noise_rows == first_row) {
-            samples += static_cast<double>(x1 - x0);
-            const std::uint16_t* later = with_after ? next : past;
-            for (std::size_t x = 0; x < x1 - x0; ++x) {
-                // What three groups in a row do not share along a straight line; of noise, six times its
-                // variance.
-                const float bend =
-                    alone ? focus::decode(now[x])
-                          : focus::decode(past[x]) - 2.0F * focus::decode(now[x]) + focus::decode(later[x]);
-                noise += static_cast<double>(bend * bend) / bend_variance;
-            }
-        }
+        const float* now = own.now.data() + r * wider.columns + inner_from;
+        const float* around = own.around.data() + r * wider.columns + inner_from;
+        loops.gradient(now, now + wider.columns, now + 2 * wider.columns, ax, ay, inner);
+        loops.gradient(around, around + wider.columns, around + 2 * wider.columns, bx, by, inner);
+        float* xx = own.energy.data() + r * wide.columns + inner_from;
+        float* yy = xx + wide.rows * wide.columns;
+        loops.tensor(ax, ay, bx, by, xx, yy, yy + wide.rows * wide.columns, inner);
     }
-    tile_noise[index] = std::min(tile_noise[index], noise / samples);
+}
+
+/// Whether a group lies close enough to another to show the same detail.
+bool Refocuser::State::near(std::size_t group, std::size_t other) const {
+    const double gap = group_z[group % group_z.size()] - group_z[other % group_z.size()];
+    return std::abs(gap) < most_spacing_a_depth * params.depth_of_field_um;
 }
 
 }  // namespace lee

@@ -39,8 +39,8 @@ constexpr float significant = 6.0F;
 // Share of each source in the variance of the result: what the filter leaves, what it took for surface, slope
 // and curvature under the finest window, and the finest height's scatter. Fitted once, to 68 % within one
 // sigma, over scenes of two renderers; slope and curvature are per window.
-constexpr float of_filter = 0.279F, of_detail = 0.240F, of_coarse_detail = 0.0865F, of_slope = 0.00934F,
-                of_curvature = 0.00203F, of_scatter = 0.337F;
+constexpr float of_filter = 0.312F, of_detail = 0.269F, of_coarse_detail = 0.0969F, of_slope = 0.0105F,
+                of_curvature = 0.00227F, of_scatter = 0.377F;
 
 struct Map {
     explicit Map(Extent e, float value = 0.0F) : extent(e), values(e.rows * e.columns, value) {}

@@ -10,12 +10,15 @@ namespace lee {
 namespace {
 
 constexpr std::size_t most_levels = 4;
+constexpr double gradient_noise = 12.0 / 64.0;  // variance of Sobel's gradient, over 8, of white noise
 constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
 }  // namespace
 
 FocusLevel::FocusLevel(Extent e, Extent margin, bool finest)
-    : extent(e), energy_columns(e.columns + 2 * margin.columns) {
+    : extent(e),
+      energy_columns(e.columns + 2 * margin.columns),
+      energy_size((e.rows + 2 * margin.rows) * energy_columns) {
     const std::size_t n = e.rows * e.columns;
     for (auto& group : ring) group.assign(n, 0);
     for (std::size_t k = 0; k < 2; ++k) {
@@ -24,7 +27,7 @@ FocusLevel::FocusLevel(Extent e, Extent margin, bool finest)
         width[k].assign(n, 0);
         if (finest) counts[k].assign(n, 0.0F);
     }
-    if (!finest) energy.assign((e.rows + 2 * margin.rows) * energy_columns, 0.0F);
+    if (!finest) energy.assign(tensor_entries * energy_size, 0.0F);
 }
 
 simd::PeakRow FocusLevel::peaks_at(std::size_t offset) {
@@ -47,6 +50,7 @@ Refocuser::State::State(Extent e, const RefocuserParams& p)
       params(p),
       loops(LEE_BEST_ISA(refocuser_loops)),
       margin{p.window_y_px / 2, p.window_x_px / 2},
+      detail_margin{margin.rows + 1, margin.columns + 1},
       scratch(static_cast<std::size_t>(worker_count(std::numeric_limits<std::size_t>::max(), p.threads))) {
     levels.emplace_back(e, margin, true);
     for (std::size_t k = 1; k < most_levels; ++k) {
@@ -72,32 +76,37 @@ float Refocuser::State::noise() const {
     if (sorted.empty()) return nan;
     std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2),
                      sorted.end());
-    return static_cast<float>(sorted[sorted.size() / 2]);
+    return static_cast<float>(gradient_noise * sorted[sorted.size() / 2]);
 }
 
-/// Means of 2 by 2 pixels of a window's energy, into the next coarser level.
-void Refocuser::State::halve(const float* energy, std::size_t energy_columns, const Window& from,
-                             FocusLevel& to) const {
+/// Means of 2 by 2 pixels of a window's tensor, into the next coarser level.
+void Refocuser::State::halve(const float* energy, std::size_t energy_columns, std::size_t energy_size,
+                             const Window& from, FocusLevel& to) const {
     const std::size_t x = from.column / 2;
     if (x >= to.extent.columns) return;
     const std::size_t columns = std::min(from.columns / 2, to.extent.columns - x);
     for (std::size_t r = 0; r + 1 < from.rows && (from.row + r) / 2 < to.extent.rows; r += 2) {
-        const float* upper = energy + r * energy_columns;
-        const std::size_t row = (from.row + r) / 2 + margin.rows;
-        loops.halve(upper, upper + energy_columns,
-                    to.energy.data() + row * to.energy_columns + x + margin.columns, columns);
+        const std::size_t at = ((from.row + r) / 2 + margin.rows) * to.energy_columns + x + margin.columns;
+        for (std::size_t entry = 0; entry < tensor_entries; ++entry) {
+            const float* upper = energy + entry * energy_size + r * energy_columns;
+            loops.halve(upper, upper + energy_columns, to.energy.data() + entry * to.energy_size + at,
+                        columns);
+        }
     }
 }
 
 void Refocuser::State::pool(FocusLevel& level, const Window& window, std::size_t group, Scratch& own) {
     const float scale = 1.0F / static_cast<float>(params.window_y_px * params.window_x_px);
-    std::array<const float*, 64> sums;
+    const std::size_t size = (window.rows + 2 * margin.rows) * window.columns;
+    std::array<std::array<const float*, 64>, tensor_entries> sums;
     for (std::size_t r = 0; r < window.rows; ++r) {
-        for (std::size_t tap = 0; tap < params.window_y_px; ++tap) {
-            sums[tap] = own.energy_sums.data() + (r + tap) * window.columns;
+        for (std::size_t entry = 0; entry < tensor_entries; ++entry) {
+            for (std::size_t tap = 0; tap < params.window_y_px; ++tap) {
+                sums[entry][tap] = own.energy_sums.data() + entry * size + (r + tap) * window.columns;
+            }
         }
         const std::size_t offset = (window.row + r) * level.extent.columns + window.column;
-        loops.pool(sums.data(), params.window_y_px, scale,
+        loops.pool(sums[0].data(), sums[1].data(), sums[2].data(), params.window_y_px, scale,
                    level.ring[group % simd::ring_groups].data() + offset, window.columns);
     }
 }

@@ -25,6 +25,9 @@ struct Extent {
     std::size_t rows, columns;
 };
 
+/// Entries of the tensor that focus is pooled from: the products of the detail's gradient with itself.
+constexpr std::size_t tensor_entries = 3;
+
 /// Focus curves at one window size: the last groups of them, and the maxima so far.
 struct FocusLevel {
     FocusLevel(Extent extent, Extent margin, bool finest);
@@ -38,7 +41,9 @@ struct FocusLevel {
     std::array<std::vector<std::uint16_t>, 2> peak, width;
     std::array<std::vector<float>, 2> counts;  // finest level only
     std::size_t energy_columns;
-    std::vector<float> energy;  // this group's, in a margin of zeros; coarser levels only
+    std::size_t energy_size;  // of one entry of the tensor
+    std::vector<float>
+        energy;  // this group's tensor, in a margin of zeros, entry by entry; coarser levels only
 };
 
 /// How bright the scene was in cells of 16 by 16 pixels, over the scan.
@@ -78,8 +83,8 @@ struct Refocuser::State {
   private:
     /// What one worker needs to take a tile or a band through.
     struct Scratch {
-        std::vector<float> whole, resampled, mean, mean_sums, values, energy, energy_sums, counts, cells,
-            saturated;
+        std::vector<float> whole, resampled, mean, mean_sums, values, now, around, slopes, energy,
+            energy_sums, counts, cells, saturated;
         std::vector<std::uint16_t> after;
     };
     /// A part of a level, in its own pixels.
@@ -101,13 +106,16 @@ struct Refocuser::State {
     void mean_row(std::size_t group, std::size_t offset, std::size_t count, float* out) const;
     void measure_brightness(const Window& tile, Scratch& own);
     void find_energy(const Window& tile, std::size_t index, std::size_t group, Scratch& own);
-    void halve(const float* energy, std::size_t energy_columns, const Window& from, FocusLevel& to) const;
+    [[nodiscard]] bool near(std::size_t group, std::size_t other) const;
+    void halve(const float* energy, std::size_t energy_columns, std::size_t energy_size, const Window& from,
+               FocusLevel& to) const;
     void pool(FocusLevel& level, const Window& window, std::size_t group, Scratch& own);
     void track(FocusLevel& level, const Window& window, std::size_t newest, Scratch& own);
     void flush();
 
     const simd::RefocuserLoops& loops;
-    Extent margin;
+    Extent margin;         // of the energy around a window
+    Extent detail_margin;  // of the detail around that
     std::vector<Scratch> scratch;
     std::vector<double> tile_noise;  // the least of any group
     std::size_t in_group = 0;

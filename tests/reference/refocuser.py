@@ -15,6 +15,7 @@ Plane = NDArray[np.float32]
 GROUPS_A_DEPTH, SPACING_A_DEPTH, MOST_FRAMES = 4.4, 0.75, 256
 # Of the normal equations, relative to the product of their diagonal.
 LEAST_DETERMINANT = 1e-3
+ONE_WAY = F(0.15)
 TILE, NOISE_ROWS, CELL, LEVELS = (64, 256), 16, 16, 4
 
 
@@ -80,13 +81,13 @@ def refocus(
     noise = np.inf
     for k in range(len(groups)):
         bend = bend_of(k, details, groups, depth_um)
-        noise = np.minimum(noise, noise_of(bend, window[0] // 2, window[1] // 2))
+        noise = np.minimum(noise, noise_of(bend, window[0] // 2 + 1, window[1] // 2 + 1))
     levels = []
     for k in range(LEVELS):
         if k > 0:
-            if energies[0].shape[0] // 2 < window[0] or energies[0].shape[1] // 2 < window[1]:
+            if min(np.array(energies[0][0].shape) // 2 - window) < 0:
                 break
-            energies = [halve(energy) for energy in energies]
+            energies = [tuple(halve(entry) for entry in energy) for energy in energies]
         levels.append(track([pool(energy, window) for energy in energies], groups, finest=k == 0))
     H, W = frames[0].shape
     cells = [cells_of(image[:H, :W], saturation) for image in inner]
@@ -173,10 +174,20 @@ def neighbours(k: int, details, groups, depth_um) -> list[Plane]:
     ]
 
 
-def energy_of(k: int, details, groups, depth_um) -> Plane:
-    """Detail of a group times the mean of its neighbours'; its square where there are none."""
+def energy_of(k: int, details, groups, depth_um) -> tuple[Plane, Plane, Plane]:
+    """Gradient of a group's detail times that of its neighbours' mean: the tensor's entries xx, yy, xy."""
     sides = neighbours(k, details, groups, depth_um) or [details[k]]
-    return F(0.5) * details[k] * (sides[0] + sides[-1])
+    ax, ay = gradient(details[k])
+    bx, by = gradient(F(0.5) * (sides[0] + sides[-1]))
+    return ax * bx, ay * by, F(0.5) * (ax * by + ay * bx)
+
+
+def gradient(image: Plane) -> tuple[Plane, Plane]:
+    """Sobel's gradient over 8, along x and along y; beyond the edge there is nothing."""
+    p = np.pad(image, 1)
+    down = p[:-2] + F(2) * p[1:-1] + p[2:]
+    along = p[:, :-2] + F(2) * p[:, 1:-1] + p[:, 2:]
+    return F(0.125) * (down[:, 2:] - down[:, :-2]), F(0.125) * (along[2:] - along[:-2])
 
 
 def bend_of(k: int, details, groups, depth_um) -> NDArray[np.float64]:
@@ -189,10 +200,13 @@ def bend_of(k: int, details, groups, depth_um) -> NDArray[np.float64]:
     return (sides[0] - 2.0 * details[k] + sides[1]) / np.sqrt(6)
 
 
-def pool(energy: Plane, window: tuple[int, int]) -> NDArray[np.uint16]:
+def pool(energy: tuple[Plane, Plane, Plane], window: tuple[int, int]) -> NDArray[np.uint16]:
+    """Smaller eigenvalue of the pooled tensor, and a share of the larger."""
     h, w = window
-    total = box(np.pad(energy, ((h // 2,) * 2, (w // 2,) * 2)), h, w)
-    return encode(np.where(total > 0, total * (F(1) / F(h * w)), F(0)))
+    xx, yy, xy = (box(np.pad(entry, ((h // 2,) * 2, (w // 2,) * 2)), h, w) for entry in energy)
+    root = np.sqrt((xx - yy) * (xx - yy) + F(4) * xy * xy)
+    focus = F(0.5) * (xx + yy - root) + ONE_WAY * (F(0.5) * (xx + yy + root))
+    return encode(F(1) / F(h * w) * np.where(focus > 0, focus, F(0)))
 
 
 def halve(energy: Plane) -> Plane:

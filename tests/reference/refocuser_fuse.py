@@ -9,7 +9,7 @@ FAR, SURE, MOST_MISFIT, DOMINANCE = 3.0, 15.0, 12.0, 8.0
 # Times the noise of one pixel over the root of a window's pixels: above it a maximum is no noise.
 SIGNIFICANT = 6.0
 # Shares in the variance of the result: the filter's, detail, coarse detail, slope, curvature, scatter.
-SHARES = (0.279, 0.240, 0.0865, 0.00934, 0.00203, 0.337)
+SHARES = (0.312, 0.269, 0.0969, 0.0105, 0.00227, 0.377)
 
 
 def variance_of(ratio: Map, level: int, width: float) -> Map:

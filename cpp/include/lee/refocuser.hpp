@@ -20,7 +20,7 @@ struct RefocuserParams {
 /// What is known of one pixel's focus curve: its two largest local maxima at one window size.
 ///
 /// shape   (2, H, W): the larger first
-/// unit    z_um, NaN where there is no maximum    peak in counts (variance over mean)
+/// unit    z_um, NaN where there is no maximum    peak in counts (squared detail over mean)
 ///         width_um: standard deviation of the Gaussian fitted to the curve, NaN where it did not fit
 struct FocusPeaks {
     HostView<float, 3> z_um, peak, width_um;
@@ -29,10 +29,12 @@ struct FocusPeaks {
 /// Finds, while a scan runs, where each pixel is in best focus.
 ///
 /// Frames are pushed one by one with the height they focus on. Frames closer together than about a quarter of
-/// the depth of field are averaged; of each average the normalised variance (Sun, Duthaler, Nelson 2004) is
-/// pooled over windows of four sizes, each twice the last, and the two largest maxima over z are kept for
-/// each, with a Gaussian fitted to the focus curve around them. No frame and no focus volume is kept: the
-/// state is bounded, whatever the length of the scan.
+/// the depth of field are averaged. What deviates from the local mean is normalised as in the normalised
+/// variance (Sun, Duthaler, Nelson 2004); the tensor of its gradient, taken between neighbouring averages so
+/// that noise cancels, is pooled over windows of four sizes, each twice the last. Focus is the tensor's
+/// smaller eigenvalue and 0.15 of the larger: texture runs both ways, a bubble's rim one. The two largest
+/// maxima over z are kept for each window, with a Gaussian fitted to the focus curve around them. No frame
+/// and no focus volume is kept: the state is bounded, whatever the length of the scan.
 class LEE_API Refocuser {
   public:
     struct State;  // not offered; see the kernel
@@ -85,7 +87,8 @@ class LEE_API Refocuser {
     void peaks(std::size_t level, const FocusPeaks& out) const;
     /// Counts (2, H, W) in the frames where the finest window's maxima lie.
     void counts(HostView<float, 3> out) const;
-    /// Focus in counts that noise alone gives to one pixel; NaN before the second group of frames.
+    /// Focus in counts that noise alone gives to one pixel, before pooling; NaN before the second group of
+    /// frames.
     [[nodiscard]] float noise() const;
 
   private:

@@ -89,20 +89,47 @@ void encode_row(const float* __restrict values, std::uint16_t* __restrict codes,
     for (std::size_t i = 0; i < n; ++i) codes[i] = encode(values[i]);
 }
 
-void energy(const std::uint16_t* before, const std::uint16_t* middle, const std::uint16_t* after,
-            float* __restrict out, std::size_t n) {
-    for (std::size_t i = 0; i < n; ++i)
-        out[i] = 0.5F * decode(middle[i]) * (decode(before[i]) + decode(after[i]));
+void decode_row(const std::uint16_t* __restrict codes, float* __restrict values, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) values[i] = decode(codes[i]);
 }
 
-void pool(const float* const* rows, std::size_t taps, float scale, std::uint16_t* __restrict out,
-          std::size_t n) {
-    float sum[strip];
+void decode_mean(const std::uint16_t* one, const std::uint16_t* other, float* __restrict values,
+                 std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) values[i] = 0.5F * (decode(one[i]) + decode(other[i]));
+}
+
+void gradient(const float* above, const float* row, const float* below, float* __restrict across,
+              float* __restrict down, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+        const float left = above[i] + 2.0F * row[i] + below[i];
+        const float right = above[i + 2] + 2.0F * row[i + 2] + below[i + 2];
+        across[i] = 0.125F * (right - left);
+        const float top = above[i] + 2.0F * above[i + 1] + above[i + 2];
+        const float bottom = below[i] + 2.0F * below[i + 1] + below[i + 2];
+        down[i] = 0.125F * (bottom - top);
+    }
+}
+
+void tensor(const float* ax, const float* ay, const float* bx, const float* by, float* __restrict xx,
+            float* __restrict yy, float* __restrict xy, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) {
+        xx[i] = ax[i] * bx[i];
+        yy[i] = ay[i] * by[i];
+        xy[i] = 0.5F * (ax[i] * by[i] + ay[i] * bx[i]);
+    }
+}
+
+void pool(const float* const* xx, const float* const* yy, const float* const* xy, std::size_t taps,
+          float scale, std::uint16_t* __restrict out, std::size_t n) {
+    float a[strip], b[strip], c[strip];
     for (std::size_t first = 0; first < n; first += strip) {
         const std::size_t count = n - first < strip ? n - first : strip;
-        sum_rows(rows, taps, first, count, sum);
-        for (std::size_t i = 0; i < count; ++i)
-            out[first + i] = encode(sum[i] > 0.0F ? sum[i] * scale : 0.0F);
+        sum_rows(xx, taps, first, count, a);
+        sum_rows(yy, taps, first, count, b);
+        sum_rows(xy, taps, first, count, c);
+        for (std::size_t i = 0; i < count; ++i) {
+            out[first + i] = encode(scale * focus::tensor_focus(a[i], b[i], c[i]));
+        }
     }
 }
 
@@ -211,7 +238,10 @@ const RefocuserLoops refocuser_loops{
     .sum_along = sum_along,
     .detail = detail,
     .encode = encode_row,
-    .energy = energy,
+    .decode = decode_row,
+    .decode_mean = decode_mean,
+    .gradient = gradient,
+    .tensor = tensor,
     .pool = pool,
     .halve = halve,
     .track = track,

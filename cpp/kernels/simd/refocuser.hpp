@@ -40,11 +40,21 @@ struct RefocuserLoops {
                    float* out, std::size_t n);
     /// codes[i] = code of values[i], whatever its sign
     void (*encode)(const float* values, std::uint16_t* codes, std::size_t n);
-    /// out[i] = middle[i] * (before[i] + after[i]) / 2, of codes
-    void (*energy)(const std::uint16_t* before, const std::uint16_t* middle, const std::uint16_t* after,
-                   float* out, std::size_t n);
-    /// out[i] = code of scale * (rows[0][i] + ... + rows[taps - 1][i]), of 0 where that is negative
-    void (*pool)(const float* const* rows, std::size_t taps, float scale, std::uint16_t* out, std::size_t n);
+    /// values[i] of codes[i]
+    void (*decode)(const std::uint16_t* codes, float* values, std::size_t n);
+    /// values[i] = (one[i] + other[i]) / 2, of codes
+    void (*decode_mean)(const std::uint16_t* one, const std::uint16_t* other, float* values, std::size_t n);
+    /// Sobel's gradient, over 8, of three rows of n + 2 values: across[i] and down[i] at value i + 1
+    void (*gradient)(const float* above, const float* row, const float* below, float* across, float* down,
+                     std::size_t n);
+    /// Products of two gradients: xx[i] = ax[i] bx[i], yy[i] = ay[i] by[i], xy[i] = (ax[i] by[i] + ay[i]
+    /// bx[i]) / 2
+    void (*tensor)(const float* ax, const float* ay, const float* bx, const float* by, float* xx, float* yy,
+                   float* xy, std::size_t n);
+    /// out[i] = code of scale times the focus of the tensor summed over `taps` rows; xx, yy, xy: rows of its
+    /// entries
+    void (*pool)(const float* const* xx, const float* const* yy, const float* const* xy, std::size_t taps,
+                 float scale, std::uint16_t* out, std::size_t n);
     /// out[i] = mean of the four values upper[2 i], upper[2 i + 1], lower[2 i], lower[2 i + 1]
     void (*halve)(const float* upper, const float* lower, float* out, std::size_t n);
     /// Where ring[2] is a maximum above the second peak so far, fit it and keep it.
