@@ -24,8 +24,8 @@ constexpr float gaussian_mean = 0.798F;  // E|x| of a standard Gaussian
 // drawn by two renderers.
 constexpr float signal_noise = 0.15F, noise_noise = 3.0F;
 constexpr float signal_gain = 4.0F, noise_gain = 7.0F;
-constexpr float false_maxima =
-    8.0F;  // below this signal-to-noise ratio the largest maximum may be noise alone
+// Below this signal-to-noise ratio the largest maximum may be noise alone.
+constexpr float false_maxima = 8.0F;
 
 constexpr float far = 3.0F;           // standard deviations beyond which a difference is not surface ...
 constexpr float sure = 15.0F;         // ... unless the maximum stands this many times above the noise
@@ -39,8 +39,8 @@ constexpr float significant = 6.0F;
 // Share of each source in the variance of the result: what the filter leaves, what it took for surface, slope
 // and curvature under the finest window, and the finest height's scatter. Fitted once, to 68 % within one
 // sigma, over scenes of two renderers; slope and curvature are per window.
-constexpr float of_filter = 0.312F, of_detail = 0.269F, of_coarse_detail = 0.0969F, of_slope = 0.0105F,
-                of_curvature = 0.00227F, of_scatter = 0.377F;
+constexpr float of_filter = 0.343F, of_detail = 0.296F, of_coarse_detail = 0.107F, of_slope = 0.0116F,
+                of_curvature = 0.0025F, of_scatter = 0.415F;
 
 struct Map {
     explicit Map(Extent e, float value = 0.0F) : extent(e), values(e.rows * e.columns, value) {}

@@ -9,7 +9,7 @@ FAR, SURE, MOST_MISFIT, DOMINANCE = 3.0, 15.0, 12.0, 8.0
 # Times the noise of one pixel over the root of a window's pixels: above it a maximum is no noise.
 SIGNIFICANT = 6.0
 # Shares in the variance of the result: the filter's, detail, coarse detail, slope, curvature, scatter.
-SHARES = (0.312, 0.269, 0.0969, 0.0105, 0.00227, 0.377)
+SHARES = (0.343, 0.296, 0.107, 0.0116, 0.0025, 0.415)
 
 
 def variance_of(ratio: Map, level: int, width: float) -> Map:
