@@ -17,9 +17,8 @@ _LEAST_RANGE = 1.3
 _RANGE_SIGMAS = 2.5
 _SATURATED = 0.15
 _CORE, _SPREADING = 1.0, 0.6
-# Restless cells that join over more than this share of the field, or thinner than this share of the box
-# around them, are how the scene looks, not bubbles.
-_LARGEST, _FULLEST = 0.35, 0.4
+# Cells from the core that a bubble's blurred light may reach.
+_REACH_CELLS = 3
 # Inside such cells only what joins the trusted surface is surface: no step steeper than nearly all of that,
 # nor than a bubble's face meets it.
 _STEEP_QUANTILE = 0.98
@@ -118,11 +117,5 @@ def _restless(
     limit = max(np.log(_LEAST_RANGE), float(usual + _RANGE_SIGMAS * (usual - low)))
     touched = spread > usual + _SPREADING * (limit - usual)
     core = (spread > _CORE * limit) & (saturated > _SATURATED)
-    labels, _ = ndimage.label(touched, np.ones((3, 3)))
-    bubbles = np.zeros_like(touched)
-    for index, box in enumerate(ndimage.find_objects(labels), start=1):
-        inside = labels[box] == index
-        compact = inside.mean() > _FULLEST and inside.sum() < _LARGEST * labels.size
-        if compact and core[box][inside].any():
-            bubbles[box] |= inside
+    bubbles = ndimage.binary_dilation(core, np.ones((3, 3)), iterations=_REACH_CELLS, mask=touched)
     return np.asarray(ndimage.binary_dilation(bubbles))

@@ -37,8 +37,8 @@ class ReconstructParams:
     Parameters
     ----------
     focus : {"variance", "wavelet"}
-        Focus measure: the normalised variance (Sun, Duthaler, Nelson 2004) carried on to the gradient's tensor,
-        as ``lee/refocuser.hpp`` defines it, or complex wavelets (Forster et al. 2004).
+        Focus measure: the normalised variance (Sun, Duthaler, Nelson 2004) carried on to the gradient's
+        tensor, as ``lee/refocuser.hpp`` defines it, or complex wavelets (Forster et al. 2004).
     drift : bool
         Take out the lateral drift inside the scan.
     reject_frames : bool
