@@ -13,6 +13,11 @@ from lee.glimpses import Maxima, glimpses
 from lee.hidden import hidden
 from lee.surface import Surface
 
+# What a pixel's finest window and detail reach.
+_EDGE_PX = 4
+# Less drift than this toward an edge costs nothing.
+_LEAST_PX = 0.5
+
 
 def complete(
     height: NDArray[np.float32],
@@ -20,6 +25,7 @@ def complete(
     sharp: NDArray[np.float32],
     *,
     brightness: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
+    drift: tuple[NDArray[np.float64], NDArray[np.float64]],
     maxima: Callable[[], list[Any]],
     noise: float,
     depth_um: float,
@@ -34,6 +40,8 @@ def complete(
         From the refocuser.
     brightness : three (ceil(H / 16), ceil(W / 16)) float32
         See `lee.hidden.hidden`.
+    drift : (N,) float64, um, and (N, 2) float64, pixels
+        Heights of the frames used, and where each shows the sample displaced by, (dy, dx).
     maxima : callable
         Returns what `lee.glimpses.glimpses` takes; called only where a bubble hid something.
     noise : float, counts
@@ -42,6 +50,7 @@ def complete(
         Of the surface; what was not measured and why is added.
     """
     masks = hidden(height, sigma, brightness=brightness, pixel_um=pixel_um, depth_um=depth_um)
+    masks["left the field"] = _left_the_field(height, *drift) & ~np.logical_or.reduce(list(masks.values()))
     valid = ~np.logical_or.reduce(list(masks.values()))
     metadata["not_measured_px"] = {reason: int(mask.sum()) for reason, mask in masks.items()}
     filled = fill(height, valid)
@@ -53,3 +62,19 @@ def complete(
     height = np.where(valid, height, np.nan)
     sigma = np.where(valid, sigma, np.nan)
     return Surface(height, filled, sigma, valid, sharp, pixel_um, metadata)
+
+
+def _left_the_field(
+    height: NDArray[np.float32], z_um: NDArray[np.float64], drift_px: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Pixels that had drifted beyond the frame, or so near its edge that it was repeated, when in focus."""
+    order = np.argsort(z_um)
+    left = np.zeros(height.shape, bool)
+    for axis in (0, 1):
+        size = height.shape[axis]
+        at = np.arange(size, dtype=np.float64)
+        at = at[:, None] if axis == 0 else at[None, :]
+        there = at + np.interp(height, z_um[order], drift_px[order, axis])
+        left |= there < np.minimum(at, _EDGE_PX) - _LEAST_PX
+        left |= there > np.maximum(at, size - 1 - _EDGE_PX) + _LEAST_PX
+    return left & np.isfinite(height)

@@ -126,6 +126,7 @@ class Refocuser:
         self._judged = 0
         self._used = 0
         self._used_z: list[float] = []
+        self._used_drift: list[tuple[float, float]] = []
         self._drift = (0.0, 0.0)
         self._rejected: list[dict[str, Any]] = []
         self._dtype: np.dtype[Any] | None = None
@@ -193,6 +194,7 @@ class Refocuser:
             sigma,
             sharp,
             brightness=self._core.brightness(),
+            drift=(np.array(self._used_z), np.array(self._used_drift)),
             maxima=lambda: [self._core.peaks(level) for level in range(min(2, self._core.levels))],
             noise=self._core.noise,
             depth_um=self._depth_um,
@@ -254,6 +256,7 @@ class Refocuser:
         except ValueError as error:
             raise InputError(str(error)) from None
         self._used_z.append(z)
+        self._used_drift.append(self._drift)
         self._used += 1
         self._judged += 1
 
