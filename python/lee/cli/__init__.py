@@ -38,14 +38,14 @@ class _Commands(click.Group):
 )
 @click.version_option(_version(), prog_name="lee")
 def commands() -> None:
-    r"""Turn microscope z-scans into measured 3D surfaces.
+    """Turn microscope z-scans into measured 3D surfaces.
 
     \b
     Example:
       lee demo
       lee reconstruct scan.ome.tif -o surface
       lee view surface
-    """
+    """  # noqa: D301  click wants the character itself
 
 
 for _command in (demo, reconstruct, export, view, bench):

@@ -16,7 +16,7 @@ from lee.cli.options import PATH, progress_bar, threads_option
 )
 @threads_option
 def demo(output: Path, seed: int, threads: int) -> None:
-    r"""Measure a rendered scan and print its errors.
+    """Measure a rendered scan and print its errors.
 
     The scene is an electrode of known height: 20 um of relief, fading texture, gas bubbles, glints, a flake
     that floats by, a flash, and lateral drift. DIR gets the scan (scan.ome.tif), the measured surface, the
@@ -25,7 +25,7 @@ def demo(output: Path, seed: int, threads: int) -> None:
     \b
     Example:
       lee demo -o demo
-    """
+    """  # noqa: D301  click wants the character itself
     from lee.demo import run_demo
 
     with progress_bar("demo") as progress:

@@ -22,7 +22,7 @@ from lee.cli.options import PATH, um
 def export(
     surface: Path, file: Path, filled: bool | None, max_vertices: int | None, pixel_um: float | None
 ) -> None:
-    r"""Write SURFACE as a 3D model.
+    """Write SURFACE as a 3D model.
 
     SURFACE is a folder that `lee reconstruct` wrote, or a height map in um as TIFF. The suffix of FILE
     tells the format: glb, gltf, obj, ply, stl (meshes), x3p, gsf (metrology; every pixel), blend (needs the
@@ -32,7 +32,7 @@ def export(
     Example:
       lee export surface electrode.x3p
       lee export surface electrode.ply --max-vertices 100000
-    """
+    """  # noqa: D301  click wants the character itself
     from lee.surface import Surface
 
     written = Surface.load(surface, pixel_um=pixel_um).export(file, filled=filled, max_vertices=max_vertices)

@@ -74,7 +74,7 @@ def reconstruct(
     threads: int,
     overwrite: bool,
 ) -> None:
-    r"""Measure the surface in STACK and write it as a folder.
+    """Measure the surface in STACK and write it as a folder.
 
     STACK is a folder of images (PNG, TIFF, JPEG, BMP), a multi-page TIFF, OME-TIFF, ImageJ stack, OME-Zarr,
     or a .npy file. The folder holds height, filled height, standard deviation and refocused image as TIFF, a
@@ -84,7 +84,7 @@ def reconstruct(
     Example:
       lee reconstruct scan.ome.tif -o surface
       lee reconstruct frames/ -o surface --z-step-um 0.2 --pixel-um 0.1
-    """
+    """  # noqa: D301  click wants the character itself
     from lee.reconstruct import ReconstructParams
     from lee.reconstruct import reconstruct as measure
     from lee.stack import open_stack

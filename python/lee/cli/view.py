@@ -28,7 +28,7 @@ def view(
     from_above: bool,
     pixel_um: float | None,
 ) -> None:
-    r"""Show SURFACE in 3D, or draw it into a picture.
+    """Show SURFACE in 3D, or draw it into a picture.
 
     SURFACE is a folder that `lee reconstruct` wrote, or a height map in um as TIFF. The window needs the
     extra `view` (pyvista); what was not measured is orange.
@@ -37,7 +37,7 @@ def view(
     Example:
       lee view surface
       lee view surface --screenshot view.png --colour image
-    """
+    """  # noqa: D301  click wants the character itself
     from lee.surface import Surface
     from lee.view import view as show
 
