@@ -7,14 +7,13 @@ them all and picks by the same rule, knowing the noise. "copies" is our time ove
 """
 
 import argparse
-import statistics
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.timing import medians_ms
 from lee import _core
 from lee.footprint import Footprint, disk, ellipse, rectangle
 from lee.kernels import adaptive_variance
@@ -32,19 +31,6 @@ FOOTPRINTS = {
 FRAMES: dict[str, type[np.generic]] = {"8 bit": np.uint8, "16 bit": np.uint16, "float": np.float32}
 RADII, SIGNIFICANCE = (2, 4, 8), 16.0
 Image = NDArray[np.generic]
-
-
-def medians_ms(runs: int, *calls: Callable[[], object]) -> list[float]:
-    """Median time of each call; they take turns, so that a disturbance meets all of them."""
-    times: list[list[float]] = [[] for _ in calls]
-    for call in calls:
-        call()
-    for _ in range(runs):
-        for call, taken in zip(calls, times, strict=True):
-            begin = time.perf_counter()
-            call()
-            taken.append(1e3 * (time.perf_counter() - begin))
-    return [statistics.median(taken) for taken in times]
 
 
 def composed(image: Image, footprint: Footprint) -> NDArray[np.float32]:

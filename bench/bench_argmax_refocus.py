@@ -5,12 +5,11 @@ time over that of copying the volume: each of its values is read once.
 """
 
 import argparse
-import statistics
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
+from bench.timing import medians_ms
 from lee import _core
 from lee.devices.virtual import render_scan
 from lee.devices.virtual.scene import gentle, rugged
@@ -20,19 +19,6 @@ from lee.wavelet import wavelet_heights
 
 SHAPE = (100, 512, 612)
 STEP_UM, WIDTH_UM, NOISE = 0.2, 1.2, 0.03
-
-
-def medians_ms(runs: int, *calls: Callable[[], object]) -> list[float]:
-    """Median time of each call; they take turns, so that a disturbance meets all of them."""
-    times: list[list[float]] = [[] for _ in calls]
-    for call in calls:
-        call()
-    for _ in range(runs):
-        for call, taken in zip(calls, times, strict=True):
-            begin = time.perf_counter()
-            call()
-            taken.append(1e3 * (time.perf_counter() - begin))
-    return [statistics.median(taken) for taken in times]
 
 
 def accuracy_lines() -> Iterator[str]:

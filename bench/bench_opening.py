@@ -5,13 +5,11 @@ given. The modified opening (peaks and pits, given and automatic threshold) is t
 """
 
 import argparse
-import statistics
-import time
-from collections.abc import Callable
 
 import cv2
 import numpy as np
 
+from bench.timing import medians_ms
 from lee import _core
 from lee.footprint import Footprint, disk, ellipse, rectangle
 from lee.kernels import flat_morphology, opening
@@ -26,19 +24,6 @@ FOOTPRINTS = {
     "rectangle 31 x 31": rectangle(31, 31),
     "rectangle 121 x 61": rectangle(121, 61),
 }
-
-
-def medians_ms(runs: int, *calls: Callable[[], object]) -> list[float]:
-    """Median time of each call; they take turns, so that a disturbance meets all of them."""
-    times: list[list[float]] = [[] for _ in calls]
-    for call in calls:
-        call()
-    for _ in range(runs):
-        for call, taken in zip(calls, times, strict=True):
-            begin = time.perf_counter()
-            call()
-            taken.append(1e3 * (time.perf_counter() - begin))
-    return [statistics.median(taken) for taken in times]
 
 
 def row(name: str, footprint: Footprint, height: np.ndarray, runs: int) -> str:

@@ -16,7 +16,7 @@ CELL_PX = 16
 _LEAST_RANGE = 1.3
 _RANGE_SIGMAS = 2.5
 _SATURATED = 0.15
-_CORE, _SPREADING = 1.0, 0.6
+_SPREADING = 0.6
 # Cells from the core that a bubble's blurred light may reach.
 _REACH_CELLS = 3
 # Inside such cells only what joins the trusted surface is surface: no step steeper than nearly all of that,
@@ -116,6 +116,6 @@ def _restless(
     usual, low = np.quantile(spread, [0.5, 0.16])
     limit = max(np.log(_LEAST_RANGE), float(usual + _RANGE_SIGMAS * (usual - low)))
     touched = spread > usual + _SPREADING * (limit - usual)
-    core = (spread > _CORE * limit) & (saturated > _SATURATED)
+    core = (spread > limit) & (saturated > _SATURATED)
     bubbles = ndimage.binary_dilation(core, np.ones((3, 3)), iterations=_REACH_CELLS, mask=touched)
     return np.asarray(ndimage.binary_dilation(bubbles))

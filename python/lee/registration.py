@@ -94,14 +94,13 @@ class TileGrid:
         spectra = fft.rfft2(tiles, axes=(1, 2), workers=1)
         return TileSpectra(spectra[:, self._y_bins, : len(self._fx)], self.binning)
 
-    def displacement(self, reference: TileSpectra, moved: TileSpectra) -> Displacement | None:
-        """Find how far `moved` shows the content from where `reference` does; None if nothing compares."""
-        return self.displacements(reference, moved)[0]
-
     def displacements(
         self, reference: TileSpectra, moved: TileSpectra
     ) -> tuple[Displacement | None, list[Displacement | None]]:
-        """Find the same from all tiles, and from those of each quarter of the field."""
+        """Find how far `moved` shows the content from where `reference` does; None where nothing compares.
+
+        From all tiles, and from those of each quarter of the field.
+        """
         nothing: list[Displacement | None] = [None] * 4
         cross = np.conj(reference.spectra) * moved.spectra
         # Nearly whitened: the narrower the peak, the less a sharp zone that wanders over a slope pulls it;
