@@ -29,7 +29,7 @@ lint: $(VENV)/lint-tools
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/stubtest lee._core
-	find cpp tests -name '*.?pp' -o -name '*.cu' | xargs $(BIN)/clang-format --dry-run --Werror
+	find cpp tests -name '*.?pp' -o -name '*.cu*' -o -name '*.h' | xargs $(BIN)/clang-format --dry-run --Werror
 
 cpp-test: $(VENV)/lint-tools
 	export PATH="$(CURDIR)/$(BIN):$$PATH" && cmake --preset asan && cmake --build --preset asan && ctest --preset asan

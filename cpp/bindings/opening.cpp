@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include "arrays.hpp"
+#include "cuda_arrays.hpp"
 
 using namespace lee::bindings;
 
@@ -34,14 +35,17 @@ py::tuple opening(const Array<float>& height, const Array<std::uint8_t>& mask, C
     return py::make_tuple(out, removed);
 }
 
+lee::Flat operation_of(const std::string& name) {
+    return name == "erosion"    ? lee::Flat::erosion
+           : name == "dilation" ? lee::Flat::dilation
+           : name == "opening"  ? lee::Flat::opening
+           : name == "closing"  ? lee::Flat::closing
+                                : throw py::value_error("flat_morphology: no operation called " + name);
+}
+
 Array<float> flat_morphology(const std::string& name, const Array<float>& height,
                              const Array<std::uint8_t>& mask, Centre centre, int threads) {
-    const auto operation = name == "erosion"    ? lee::Flat::erosion
-                           : name == "dilation" ? lee::Flat::dilation
-                           : name == "opening"  ? lee::Flat::opening
-                           : name == "closing"
-                               ? lee::Flat::closing
-                               : throw py::value_error("flat_morphology: no operation called " + name);
+    const lee::Flat operation = operation_of(name);
     const auto in = read_view<2>(height, "height");
     const lee::Footprint footprint = footprint_of(mask, centre);
     auto out = new_array<float>(in.shape);
@@ -53,6 +57,22 @@ Array<float> flat_morphology(const std::string& name, const Array<float>& height
     return out;
 }
 
+void opening_cuda(const CudaArray<const float>& height, const Array<std::uint8_t>& mask, Centre centre,
+                  float threshold, float mad_factor, bool peaks, bool pits, const CudaArray<float>& out,
+                  const CudaArray<std::int8_t>& removed, std::uintptr_t stream) {
+    lee::opening(view<2>(height, "height"), view<2>(out, "out"), view<2>(removed, "removed"),
+                 footprint_of(mask, centre),
+                 {.threshold = threshold, .mad_factor = mad_factor, .peaks = peaks, .pits = pits},
+                 stream_at(stream));
+}
+
+void flat_morphology_cuda(const std::string& name, const CudaArray<const float>& height,
+                          const Array<std::uint8_t>& mask, Centre centre, const CudaArray<float>& out,
+                          std::uintptr_t stream) {
+    lee::flat_morphology(operation_of(name), view<2>(height, "height"), view<2>(out, "out"),
+                         footprint_of(mask, centre), stream_at(stream));
+}
+
 }  // namespace
 
 void bind_opening(py::module_& module) {
@@ -61,4 +81,10 @@ void bind_opening(py::module_& module) {
                py::arg("peaks"), py::arg("pits"), py::arg("threads"));
     module.def("flat_morphology", &flat_morphology, py::arg("operation"), py::arg("height").noconvert(),
                py::arg("footprint").noconvert(), py::kw_only(), py::arg("centre"), py::arg("threads"));
+    module.def("opening", &opening_cuda, py::arg("height"), py::arg("footprint").noconvert(), py::kw_only(),
+               py::arg("centre"), py::arg("threshold"), py::arg("mad_factor"), py::arg("peaks"),
+               py::arg("pits"), py::arg("out"), py::arg("removed"), py::arg("stream"));
+    module.def("flat_morphology", &flat_morphology_cuda, py::arg("operation"), py::arg("height"),
+               py::arg("footprint").noconvert(), py::kw_only(), py::arg("centre"), py::arg("out"),
+               py::arg("stream"));
 }

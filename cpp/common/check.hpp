@@ -1,12 +1,11 @@
 #pragma once
 
-#include <cmath>
+#include <array>
 #include <cstddef>
 #include <stdexcept>
 #include <string>
 
 #include "lee/error.hpp"
-#include "lee/view.hpp"
 
 namespace lee::check {
 
@@ -18,8 +17,8 @@ std::string text(const std::array<std::size_t, N>& shape) {
 }
 
 /// Refuse a view with an extent of zero.
-template <class T, std::size_t N>
-void not_empty(const char* operation, const char* name, const HostView<T, N>& view) {
+template <class View>
+void not_empty(const char* operation, const char* name, const View& view) {
     if (view.size() == 0) {
         throw ShapeError(std::string(operation) + ": " + name + " is empty, its shape is " +
                          text(view.shape));
@@ -27,9 +26,8 @@ void not_empty(const char* operation, const char* name, const HostView<T, N>& vi
 }
 
 /// Refuse two views whose shapes differ.
-template <class A, class B, std::size_t N>
-void same_shape(const char* operation, const char* name_a, const HostView<A, N>& a, const char* name_b,
-                const HostView<B, N>& b) {
+template <class A, class B>
+void same_shape(const char* operation, const char* name_a, const A& a, const char* name_b, const B& b) {
     if (a.shape != b.shape) {
         throw ShapeError(std::string(operation) + ": " + name_a + " is " + text(a.shape) + " but " + name_b +
                          " is " + text(b.shape) + "; they must have the same shape");

@@ -1,14 +1,9 @@
 #pragma once
 
-// Per-pixel arithmetic of the refocuser, the same on every backend. No standard library here: it is compiled
-// for several instruction sets, and by nvcc.
+// Per-pixel arithmetic of the refocuser, the same on every backend.
 #include <cstdint>
 
-#if defined(__CUDACC__)
-#define LEE_BOTH __host__ __device__ __forceinline__
-#else
-#define LEE_BOTH inline __attribute__((always_inline))
-#endif
+#include "common/both.hpp"
 
 namespace lee::focus {
 

@@ -1,7 +1,6 @@
 #pragma once
 
-// A parabola fitted to the logarithm of a focus curve of any number of samples, the same on every backend. No
-// standard library here: it is compiled for several instruction sets, and by nvcc.
+// A parabola fitted to the logarithm of a focus curve of any number of samples, the same on every backend.
 #include "common/focus_fit.hpp"
 
 namespace lee::peak {

@@ -9,6 +9,7 @@
 #include "common/aligned.hpp"
 #include "common/check.hpp"
 #include "common/footprint_runs.hpp"
+#include "common/opening_check.hpp"
 #include "common/parallel.hpp"
 #include "kernels/opening_minimum.hpp"
 #include "kernels/opening_scale.hpp"
@@ -202,11 +203,7 @@ void opening(HostView<const float, 2> height, HostView<float, 2> out, HostView<s
              const Footprint& footprint, const OpeningParams& params) {
     const Task task = checked("opening", height, out, footprint, params.threads);
     check::same_shape("opening", "height", height, "removed", removed);
-    check::that(
-        !(params.threshold < 0), "opening",
-        "threshold is " + std::to_string(params.threshold) + "; give a height >= 0, or NaN for automatic");
-    check::that(params.mad_factor >= 0, "opening",
-                "mad_factor is " + std::to_string(params.mad_factor) + "; give a number >= 0");
+    check::opening_params(params);
     LocalScale peak_scale(INFINITY);
     if (params.peaks) {
         peak_scale = remove_peaks(task, height.data, out.data, removed.data, params);

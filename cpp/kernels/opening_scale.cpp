@@ -3,13 +3,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/opening_pixel.hpp"
 #include "common/parallel.hpp"
 
 namespace lee {
 namespace {
 
-constexpr std::size_t tile = 128;
-constexpr std::size_t few = 16;
+constexpr std::size_t tile = morphology::limit_tile;
+constexpr std::size_t few = morphology::limit_few;
 
 // The lower median: an element of the sample, so that no rounding enters.
 float median(std::vector<float>& sample) {
@@ -21,8 +22,7 @@ float median(std::vector<float>& sample) {
 double limit_of(std::vector<float>& residue, float factor) {
     const float centre = median(residue);
     for (float& value : residue) value = std::fabs(value - centre);
-    return static_cast<double>(centre) +
-           static_cast<double>(factor) * 1.4826 * static_cast<double>(median(residue));
+    return morphology::limit_of(centre, median(residue), factor);
 }
 
 }  // namespace
@@ -30,7 +30,7 @@ double limit_of(std::vector<float>& residue, float factor) {
 LocalScale::LocalScale(const float* upper, const float* lower, std::size_t height, std::size_t width,
                        float factor, int threads)
     : rows_((height + tile - 1) / tile), columns_((width + tile - 1) / tile), limits_(rows_ * columns_) {
-    const std::size_t step = height * width > 65536 ? 4 : 1;
+    const auto step = static_cast<std::size_t>(morphology::limit_step(static_cast<double>(height * width)));
     std::vector<std::vector<float>> residue(limits_.size());
     parallel_for(limits_.size(), threads, [&](std::size_t index, int) {
         const std::size_t top = index / columns_ * tile;
@@ -74,9 +74,9 @@ void LocalScale::row(std::size_t y, std::size_t x, std::size_t n, float* limits)
         const std::size_t left = passed == 0 ? 0 : passed - 1;
         const double value = at_centre(left);
         const double rise = passed == 0 || passed == columns_ ? 0.0 : at_centre(passed) - value;
-        const double centre = static_cast<double>(left * tile) + 0.5 * (tile - 1);
         for (std::size_t at = begin; at < end; ++at) {
-            limits[at - x] = static_cast<float>(value + (static_cast<double>(at) - centre) / tile * rise);
+            limits[at - x] = morphology::limit_between(value, rise, static_cast<std::int32_t>(left),
+                                                       static_cast<std::int32_t>(at));
         }
         begin = end;
     }

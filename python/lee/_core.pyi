@@ -1,13 +1,19 @@
 from collections.abc import Sequence
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 __version__: str
 
+# Any object with __cuda_array_interface__.
+_CudaArray = Any
+
 def instruction_set() -> str: ...
 def available_cores() -> int: ...
+def built_with_cuda() -> bool: ...
+def cuda_device() -> dict[str, Any]: ...
+@overload
 def opening(
     height: NDArray[np.float32],
     footprint: NDArray[np.uint8],
@@ -19,6 +25,21 @@ def opening(
     pits: bool,
     threads: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.int8]]: ...
+@overload
+def opening(
+    height: _CudaArray,
+    footprint: NDArray[np.uint8],
+    *,
+    centre: tuple[int, int],
+    threshold: float,
+    mad_factor: float,
+    peaks: bool,
+    pits: bool,
+    out: _CudaArray,
+    removed: _CudaArray,
+    stream: int,
+) -> None: ...
+@overload
 def flat_morphology(
     operation: str,
     height: NDArray[np.float32],
@@ -27,6 +48,16 @@ def flat_morphology(
     centre: tuple[int, int],
     threads: int,
 ) -> NDArray[np.float32]: ...
+@overload
+def flat_morphology(
+    operation: str,
+    height: _CudaArray,
+    footprint: NDArray[np.uint8],
+    *,
+    centre: tuple[int, int],
+    out: _CudaArray,
+    stream: int,
+) -> None: ...
 def adaptive_variance(
     stack: NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32],
     footprints: Sequence[NDArray[np.uint8]],

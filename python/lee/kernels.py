@@ -1,4 +1,10 @@
-"""The compiled kernels, one documented function each: it validates, converts and calls the core."""
+"""The compiled kernels, one documented function each: it validates, converts and calls the core.
+
+They run where their arrays lie: NumPy's on the processor, with results in NumPy arrays; those on a CUDA
+device (CuPy's, or anything with ``__cuda_array_interface__`` or DLPack) on that device, on CuPy's current
+stream, with results in CuPy arrays. There nothing is converted or copied: dtype and layout must be as
+documented, and calls return before the work is done.
+"""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +14,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lee import _core
+from lee import _core, cuda_arrays
+from lee.cuda_arrays import is_cuda
 from lee.errors import InputError
 from lee.footprint import Footprint, as_footprint
 
@@ -16,8 +23,8 @@ from lee.footprint import Footprint, as_footprint
 class Opened(NamedTuple):
     """A height map without its spikes, and where they were."""
 
-    height_um: NDArray[np.float32]
-    removed: NDArray[np.int8]
+    height_um: Any
+    removed: Any
 
 
 def opening(
@@ -69,24 +76,29 @@ def opening(
     InputError
         If an argument has the wrong number of dimensions, is empty, or is negative.
     """
-    height = _image(height_um, "opening", "height_um")
     shape = as_footprint(footprint)
     if threshold is not None and not threshold >= 0:
         raise InputError(f"opening: threshold is {threshold}; give a height >= 0, or None for automatic")
     if not mad_factor >= 0:
         raise InputError(f"opening: mad_factor is {mad_factor}; give a number >= 0")
     _check_threads("opening", threads)
+    options: dict[str, Any] = {
+        "centre": shape.centre,
+        "threshold": float("nan") if threshold is None else float(threshold),
+        "mad_factor": float(mad_factor),
+        "peaks": bool(peaks),
+        "pits": bool(pits),
+    }
+    mask = shape.mask.view(np.uint8)
+    if is_cuda(height_um):
+        device_height = _device_image(height_um, "opening", "height_um")
+        xp = cuda_arrays.cupy("opening")
+        out = Opened(xp.empty(device_height.shape, np.float32), xp.empty(device_height.shape, np.int8))
+        stream = cuda_arrays.stream("opening")
+        _core.opening(device_height, mask, **options, out=out.height_um, removed=out.removed, stream=stream)
+        return out
     return Opened(
-        *_core.opening(
-            height,
-            shape.mask.view(np.uint8),
-            centre=shape.centre,
-            threshold=float("nan") if threshold is None else float(threshold),
-            mad_factor=float(mad_factor),
-            peaks=bool(peaks),
-            pits=bool(pits),
-            threads=int(threads),
-        )
+        *_core.opening(_image(height_um, "opening", "height_um"), mask, **options, threads=int(threads))
     )
 
 
@@ -96,7 +108,7 @@ def flat_morphology(
     *,
     footprint: Footprint | ArrayLike,
     threads: int = 0,
-) -> NDArray[np.float32]:
+) -> Any:
     """Apply a flat morphological operation: extremes of the height over a footprint.
 
     Parameters
@@ -122,12 +134,17 @@ def flat_morphology(
     InputError
         If an argument has the wrong number of dimensions or is empty.
     """
-    height = _image(height_um, "flat_morphology", "height_um")
     shape = as_footprint(footprint)
+    mask = shape.mask.view(np.uint8)
     _check_threads("flat_morphology", threads)
-    return _core.flat_morphology(
-        operation, height, shape.mask.view(np.uint8), centre=shape.centre, threads=int(threads)
-    )
+    if is_cuda(height_um):
+        device_height = _device_image(height_um, "flat_morphology", "height_um")
+        out = cuda_arrays.cupy("flat_morphology").empty(device_height.shape, np.float32)
+        stream = cuda_arrays.stream("flat_morphology")
+        _core.flat_morphology(operation, device_height, mask, centre=shape.centre, out=out, stream=stream)
+        return out
+    height = _image(height_um, "flat_morphology", "height_um")
+    return _core.flat_morphology(operation, height, mask, centre=shape.centre, threads=int(threads))
 
 
 class AdaptiveVariance(NamedTuple):
@@ -305,6 +322,10 @@ def _image(values: ArrayLike, operation: str, name: str) -> NDArray[np.float32]:
             f"{operation}: {name} has shape {array.shape}; give a non-empty two-dimensional array"
         )
     return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _device_image(values: Any, operation: str, name: str) -> Any:
+    return cuda_arrays.as_cuda(values, operation, name, dtypes=("float32",), dimensions=(2,))
 
 
 def _check_threads(operation: str, threads: int) -> None:

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "lee/device.hpp"
 #include "lee/export.hpp"
 #include "lee/footprint.hpp"
 #include "lee/view.hpp"
@@ -37,6 +38,12 @@ LEE_API void opening(HostView<const float, 2> height, HostView<float, 2> out,
                      HostView<std::int8_t, 2> removed, const Footprint& footprint,
                      const OpeningParams& params = {});
 
+/// The same on the current CUDA device, bit for bit, queued on `stream`; `threads` does not matter.
+/// throws  DeviceError also where an array is not on that device
+LEE_API void opening(DeviceView<const float, 2> height, DeviceView<float, 2> out,
+                     DeviceView<std::int8_t, 2> removed, const Footprint& footprint,
+                     const OpeningParams& params = {}, Stream stream = {});
+
 enum class Flat { erosion, dilation, opening, closing };
 
 /// A flat morphological operation: minimum or maximum over a footprint, or one after the other.
@@ -47,5 +54,9 @@ enum class Flat { erosion, dilation, opening, closing };
 /// covers.
 LEE_API void flat_morphology(Flat operation, HostView<const float, 2> height, HostView<float, 2> out,
                              const Footprint& footprint, int threads = 0);
+
+/// The same on the current CUDA device, bit for bit, queued on `stream`.
+LEE_API void flat_morphology(Flat operation, DeviceView<const float, 2> height, DeviceView<float, 2> out,
+                             const Footprint& footprint, Stream stream = {});
 
 }  // namespace lee

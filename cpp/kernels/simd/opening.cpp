@@ -2,28 +2,17 @@
 // the linker keeps one copy of an inline function for the whole program, which may be the one for AVX-512.
 #include "kernels/simd/opening.hpp"
 
+#include "common/opening_pixel.hpp"
+
 namespace lee::simd::LEE_ISA {
 namespace {
 
-// Where the sign is set, larger magnitudes are smaller numbers: turn the other bits over.
-std::int32_t ordered(std::int32_t bits) {
-    return bits ^ ((bits >> 31) & 0x7fffffff);
-}
-
 void encode(const float* __restrict height, std::int32_t* __restrict keys, std::size_t n, std::int32_t flip) {
-    for (std::size_t i = 0; i < n; ++i) {
-        std::int32_t bits;
-        __builtin_memcpy(&bits, height + i, sizeof bits);
-        const bool finite = (bits & 0x7f800000) != 0x7f800000;
-        keys[i] = finite ? ordered(bits) ^ flip : INT32_MAX;
-    }
+    for (std::size_t i = 0; i < n; ++i) keys[i] = morphology::key_of(height[i], flip);
 }
 
 void decode(const std::int32_t* __restrict keys, float* __restrict height, std::size_t n, std::int32_t flip) {
-    for (std::size_t i = 0; i < n; ++i) {
-        const std::int32_t bits = ordered(keys[i] ^ flip);
-        __builtin_memcpy(height + i, &bits, sizeof bits);
-    }
+    for (std::size_t i = 0; i < n; ++i) height[i] = morphology::height_of(keys[i], flip);
 }
 
 void complement(const std::int32_t* __restrict in, std::int32_t* __restrict out, std::size_t n) {
@@ -60,20 +49,15 @@ void lower(std::int32_t* ring, std::size_t ring_rows, std::size_t first, std::si
     }
 }
 
-bool finite(float value) {
-    return value - value == 0.0F;
-}
-
 void take_measured(const float* __restrict height, const float* __restrict opened, float* __restrict out,
                    std::size_t n) {
-    for (std::size_t i = 0; i < n; ++i)
-        out[i] = finite(height[i]) && finite(opened[i]) ? opened[i] : height[i];
+    for (std::size_t i = 0; i < n; ++i) out[i] = morphology::measured(height[i], opened[i]);
 }
 
 void take_peaks(const float* __restrict height, const float* opened, const float* __restrict limit,
                 float* out, std::int8_t* __restrict removed, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
-        const bool peak = finite(height[i]) & (height[i] - opened[i] > limit[i]);
+        const bool peak = morphology::is_peak(height[i], opened[i], limit[i]);
         out[i] = peak ? opened[i] : height[i];
         removed[i] = peak ? 1 : 0;
     }
@@ -83,11 +67,10 @@ void take_pits(const float* __restrict height, const float* __restrict closed,
                const float* __restrict pit_limit, const float* __restrict peak_limit, float* __restrict out,
                std::int8_t* __restrict removed, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
-        if (!(finite(height[i]) & (closed[i] - out[i] > pit_limit[i]))) continue;
-        const bool high = height[i] - closed[i] > peak_limit[i];
-        const bool low = closed[i] - height[i] > pit_limit[i];
-        out[i] = high | low ? closed[i] : height[i];
-        removed[i] = high ? 1 : low ? -1 : 0;
+        const auto settled =
+            morphology::settle(height[i], closed[i], pit_limit[i], peak_limit[i], out[i], removed[i]);
+        out[i] = settled.height;
+        removed[i] = settled.removed;
     }
 }
 

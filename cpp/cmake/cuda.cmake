@@ -1,0 +1,32 @@
+# The CUDA twins of the kernels: compiled by nvcc, or, to test them where there is no CUDA device, by the C++ compiler
+# against a runtime that runs their threads on the host; without either, functions that say so.
+set(cuda_sources cuda/device.cu)
+foreach(stem IN LISTS LEE_KERNELS)
+  file(GLOB parts CONFIGURE_DEPENDS cuda/${stem}_*.cu)
+  if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/cuda/${stem}.cu)
+    list(APPEND cuda_sources cuda/${stem}.cu ${parts})
+  endif()
+endforeach()
+
+if(LEE_CUDA)
+  if(NOT CMAKE_CUDA_ARCHITECTURES)
+    # Machine code for compute capability 7.5 to 9.0, and the intermediate form for what comes after.
+    set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real 90)
+  endif()
+  enable_language(CUDA)
+  if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12)
+    message(FATAL_ERROR "LEE_CUDA=ON needs nvcc 12 or newer; ${CMAKE_CUDA_COMPILER} is ${CMAKE_CUDA_COMPILER_VERSION}")
+  endif()
+  target_sources(lee PRIVATE ${cuda_sources})
+  set_target_properties(lee PROPERTIES CUDA_ARCHITECTURES "${CMAKE_CUDA_ARCHITECTURES}" CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON CUDA_RUNTIME_LIBRARY Static
+                                       CUDA_VISIBILITY_PRESET hidden)
+  find_package(CUDAToolkit REQUIRED)
+  target_include_directories(lee SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
+elseif(LEE_CUDA_ON_HOST)
+  set(host ${PROJECT_SOURCE_DIR}/tests/cuda_on_host)
+  set_source_files_properties(${cuda_sources} PROPERTIES LANGUAGE CXX)
+  target_sources(lee PRIVATE ${cuda_sources} ${host}/threads.cpp ${host}/runtime.cpp)
+  set_source_files_properties(${cuda_sources} PROPERTIES COMPILE_OPTIONS "-I${host};-Wno-unknown-pragmas")
+else()
+  target_sources(lee PRIVATE cuda/absent.cpp)
+endif()

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+
+#include "common/check.hpp"
+#include "lee/opening.hpp"
+
+namespace lee::check {
+
+/// What both backends refuse.
+inline void opening_params(const OpeningParams& params) {
+    that(!(params.threshold < 0), "opening",
+         "threshold is " + std::to_string(params.threshold) + "; give a height >= 0, or NaN for automatic");
+    that(params.mad_factor >= 0, "opening",
+         "mad_factor is " + std::to_string(params.mad_factor) + "; give a number >= 0");
+}
+
+}  // namespace lee::check
