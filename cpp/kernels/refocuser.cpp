@@ -97,7 +97,7 @@ void Refocuser::preview(HostView<float, 2> height_um) const {
 }
 
 std::size_t Refocuser::frames() const noexcept {
-    return state_->frames;
+    return state_->groups.frames();
 }
 
 std::size_t Refocuser::levels() const noexcept {

@@ -9,8 +9,6 @@
 namespace lee {
 namespace {
 
-constexpr double most_spacing_a_depth =
-    0.75;                               // farther apart, a neighbour's detail is no longer the same detail
 constexpr std::size_t noise_rows = 16;  // every so many rows are looked at for noise
 
 /// Variance of the detail that three groups in a row do not share along a straight line.
@@ -53,7 +51,7 @@ void Refocuser::State::take_tile(std::size_t tile, std::size_t newest, Scratch& 
                         .rows = std::min(tile_rows, extent.rows - y),
                         .column = x,
                         .columns = std::min(tile_columns, extent.columns - x)};
-    if (newest < groups) {
+    if (newest < groups.count()) {
         find_detail(window, own);
         measure_brightness(window, own);
         if (newest == 0) start_counts(window);
@@ -126,7 +124,7 @@ void Refocuser::State::find_detail(const Window& tile, Scratch& own) {
                         wide.columns);
     }
     std::array<const float*, 64> sums;
-    auto& ring = detail[(groups - 1) % detail_groups];
+    auto& ring = detail[(groups.count() - 1) % ScanGroups::details];
     const std::size_t inner_from = tile.column == 0 ? detail_margin.columns : 0;
     const std::size_t inner_to = std::min(wide.columns, extent.columns + detail_margin.columns - tile.column);
     for (std::size_t r = 0; r < wide.rows; ++r) {
@@ -179,10 +177,10 @@ void Refocuser::State::measure_brightness(const Window& tile, Scratch& own) {
 void Refocuser::State::find_energy(const Window& tile, std::size_t index, std::size_t group, Scratch& own) {
     const Extent wide{tile.rows + 2 * margin.rows, tile.columns + 2 * margin.columns};
     const Extent wider{wide.rows + 2, wide.columns + 2};
-    const bool with_before = group > 0 && near(group, group - 1);
-    const bool with_after = group + 1 < groups && near(group, group + 1);
-    const auto& middle = detail[group % detail_groups];
-    const auto& before = detail[(group + detail_groups - 1) % detail_groups];
+    const bool with_before = groups.near_before(group);
+    const bool with_after = groups.near_after(group);
+    const auto& middle = detail[group % ScanGroups::details];
+    const auto& before = detail[(group + ScanGroups::details - 1) % ScanGroups::details];
     own.now.assign(wider.rows * wider.columns, 0.0F);
     own.around.assign(wider.rows * wider.columns, 0.0F);
     const std::size_t x0 = tile.column - std::min(tile.column, detail_margin.columns);
@@ -220,12 +218,6 @@ void Refocuser::State::find_energy(const Window& tile, std::size_t index, std::s
         float* yy = xx + wide.rows * wide.columns;
         loops.tensor(ax, ay, bx, by, xx, yy, yy + wide.rows * wide.columns, inner);
     }
-}
-
-/// Whether a group lies close enough to another to show the same detail.
-bool Refocuser::State::near(std::size_t group, std::size_t other) const {
-    const double gap = group_z[group % group_z.size()] - group_z[other % group_z.size()];
-    return std::abs(gap) < most_spacing_a_depth * params.depth_of_field_um;
 }
 
 }  // namespace lee

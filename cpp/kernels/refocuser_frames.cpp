@@ -9,76 +9,16 @@
 #include "kernels/refocuser_state.hpp"
 
 namespace lee {
-namespace {
-
-constexpr const char* name = "refocuser";
-constexpr std::size_t most_frames_a_group = 256;  // their 8-bit sum fits 16 bits
-// Four to five groups over the half width: finer gains nothing, coarser leaves too few samples on the focus
-// curve.
-constexpr double groups_a_depth = 4.4;
-constexpr double dark_share = 0.01;  // of the mean brightness: what dark places are normalised by, at least
-constexpr double least_shift_px = 0.02;  // less is not worth resampling for
-constexpr double most_drift_px = 1e6;
-
-/// Weights of the six pixels around a point `shift` to the right of the third (Lanczos, three lobes): they
-/// keep the fine texture that focus is measured on, which linear interpolation would blur.
-std::array<float, 6> lanczos(double shift) {
-    constexpr double pi = 3.14159265358979323846;
-    std::array<double, 6> exact{};
-    double sum = 0.0;
-    for (std::size_t k = 0; k < exact.size(); ++k) {
-        const double x = pi * (static_cast<double>(k) - 2.0 - shift);
-        exact[k] = std::abs(x) < 1e-9        ? 1.0
-                   : std::abs(x) >= 3.0 * pi ? 0.0
-                                             : 3.0 * std::sin(x) * std::sin(x / 3.0) / (x * x);
-        sum += exact[k];
-    }
-    std::array<float, 6> weights{};
-    for (std::size_t k = 0; k < exact.size(); ++k) weights[k] = static_cast<float>(exact[k] / sum);
-    return weights;
-}
-
-}  // namespace
 
 template <class Frame>
 void Refocuser::State::push(HostView<const Frame, 2> frame, double z_um, double drift_y_px,
                             double drift_x_px) {
-    check::that(!closed, name, "the scan has been closed; start a new refocuser for the next one");
-    const std::array<std::size_t, 2> shape{extent.rows, extent.columns};
-    if (frame.shape != shape) {
-        throw ShapeError("refocuser: frame is " + check::text(frame.shape) +
-                         " but the refocuser was made for " + check::text(shape));
-    }
-    check::that(std::isfinite(z_um), name, "z_um is not finite; give the height the frame focuses on");
-    check::that(std::abs(drift_y_px) < most_drift_px && std::abs(drift_x_px) < most_drift_px, name,
-                "the drift is not finite, or beyond a million pixels");
-    if (frames > 0) {
-        const int now = z_um > last_z ? 1 : z_um < last_z ? -1 : 0;
-        check::that(now != 0 && (direction == 0 || now == direction), name,
-                    "z_um goes from " + std::to_string(last_z) + " to " + std::to_string(z_um) +
-                        "; it must rise or fall from frame to frame throughout a scan");
-        direction = now;
-    }
-    const bool mixed = sizeof(Frame) == 1 ? !sum_f32[0].empty() : !sum_u8[0].empty();
-    check::that(!mixed, name, "frames of 8 bits and others cannot be mixed in one scan");
-
-    const double group_um = params.depth_of_field_um / groups_a_depth;
-    const bool full = std::abs(z_um - first_z) > group_um * (1.0 - 1e-6) || in_group == most_frames_a_group;
-    if (in_group > 0 && full) end_group();
-    if (in_group == 0) {
-        first_z = z_um, sum_z = 0.0;
-        shift_y = static_cast<int>(std::lround(drift_y_px)),
-        shift_x = static_cast<int>(std::lround(drift_x_px));
-        sum_drift_y = sum_drift_x = 0.0;
-    }
-    counts_are_whole = !std::is_same_v<Frame, float>;
-    add(frame);
-    sum_drift_y += drift_y_px - shift_y;
-    sum_drift_x += drift_x_px - shift_x;
-    sum_z += z_um;
-    last_z = z_um;
-    ++in_group;
-    ++frames;
+    const std::array<double, 2> drift{drift_y_px, drift_x_px};
+    groups.check(frame.shape, sizeof(Frame), {&z_um, 1}, {&drift, 1});
+    if (groups.full(z_um)) end_group();
+    const bool first = groups.first();
+    groups.add(sizeof(Frame), !std::is_same_v<Frame, float>, z_um, drift);
+    add(frame, first);
 }
 
 template void Refocuser::State::push(HostView<const std::uint8_t, 2>, double, double, double);
@@ -86,30 +26,34 @@ template void Refocuser::State::push(HostView<const std::uint16_t, 2>, double, d
 template void Refocuser::State::push(HostView<const float, 2>, double, double, double);
 
 template <class Frame>
-void Refocuser::State::add(HostView<const Frame, 2> frame) {
+void Refocuser::State::add(HostView<const Frame, 2> frame, bool first) {
     const std::size_t n = extent.columns;
+    const auto [shift_y, shift_x] = groups.shift();
     auto into = [&](auto& sums, auto accumulate) {
         for (auto& group : sums) group.resize(extent.rows * n);
-        auto& current = sums[groups % sum_groups];
+        auto& current = sums[groups.count() % ScanGroups::sums];
         const auto last_row = static_cast<std::ptrdiff_t>(extent.rows) - 1;
         const auto width = static_cast<std::ptrdiff_t>(n);
         // Columns [from, to) lie inside the shifted frame; outside, its edge is repeated.
         const std::ptrdiff_t from = std::clamp<std::ptrdiff_t>(-shift_x, 0, width);
         const std::ptrdiff_t to = std::clamp<std::ptrdiff_t>(width - shift_x, from, width);
-        parallel_for(blocks(extent.rows, tile_rows), params.threads, [&](std::size_t band, int) {
-            const std::size_t end = std::min(extent.rows, (band + 1) * tile_rows);
-            for (std::size_t y = band * tile_rows; y < end; ++y) {
-                const auto source =
-                    std::clamp<std::ptrdiff_t>(static_cast<std::ptrdiff_t>(y) + shift_y, 0, last_row);
-                const Frame* row = frame.data + static_cast<std::size_t>(source) * n;
-                auto* sum = current.data() + y * n;
-                const bool more = in_group > 0;
-                for (std::ptrdiff_t x = 0; x < from; ++x) accumulate(row, sum + x, 1, more);
-                if (to > from)
-                    accumulate(row + from + shift_x, sum + from, static_cast<std::size_t>(to - from), more);
-                for (std::ptrdiff_t x = to; x < width; ++x) accumulate(row + width - 1, sum + x, 1, more);
-            }
-        });
+        parallel_for(blocks(extent.rows, tile_rows), params.threads,
+                     [&, shift_y = shift_y, shift_x = shift_x](std::size_t band, int) {
+                         const std::size_t end = std::min(extent.rows, (band + 1) * tile_rows);
+                         for (std::size_t y = band * tile_rows; y < end; ++y) {
+                             const auto source = std::clamp<std::ptrdiff_t>(
+                                 static_cast<std::ptrdiff_t>(y) + shift_y, 0, last_row);
+                             const Frame* row = frame.data + static_cast<std::size_t>(source) * n;
+                             auto* sum = current.data() + y * n;
+                             const bool more = !first;
+                             for (std::ptrdiff_t x = 0; x < from; ++x) accumulate(row, sum + x, 1, more);
+                             if (to > from)
+                                 accumulate(row + from + shift_x, sum + from,
+                                            static_cast<std::size_t>(to - from), more);
+                             for (std::ptrdiff_t x = to; x < width; ++x)
+                                 accumulate(row + width - 1, sum + x, 1, more);
+                         }
+                     });
     };
     if constexpr (sizeof(Frame) == 1) {
         into(sum_u8, loops.accumulate_u8);
@@ -121,17 +65,10 @@ void Refocuser::State::add(HostView<const Frame, 2> frame) {
 }
 
 void Refocuser::State::end_group() {
-    group_z[groups % group_z.size()] = sum_z / static_cast<double>(in_group);
-    group_frames[groups % sum_groups] = in_group;
-    ++groups;
-    const double y = sum_drift_y / static_cast<double>(in_group),
-                 x = sum_drift_x / static_cast<double>(in_group);
-    between_pixels = std::max(std::abs(y), std::abs(x)) > least_shift_px;
-    weights_y = lanczos(y), weights_x = lanczos(x);
-    in_group = 0;
-    if (groups == 1) dark = dark_level();
+    groups.end();
+    if (groups.count() == 1) dark = dark_level();
     // A group's energy needs the detail after it, so it is taken one group late.
-    take_energy(groups - 1);
+    take_energy(groups.count() - 1);
 }
 
 float Refocuser::State::dark_level() const {
@@ -142,17 +79,16 @@ float Refocuser::State::dark_level() const {
         for (const float value : row)
             sum += std::isfinite(value) ? std::abs(static_cast<double>(value)) : 0.0;
     }
-    const double share = dark_share * sum / static_cast<double>(extent.rows * extent.columns);
-    // Integer counts have a noise of about one in the dark.
-    return static_cast<float>(std::max(share, counts_are_whole ? 1.0 : 1e-12));
+    const double brightness_of_all = sum / static_cast<double>(extent.rows * extent.columns);
+    return static_cast<float>(ScanGroups::dark_level(brightness_of_all, groups.whole_counts()));
 }
 
 void Refocuser::State::close() {
-    if (closed) return;
-    if (in_group > 0) end_group();
-    closed = true;
-    if (groups == 0) return;
-    take_energy(groups);
+    if (groups.closed()) return;
+    if (!groups.first()) end_group();
+    groups.close();
+    if (groups.count() == 0) return;
+    take_energy(groups.count());
     flush();
 }
 
@@ -160,10 +96,11 @@ void Refocuser::State::close() {
 /// back.
 void Refocuser::State::find_mean(std::ptrdiff_t top, std::ptrdiff_t left, Extent seen, Scratch& own) {
     own.mean.resize(seen.rows * seen.columns);
-    if (!between_pixels) {
+    if (!groups.between_pixels()) {
         mean_rows(top, left, seen, own.mean.data());
         return;
     }
+    const auto& [weights_y, weights_x] = groups.weights();
     const Extent whole{seen.rows + 5, seen.columns + 5};
     own.whole.resize(whole.rows * whole.columns);
     own.resampled.resize(whole.rows * seen.columns);
@@ -188,7 +125,7 @@ void Refocuser::State::mean_rows(std::ptrdiff_t top, std::ptrdiff_t left, Extent
         const auto y = static_cast<std::size_t>(std::clamp<std::ptrdiff_t>(
             top + static_cast<std::ptrdiff_t>(r), 0, static_cast<std::ptrdiff_t>(extent.rows) - 1));
         float* row = out + r * seen.columns;
-        mean_row(groups - 1, y * extent.columns + static_cast<std::size_t>(left + from),
+        mean_row(groups.count() - 1, y * extent.columns + static_cast<std::size_t>(left + from),
                  static_cast<std::size_t>(to - from), row + from);
         std::fill(row, row + from, row[from]);
         std::fill(row + to, row + columns, row[to - 1]);
@@ -196,8 +133,8 @@ void Refocuser::State::mean_rows(std::ptrdiff_t top, std::ptrdiff_t left, Extent
 }
 
 void Refocuser::State::mean_row(std::size_t group, std::size_t offset, std::size_t count, float* out) const {
-    const std::size_t slot = group % sum_groups;
-    const float scale = 1.0F / static_cast<float>(group_frames[slot]);
+    const std::size_t slot = group % ScanGroups::sums;
+    const float scale = groups.mean_scale(group);
     if (sum_f32[0].empty()) {
         loops.mean_u16(sum_u8[slot].data() + offset, out, count, scale);
     } else {

@@ -48,6 +48,7 @@ std::size_t FocusLevel::bytes() const {
 Refocuser::State::State(Extent e, const RefocuserParams& p)
     : extent(e),
       params(p),
+      groups(e.rows, e.columns, p.depth_of_field_um),
       loops(LEE_BEST_ISA(refocuser_loops)),
       margin{p.window_y_px / 2, p.window_x_px / 2},
       detail_margin{margin.rows + 1, margin.columns + 1},
@@ -107,7 +108,7 @@ void Refocuser::State::pool(FocusLevel& level, const Window& window, std::size_t
         }
         const std::size_t offset = (window.row + r) * level.extent.columns + window.column;
         loops.pool(sums[0].data(), sums[1].data(), sums[2].data(), params.window_y_px, scale,
-                   level.ring[group % simd::ring_groups].data() + offset, window.columns);
+                   level.ring[group % ScanGroups::ring].data() + offset, window.columns);
     }
 }
 
@@ -115,34 +116,29 @@ void Refocuser::State::pool(FocusLevel& level, const Window& window, std::size_t
 void Refocuser::State::track(FocusLevel& level, const Window& window, std::size_t newest, Scratch& own) {
     if (newest < 3) return;  // the first group has nothing before it, so it is no maximum
     const std::size_t middle = newest - 2;
-    const double z = group_z[middle % group_z.size()];
-    std::array<float, simd::ring_groups> u{};
-    for (std::size_t k = 0; k < u.size(); ++k) {
-        // Groups that do not exist hold no focus; any height will do for them.
-        if (middle + k >= 2) u[k] = static_cast<float>(group_z[(middle + k - 2) % group_z.size()] - z);
-    }
+    const std::array<float, ScanGroups::ring> u = groups.heights_around(middle);
     const bool with_counts = !level.counts[0].empty();
     own.counts.resize(window.columns);
     for (std::size_t r = 0; r < window.rows; ++r) {
         const std::size_t offset = (window.row + r) * level.extent.columns + window.column;
-        std::array<const std::uint16_t*, simd::ring_groups> ring;
+        std::array<const std::uint16_t*, ScanGroups::ring> ring;
         for (std::size_t k = 0; k < ring.size(); ++k) {
-            ring[k] = level.ring[(newest + 1 + k) % simd::ring_groups].data() + offset;
+            ring[k] = level.ring[(newest + 1 + k) % ScanGroups::ring].data() + offset;
         }
         if (with_counts) mean_row(middle, offset, window.columns, own.counts.data());
-        loops.track(ring.data(), u.data(), static_cast<float>(z), with_counts ? own.counts.data() : nullptr,
-                    level.peaks_at(offset), window.columns);
+        loops.track(ring.data(), u.data(), static_cast<float>(groups.z_um(middle)),
+                    with_counts ? own.counts.data() : nullptr, level.peaks_at(offset), window.columns);
     }
 }
 
 /// After the last group: the group before it can still be a maximum. A group without focus stands in for the
 /// next.
 void Refocuser::State::flush() {
-    if (groups < 3) return;
-    const std::size_t z_slots = group_z.size();
-    group_z[groups % z_slots] = 2.0 * group_z[(groups - 1) % z_slots] - group_z[(groups - 2) % z_slots];
+    const std::size_t newest = groups.count();
+    if (newest < 3) return;
+    groups.continue_heights();
     for (FocusLevel& level : levels) {
-        auto& empty = level.ring[groups % simd::ring_groups];
+        auto& empty = level.ring[newest % ScanGroups::ring];
         std::fill(empty.begin(), empty.end(), std::uint16_t{0});
         parallel_for(blocks(level.extent.rows, tile_rows), params.threads, [&](std::size_t band, int worker) {
             const std::size_t y = band * tile_rows;
@@ -150,7 +146,7 @@ void Refocuser::State::flush() {
                                 .rows = std::min(tile_rows, level.extent.rows - y),
                                 .column = 0,
                                 .columns = level.extent.columns};
-            track(level, window, groups, scratch[static_cast<std::size_t>(worker)]);
+            track(level, window, newest, scratch[static_cast<std::size_t>(worker)]);
         });
     }
 }

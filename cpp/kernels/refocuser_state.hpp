@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/focus_fit.hpp"
+#include "common/scan_groups.hpp"
 #include "kernels/simd/refocuser.hpp"
 #include "lee/refocuser.hpp"
 
@@ -36,7 +37,7 @@ struct FocusLevel {
     [[nodiscard]] std::size_t bytes() const;
 
     Extent extent;
-    std::array<std::vector<std::uint16_t>, simd::ring_groups> ring;
+    std::array<std::vector<std::uint16_t>, ScanGroups::ring> ring;
     std::array<std::vector<float>, 2> z_um;
     std::array<std::vector<std::uint16_t>, 2> peak, width;
     std::array<std::vector<float>, 2> counts;  // finest level only
@@ -69,16 +70,11 @@ struct Refocuser::State {
     std::vector<FocusLevel> levels;
     Brightness brightness;
     double saturation = std::numeric_limits<double>::infinity();
-    std::size_t frames = 0;
-    bool closed = false;
+    ScanGroups groups;
 
-    static constexpr std::size_t sum_groups =
-        4;  // a maximum is known three groups after its frames were summed
-    static constexpr std::size_t detail_groups =
-        3;  // the energy of a group takes the details before and after it
-    std::array<std::vector<std::uint16_t>, sum_groups> sum_u8;  // of 8-bit frames
-    std::array<std::vector<float>, sum_groups> sum_f32;         // of others
-    std::array<std::vector<std::uint16_t>, detail_groups> detail;
+    std::array<std::vector<std::uint16_t>, ScanGroups::sums> sum_u8;  // of 8-bit frames
+    std::array<std::vector<float>, ScanGroups::sums> sum_f32;         // of others
+    std::array<std::vector<std::uint16_t>, ScanGroups::details> detail;
 
   private:
     /// What one worker needs to take a tile or a band through.
@@ -93,7 +89,7 @@ struct Refocuser::State {
     };
 
     template <class Frame>
-    void add(HostView<const Frame, 2> frame);
+    void add(HostView<const Frame, 2> frame, bool first);
     void end_group();
     [[nodiscard]] float dark_level() const;
     void take_energy(std::size_t group);
@@ -106,7 +102,6 @@ struct Refocuser::State {
     void mean_row(std::size_t group, std::size_t offset, std::size_t count, float* out) const;
     void measure_brightness(const Window& tile, Scratch& own);
     void find_energy(const Window& tile, std::size_t index, std::size_t group, Scratch& own);
-    [[nodiscard]] bool near(std::size_t group, std::size_t other) const;
     void halve(const float* energy, std::size_t energy_columns, std::size_t energy_size, const Window& from,
                FocusLevel& to) const;
     void pool(FocusLevel& level, const Window& window, std::size_t group, Scratch& own);
@@ -118,18 +113,7 @@ struct Refocuser::State {
     Extent detail_margin;  // of the detail around that
     std::vector<Scratch> scratch;
     std::vector<double> tile_noise;  // the least of any group
-    std::size_t in_group = 0;
-    int shift_y = 0, shift_x = 0;                   // whole pixels, the same for all frames of a group
-    double sum_drift_y = 0.0, sum_drift_x = 0.0;    // beyond them
-    std::array<float, 6> weights_y{}, weights_x{};  // that take the rest back; of the group just ended
-    bool between_pixels = false;
-    bool counts_are_whole = true;
     float dark = 1.0F;  // counts; keeps the variance of what is dark from being divided by nothing
-    double first_z = 0.0, sum_z = 0.0, last_z = 0.0;
-    int direction = 0;
-    std::size_t groups = 0;  // ended
-    std::array<double, simd::ring_groups + 1> group_z{};
-    std::array<std::size_t, sum_groups> group_frames{};
 };
 
 }  // namespace lee

@@ -7,9 +7,6 @@
 
 namespace lee::simd {
 
-/// Groups of frames a focus curve is looked at through: a maximum needs two on either side.
-constexpr std::size_t ring_groups = 5;
-
 /// The two largest maxima of each pixel in a row, the larger first, and what else is kept of its focus curve.
 struct PeakRow {
     float* z_um[2];
