@@ -1,6 +1,7 @@
 """What is installed is enough: a foreign CMake project finds, links and runs `lee::lee`."""
 
 import importlib.metadata
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -35,17 +36,17 @@ def test_a_foreign_project_links_the_installed_library(tmp_path, shared):
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"lee {_core.__version__} on {_core.instruction_set()}" in done.stdout
     assert "9 -> 0" in done.stdout
+    assert "opening: this build of lee has no CUDA kernels; build it with LEE_CUDA=ON" in done.stdout
 
 
-def test_missing_cuda_twins_are_named(tmp_path):
-    if all(
-        (ROOT / f"cpp/cuda/{path.stem}.cu").exists() for path in (ROOT / "cpp/kernels").glob("opening.cpp")
-    ):
-        pytest.skip("the CUDA twins exist")
+def test_cuda_without_its_compiler_says_what_is_missing(tmp_path):
     command = [sys.executable, "-m", "cmake", "-S", ROOT, "-B", tmp_path, "-G", "Ninja", "-DLEE_CUDA=ON"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # The one place where CMake looks first.
+    environment = {**os.environ, "CUDACXX": str(tmp_path / "nvcc")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode != 0
-    assert "the CUDA twin cpp/cuda/adaptive_variance.cu does not exist yet" in " ".join(done.stderr.split())
+    said = " ".join(done.stderr.split())
+    assert "LEE_CUDA=ON: no nvcc that works was found; install the CUDA toolkit (12 or newer)" in said
 
 
 def test_the_distribution_carries_the_core_and_its_version():

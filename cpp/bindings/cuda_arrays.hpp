@@ -30,9 +30,9 @@ DeviceView<T, N> view(const CudaArray<T>& array, const char* name) {
         throw py::value_error(std::string(name) + " has " + std::to_string(array.shape.size()) +
                               " dimensions, not " + std::to_string(N));
     }
-    DeviceView<T, N> out{array.data, {}};
-    std::copy(array.shape.begin(), array.shape.end(), out.shape.begin());
-    return out;
+    std::array<std::size_t, N> shape{};
+    std::copy(array.shape.begin(), array.shape.end(), shape.begin());
+    return DeviceView<T, N>::at(array.data, shape);
 }
 
 /// From the address of a cudaStream_t, as CuPy gives it.

@@ -13,6 +13,12 @@ if(LEE_CUDA)
     # Machine code for compute capability 7.5 to 9.0, and the intermediate form for what comes after.
     set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real 90)
   endif()
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(NOT CMAKE_CUDA_COMPILER)
+    message(FATAL_ERROR "LEE_CUDA=ON: no nvcc that works was found; install the CUDA toolkit (12 or newer), and put "
+                        "nvcc on the PATH or give -DCMAKE_CUDA_COMPILER=/path/to/nvcc")
+  endif()
   enable_language(CUDA)
   if(CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12)
     message(FATAL_ERROR "LEE_CUDA=ON needs nvcc 12 or newer; ${CMAKE_CUDA_COMPILER} is ${CMAKE_CUDA_COMPILER_VERSION}")

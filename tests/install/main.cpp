@@ -1,3 +1,4 @@
+#include <lee/device.hpp>
 #include <lee/error.hpp>
 #include <lee/opening.hpp>
 #include <lee/processor.hpp>
@@ -21,7 +22,17 @@ int main() {
     } catch (const lee::ShapeError&) {
         refused = true;  // caught by its type across the library's border
     }
+    bool off_device = false;
+    try {
+        // Memory of the host is no device's, whether the library has CUDA or not.
+        lee::opening(lee::DeviceView<const float, 2>::at(height.data(), {1, 7}),
+                     lee::DeviceView<float, 2>::at(out.data(), {1, 7}),
+                     lee::DeviceView<std::int8_t, 2>::at(removed.data(), {1, 7}), footprint);
+    } catch (const lee::DeviceError& error) {
+        off_device = true;
+        std::printf("%s\n", error.what());
+    }
     std::printf("lee %s on %s, %d cores: %g -> %g\n", LEE_VERSION, lee::instruction_set(),
                 lee::available_cores(), static_cast<double>(height[3]), static_cast<double>(out[3]));
-    return out[3] == 0.0F && removed[3] == 1 && refused ? 0 : 1;
+    return out[3] == 0.0F && removed[3] == 1 && refused && off_device ? 0 : 1;
 }

@@ -34,6 +34,16 @@ struct DeviceView {
     T* data = nullptr;
     std::array<std::size_t, N> shape{};
 
+    DeviceView() = default;
+
+    // The only way to make one, so that {data, shape} as an argument always means the host's memory.
+    [[nodiscard]] static DeviceView at(T* data, const std::array<std::size_t, N>& shape) noexcept {
+        DeviceView view;
+        view.data = data;
+        view.shape = shape;
+        return view;
+    }
+
     [[nodiscard]] std::size_t size() const noexcept {
         std::size_t product = 1;
         for (const std::size_t extent : shape) product *= extent;
@@ -44,7 +54,7 @@ struct DeviceView {
     operator DeviceView<const T, N>() const noexcept
         requires(!std::is_const_v<T>)
     {
-        return {data, shape};
+        return DeviceView<const T, N>::at(data, shape);
     }
 };
 
