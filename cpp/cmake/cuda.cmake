@@ -24,9 +24,11 @@ if(LEE_CUDA)
     message(FATAL_ERROR "LEE_CUDA=ON needs nvcc 12 or newer; ${CMAKE_CUDA_COMPILER} is ${CMAKE_CUDA_COMPILER_VERSION}")
   endif()
   target_sources(lee PRIVATE ${cuda_sources})
-  set_target_properties(lee PROPERTIES CUDA_ARCHITECTURES "${CMAKE_CUDA_ARCHITECTURES}" CUDA_STANDARD 20 CUDA_STANDARD_REQUIRED ON CUDA_RUNTIME_LIBRARY Static
-                                       CUDA_VISIBILITY_PRESET hidden)
   find_package(CUDAToolkit REQUIRED)
+  set_target_properties(lee PROPERTIES CUDA_ARCHITECTURES "${CMAKE_CUDA_ARCHITECTURES}" CUDA_STANDARD 20
+                                       CUDA_STANDARD_REQUIRED ON CUDA_VISIBILITY_PRESET hidden CUDA_RUNTIME_LIBRARY None)
+  # Named, and not by the property, so that who links the installed static library gets it without compiling CUDA.
+  target_link_libraries(lee PRIVATE CUDA::cudart_static)
   target_include_directories(lee SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
 elseif(LEE_CUDA_ON_HOST)
   set(host ${PROJECT_SOURCE_DIR}/tests/cuda_on_host)
