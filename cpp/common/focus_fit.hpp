@@ -36,6 +36,34 @@ LEE_BOTH float log_of(float value) {
     return 0.69314718F * (exponent + m * p);
 }
 
+/// Deviation of a pixel from the mean around it, normalised as in the normalised variance; 0 for NaN.
+LEE_BOTH float detail_of(float mean, float local, float dark) {
+    const float value = (mean - local) / __builtin_sqrtf((local > 0.0F ? local : 0.0F) + dark);
+    return value * value < 1e30F ? value : 0.0F;
+}
+
+/// One component of Sobel's gradient, over 8: three values on one side, three on the other.
+LEE_BOTH float slope(float a, float b, float c, float d, float e, float f) {
+    return 0.125F * ((d + 2.0F * e + f) - (a + 2.0F * b + c));
+}
+
+/// Mixed entry of the tensor of two gradients.
+LEE_BOTH float mixed(float ax, float ay, float bx, float by) {
+    return 0.5F * (ax * by + ay * bx);
+}
+
+/// Focus of the last five groups, coded: whether the middle one is a maximum above `to_beat`.
+LEE_BOTH bool is_maximum(std::uint16_t a, std::uint16_t b, std::uint16_t c, std::uint16_t d, std::uint16_t e,
+                         std::uint16_t to_beat) {
+    const std::uint16_t before = a > b ? a : b;
+    const std::uint16_t after = d > e ? d : e;
+    const std::uint16_t least = before > to_beat ? before : to_beat;
+    return (c > least) & (c >= after);
+}
+
+/// Variance of white noise in `slope`, over its own.
+inline constexpr double slope_noise = 12.0 / 64.0;
+
 /// Weight of structure along one direction only, against texture that runs both ways. A bubble's rim and the
 /// contours of steep relief run one way, and would pull the focus to their own height; brushed metal does
 /// too, so some must count.

@@ -1,47 +1,16 @@
-// How much to trust each window, pixel by pixel. Small windows follow the surface but are noisy, large ones
-// are sure but flatten it; both errors are estimated from the scan itself, and each finer window corrects the
-// coarser height by the share of their difference that is surface rather than noise (an empirical Wiener
-// filter over scales).
+// What the levels found becomes one height, its standard deviation and an image: see common/focus_scales.hpp.
 #include "kernels/refocuser_fuse.hpp"
 
 #include <algorithm>
 #include <cmath>
 
-#include "common/focus_fit.hpp"
+#include "common/focus_scales.hpp"
 #include "common/parallel.hpp"
 
 namespace lee {
 namespace {
 
 constexpr std::size_t band_rows = 64;
-constexpr std::size_t coarsest =
-    2;  // larger windows find maxima where texture fades, but say little of the height
-constexpr std::size_t neighbours = 5;    // the share is estimated over 11 by 11 pixels of the level
-constexpr float gaussian_mean = 0.798F;  // E|x| of a standard Gaussian
-
-// Variance of a maximum's height, in squared widths of the focus curve: texture against noise, and noise
-// against noise; windows twice as large average over 4 and over 7 times as much. Measured on flat scenes
-// drawn by two renderers.
-constexpr float signal_noise = 0.15F, noise_noise = 3.0F;
-constexpr float signal_gain = 4.0F, noise_gain = 7.0F;
-// Below this signal-to-noise ratio the largest maximum may be noise alone.
-constexpr float false_maxima = 8.0F;
-
-constexpr float far = 3.0F;           // standard deviations beyond which a difference is not surface ...
-constexpr float sure = 15.0F;         // ... unless the maximum stands this many times above the noise
-constexpr float most_misfit = 12.0F;  // however far off, a dominant maximum stays in the choice
-constexpr float dominance = 8.0F;     // weight of the two maxima's ratio against their misfits
-
-// Largest maximum of a window that noise alone makes in a hundred groups, times the root of its pixels, over
-// the noise of one: 5, and a margin.
-constexpr float significant = 6.0F;
-
-// Share of each source in the variance of the result: what the filter leaves, what it took for surface, slope
-// and curvature under the finest window, and the finest height's scatter. Fitted once, to 68 % within one
-// sigma, over scenes of two renderers; slope and curvature are per window.
-constexpr float of_filter = 0.343F, of_detail = 0.296F, of_coarse_detail = 0.107F, of_slope = 0.0116F,
-                of_curvature = 0.0025F, of_scatter = 0.415F;
-
 struct Map {
     explicit Map(Extent e, float value = 0.0F) : extent(e), values(e.rows * e.columns, value) {}
     float* row(std::size_t y) { return values.data() + y * extent.columns; }
@@ -64,12 +33,11 @@ Map box_sums(const Map& in, std::size_t reach, int threads) {
     for_rows(rows, threads, [&](std::size_t y) {
         const float* from = in.row(y);
         float* to = along.row(y);
-        float sum = 0.0F;
-        for (std::size_t x = 0; x < std::min(reach, columns); ++x) sum += from[x];
-        for (std::size_t x = 0; x < columns; ++x) {
-            if (x + reach < columns) sum += from[x + reach];
-            if (x > reach) sum -= from[x - reach - 1];
-            to[x] = sum;
+        // Tap by tap: each pass over the row runs in vectors.
+        for (std::size_t tap = 0; tap <= 2 * reach; ++tap) {
+            const std::size_t first = reach - std::min(reach, tap);
+            const std::size_t end = columns + reach - std::min(columns + reach, std::max(tap, reach));
+            for (std::size_t x = first; x < end; ++x) to[x] += from[x + tap - reach];
         }
     });
     for_rows(rows, threads, [&](std::size_t y) {
@@ -85,51 +53,19 @@ Map box_sums(const Map& in, std::size_t reach, int threads) {
 /// A map of the next coarser level at this level's pixels, bilinear.
 Map twice(const Map& in, Extent extent, int threads) {
     Map out(extent);
-    const auto near = [](std::size_t at, std::size_t extent_in, std::size_t& low, std::size_t& high) {
-        const std::size_t cell = std::min(at / 2, extent_in - 1);
-        // Of an odd extent the last pixel has no cell of its own: the last cell's edge is repeated.
-        const bool upper = at % 2 == 1 || at / 2 >= extent_in;
-        low = upper ? cell : cell - std::min<std::size_t>(cell, 1);
-        high = upper ? std::min(cell + 1, extent_in - 1) : cell;
-        return upper ? 0.25F
-                     : 0.75F;  // weight of `high`: pixel centres lie a quarter of a cell beside the cell's
-    };
     for_rows(extent.rows, threads, [&](std::size_t y) {
-        std::size_t y0, y1, x0, x1;
-        const float v = near(y, in.extent.rows, y0, y1);
-        const float *above = in.row(y0), *below = in.row(y1);
+        const scales::Place down = scales::place_of(y, in.extent.rows);
+        const float *above = in.row(down.low), *below = in.row(down.high);
         float* to = out.row(y);
         for (std::size_t x = 0; x < extent.columns; ++x) {
-            const float u = near(x, in.extent.columns, x0, x1);
-            const float left = above[x0] + v * (below[x0] - above[x0]);
-            const float right = above[x1] + v * (below[x1] - above[x1]);
-            to[x] = left + u * (right - left);
+            const scales::Place across = scales::place_of(x, in.extent.columns);
+            const float left = scales::between(above[across.low], below[across.low], down.weight);
+            const float right = scales::between(above[across.high], below[across.high], down.weight);
+            to[x] = scales::between(left, right, across.weight);
         }
     });
     return out;
 }
-
-/// Variance of a maximum's height by its signal-to-noise ratio.
-struct NoiseModel {
-    NoiseModel(std::size_t level, float noise, float width_um) : per_noise(1.0F / std::max(noise, 1e-12F)) {
-        const float k = static_cast<float>(level);
-        one = width_um * width_um * signal_noise / std::pow(signal_gain, k);
-        two = width_um * width_um * noise_noise / std::pow(noise_gain, k);
-        false_below = false_maxima / std::pow(2.0F, k);
-        sure_above = sure / std::pow(1.5F, k);
-        least = 4e-5F * width_um * width_um;
-    }
-
-    [[nodiscard]] float ratio(std::uint16_t peak) const { return focus::decode(peak) * per_noise; }
-
-    [[nodiscard]] float variance(float snr) const {
-        const float s = std::max(snr, 0.05F);
-        const float chance = false_below / s;
-        return (one + two / s) / s * (1.0F + chance * chance * chance * chance) + least;
-    }
-
-    float per_noise, one, two, false_below, sure_above, least;
-};
 
 /// Median of the finite values; 0 where there are none.
 float median_of(const std::vector<float>& values) {
@@ -144,14 +80,12 @@ float median_of(const std::vector<float>& values) {
     return *middle;
 }
 
-/// A height so far, the variance the filter leaves it, and how much of the finer levels' difference was
-/// surface.
-struct Estimate {
+struct Estimates {
     Map height, variance, detail;
 };
 
-Estimate start(const FocusLevel& level, const NoiseModel& model, float most_detail) {
-    Estimate out{Map(level.extent), Map(level.extent), Map(level.extent, most_detail)};
+Estimates start(const FocusLevel& level, const scales::NoiseModel& model, float most_detail) {
+    Estimates out{Map(level.extent), Map(level.extent), Map(level.extent, most_detail)};
     const float otherwise = median_of(level.z_um[0]);
     for (std::size_t i = 0; i < out.height.values.size(); ++i) {
         const float z = level.z_um[0][i];
@@ -162,60 +96,34 @@ Estimate start(const FocusLevel& level, const NoiseModel& model, float most_deta
 }
 
 /// Correct the coarser estimate by a finer level.
-Estimate refine(const Estimate& coarse, const FocusLevel& level, const NoiseModel& model, float width_um,
-                int threads) {
+Estimates refine(const Estimates& coarse, const FocusLevel& level, const scales::NoiseModel& model,
+                 float width_um, int threads) {
     const Extent extent = level.extent;
-    Estimate out{twice(coarse.height, extent, threads), twice(coarse.variance, extent, threads),
-                 twice(coarse.detail, extent, threads)};
-    const float most_offset = 2.67F * width_um;  // beyond this a difference is a wrong maximum
-    const float soft = 0.044F * width_um * width_um;
-
-    Map weight(extent), offset(extent), noise(extent);
+    Estimates out{twice(coarse.height, extent, threads), twice(coarse.variance, extent, threads),
+                  twice(coarse.detail, extent, threads)};
+    Map weight(extent), distance(extent), noise(extent);
     for_rows(extent.rows, threads, [&](std::size_t y) {
         const std::size_t at = y * extent.columns;
         for (std::size_t x = 0; x < extent.columns; ++x) {
-            const float z = level.z_um[0][at + x];
-            const float variance = model.variance(model.ratio(level.peak[0][at + x]));
-            const float w = std::isfinite(z) ? 1.0F / (variance + soft) : 0.0F;
-            weight.row(y)[x] = w;
-            offset.row(y)[x] =
-                w > 0.0F ? w * std::min(std::abs(z - out.height.row(y)[x]), most_offset) : 0.0F;
-            noise.row(y)[x] = w * std::min(variance, 7.0F * width_um * width_um);
+            const scales::Offset offset = scales::offset_of(level.z_um[0][at + x], level.peak[0][at + x],
+                                                            out.height.row(y)[x], model, width_um);
+            weight.row(y)[x] = offset.weight;
+            distance.row(y)[x] = offset.distance;
+            noise.row(y)[x] = offset.noise;
         }
     });
-    weight = box_sums(weight, neighbours, threads);
-    offset = box_sums(offset, neighbours, threads);
-    noise = box_sums(noise, neighbours, threads);
-
+    weight = box_sums(weight, scales::neighbours, threads);
+    distance = box_sums(distance, scales::neighbours, threads);
+    noise = box_sums(noise, scales::neighbours, threads);
     for_rows(extent.rows, threads, [&](std::size_t y) {
         const std::size_t at = y * extent.columns;
         float *height = out.height.row(y), *left = out.variance.row(y), *detail = out.detail.row(y);
         for (std::size_t x = 0; x < extent.columns; ++x) {
-            const float w = std::max(weight.row(y)[x], 1e-20F);
-            const float spread = offset.row(y)[x] / (w * gaussian_mean);
-            const float found = std::max(spread * spread - noise.row(y)[x] / w, 4e-5F * width_um * width_um);
-            const float surface =
-                std::min(found, detail[x]);  // detail grows with the window it is seen through
-            detail[x] = surface;
-
-            const float first = model.ratio(level.peak[0][at + x]);
-            float cost = 0.0F, d = NAN, s2 = 0.0F, snr = 0.0F;
-            for (std::size_t k = 0; k < 2; ++k) {
-                const float candidate = level.z_um[k][at + x] - height[x];
-                const float ratio = model.ratio(level.peak[k][at + x]);
-                const float variance = model.variance(ratio);
-                const float total = surface + variance;
-                const float c = std::min(candidate * candidate / total, most_misfit) + focus::log_of(total) +
-                                dominance * focus::log_of((first + 2.0F) / (ratio + 2.0F));
-                if (!std::isfinite(candidate) || (k > 0 && c >= cost)) continue;
-                cost = c, d = candidate, s2 = variance, snr = ratio;
-            }
-            if (!std::isfinite(d)) continue;
-            const float total = surface + s2;
-            const bool outlying = d * d > far * far * total;
-            const float share = outlying ? (snr > model.sure_above ? 1.0F : 0.0F) : surface / total;
-            height[x] += share * d;
-            left[x] = share * s2 + (1.0F - share) * surface;
+            const std::size_t i = at + x;
+            const scales::Estimate now = scales::refine(
+                {height[x], left[x], detail[x]}, {weight.row(y)[x], distance.row(y)[x], noise.row(y)[x]},
+                {level.z_um[0][i], level.z_um[1][i]}, {level.peak[0][i], level.peak[1][i]}, model, width_um);
+            height[x] = now.height, left[x] = now.variance, detail[x] = now.detail;
         }
     });
     return out;
@@ -225,12 +133,10 @@ Estimate refine(const Estimate& coarse, const FocusLevel& level, const NoiseMode
 Map scatter_about(const Map& height, const FocusLevel& finest, std::size_t reach, float width_um,
                   int threads) {
     Map squared(height.extent);
-    const float most = 1.78F * width_um * width_um;
     for_rows(height.extent.rows, threads, [&](std::size_t y) {
         const std::size_t at = y * height.extent.columns;
         for (std::size_t x = 0; x < height.extent.columns; ++x) {
-            const float d = finest.z_um[0][at + x] - height.row(y)[x];
-            squared.row(y)[x] = std::isfinite(d) ? std::min(d * d, most) : most;
+            squared.row(y)[x] = scales::scatter_of(finest.z_um[0][at + x], height.row(y)[x], width_um);
         }
     });
     return box_sums(squared, reach, threads);
@@ -238,8 +144,7 @@ Map scatter_about(const Map& height, const FocusLevel& finest, std::size_t reach
 
 /// Whether any window has a maximum there that noise alone does not make.
 bool in_focus(const Refocuser::State& state, std::size_t top, float noise, std::size_t y, std::size_t x) {
-    const float pixels = static_cast<float>(state.params.window_y_px * state.params.window_x_px);
-    float least = significant * noise / std::sqrt(pixels);
+    float least = scales::least_focus(noise, state.params.window_y_px * state.params.window_x_px);
     for (std::size_t k = 0; k <= top; ++k, least *= 0.5F) {
         const FocusLevel& level = state.levels[k];
         const std::size_t v = std::min(y >> k, level.extent.rows - 1),
@@ -255,14 +160,15 @@ void fuse(const Refocuser::State& state, HostView<float, 2> height_um, HostView<
           HostView<float, 2> sharp) {
     const int threads = state.params.threads;
     const float width_um = static_cast<float>(state.params.depth_of_field_um / 2.355);
-    const float noise = std::isfinite(state.noise()) ? state.noise() : 1e-12F;
-    const std::size_t top = std::min(coarsest, state.levels.size() - 1);
+    const float noise = state.noise();
+    const std::size_t top = std::min(scales::coarsest, state.levels.size() - 1);
 
-    Estimate now = start(state.levels[top], {top, noise, width_um}, 7.0F * width_um * width_um);
+    Estimates now =
+        start(state.levels[top], scales::model_of(top, noise, width_um), 7.0F * width_um * width_um);
     Map coarse_detail = now.detail;
     for (std::size_t k = top; k-- > 0;) {
         if (k == 0) coarse_detail = twice(now.detail, state.levels[0].extent, threads);
-        now = refine(now, state.levels[k], {k, noise, width_um}, width_um, threads);
+        now = refine(now, state.levels[k], scales::model_of(k, noise, width_um), width_um, threads);
     }
     const FocusLevel& finest = state.levels[0];
     const auto [rows, columns] = finest.extent;
@@ -283,18 +189,15 @@ void fuse(const Refocuser::State& state, HostView<float, 2> height_um, HostView<
             const std::size_t before = x > 0 ? x - 1 : x, after = std::min(x + 1, columns - 1);
             const float here = smoothed(y, x), n = smoothed(above, x), s = smoothed(below, x),
                         e = smoothed(y, after), w = smoothed(y, before);
-            const float dy = 0.5F * (s - n) * side, dx = 0.5F * (e - w) * side;
-            const float bend = (n + s + e + w - 4.0F * here) * side * side;
-            const float variance = of_filter * now.variance.row(y)[x] + of_detail * now.detail.row(y)[x] +
-                                   of_coarse_detail * coarse_detail.row(y)[x] +
-                                   of_slope * (dx * dx + dy * dy) + of_curvature * bend * bend +
-                                   of_scatter * scatter.row(y)[x] / (side * side);
+            const scales::Estimate estimate{now.height.row(y)[x], now.variance.row(y)[x],
+                                            now.detail.row(y)[x]};
+            const float variance = scales::variance_of(estimate, coarse_detail.row(y)[x], here, n, s, e, w,
+                                                       scatter.row(y)[x], side);
             const std::size_t i = y * columns + x;
-            const float height = now.height.row(y)[x];
-            const float to_first = std::abs(finest.z_um[0][i] - height),
-                        to_second = std::abs(finest.z_um[1][i] - height);
+            const float to_first = std::abs(finest.z_um[0][i] - estimate.height),
+                        to_second = std::abs(finest.z_um[1][i] - estimate.height);
             const bool anywhere = in_focus(state, top, noise, y, x);
-            height_um.data[i] = anywhere ? height : NAN;
+            height_um.data[i] = anywhere ? estimate.height : NAN;
             sigma_um.data[i] = anywhere ? std::sqrt(variance) : NAN;
             sharp.data[i] = finest.counts[to_second < to_first ? 1 : 0][i];
         }

@@ -10,7 +10,6 @@ namespace lee {
 namespace {
 
 constexpr std::size_t most_levels = 4;
-constexpr double gradient_noise = 12.0 / 64.0;  // variance of Sobel's gradient, over 8, of white noise
 constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
 }  // namespace
@@ -77,7 +76,7 @@ float Refocuser::State::noise() const {
     if (sorted.empty()) return nan;
     std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2),
                      sorted.end());
-    return static_cast<float>(gradient_noise * sorted[sorted.size() / 2]);
+    return static_cast<float>(focus::slope_noise * sorted[sorted.size() / 2]);
 }
 
 /// Means of 2 by 2 pixels of a window's tensor, into the next coarser level.

@@ -77,10 +77,7 @@ void detail(const float* __restrict mean_row, const float* const* rows, std::siz
         const std::size_t count = n - first < strip ? n - first : strip;
         sum_rows(rows, taps, first, count, sum);
         for (std::size_t i = 0; i < count; ++i) {
-            const float local = sum[i] * scale;
-            const float value =
-                (mean_row[first + i] - local) / __builtin_sqrtf((local > 0.0F ? local : 0.0F) + dark);
-            out[first + i] = value * value < 1e30F ? value : 0.0F;
+            out[first + i] = focus::detail_of(mean_row[first + i], sum[i] * scale, dark);
         }
     }
 }
@@ -101,12 +98,8 @@ void decode_mean(const std::uint16_t* one, const std::uint16_t* other, float* __
 void gradient(const float* above, const float* row, const float* below, float* __restrict across,
               float* __restrict down, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
-        const float left = above[i] + 2.0F * row[i] + below[i];
-        const float right = above[i + 2] + 2.0F * row[i + 2] + below[i + 2];
-        across[i] = 0.125F * (right - left);
-        const float top = above[i] + 2.0F * above[i + 1] + above[i + 2];
-        const float bottom = below[i] + 2.0F * below[i + 1] + below[i + 2];
-        down[i] = 0.125F * (bottom - top);
+        across[i] = focus::slope(above[i], row[i], below[i], above[i + 2], row[i + 2], below[i + 2]);
+        down[i] = focus::slope(above[i], above[i + 1], above[i + 2], below[i], below[i + 1], below[i + 2]);
     }
 }
 
@@ -115,7 +108,7 @@ void tensor(const float* ax, const float* ay, const float* bx, const float* by, 
     for (std::size_t i = 0; i < n; ++i) {
         xx[i] = ax[i] * bx[i];
         yy[i] = ay[i] * by[i];
-        xy[i] = 0.5F * (ax[i] * by[i] + ay[i] * bx[i]);
+        xy[i] = focus::mixed(ax[i], ay[i], bx[i], by[i]);
     }
 }
 
@@ -148,10 +141,7 @@ bool search(const std::uint16_t* const* ring, std::size_t first, std::size_t cou
                         *d = ring[3] + first, *e = ring[4] + first;
     std::uint16_t any = 0;
     for (std::size_t i = 0; i < count; ++i) {
-        const std::uint16_t before = a[i] > b[i] ? a[i] : b[i];
-        const std::uint16_t after = d[i] > e[i] ? d[i] : e[i];
-        const std::uint16_t to_beat = before > second[i] ? before : second[i];
-        found[i] = static_cast<std::uint16_t>((c[i] > to_beat) & (c[i] >= after) ? 1 : 0);
+        found[i] = focus::is_maximum(a[i], b[i], c[i], d[i], e[i], second[i]) ? 1 : 0;
         any = static_cast<std::uint16_t>(any | found[i]);
     }
     return any != 0;
