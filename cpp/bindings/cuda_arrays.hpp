@@ -1,6 +1,7 @@
 #pragma once
 
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>  // shapes and strides; in every file alike, or the linker picks one
 
 #include <algorithm>
 #include <array>
