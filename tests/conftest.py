@@ -12,3 +12,12 @@ def backend(request):
 @pytest.fixture(scope="session")
 def cuda():
     return backend_of("cuda")
+
+
+def pytest_collection_modifyitems(items):
+    # So that `-m cuda` runs what has to do with a device, and nothing else.
+    for item in items:
+        parameters = getattr(item, "callspec", None)
+        halves = parameters.params if parameters is not None else {}
+        if "cuda" in item.fixturenames or halves.get("backend") == "cuda":
+            item.add_marker(pytest.mark.cuda)

@@ -14,7 +14,7 @@ import pytest
 from lee.cli import commands, run
 from lee.cli.one_line import one_line
 from lee.devices.virtual import gentle, render_scan
-from lee.errors import InputError
+from lee.errors import DeviceError, DeviceMemoryError, InputError
 from lee.surface import FILES, Surface
 
 COMMANDS = ["demo", "reconstruct", "export", "view", "bench"]
@@ -211,6 +211,8 @@ def test_bench_prints_a_table(capsys, monkeypatch):
     ("error", "line"),
     [
         (InputError("stack: is\n  empty; fill it"), "stack: is empty; fill it"),
+        (DeviceError("device_info: no driver; install one"), "device_info: no driver; install one"),
+        (DeviceMemoryError("opening: too little; free some"), "opening: too little; free some"),
         (KeyboardInterrupt(), "stopped; nothing was left half written"),
         (click.Abort(), "stopped; nothing was left half written"),
         (MemoryError(), "not enough memory: close other programs, or crop the frames"),

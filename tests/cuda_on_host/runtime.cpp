@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -58,6 +59,19 @@ std::size_t most_bytes() {
     return text != nullptr ? std::strtoull(text, nullptr, 10) : std::size_t{8} << 30;
 }
 
+/// What a machine without a device answers, and one whose driver is missing (0) or too old.
+cudaError_t usable() {
+    if (std::getenv("LEE_EMULATED_DRIVER") != nullptr) return cudaErrorInsufficientDriver;
+    return std::getenv("LEE_EMULATED_NO_DEVICE") != nullptr ? cudaErrorNoDevice : cudaSuccess;
+}
+
+bool made_here(const void* data) {
+    const auto after = blocks().upper_bound(data);
+    if (after == blocks().begin()) return false;
+    const auto& [from, block] = *std::prev(after);
+    return static_cast<const char*>(data) < static_cast<const char*>(from) + block.bytes;
+}
+
 std::size_t used_bytes() {
     std::size_t sum = 0;
     for (const auto& [data, block] : blocks()) sum += block.bytes;
@@ -87,7 +101,8 @@ cudaError_t cudaGetLastError() {
     return cudaSuccess;
 }
 cudaError_t cudaDriverGetVersion(int* version) {
-    *version = 13000;
+    const char* text = std::getenv("LEE_EMULATED_DRIVER");
+    *version = text != nullptr ? std::atoi(text) : 13000;
     return cudaSuccess;
 }
 cudaError_t cudaRuntimeGetVersion(int* version) {
@@ -96,11 +111,11 @@ cudaError_t cudaRuntimeGetVersion(int* version) {
 }
 cudaError_t cudaGetDeviceCount(int* count) {
     *count = 1;
-    return std::getenv("LEE_EMULATED_NO_DEVICE") != nullptr ? cudaErrorNoDevice : cudaSuccess;
+    return usable();
 }
 cudaError_t cudaGetDevice(int* device) {
     *device = 0;
-    return cudaSuccess;
+    return usable();
 }
 cudaError_t cudaSetDevice(int device) {
     return device == 0 ? cudaSuccess : cudaErrorInvalidValue;
@@ -119,8 +134,16 @@ cudaError_t cudaMemGetInfo(std::size_t* free_bytes, std::size_t* total_bytes) {
     *free_bytes = *total_bytes - used_bytes();
     return cudaSuccess;
 }
-cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* where, const void*) {
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* where, const void* data) {
+    const std::lock_guard lock(guard());
     *where = {cudaMemoryTypeDevice, 0};
+    // Memory of others passes for the device's own, unless it shall be the host's or another device's.
+    const char* place = std::getenv("LEE_EMULATED_ARRAYS_ON");
+    if (place != nullptr && !made_here(data)) {
+        *where = std::strcmp(place, "host") == 0
+                     ? cudaPointerAttributes{cudaMemoryTypeUnregistered, -2}
+                     : cudaPointerAttributes{cudaMemoryTypeDevice, std::atoi(place)};
+    }
     return cudaSuccess;
 }
 cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps*) {
@@ -174,6 +197,7 @@ cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+    if (const cudaError_t status = usable(); status != cudaSuccess) return status;
     *stream = new EmulatedStream;
     return cudaSuccess;
 }
