@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc' -not -name '.*') CMakeLists.txt pyproject.toml
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: demo test test-all bench lint cpp-test clean
+.PHONY: demo test test-all bench lint cpp-test cuda-test cuda-build cuda-on-host-test clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/installed
@@ -19,7 +19,7 @@ test: $(VENV)/installed-for-tests
 
 test-all: $(VENV)/installed-for-tests
 	$(PYTEST)
-	$(MAKE) cpp-test
+	$(MAKE) cpp-test cuda-test
 
 bench: $(VENV)/installed-for-tests
 	@for bench in $(notdir $(basename $(wildcard bench/bench_*.py))) accuracy; do echo && $(BIN)/python -m bench.$$bench || exit 1; done
@@ -33,6 +33,31 @@ lint: $(VENV)/lint-tools
 
 cpp-test: $(VENV)/lint-tools
 	export PATH="$(CURDIR)/$(BIN):$$PATH" && cmake --preset asan && cmake --build --preset asan && ctest --preset asan
+
+# CUDA without a CUDA device: nvcc compiles what is shipped, and the tests' device halves run on the host.
+cuda-test: cuda-build cuda-on-host-test
+
+NVCC := $(firstword $(shell command -v nvcc) $(wildcard /usr/local/cuda/bin/nvcc))
+cuda-build: $(VENV)/installed-for-tests
+ifeq ($(NVCC),)
+	@echo "cuda-build: skipped, there is no nvcc"
+else
+	export PATH="$(CURDIR)/$(BIN):$$PATH" CUDACXX="$(NVCC)" && cmake --preset cuda && cmake --build --preset cuda
+	# Someone else's project, which compiles no CUDA, links the static library.
+	$(BIN)/cmake --install build/cuda --prefix build/cuda-foreign/prefix >build/cuda-install.log
+	export PATH="$(CURDIR)/$(BIN):$$PATH" && cmake -S tests/install -B build/cuda-foreign -G Ninja \
+	    -DCMAKE_PREFIX_PATH=$(CURDIR)/build/cuda-foreign/prefix && cmake --build build/cuda-foreign
+	build/cuda-foreign/foreign
+endif
+
+ON_HOST := build/cuda-on-host
+cuda-on-host-test: $(ON_HOST)/installed
+	LEE_REQUIRE_CUDA=1 PYTHONPATH=$(ON_HOST)/site $(PYTEST) -m "cuda and not slow"
+
+$(ON_HOST)/installed: $(VENV)/installed-for-tests $(wildcard tests/cuda_on_host/*)
+	$(BIN)/python -m pip install -q . --no-deps --upgrade --target $(ON_HOST)/site \
+	    -Cbuild-dir=$(ON_HOST)/build -Ccmake.define.LEE_CUDA_ON_HOST=ON
+	@touch $@
 
 clean:
 	rm -rf build demo
