@@ -25,8 +25,10 @@ if(LEE_CUDA)
   endif()
   target_sources(lee PRIVATE ${cuda_sources})
   find_package(CUDAToolkit REQUIRED)
-  set_target_properties(lee PROPERTIES CUDA_ARCHITECTURES "${CMAKE_CUDA_ARCHITECTURES}" CUDA_STANDARD 20
-                                       CUDA_STANDARD_REQUIRED ON CUDA_VISIBILITY_PRESET hidden CUDA_RUNTIME_LIBRARY None)
+  set_target_properties(lee PROPERTIES CUDA_ARCHITECTURES "${CMAKE_CUDA_ARCHITECTURES}" CUDA_VISIBILITY_PRESET hidden
+                                       CUDA_RUNTIME_LIBRARY None)
+  # Not by the property, whose flag CMake 3.25 does not know for nvcc.
+  target_compile_options(lee PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-std=c++20>)
   # Named, and not by the property, so that who links the installed static library gets it without compiling CUDA.
   target_link_libraries(lee PRIVATE CUDA::cudart_static)
   target_include_directories(lee SYSTEM PRIVATE ${CUDAToolkit_INCLUDE_DIRS})
