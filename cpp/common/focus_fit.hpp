@@ -1,6 +1,7 @@
 #pragma once
 
 // Per-pixel arithmetic of the refocuser, the same on every backend.
+#include <cstddef>
 #include <cstdint>
 
 #include "common/both.hpp"
@@ -63,6 +64,27 @@ LEE_BOTH bool is_maximum(std::uint16_t a, std::uint16_t b, std::uint16_t c, std:
 
 /// Variance of white noise in `slope`, over its own.
 inline constexpr double slope_noise = 12.0 / 64.0;
+
+/// Noise is looked at in tiles of the image, in every so many rows of them.
+inline constexpr std::size_t tile_rows = 64, tile_columns = 256, noise_rows = 16;
+
+/// Second difference of the detail of three groups; alone: of one group there is only its detail.
+LEE_BOTH float bend_of(std::uint16_t past, std::uint16_t now, std::uint16_t next, bool alone) {
+    const float here = decode(now);
+    return alone ? here : decode(past) - 2.0F * here + decode(next);
+}
+
+/// Variance of that, over the noise's own; one_sided: one neighbour stands in for both.
+LEE_BOTH double bend_noise(bool one_sided, bool alone) {
+    return alone ? 1.0 : one_sided ? 8.0 : 6.0;
+}
+
+/// What is added to brightness where details are normalised, counts: integer counts have a noise of about one
+/// in the dark.
+LEE_BOTH double dark_level(double mean_brightness, bool whole_counts) {
+    const double share = 0.01 * mean_brightness, least = whole_counts ? 1.0 : 1e-12;
+    return share > least ? share : least;
+}
 
 /// Weight of structure along one direction only, against texture that runs both ways. A bubble's rim and the
 /// contours of steep relief run one way, and would pull the focus to their own height; brushed metal does

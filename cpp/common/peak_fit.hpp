@@ -8,6 +8,34 @@ namespace lee::peak {
 /// Focus below this share of its maximum says nothing.
 inline constexpr float least_share = 1e-12F;
 
+LEE_BOTH bool finite(float value) {
+    return value - value == 0.0F;
+}
+
+/// Whether plane after plane this focus is the largest so far; plane: -1 before the first that is not NaN.
+LEE_BOTH bool leads(float focus, float best, std::int32_t plane) {
+    return (focus > best) | ((focus == focus) & (plane < 0));
+}
+
+/// The plane of the scan that is nearest to `wanted`.
+LEE_BOTH std::int32_t nearest_plane(std::int32_t wanted, std::int32_t planes) {
+    const std::int32_t below = wanted < planes ? wanted : planes - 1;
+    return below < 0 ? 0 : below;
+}
+
+/// What heights are counted from, and in: in steps of the scan the moments are of one size.
+struct Axis {
+    double middle, step;
+};
+
+/// Around plane k of a curve's maximum; -1 where it has none.
+LEE_BOTH Axis axis_at(const double* z_um, std::int32_t planes, std::int32_t plane) {
+    const std::int32_t k = plane < 0 ? 0 : plane;
+    const double below = z_um[k > 0 ? k - 1 : k], above = z_um[k + 1 < planes ? k + 1 : k];
+    const double step = 0.5 * (above - below);
+    return {z_um[k], step != 0.0 ? step : 1.0};
+}
+
 /// Natural logarithm of a positive normal float, to 1e-12.
 LEE_BOTH double log_of(float value) {
     // Mantissa in [1/sqrt(2), sqrt(2)): the series in (m - 1) / (m + 1) then converges fast.
@@ -37,6 +65,11 @@ LEE_BOTH void add(Moments& m, bool use, float share, double u) {
     m.l0 += wl, m.l1 += wl * u, m.l2 += wl * u * u, m.ll += wl * l;
 }
 
+/// Whether a sample takes part: focus over its maximum, of a plane that exists.
+LEE_BOTH bool takes_part(bool exists, float share) {
+    return exists & finite(share) & (share >= least_share);
+}
+
 struct Vertex {
     double at, sigma;  // NaN where there is none, or no way to know
 };
@@ -61,6 +94,20 @@ LEE_BOTH Vertex vertex_of(const Moments& m, double low, double high) {
     const double spread = (i11 + 4.0 * at * i12 + 4.0 * at * at * i22) / (4.0 * c * c * det);
     const double variance = residual * (spread > 0.0 ? spread : 0.0);
     return {fits ? at : nan, fits & (m.count > 3.0) ? __builtin_sqrt(variance) : nan};
+}
+
+struct Peak {
+    float height_um, sigma_um;
+};
+
+/// Of a curve whose maximum is `best`, in `plane`: NaN where that lies at an end or is no positive number.
+LEE_BOTH Peak peak_of(const Moments& m, double low, double high, const Axis& axis, std::int32_t plane,
+                      std::int32_t planes, float best) {
+    const Vertex vertex = vertex_of(m, low, high);
+    const bool inside = (plane > 0) & (plane + 1 < planes) & (best > 0.0F) & finite(best);
+    const double step = axis.step < 0.0 ? -axis.step : axis.step;
+    return {inside ? static_cast<float>(axis.middle + vertex.at * axis.step) : __builtin_nanf(""),
+            inside ? static_cast<float>(vertex.sigma * step) : __builtin_nanf("")};
 }
 
 }  // namespace lee::peak

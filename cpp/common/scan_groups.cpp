@@ -16,7 +16,6 @@ constexpr std::size_t most_frames_a_group = 256;  // their 8-bit sum fits 16 bit
 constexpr double groups_a_depth = 4.4;
 constexpr double most_spacing_a_depth =
     0.75;                            // farther apart, a neighbour's detail is no longer the same detail
-constexpr double dark_share = 0.01;  // of the mean brightness: what dark places are normalised by, at least
 constexpr double least_shift_px = 0.02;  // less is not worth resampling for
 constexpr double most_drift_px = 1e6;
 
@@ -125,11 +124,6 @@ bool ScanGroups::near(std::size_t group, std::size_t other) const {
 
 void ScanGroups::continue_heights() {
     z_um_[count_ % z_um_.size()] = 2.0 * z_um(count_ - 1) - z_um(count_ - 2);
-}
-
-double ScanGroups::dark_level(double mean_brightness, bool whole_counts) {
-    // Integer counts have a noise of about one in the dark.
-    return std::max(dark_share * mean_brightness, whole_counts ? 1.0 : 1e-12);
 }
 
 }  // namespace lee

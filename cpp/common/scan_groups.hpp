@@ -60,8 +60,6 @@ class ScanGroups {
     }
     /// A height for the group that would follow the last one.
     void continue_heights();
-    /// What dark places are normalised by, counts, from the mean brightness of the first group.
-    [[nodiscard]] static double dark_level(double mean_brightness, bool whole_counts);
 
   private:
     [[nodiscard]] bool near(std::size_t group, std::size_t other) const;

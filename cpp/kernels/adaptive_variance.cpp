@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "common/adaptive_variance_windows.hpp"
 #include "common/check.hpp"
 #include "common/parallel.hpp"
 #include "kernels/adaptive_variance_noise.hpp"
@@ -13,79 +14,40 @@
 namespace lee {
 namespace {
 
-constexpr const char* operation = "adaptive_variance";
-// The sum of so many squares of 8 bits fits 32 bits.
-constexpr std::size_t largest_whole = 66051;
+using variance::operation;
 
 struct Task {
     const AdaptiveVarianceParams& params;
     Box image;
-    std::vector<FootprintRuns> footprints;
-    std::vector<std::size_t> areas;
-    FootprintRuns square;  // with detail_px
-    double noise = 0.0;
+    variance::Windows windows;
+    float noise = 0.0F;
     // A tile's rows of sums stay in the nearest cache, and the rows above and below it cost little.
     std::ptrdiff_t tile_rows = 64, tile_columns = 256;
     const simd::AdaptiveVarianceLoops& loops = LEE_BEST_ISA(adaptive_variance_loops);
 
     [[nodiscard]] bool detail() const { return params.detail_px != 0; }
+    [[nodiscard]] std::size_t footprints() const { return windows.footprints.size(); }
 
     // What the largest focus over z must exceed for footprint k to do.
     [[nodiscard]] double limit(std::size_t k) const {
-        const auto pixels = static_cast<double>(areas[k]);
-        const auto side = static_cast<double>(params.detail_px);
-        const double own = detail() ? 1.0 / (side * side) : 1.0 / pixels;
-        return noise * (1.0 - own) *
-               (1.0 + static_cast<double>(params.significance) * std::sqrt(2.0 / pixels));
+        const variance::Limit limit = variance::limit_for(windows.areas[k], params);
+        return variance::limit_of(noise, limit.own, limit.excess);
     }
 };
-
-std::size_t area_of(const Footprint& footprint) {
-    const auto& mask = footprint.mask;
-    return static_cast<std::size_t>(
-        std::count_if(mask.data, mask.data + mask.size(), [](std::uint8_t set) { return set != 0; }));
-}
-
-void check_params(const AdaptiveVarianceParams& params, std::size_t footprints) {
-    check::that(footprints >= 1 && footprints <= 255, operation,
-                std::to_string(footprints) + " footprints given; give 1 to 255");
-    check::that(params.detail_px == 0 || (params.detail_px >= 3 && params.detail_px % 2 == 1), operation,
-                "detail_px is " + std::to_string(params.detail_px) + "; give 0, or an odd number >= 3");
-    check::that(!(params.noise < 0), operation,
-                "noise is " + std::to_string(params.noise) + "; give a number >= 0, or NaN for automatic");
-    check::that(params.significance >= 0, operation,
-                "significance is " + std::to_string(params.significance) + "; give a number >= 0");
-    check::that(params.threads >= 0, operation,
-                "threads is " + std::to_string(params.threads) + "; give 0 for all cores, or a count");
-}
 
 template <class Pixel>
 Task checked(HostView<const Pixel, 3> stack, HostView<float, 3> focus, HostView<std::uint8_t, 2> window,
              std::span<const Footprint> footprints, const AdaptiveVarianceParams& params) {
-    check::not_empty(operation, "stack", stack);
-    check::same_shape(operation, "stack", stack, "focus", focus);
+    variance::check_all(stack, focus, window, footprints.size(), params);
+    check::that(params.threads >= 0, operation,
+                "threads is " + std::to_string(params.threads) + "; give 0 for all cores, or a count");
     const auto [planes, rows, columns] = stack.shape;
-    check::same_shape(operation, "a plane", HostView<const Pixel, 2>{stack.data, {rows, columns}}, "window",
-                      window);
-    check_params(params, footprints.size());
     Task task{.params = params,
               .image = {0, static_cast<std::ptrdiff_t>(rows), 0, static_cast<std::ptrdiff_t>(columns)},
-              .footprints = {},
-              .areas = {},
-              .square = {}};
-    for (const Footprint& footprint : footprints) {
-        task.footprints.push_back(footprint_runs(operation, footprint, rows, columns, false));
-        task.areas.push_back(area_of(footprint));
-        const FootprintRuns& runs = task.footprints.back();
+              .windows = variance::windows_of(footprints, params.detail_px, rows, columns)};
+    for (const FootprintRuns& runs : task.windows.footprints) {
         task.tile_rows = std::max(task.tile_rows, 4 * static_cast<std::ptrdiff_t>(runs.row_of.size()));
         task.tile_columns = std::max(task.tile_columns, 4 * (runs.dx_max - runs.dx_min));
-    }
-    if (task.detail()) {
-        const std::vector<std::uint8_t> ones(params.detail_px * params.detail_px, 1);
-        const Footprint square{.mask = {ones.data(), {params.detail_px, params.detail_px}},
-                               .centre_y = params.detail_px / 2,
-                               .centre_x = params.detail_px / 2};
-        task.square = footprint_runs(operation, square, rows, columns, false);
     }
     return task;
 }
@@ -95,11 +57,14 @@ template <class Pixel, class Sum>
 class Tiles {
   public:
     Tiles(const Task& task, std::size_t k)
-        : task_(task), runs_(task.footprints[k]), columns_(static_cast<std::size_t>(task.tile_columns)) {
+        : task_(task),
+          runs_(task.windows.footprints[k]),
+          columns_(static_cast<std::size_t>(task.tile_columns)) {
         const auto wide = columns_ + static_cast<std::size_t>(runs_.dx_max - runs_.dx_min);
         const auto high = static_cast<std::size_t>(task.tile_rows) + runs_.row_of.size();
         if (task.detail()) {
-            local_ = std::make_unique<WindowRows<Pixel, double>>(task.square, wide, false, task.loops);
+            local_ =
+                std::make_unique<WindowRows<Pixel, double>>(task.windows.square, wide, false, task.loops);
             pooled_ = std::make_unique<WindowRows<float, double>>(runs_, columns_, false, task.loops);
             energy_ = aligned_array<float>(wide * high);
         } else {
@@ -196,14 +161,14 @@ class Run {
         parallel_for(planes, threads, [&](std::size_t z, int) {
             offsets_[z] = offset_of(stack_.data + z * plane_size(), stack_.shape[1], stack_.shape[2]);
         });
-        const bool single = task_.footprints.size() == 1;
+        const bool single = task_.footprints() == 1;
         // One footprint: planes do not know of each other.
         const std::size_t jobs = single ? tiles_ * planes : tiles_;
         std::vector<std::vector<std::unique_ptr<Tiles<Pixel, Sum>>>> of_worker(
             static_cast<std::size_t>(worker_count(jobs, threads)));
         parallel_for(jobs, threads, [&](std::size_t job, int worker) {
             auto& made = of_worker[static_cast<std::size_t>(worker)];
-            made.resize(task_.footprints.size());
+            made.resize(task_.footprints());
             const auto tiles = [&](std::size_t k) -> Tiles<Pixel, Sum>& {
                 if (!made[k]) made[k] = std::make_unique<Tiles<Pixel, Sum>>(task_, k);
                 return *made[k];
@@ -244,7 +209,7 @@ class Run {
         const std::size_t columns = tile.columns();
         std::vector<std::uint8_t> open(tile.rows() * columns, 1);
         std::vector<float> largest(open.size()), row(columns);
-        for (std::size_t k = 0; k < task_.footprints.size(); ++k) {
+        for (std::size_t k = 0; k < task_.footprints(); ++k) {
             std::fill(largest.begin(), largest.end(), -1.0F);
             for (std::size_t z = 0; z < stack_.shape[0]; ++z) {
                 tiles_of(k).run(plane(z), tile, offsets_[z], [&](std::ptrdiff_t y, const auto& store) {
@@ -261,7 +226,7 @@ class Run {
     // Give footprint k to the pixels it does for; true when all have one.
     bool settle(const Box& tile, std::size_t k, const std::vector<float>& largest,
                 std::vector<std::uint8_t>& open) {
-        const double limit = k + 1 == task_.footprints.size() ? -INFINITY : task_.limit(k);
+        const double limit = k + 1 == task_.footprints() ? -INFINITY : task_.limit(k);
         bool all = true;
         for (std::size_t at = 0; at < open.size(); ++at) {
             if (open[at] == 0) continue;
@@ -287,22 +252,19 @@ class Run {
 };
 
 template <class Pixel>
-float variance(HostView<const Pixel, 3> stack, HostView<float, 3> focus, HostView<std::uint8_t, 2> window,
-               std::span<const Footprint> footprints, const AdaptiveVarianceParams& params) {
+float run(HostView<const Pixel, 3> stack, HostView<float, 3> focus, HostView<std::uint8_t, 2> window,
+          std::span<const Footprint> footprints, const AdaptiveVarianceParams& params) {
     Task task = checked(stack, focus, window, footprints, params);
-    float noise = params.noise;
-    if (footprints.size() > 1 && std::isnan(noise)) noise = noise_of(stack, params.threads);
-    task.noise = static_cast<double>(noise);
-    const bool small = std::all_of(task.areas.begin(), task.areas.end(),
-                                   [](std::size_t area) { return area <= largest_whole; });
+    task.noise = params.noise;
+    if (footprints.size() > 1 && std::isnan(task.noise)) task.noise = noise_of(stack, params.threads);
     if constexpr (std::is_same_v<Pixel, std::uint8_t>) {
-        if (small) {
+        if (task.windows.whole()) {
             Run<Pixel, std::uint32_t>(task, stack, focus, window).all();
-            return noise;
+            return task.noise;
         }
     }
     Run<Pixel, double>(task, stack, focus, window).all();
-    return noise;
+    return task.noise;
 }
 
 }  // namespace
@@ -310,19 +272,19 @@ float variance(HostView<const Pixel, 3> stack, HostView<float, 3> focus, HostVie
 float adaptive_variance(HostView<const std::uint8_t, 3> stack, HostView<float, 3> focus,
                         HostView<std::uint8_t, 2> window, std::span<const Footprint> footprints,
                         const AdaptiveVarianceParams& params) {
-    return variance(stack, focus, window, footprints, params);
+    return run(stack, focus, window, footprints, params);
 }
 
 float adaptive_variance(HostView<const std::uint16_t, 3> stack, HostView<float, 3> focus,
                         HostView<std::uint8_t, 2> window, std::span<const Footprint> footprints,
                         const AdaptiveVarianceParams& params) {
-    return variance(stack, focus, window, footprints, params);
+    return run(stack, focus, window, footprints, params);
 }
 
 float adaptive_variance(HostView<const float, 3> stack, HostView<float, 3> focus,
                         HostView<std::uint8_t, 2> window, std::span<const Footprint> footprints,
                         const AdaptiveVarianceParams& params) {
-    return variance(stack, focus, window, footprints, params);
+    return run(stack, focus, window, footprints, params);
 }
 
 }  // namespace lee

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "common/aligned.hpp"
-#include "common/check.hpp"
+#include "common/argmax_refocus_check.hpp"
 #include "common/parallel.hpp"
 #include "kernels/simd/argmax_refocus.hpp"
 
@@ -18,36 +18,11 @@ constexpr const char* operation = "argmax_refocus";
 constexpr std::size_t strip = simd::refocus_strip;
 
 template <class Pixel>
-void check_all(HostView<const Pixel, 3> stack, HostView<const float, 3> focus, std::span<const double> z_um,
-               const Refocused& out, const ArgmaxRefocusParams& params) {
-    check::not_empty(operation, "stack", stack);
-    check::same_shape(operation, "stack", stack, "focus", focus);
-    const auto [planes, rows, columns] = stack.shape;
-    check::that(planes <= 1U << 24, operation, "the stack has too many planes");
-    const HostView<const Pixel, 2> plane{stack.data, {rows, columns}};
-    check::same_shape(operation, "a plane", plane, "sharp", out.sharp);
-    check::same_shape(operation, "a plane", plane, "plane", out.plane);
-    check::same_shape(operation, "a plane", plane, "height_um", out.height_um);
-    check::same_shape(operation, "a plane", plane, "sigma_um", out.sigma_um);
-    check::same_shape(operation, "a pixel's focus", HostView<const float, 1>{focus.data, {planes}}, "z_um",
-                      HostView<const double, 1>{z_um.data(), {z_um.size()}});
-    bool rises = true, falls = true;
-    for (std::size_t z = 0; z < planes; ++z) {
-        check::that(std::isfinite(z_um[z]), operation, "z_um[" + std::to_string(z) + "] is not finite");
-        if (z == 0) continue;
-        rises = rises && z_um[z] > z_um[z - 1];
-        falls = falls && z_um[z] < z_um[z - 1];
-    }
-    check::that(rises || falls, operation, "z_um neither rises nor falls strictly");
-    check::that(params.reach >= 1, operation, "reach is 0; give a number of planes >= 1");
-    check::that(params.threads >= 0, operation,
-                "threads is " + std::to_string(params.threads) + "; give 0 for all cores, or a count");
-}
-
-template <class Pixel>
 void refocus(HostView<const Pixel, 3> stack, HostView<const float, 3> focus, std::span<const double> z_um,
              const Refocused& out, const ArgmaxRefocusParams& params) {
-    check_all(stack, focus, z_um, out, params);
+    check::argmax_refocus(stack, focus, z_um, out, params);
+    check::that(params.threads >= 0, operation,
+                "threads is " + std::to_string(params.threads) + "; give 0 for all cores, or a count");
     const std::size_t planes = stack.shape[0], pixels = stack.shape[1] * stack.shape[2];
     const std::size_t strips = (pixels + strip - 1) / strip;
     const auto reach = static_cast<std::int32_t>(std::min(params.reach, planes));

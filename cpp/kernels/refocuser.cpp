@@ -8,27 +8,14 @@
 
 #include "common/check.hpp"
 #include "common/focus_fit.hpp"
+#include "common/refocuser_check.hpp"
 #include "kernels/refocuser_fuse.hpp"
 #include "kernels/refocuser_state.hpp"
 
 namespace lee {
 
 Refocuser::Refocuser(std::size_t height, std::size_t width, const RefocuserParams& params) {
-    constexpr const char* name = "refocuser";
-    if (height == 0 || width == 0) {
-        throw ShapeError("refocuser: the frame shape is " + check::text(std::array{height, width}) +
-                         "; both must be at least 1");
-    }
-    const auto odd = [&](std::size_t value, const char* what) {
-        check::that(value % 2 == 1 && value >= 3 && value <= 63, name,
-                    std::string(what) + " is " + std::to_string(value) + "; give an odd number from 3 to 63");
-    };
-    odd(params.window_y_px, "window_y_px");
-    odd(params.window_x_px, "window_x_px");
-    odd(params.detail_px, "detail_px");
-    check::that(
-        params.depth_of_field_um > 0.0 && std::isfinite(params.depth_of_field_um), name,
-        "depth_of_field_um is " + std::to_string(params.depth_of_field_um) + "; give a length above 0");
+    check::refocuser_params(height, width, params);
     state_ = std::make_unique<State>(Extent{height, width}, params);
 }
 
@@ -58,12 +45,9 @@ void Refocuser::close() {
 
 void Refocuser::finish(HostView<float, 2> height_um, HostView<float, 2> sigma_um, HostView<float, 2> sharp) {
     const std::array<std::size_t, 2> shape{state_->extent.rows, state_->extent.columns};
-    for (const auto& view : {height_um, sigma_um, sharp}) {
-        if (view.shape != shape) {
-            throw ShapeError("refocuser: an array for the result is " + check::text(view.shape) +
-                             " but frames are " + check::text(shape));
-        }
-    }
+    check::result_shape("height_um", height_um, shape);
+    check::result_shape("sigma_um", sigma_um, shape);
+    check::result_shape("sharp", sharp, shape);
     state_->close();
     fuse(*state_, height_um, sigma_um, sharp);
 }
@@ -72,9 +56,7 @@ void Refocuser::brightness(HostView<float, 2> least, HostView<float, 2> most,
                            HostView<float, 2> saturated) const {
     const Brightness& from = state_->brightness;
     const std::array<std::size_t, 2> shape{from.extent.rows, from.extent.columns};
-    if (least.shape != shape || most.shape != shape || saturated.shape != shape) {
-        throw ShapeError("refocuser: the arrays for the brightness must be " + check::text(shape));
-    }
+    for (const auto& view : {least, most, saturated}) check::result_shape("an array of cells", view, shape);
     std::copy(from.least.begin(), from.least.end(), least.data);
     std::copy(from.most.begin(), from.most.end(), most.data);
     std::copy(from.saturated.begin(), from.saturated.end(), saturated.data);
@@ -83,10 +65,7 @@ void Refocuser::brightness(HostView<float, 2> least, HostView<float, 2> most,
 void Refocuser::preview(HostView<float, 2> height_um) const {
     const FocusLevel& level = state_->levels[std::min<std::size_t>(1, state_->levels.size() - 1)];
     const std::array<std::size_t, 2> shape{state_->extent.rows, state_->extent.columns};
-    if (height_um.shape != shape) {
-        throw ShapeError("refocuser: height_um is " + check::text(height_um.shape) + " but frames are " +
-                         check::text(shape));
-    }
+    check::result_shape("height_um", height_um, shape);
     const std::size_t factor = &level == state_->levels.data() ? 1 : 2;
     for (std::size_t y = 0; y < shape[0]; ++y) {
         const std::size_t row = std::min(y / factor, level.extent.rows - 1) * level.extent.columns;
@@ -127,10 +106,7 @@ void Refocuser::peaks(std::size_t level, const FocusPeaks& out) const {
     const std::size_t n = from.extent.rows * from.extent.columns;
     const std::array<std::size_t, 3> shape{2, from.extent.rows, from.extent.columns};
     for (const auto& view : {out.z_um, out.peak, out.width_um}) {
-        if (view.shape != shape) {
-            throw ShapeError("refocuser: an array for the peaks is " + check::text(view.shape) + ", not " +
-                             check::text(shape));
-        }
+        check::result_shape("an array for the peaks", view, shape);
     }
     for (std::size_t k = 0; k < 2; ++k) {
         for (std::size_t i = 0; i < n; ++i) {
@@ -147,10 +123,7 @@ void Refocuser::counts(HostView<float, 3> out) const {
     const FocusLevel& from = state_->levels.front();
     const std::size_t n = from.extent.rows * from.extent.columns;
     const std::array<std::size_t, 3> shape{2, from.extent.rows, from.extent.columns};
-    if (out.shape != shape) {
-        throw ShapeError("refocuser: the array for counts is " + check::text(out.shape) + ", not " +
-                         check::text(shape));
-    }
+    check::result_shape("counts", out, shape);
     for (std::size_t k = 0; k < 2; ++k)
         std::copy(from.counts[k].begin(), from.counts[k].end(), out.data + k * n);
 }

@@ -9,7 +9,7 @@
 namespace lee {
 namespace {
 
-constexpr std::size_t noise_rows = 16;  // every so many rows are looked at for noise
+using focus::noise_rows;
 
 /// Variance of the detail that three groups in a row do not share along a straight line.
 struct Noise {
@@ -18,14 +18,13 @@ struct Noise {
 
     void add(const std::uint16_t* past, const std::uint16_t* now, const std::uint16_t* next, std::size_t n) {
         for (std::size_t x = 0; x < n; ++x) {
-            const float here = focus::decode(now[x]);
-            const float bend = alone ? here : focus::decode(past[x]) - 2.0F * here + focus::decode(next[x]);
+            const float bend = focus::bend_of(past[x], now[x], next[x], alone);
             sum += static_cast<double>(bend * bend);
         }
         samples += static_cast<double>(n);
     }
 
-    [[nodiscard]] double variance() const { return sum / samples / (alone ? 1.0 : one_sided ? 8.0 : 6.0); }
+    [[nodiscard]] double variance() const { return sum / samples / focus::bend_noise(one_sided, alone); }
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "common/check.hpp"
+#include "common/focus_fit.hpp"
 #include "common/parallel.hpp"
 #include "kernels/refocuser_state.hpp"
 
@@ -80,7 +81,7 @@ float Refocuser::State::dark_level() const {
             sum += std::isfinite(value) ? std::abs(static_cast<double>(value)) : 0.0;
     }
     const double brightness_of_all = sum / static_cast<double>(extent.rows * extent.columns);
-    return static_cast<float>(ScanGroups::dark_level(brightness_of_all, groups.whole_counts()));
+    return static_cast<float>(focus::dark_level(brightness_of_all, groups.whole_counts()));
 }
 
 void Refocuser::State::close() {

@@ -15,8 +15,8 @@
 
 namespace lee {
 
-constexpr std::size_t tile_rows = 64;
-constexpr std::size_t tile_columns = 256;  // with its halo a tile's scratch stays in the second cache
+// With its halo a tile's scratch stays in the second cache.
+using focus::tile_columns, focus::tile_rows;
 
 inline std::size_t blocks(std::size_t extent, std::size_t block) {
     return (extent + block - 1) / block;

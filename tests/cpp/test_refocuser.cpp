@@ -156,12 +156,12 @@ void misuse_is_refused_before_anything_is_changed() {
                                         [&] { refocuser.push({out.data(), {4, 5}}, 3.0); });
     EXPECT(refocuser.frames() == 2);
 
-    expect_error<lee::ShapeError>("refocuser: height_um is (5, 4) but frames are (4, 5)",
+    expect_error<lee::ShapeError>("refocuser: height_um is (5, 4), not (4, 5)",
                                   [&] { refocuser.preview({out.data(), {5, 4}}); });
-    expect_error<lee::ShapeError>("refocuser: an array for the result is (5, 4) but frames are (4, 5)", [&] {
+    expect_error<lee::ShapeError>("refocuser: sigma_um is (5, 4), not (4, 5)", [&] {
         refocuser.finish({out.data(), {4, 5}}, {out.data(), {5, 4}}, {out.data(), {4, 5}});
     });
-    expect_error<lee::ShapeError>("refocuser: the arrays for the brightness must be (1, 1)", [&] {
+    expect_error<lee::ShapeError>("refocuser: an array of cells is (4, 5), not (1, 1)", [&] {
         refocuser.brightness({out.data(), {1, 1}}, {out.data(), {1, 1}}, {out.data(), {4, 5}});
     });
     expect_error<lee::ShapeError>("refocuser: an array for the peaks is (2, 5, 4), not (2, 4, 5)", [&] {
@@ -169,7 +169,7 @@ void misuse_is_refused_before_anything_is_changed() {
                             .peak = {out.data(), {2, 4, 5}},
                             .width_um = {out.data(), {2, 4, 5}}});
     });
-    expect_error<lee::ShapeError>("refocuser: the array for counts is (1, 4, 5), not (2, 4, 5)",
+    expect_error<lee::ShapeError>("refocuser: counts is (1, 4, 5), not (2, 4, 5)",
                                   [&] { refocuser.counts({out.data(), {1, 4, 5}}); });
     EXPECT(std::count(out.begin(), out.end(), 42.0F) == 20);
 

@@ -1,9 +1,12 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
+#include "lee/device.hpp"
 #include "lee/export.hpp"
 #include "lee/view.hpp"
 
@@ -89,6 +92,62 @@ class LEE_API Refocuser {
     void counts(HostView<float, 3> out) const;
     /// Focus in counts that noise alone gives to one pixel, before pooling; NaN before the second group of
     /// frames.
+    [[nodiscard]] float noise() const;
+
+  private:
+    std::unique_ptr<State> state_;
+};
+
+/// The same on a CUDA device.
+///
+/// All work is queued on the stream given at the start, and calls return before it is done; where results go
+/// to host memory they wait for it. Frames in host memory are copied through pinned memory on a stream of
+/// their own, so that copies overlap with the work on frames before; the frame may be reused when `push`
+/// returns. Maxima equal those of `Refocuser` bit for bit; heights, sigmas and images too, unless the noise,
+/// whose sum is taken in another order, rounds differently: then heights agree within 1e-3 of the depth of
+/// field. Every function throws DeviceError where the device fails, DeviceMemoryError where it has too little
+/// memory; other errors as `Refocuser`.
+class LEE_API DeviceRefocuser {
+  public:
+    struct State;  // not offered; see the kernel
+
+    DeviceRefocuser(std::size_t height, std::size_t width, const RefocuserParams& params = {},
+                    Stream stream = {});
+    ~DeviceRefocuser();
+    DeviceRefocuser(DeviceRefocuser&&) noexcept;
+    DeviceRefocuser& operator=(DeviceRefocuser&&) noexcept;
+
+    void push(HostView<const std::uint8_t, 2> frame, double z_um, double drift_y_px = 0.0,
+              double drift_x_px = 0.0);
+    void push(HostView<const std::uint16_t, 2> frame, double z_um, double drift_y_px = 0.0,
+              double drift_x_px = 0.0);
+    void push(HostView<const float, 2> frame, double z_um, double drift_y_px = 0.0, double drift_x_px = 0.0);
+
+    /// Take several frames of a resident stack, one at each of z_um; drift_px (down, across) of each, or
+    /// none.
+    void push(DeviceView<const std::uint8_t, 3> frames, std::span<const double> z_um,
+              std::span<const std::array<double, 2>> drift_px = {});
+    void push(DeviceView<const std::uint16_t, 3> frames, std::span<const double> z_um,
+              std::span<const std::array<double, 2>> drift_px = {});
+    void push(DeviceView<const float, 3> frames, std::span<const double> z_um,
+              std::span<const std::array<double, 2>> drift_px = {});
+
+    void saturate_at(double counts) noexcept;
+    void preview(HostView<float, 2> height_um) const;
+    void preview(DeviceView<float, 2> height_um) const;
+    void close();
+    void finish(HostView<float, 2> height_um, HostView<float, 2> sigma_um, HostView<float, 2> sharp);
+    void finish(DeviceView<float, 2> height_um, DeviceView<float, 2> sigma_um, DeviceView<float, 2> sharp);
+    void brightness(HostView<float, 2> least, HostView<float, 2> most, HostView<float, 2> saturated) const;
+
+    [[nodiscard]] std::size_t frames() const noexcept;
+    [[nodiscard]] std::size_t levels() const noexcept;
+    /// Of device memory.
+    [[nodiscard]] double state_bytes_per_pixel() const noexcept;
+    [[nodiscard]] std::size_t level_height(std::size_t level) const;
+    [[nodiscard]] std::size_t level_width(std::size_t level) const;
+    void peaks(std::size_t level, const FocusPeaks& out) const;
+    void counts(HostView<float, 3> out) const;
     [[nodiscard]] float noise() const;
 
   private:

@@ -2,6 +2,8 @@
 // the linker keeps one copy of an inline function for the whole program, which may be the one for AVX-512.
 #include "kernels/simd/adaptive_variance.hpp"
 
+#include "common/adaptive_variance_pixel.hpp"
+
 namespace lee::simd::LEE_ISA {
 namespace {
 
@@ -62,14 +64,10 @@ void load(const Pixel* __restrict pixel, Sum* __restrict value, Sum* __restrict 
     }
 }
 
-bool finite(float value) {
-    return value - value == 0.0F;
-}
-
 void load_float(const float* __restrict pixel, double offset, double* __restrict value,
                 double* __restrict square, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i)
-        value[i] = finite(pixel[i]) ? static_cast<double>(pixel[i]) - offset : 0.0;
+        value[i] = variance::finite(pixel[i]) ? static_cast<double>(pixel[i]) - offset : 0.0;
     if (square == nullptr) return;
     for (std::size_t i = 0; i < n; ++i) square[i] = value[i] * value[i];
 }
@@ -77,7 +75,7 @@ void load_float(const float* __restrict pixel, double offset, double* __restrict
 bool presence(const float* __restrict pixel, std::uint32_t* __restrict present, std::size_t n) {
     std::uint32_t all = 1;
     for (std::size_t i = 0; i < n; ++i) {
-        present[i] = finite(pixel[i]) ? 1 : 0;
+        present[i] = variance::finite(pixel[i]) ? 1 : 0;
         all &= present[i];
     }
     return all != 0;
@@ -86,10 +84,7 @@ bool presence(const float* __restrict pixel, std::uint32_t* __restrict present, 
 void variance_whole(const std::uint32_t* __restrict sum, const std::uint32_t* __restrict square,
                     const std::uint32_t* __restrict count, float* __restrict focus, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
-        const double number = count[i], s = sum[i], q = square[i];
-        // Whole numbers below 2^53: only the division rounds.
-        const double value = (number * q - s * s) / (number * s);
-        focus[i] = count[i] == 0 ? __builtin_nanf("") : s > 0.0 ? static_cast<float>(value) : 0.0F;
+        focus[i] = variance::of_whole(count[i], sum[i], square[i]);
     }
 }
 
@@ -97,21 +92,14 @@ void variance_real(const double* __restrict sum, const double* __restrict square
                    const std::uint32_t* __restrict count, double offset, float* __restrict focus,
                    std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
-        const double number = count[i], s = sum[i];
-        const double mean = offset + s / number;
-        const double spread = number * square[i] - s * s;
-        const double value = spread / (number * number * mean);
-        focus[i] = count[i] == 0                   ? __builtin_nanf("")
-                   : (mean > 0.0) & (spread > 0.0) ? static_cast<float>(value)
-                                                   : 0.0F;
+        focus[i] = variance::of_real(count[i], sum[i], square[i], offset);
     }
 }
 
 void average(const double* __restrict sum, const std::uint32_t* __restrict count, float* __restrict focus,
              std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
-        const double value = sum[i] > 0.0 ? sum[i] / count[i] : 0.0;
-        focus[i] = count[i] == 0 ? __builtin_nanf("") : static_cast<float>(value);
+        focus[i] = variance::average(count[i], sum[i]);
     }
 }
 
@@ -119,10 +107,9 @@ template <class Pixel>
 void detail(const Pixel* __restrict pixel, const double* __restrict sum,
             const std::uint32_t* __restrict count, double offset, float* __restrict energy, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
-        const double mean = offset + sum[i] / count[i];
-        const double difference = static_cast<double>(pixel[i]) - mean;
-        const double value = mean > 0.0 ? difference * difference / mean : 0.0;
-        energy[i] = finite(static_cast<float>(pixel[i])) ? static_cast<float>(value) : __builtin_nanf("");
+        energy[i] =
+            variance::detail(static_cast<double>(pixel[i]), variance::finite(static_cast<float>(pixel[i])),
+                             count[i], sum[i], offset);
     }
 }
 

@@ -13,15 +13,11 @@ void update(const float* __restrict focus, std::int32_t z, float* __restrict cop
             std::int32_t* __restrict plane, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
         const float value = focus[i];
-        const bool wins = (value > best[i]) | ((value == value) & (plane[i] < 0));
+        const bool wins = peak::leads(value, best[i], plane[i]);
         copy[i] = value;
         best[i] = wins ? value : best[i];
         plane[i] = wins ? z : plane[i];
     }
-}
-
-bool finite(float value) {
-    return value - value == 0.0F;
 }
 
 void fit(const float* __restrict focus, const double* __restrict z_um, std::int32_t planes,
@@ -31,22 +27,17 @@ void fit(const float* __restrict focus, const double* __restrict z_um, std::int3
     alignas(64) double middle[strip], scale[strip], low[strip], high[strip], count[strip], w0[strip],
         w1[strip], w2[strip], w3[strip], w4[strip], l0[strip], l1[strip], l2[strip], ll[strip];
     for (std::size_t i = 0; i < strip; ++i) {
-        const std::int32_t k = plane[i] < 0 ? 0 : plane[i];
-        const double below = z_um[k > 0 ? k - 1 : k], above = z_um[k + 1 < planes ? k + 1 : k];
-        middle[i] = z_um[k];
-        // In steps of the scan the moments are of one size.
-        const double step = 0.5 * (above - below);
-        scale[i] = step != 0.0 ? step : 1.0;
+        const peak::Axis axis = peak::axis_at(z_um, planes, plane[i]);
+        middle[i] = axis.middle, scale[i] = axis.step;
         low[i] = high[i] = 0.0;
         count[i] = w0[i] = w1[i] = w2[i] = w3[i] = w4[i] = l0[i] = l1[i] = l2[i] = ll[i] = 0.0;
     }
     for (std::int32_t offset = -reach; offset <= reach; ++offset) {
         for (std::size_t i = 0; i < strip; ++i) {
             const std::int32_t wanted = plane[i] + offset;
-            const std::int32_t below = wanted < planes ? wanted : planes - 1;
-            const std::int32_t z = below < 0 ? 0 : below;
+            const std::int32_t z = peak::nearest_plane(wanted, planes);
             const float share = focus[static_cast<std::size_t>(z) * strip + i] / best[i];
-            const bool use = (wanted == z) & finite(share) & (share >= peak::least_share);
+            const bool use = peak::takes_part(wanted == z, share);
             const double u = (z_um[z] - middle[i]) / scale[i];
             peak::Moments m{count[i], w0[i], w1[i], w2[i], w3[i], w4[i], l0[i], l1[i], l2[i], ll[i]};
             peak::add(m, use, share, u);
@@ -58,11 +49,10 @@ void fit(const float* __restrict focus, const double* __restrict z_um, std::int3
     }
     for (std::size_t i = 0; i < strip; ++i) {
         const peak::Moments m{count[i], w0[i], w1[i], w2[i], w3[i], w4[i], l0[i], l1[i], l2[i], ll[i]};
-        const peak::Vertex vertex = peak::vertex_of(m, low[i], high[i]);
-        const bool inside = (plane[i] > 0) & (plane[i] + 1 < planes) & (best[i] > 0.0F) & finite(best[i]);
-        const double step = scale[i] < 0.0 ? -scale[i] : scale[i];
-        height_um[i] = inside ? static_cast<float>(middle[i] + vertex.at * scale[i]) : __builtin_nanf("");
-        sigma_um[i] = inside ? static_cast<float>(vertex.sigma * step) : __builtin_nanf("");
+        const peak::Peak found =
+            peak::peak_of(m, low[i], high[i], {middle[i], scale[i]}, plane[i], planes, best[i]);
+        height_um[i] = found.height_um;
+        sigma_um[i] = found.sigma_um;
     }
 }
 

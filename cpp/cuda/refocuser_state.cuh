@@ -1,0 +1,147 @@
+#pragma once
+
+// What a refocuser keeps on the device while frames pass.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "common/focus_fit.hpp"
+#include "common/scan_groups.hpp"
+#include "cuda/runtime.cuh"
+#include "lee/refocuser.hpp"
+
+namespace lee {
+
+struct DeviceExtent {
+    int rows, columns;
+};
+
+/// The two largest maxima of each pixel, the larger first.
+struct DevicePeaks {
+    float* z_um[2];
+    std::uint16_t* peak[2];
+    std::uint16_t* width[2];
+    float* counts[2];  // null where intensities are not kept
+};
+
+/// Focus curves at one window size: the last groups of them, and the maxima so far.
+struct DeviceLevel {
+    DeviceLevel(DeviceExtent extent, bool finest, cudaStream_t stream);
+
+    [[nodiscard]] DevicePeaks peaks() const;
+    [[nodiscard]] std::size_t pixels() const {
+        return static_cast<std::size_t>(extent.rows) * static_cast<std::size_t>(extent.columns);
+    }
+    [[nodiscard]] std::size_t bytes() const;
+
+    DeviceExtent extent;
+    std::array<cuda::Array<std::uint16_t>, ScanGroups::ring> ring;
+    std::array<cuda::Array<float>, 2> z_um, counts;  // counts: finest level only
+    std::array<cuda::Array<std::uint16_t>, 2> peak, width;
+    cuda::Array<float> energy;  // this group's tensor, entry by entry; coarser levels only
+};
+
+/// Mean of a group: a sum, of 8-bit frames or of others, and what it is scaled by.
+struct DeviceMean {
+    const std::uint16_t* whole;
+    const float* real;
+    float scale;
+
+    __device__ float operator()(std::size_t at) const {
+        return (whole != nullptr ? static_cast<float>(whole[at]) : real[at]) * scale;
+    }
+};
+
+/// Where to look for maxima: the ring's groups before the newest, oldest first.
+struct DeviceSearch {
+    const std::uint16_t* ring[4];
+    float u_um[5];
+    float z_um;
+    DeviceMean mean;  // of the middle group
+    DevicePeaks peaks;
+    bool wanted;
+};
+
+/// Frames from host memory on their way: copied to pinned memory, then to the device, while the one before is
+/// worked on.
+class FrameTransfer {
+  public:
+    explicit FrameTransfer(cudaStream_t stream) : compute_(stream) {}
+    ~FrameTransfer();
+    FrameTransfer(const FrameTransfer&) = delete;
+    FrameTransfer& operator=(const FrameTransfer&) = delete;
+
+    /// The frame on the device, for work queued on the stream before the next call of `done`.
+    const void* send(const void* frame, std::size_t bytes, int threads);
+    /// What is queued so far on the stream is all that needs the frame sent last.
+    void done();
+
+  private:
+    static constexpr std::size_t slots = 3;
+    struct Slot {
+        void* pinned = nullptr;
+        cuda::Array<unsigned char> on_device;
+        cudaEvent_t copied = nullptr, used = nullptr;
+    };
+    void prepare(std::size_t bytes);
+    void free() noexcept;
+
+    cudaStream_t compute_, copies_ = nullptr;
+    std::array<Slot, slots> slots_;
+    std::size_t next_ = 0, bytes_ = 0;
+};
+
+struct DeviceRefocuser::State {
+    State(std::size_t height, std::size_t width, const RefocuserParams& params, Stream stream);
+
+    template <class Frame>
+    void push(const Frame* frames, std::size_t count, std::span<const double> z_um,
+              std::span<const std::array<double, 2>> drift_px);
+    void close();
+
+    [[nodiscard]] std::size_t pixels() const { return levels.front().pixels(); }
+    [[nodiscard]] DeviceMean mean_of(std::size_t group) const;
+    /// Focus in counts that noise alone gives to one pixel, on the device.
+    void find_noise(float* noise) const;
+
+    RefocuserParams params;
+    cudaStream_t stream;
+    DeviceExtent extent;
+    ScanGroups groups;
+    std::vector<DeviceLevel> levels;
+    DeviceExtent cells;
+    cuda::Array<float> least, most, saturated;  // brightness of cells of 16 by 16 pixels, as `Refocuser`
+    cuda::Array<double> tile_noise;             // the least of any group
+    DeviceExtent tiles;
+    double saturation = std::numeric_limits<double>::infinity();
+    FrameTransfer transfer;
+
+    std::array<cuda::Array<std::uint16_t>, ScanGroups::sums> sum_u8;  // of 8-bit frames
+    std::array<cuda::Array<float>, ScanGroups::sums> sum_f32;         // of others
+    std::array<cuda::Array<std::uint16_t>, ScanGroups::details> detail;
+
+  private:
+    template <class Frame>
+    void accumulate(const Frame* frames, std::size_t count);
+    void end_group();
+    void find_dark();
+    void find_detail();
+    void take_energy(std::size_t newest);
+    void find_noise_of_tiles(std::size_t group);
+    void flush();
+    [[nodiscard]] DeviceSearch search_of(const DeviceLevel& level, std::size_t newest) const;
+
+    bool summed_ = false;       // the group at hand has frames in its sum
+    cuda::Array<float> dark_;   // one value
+    cuda::Array<float> moved_;  // the newest group's mean where it lies between pixels, with a margin
+};
+
+/// The levels of a closed scan become height, sigma and image, all on the device.
+void fuse(const DeviceRefocuser::State& state, float* height_um, float* sigma_um, float* sharp);
+
+}  // namespace lee
