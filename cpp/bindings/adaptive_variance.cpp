@@ -3,6 +3,7 @@
 #include <pybind11/stl.h>
 
 #include "arrays.hpp"
+#include "cuda_arrays.hpp"
 
 using namespace lee::bindings;
 
@@ -10,18 +11,24 @@ namespace {
 
 using Centre = std::pair<std::size_t, std::size_t>;
 
-template <class Pixel>
-py::tuple adaptive_variance(const Array<Pixel>& stack, const std::vector<Array<std::uint8_t>>& masks,
-                            const std::vector<Centre>& centres, std::size_t detail_px, float noise,
-                            float significance, int threads) {
+std::vector<lee::Footprint> footprints_of(const std::vector<Array<std::uint8_t>>& masks,
+                                          const std::vector<Centre>& centres) {
     if (masks.size() != centres.size()) throw py::value_error("adaptive_variance: a centre for every mask");
-    const auto in = read_view<3>(stack, "stack");
     std::vector<lee::Footprint> footprints;
     for (std::size_t k = 0; k < masks.size(); ++k) {
         footprints.push_back({.mask = read_view<2>(masks[k], "footprint"),
                               .centre_y = centres[k].first,
                               .centre_x = centres[k].second});
     }
+    return footprints;
+}
+
+template <class Pixel>
+py::tuple adaptive_variance(const Array<Pixel>& stack, const std::vector<Array<std::uint8_t>>& masks,
+                            const std::vector<Centre>& centres, std::size_t detail_px, float noise,
+                            float significance, int threads) {
+    const auto in = read_view<3>(stack, "stack");
+    const std::vector<lee::Footprint> footprints = footprints_of(masks, centres);
     auto focus = new_array<float>(in.shape);
     auto window = new_array<std::uint8_t>(std::array{in.shape[1], in.shape[2]});
     const auto focus_view = write_view<3>(focus, "focus");
@@ -37,10 +44,26 @@ py::tuple adaptive_variance(const Array<Pixel>& stack, const std::vector<Array<s
 }
 
 template <class Pixel>
+void adaptive_variance_cuda(const CudaArray<const Pixel>& stack,
+                            const std::vector<Array<std::uint8_t>>& masks, const std::vector<Centre>& centres,
+                            std::size_t detail_px, float noise, float significance,
+                            const CudaArray<float>& focus, const CudaArray<std::uint8_t>& window,
+                            const CudaArray<float>& used, std::uintptr_t stream) {
+    lee::adaptive_variance(view<3>(stack, "stack"), view<3>(focus, "focus"), view<2>(window, "window"),
+                           view<1>(used, "used"), footprints_of(masks, centres),
+                           {.detail_px = detail_px, .noise = noise, .significance = significance},
+                           stream_at(stream));
+}
+
+template <class Pixel>
 void bind(py::module_& module) {
     module.def("adaptive_variance", &adaptive_variance<Pixel>, py::arg("stack").noconvert(),
                py::arg("footprints"), py::kw_only(), py::arg("centres"), py::arg("detail_px"),
                py::arg("noise"), py::arg("significance"), py::arg("threads"));
+    module.def("adaptive_variance", &adaptive_variance_cuda<Pixel>, py::arg("stack"), py::arg("footprints"),
+               py::kw_only(), py::arg("centres"), py::arg("detail_px"), py::arg("noise"),
+               py::arg("significance"), py::arg("focus"), py::arg("window"), py::arg("used"),
+               py::arg("stream"));
 }
 
 }  // namespace

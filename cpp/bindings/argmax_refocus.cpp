@@ -1,6 +1,7 @@
 #include "lee/argmax_refocus.hpp"
 
 #include "arrays.hpp"
+#include "cuda_arrays.hpp"
 
 using namespace lee::bindings;
 
@@ -30,10 +31,27 @@ py::tuple argmax_refocus(const Array<Pixel>& stack, const Array<float>& focus, c
 }
 
 template <class Pixel>
+void argmax_refocus_cuda(const CudaArray<const Pixel>& stack, const CudaArray<const float>& focus,
+                         const Array<double>& z_um, std::size_t reach, const CudaArray<float>& sharp,
+                         const CudaArray<std::int32_t>& plane, const CudaArray<float>& height_um,
+                         const CudaArray<float>& sigma_um, std::uintptr_t stream) {
+    const auto heights = read_view<1>(z_um, "z_um");
+    lee::argmax_refocus(view<3>(stack, "stack"), view<3>(focus, "focus"), {heights.data, heights.size()},
+                        lee::DeviceRefocused{.sharp = view<2>(sharp, "sharp"),
+                                             .plane = view<2>(plane, "plane"),
+                                             .height_um = view<2>(height_um, "height_um"),
+                                             .sigma_um = view<2>(sigma_um, "sigma_um")},
+                        {.reach = reach}, stream_at(stream));
+}
+
+template <class Pixel>
 void bind(py::module_& module) {
     module.def("argmax_refocus", &argmax_refocus<Pixel>, py::arg("stack").noconvert(),
                py::arg("focus").noconvert(), py::kw_only(), py::arg("z_um").noconvert(), py::arg("reach"),
                py::arg("threads"));
+    module.def("argmax_refocus", &argmax_refocus_cuda<Pixel>, py::arg("stack"), py::arg("focus"),
+               py::kw_only(), py::arg("z_um").noconvert(), py::arg("reach"), py::arg("sharp"),
+               py::arg("plane"), py::arg("height_um"), py::arg("sigma_um"), py::arg("stream"));
 }
 
 }  // namespace

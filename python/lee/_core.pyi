@@ -58,6 +58,7 @@ def flat_morphology(
     out: _CudaArray,
     stream: int,
 ) -> None: ...
+@overload
 def adaptive_variance(
     stack: NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32],
     footprints: Sequence[NDArray[np.uint8]],
@@ -68,6 +69,21 @@ def adaptive_variance(
     significance: float,
     threads: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8], float]: ...
+@overload
+def adaptive_variance(
+    stack: _CudaArray,
+    footprints: Sequence[NDArray[np.uint8]],
+    *,
+    centres: Sequence[tuple[int, int]],
+    detail_px: int,
+    noise: float,
+    significance: float,
+    focus: _CudaArray,
+    window: _CudaArray,
+    used: _CudaArray,
+    stream: int,
+) -> None: ...
+@overload
 def argmax_refocus(
     stack: NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32],
     focus: NDArray[np.float32],
@@ -76,6 +92,19 @@ def argmax_refocus(
     reach: int,
     threads: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32], NDArray[np.float32], NDArray[np.float32]]: ...
+@overload
+def argmax_refocus(
+    stack: _CudaArray,
+    focus: _CudaArray,
+    *,
+    z_um: NDArray[np.float64],
+    reach: int,
+    sharp: _CudaArray,
+    plane: _CudaArray,
+    height_um: _CudaArray,
+    sigma_um: _CudaArray,
+    stream: int,
+) -> None: ...
 
 # pybind11's own, which is not importable.
 class _Bound(type): ...

@@ -6,18 +6,18 @@ stream, with results in CuPy arrays. There nothing is converted or copied: dtype
 documented, and calls return before the work is done.
 """
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from lee import _core, cuda_arrays
-from lee.cuda_arrays import is_cuda
+from lee.cuda_arrays import all_cuda, is_cuda
 from lee.errors import InputError
 from lee.footprint import Footprint, as_footprint
+from lee.kernel_arguments import check_threads, device_image, device_planes, image, planes, scaled
 
 
 class Opened(NamedTuple):
@@ -81,7 +81,7 @@ def opening(
         raise InputError(f"opening: threshold is {threshold}; give a height >= 0, or None for automatic")
     if not mad_factor >= 0:
         raise InputError(f"opening: mad_factor is {mad_factor}; give a number >= 0")
-    _check_threads("opening", threads)
+    check_threads("opening", threads)
     options: dict[str, Any] = {
         "centre": shape.centre,
         "threshold": float("nan") if threshold is None else float(threshold),
@@ -91,14 +91,14 @@ def opening(
     }
     mask = shape.mask.view(np.uint8)
     if is_cuda(height_um):
-        device_height = _device_image(height_um, "opening", "height_um")
+        device_height = device_image(height_um, "opening", "height_um")
         xp = cuda_arrays.cupy("opening")
         out = Opened(xp.empty(device_height.shape, np.float32), xp.empty(device_height.shape, np.int8))
         stream = cuda_arrays.stream("opening")
         _core.opening(device_height, mask, **options, out=out.height_um, removed=out.removed, stream=stream)
         return out
     return Opened(
-        *_core.opening(_image(height_um, "opening", "height_um"), mask, **options, threads=int(threads))
+        *_core.opening(image(height_um, "opening", "height_um"), mask, **options, threads=int(threads))
     )
 
 
@@ -136,23 +136,23 @@ def flat_morphology(
     """
     shape = as_footprint(footprint)
     mask = shape.mask.view(np.uint8)
-    _check_threads("flat_morphology", threads)
+    check_threads("flat_morphology", threads)
     if is_cuda(height_um):
-        device_height = _device_image(height_um, "flat_morphology", "height_um")
+        device_height = device_image(height_um, "flat_morphology", "height_um")
         out = cuda_arrays.cupy("flat_morphology").empty(device_height.shape, np.float32)
         stream = cuda_arrays.stream("flat_morphology")
         _core.flat_morphology(operation, device_height, mask, centre=shape.centre, out=out, stream=stream)
         return out
-    height = _image(height_um, "flat_morphology", "height_um")
+    height = image(height_um, "flat_morphology", "height_um")
     return _core.flat_morphology(operation, height, mask, centre=shape.centre, threads=int(threads))
 
 
 class AdaptiveVariance(NamedTuple):
     """Normalised local variance, and the footprint each pixel's was taken over."""
 
-    focus: NDArray[np.float32]
-    window: NDArray[np.uint8]
-    noise: float
+    focus: Any
+    window: Any
+    noise: Any
 
 
 def adaptive_variance(
@@ -202,14 +202,14 @@ def adaptive_variance(
     AdaptiveVariance
         ``focus``, float32 counts in the shape of `stack`, >= 0: 0 where the mean is not positive and
         throughout constant images, NaN where the footprint sees no pixel. ``window`` (H, W) uint8, index
-        into `scales`. ``noise``, what was used; NaN where a single scale made it unnecessary.
+        into `scales`. ``noise``, what was used; NaN where a single scale made it unnecessary; of a stack on
+        a CUDA device an array of no dimensions, since the call does not wait for it.
 
     Raises
     ------
     InputError
         If an argument has the wrong number of dimensions, is empty, or is out of range.
     """
-    planes = _planes(stack, "adaptive_variance", "stack")
     factors = [float(factor) for factor in scales]
     rising = all(b > a for a, b in pairwise(factors))
     if not 1 <= len(factors) <= 255 or not rising or not 0 < factors[0] <= factors[-1] < np.inf:
@@ -220,27 +220,46 @@ def adaptive_variance(
         raise InputError(f"adaptive_variance: noise is {noise}; give counts >= 0, or None for automatic")
     if not significance >= 0:
         raise InputError(f"adaptive_variance: significance is {significance}; give a number >= 0")
-    _check_threads("adaptive_variance", threads)
-    shapes = [_scaled(as_footprint(footprint), factor) for factor in factors]
+    check_threads("adaptive_variance", threads)
+    shapes = [scaled(as_footprint(footprint), factor) for factor in factors]
+    masks = [shape.mask.view(np.uint8) for shape in shapes]
+    options: dict[str, Any] = {
+        "centres": [shape.centre for shape in shapes],
+        "detail_px": int(detail_px or 0),
+        "noise": float("nan") if noise is None else float(noise),
+        "significance": float(significance),
+    }
+    if is_cuda(stack):
+        frames = device_planes(stack, "adaptive_variance", "stack")
+        whole = frames if frames.ndim == 3 else frames[None]
+        xp = cuda_arrays.cupy("adaptive_variance")
+        out = AdaptiveVariance(
+            xp.empty(whole.shape, np.float32), xp.empty(whole.shape[1:], np.uint8), xp.empty(1, np.float32)
+        )
+        _core.adaptive_variance(
+            whole,
+            masks,
+            **options,
+            focus=out.focus,
+            window=out.window,
+            used=out.noise,
+            stream=cuda_arrays.stream("adaptive_variance"),
+        )
+        return AdaptiveVariance(out.focus.reshape(frames.shape), out.window, out.noise.reshape(()))
+    frames = planes(stack, "adaptive_variance", "stack")
     focus, window, used = _core.adaptive_variance(
-        planes if planes.ndim == 3 else planes[None],
-        [shape.mask.view(np.uint8) for shape in shapes],
-        centres=[shape.centre for shape in shapes],
-        detail_px=int(detail_px or 0),
-        noise=float("nan") if noise is None else float(noise),
-        significance=float(significance),
-        threads=int(threads),
+        frames if frames.ndim == 3 else frames[None], masks, **options, threads=int(threads)
     )
-    return AdaptiveVariance(focus.reshape(planes.shape), window, used)
+    return AdaptiveVariance(focus.reshape(frames.shape), window, used)
 
 
 class Refocused(NamedTuple):
     """An all-in-focus image and the heights its pixels lie at."""
 
-    sharp: NDArray[np.float32]
-    plane: NDArray[np.int32]
-    height_um: NDArray[np.float32]
-    sigma_um: NDArray[np.float32]
+    sharp: Any
+    plane: Any
+    height_um: Any
+    sigma_um: Any
 
 
 def argmax_refocus(
@@ -265,8 +284,8 @@ def argmax_refocus(
     focus : (Z, H, W) float32, any unit
         Focus measure of `stack`; larger is sharper. NaN never wins.
     z_um : (Z,) float64, µm, optional
-        Heights of the planes, strictly rising or falling, in steps of any size. By default planes lie 1
-        apart, and heights count planes.
+        Heights of the planes, strictly rising or falling, in steps of any size; always in the host's memory.
+        By default planes lie 1 apart, and heights count planes.
     reach : int
         Planes to each side of the maximum that the fit takes in, at least 1; clipped at the ends of the scan.
     threads : int
@@ -287,16 +306,23 @@ def argmax_refocus(
         If an argument is not three-dimensional, the two shapes differ, or `z_um` does not fit or is not
         strictly monotonic.
     """
-    planes = _planes(stack, "argmax_refocus", "stack", (3,))
-    curves = np.asarray(_planes(focus, "argmax_refocus", "focus", (3,)), dtype=np.float32)
-    if planes.shape != curves.shape:
+    on_device = all_cuda("argmax_refocus", stack=stack, focus=focus)
+    if on_device:
+        frames = device_planes(stack, "argmax_refocus", "stack", (3,))
+        curves = cuda_arrays.as_cuda(focus, "argmax_refocus", "focus", dtypes=("float32",), dimensions=(3,))
+    else:
+        frames = planes(stack, "argmax_refocus", "stack", (3,))
+        curves = np.asarray(planes(focus, "argmax_refocus", "focus", (3,)), dtype=np.float32)
+    if frames.shape != curves.shape:
         raise InputError(
-            f"argmax_refocus: stack is {planes.shape} but focus is {curves.shape}; give equal shapes"
+            f"argmax_refocus: stack is {frames.shape} but focus is {curves.shape}; give equal shapes"
         )
-    z = np.arange(len(planes), dtype=np.float64) if z_um is None else np.asarray(z_um, dtype=np.float64)
-    if z.shape != (len(planes),):
+    if is_cuda(z_um):
+        raise InputError("argmax_refocus: z_um lies on the CUDA device; give heights in the host's memory")
+    z = np.arange(len(frames), dtype=np.float64) if z_um is None else np.asarray(z_um, dtype=np.float64)
+    if z.shape != (len(frames),):
         raise InputError(
-            f"argmax_refocus: z_um has shape {z.shape}; give a height for each of {len(planes)} planes"
+            f"argmax_refocus: z_um has shape {z.shape}; give a height for each of {len(frames)} planes"
         )
     steps = np.diff(z)
     if not np.isfinite(z).all() or not ((steps > 0).all() or (steps < 0).all()):
@@ -305,60 +331,12 @@ def argmax_refocus(
         )
     if reach < 1:
         raise InputError(f"argmax_refocus: reach is {reach}; give a number of planes >= 1")
-    _check_threads("argmax_refocus", threads)
-    return Refocused(
-        *_core.argmax_refocus(
-            planes, curves, z_um=np.ascontiguousarray(z), reach=int(reach), threads=int(threads)
-        )
-    )
-
-
-def _image(values: ArrayLike, operation: str, name: str) -> NDArray[np.float32]:
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiub":
-        raise InputError(f"{operation}: {name} holds {array.dtype}; give real numbers")
-    if array.ndim != 2 or array.size == 0:
-        raise InputError(
-            f"{operation}: {name} has shape {array.shape}; give a non-empty two-dimensional array"
-        )
-    return np.ascontiguousarray(array, dtype=np.float32)
-
-
-def _device_image(values: Any, operation: str, name: str) -> Any:
-    return cuda_arrays.as_cuda(values, operation, name, dtypes=("float32",), dimensions=(2,))
-
-
-def _check_threads(operation: str, threads: int) -> None:
-    if threads < 0:
-        raise InputError(f"{operation}: threads is {threads}; give 0 for all cores, or a count")
-
-
-def _planes(
-    values: ArrayLike, operation: str, name: str, dimensions: tuple[int, ...] = (2, 3)
-) -> NDArray[Any]:
-    """Frames of the dtypes a camera delivers, as they are; anything else as float32."""
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiub":
-        raise InputError(f"{operation}: {name} holds {array.dtype}; give real numbers")
-    if array.ndim not in dimensions or array.size == 0:
-        wanted = " or ".join({2: "(H, W)", 3: "(Z, H, W)"}[n] for n in dimensions)
-        raise InputError(f"{operation}: {name} has shape {array.shape}; give a non-empty {wanted} array")
-    return np.ascontiguousarray(
-        array, dtype=array.dtype if array.dtype in (np.uint8, np.uint16) else np.float32
-    )
-
-
-def _scaled(footprint: Footprint, factor: float) -> Footprint:
-    """Resample a footprint about its centre, each pixel from the nearest of the original."""
-    if factor == 1.0:
-        return footprint
-    (h, w), (cy, cx) = footprint.mask.shape, footprint.centre
-    up, left = math.ceil(factor * (cy + 0.5)), math.ceil(factor * (cx + 0.5))
-    down, right = math.ceil(factor * (h - cy - 0.5)), math.ceil(factor * (w - cx - 0.5))
-    y = np.rint(np.arange(-up, down + 1) / factor).astype(int) + cy
-    x = np.rint(np.arange(-left, right + 1) / factor).astype(int) + cx
-    inside = ((y >= 0) & (y < h))[:, None] & ((x >= 0) & (x < w))
-    mask = footprint.mask[np.ix_(y.clip(0, h - 1), x.clip(0, w - 1))] & inside
-    # A coarse grid can miss a thin shape; its centre then stands for it.
-    mask[up, left] |= not mask.any()
-    return Footprint(mask, (up, left))
+    check_threads("argmax_refocus", threads)
+    options: dict[str, Any] = {"z_um": np.ascontiguousarray(z), "reach": int(reach)}
+    if on_device:
+        xp, shape = cuda_arrays.cupy("argmax_refocus"), frames.shape[1:]
+        out = Refocused(*(xp.empty(shape, t) for t in (np.float32, np.int32, np.float32, np.float32)))
+        stream = cuda_arrays.stream("argmax_refocus")
+        _core.argmax_refocus(frames, curves, **options, **out._asdict(), stream=stream)
+        return out
+    return Refocused(*_core.argmax_refocus(frames, curves, **options, threads=int(threads)))

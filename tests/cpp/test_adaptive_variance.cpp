@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "expect.hpp"
+#include "lee/device.hpp"
 #include "lee/error.hpp"
 
 namespace {
@@ -131,10 +132,31 @@ void errors() {
         });
 }
 
+/// Before anything is done to the device; without CUDA in the library, by saying so.
+void misuse_of_the_device_is_refused() {
+    const auto stack = lee::DeviceView<const std::uint8_t, 3>::at(nullptr, {3, 2, 2});
+    const auto focus = lee::DeviceView<float, 3>::at(nullptr, {3, 2, 2});
+    const auto window = lee::DeviceView<std::uint8_t, 2>::at(nullptr, {2, 2});
+    const auto noise = lee::DeviceView<float, 1>::at(nullptr, {1});
+    const Mask mask{3, 3};
+    const std::vector<lee::Footprint> footprints{mask.footprint()};
+    if (lee::built_with_cuda()) {
+        expect_error<std::invalid_argument>(
+            "adaptive_variance: detail_px is 2; give 0, or an odd number >= 3",
+            [&] { lee::adaptive_variance(stack, focus, window, noise, footprints, {.detail_px = 2}); });
+        return;
+    }
+    expect_error<lee::DeviceError>(
+        "adaptive_variance: this build of lee has no CUDA kernels; build it with LEE_CUDA=ON, or work on the "
+        "CPU",
+        [&] { lee::adaptive_variance(stack, focus, window, noise, footprints); });
+}
+
 }  // namespace
 
 int main() {
     definitions();
     windows_and_threads();
     errors();
+    misuse_of_the_device_is_refused();
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "expect.hpp"
+#include "lee/device.hpp"
 #include "lee/error.hpp"
 
 namespace {
@@ -83,10 +84,33 @@ void errors() {
     });
 }
 
+/// Before anything is done to the device; without CUDA in the library, by saying so.
+void misuse_of_the_device_is_refused() {
+    const auto stack = lee::DeviceView<const std::uint16_t, 3>::at(nullptr, {3, 2, 2});
+    const auto focus = lee::DeviceView<const float, 3>::at(nullptr, {3, 2, 2});
+    const std::vector<double> z_um{0.0, 1.0, 2.0};
+    const auto map = lee::DeviceView<float, 2>::at(nullptr, {2, 2});
+    const lee::DeviceRefocused out{.sharp = map,
+                                   .plane = lee::DeviceView<std::int32_t, 2>::at(nullptr, {2, 2}),
+                                   .height_um = map,
+                                   .sigma_um = map};
+    if (lee::built_with_cuda()) {
+        expect_error<std::invalid_argument>("argmax_refocus: reach is 0; give a number of planes >= 1", [&] {
+            lee::argmax_refocus(stack, focus, z_um, out, {.reach = 0});
+        });
+        return;
+    }
+    expect_error<lee::DeviceError>(
+        "argmax_refocus: this build of lee has no CUDA kernels; build it with LEE_CUDA=ON, or work on the "
+        "CPU",
+        [&] { lee::argmax_refocus(stack, focus, z_um, out); });
+}
+
 }  // namespace
 
 int main() {
     heights();
     ties_and_gaps();
     errors();
+    misuse_of_the_device_is_refused();
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 
+#include "lee/device.hpp"
 #include "lee/export.hpp"
 #include "lee/view.hpp"
 
@@ -20,6 +21,14 @@ struct Refocused {
     HostView<std::int32_t, 2> plane;  ///< index in [0, Z), -1 where every plane is NaN
     HostView<float, 2> height_um;     ///< NaN where the curve has no maximum inside the scan
     HostView<float, 2> sigma_um;      ///< standard deviation of height_um; NaN where it cannot be known
+};
+
+/// The same on a CUDA device.
+struct DeviceRefocused {
+    DeviceView<float, 2> sharp;
+    DeviceView<std::int32_t, 2> plane;
+    DeviceView<float, 2> height_um;
+    DeviceView<float, 2> sigma_um;
 };
 
 /// Keep, at every pixel, the plane of a focal stack that is in best focus, and the height its focus curve
@@ -49,5 +58,18 @@ LEE_API void argmax_refocus(HostView<const std::uint16_t, 3> stack, HostView<con
 LEE_API void argmax_refocus(HostView<const float, 3> stack, HostView<const float, 3> focus,
                             std::span<const double> z_um, const Refocused& out,
                             const ArgmaxRefocusParams& params = {});
+
+/// The same on the current CUDA device, bit for bit, queued on `stream`; `threads` does not matter. z_um lies
+/// in the host's memory and may go as soon as this returns. throws  DeviceError also where an array is not on
+/// that device
+LEE_API void argmax_refocus(DeviceView<const std::uint8_t, 3> stack, DeviceView<const float, 3> focus,
+                            std::span<const double> z_um, const DeviceRefocused& out,
+                            const ArgmaxRefocusParams& params = {}, Stream stream = {});
+LEE_API void argmax_refocus(DeviceView<const std::uint16_t, 3> stack, DeviceView<const float, 3> focus,
+                            std::span<const double> z_um, const DeviceRefocused& out,
+                            const ArgmaxRefocusParams& params = {}, Stream stream = {});
+LEE_API void argmax_refocus(DeviceView<const float, 3> stack, DeviceView<const float, 3> focus,
+                            std::span<const double> z_um, const DeviceRefocused& out,
+                            const ArgmaxRefocusParams& params = {}, Stream stream = {});
 
 }  // namespace lee
