@@ -4,21 +4,30 @@ Like with like: variance over mean of one image over one footprint, all cores. O
 image and of its square with boxFilter where the footprint is a rectangle, with filter2D where it is not
 (which turns to Fourier transforms for large ones). Then several footprints on a small stack: OpenCV computes
 them all and picks by the same rule, knowing the noise. "copies" is our time over that of copying the image.
+
+With --device cuda: on an image in the device's memory, against the faster of two compositions of CuPy calls,
+filters of cupyx.scipy.ndimage or Fourier transforms. "memory %" counts the image read once and the focus
+written once, as a share of what the memory's clocks allow; "operations %" four additions of running sums for
+each run of the footprint and five more operations, as a share of what the multiprocessors' clocks allow.
 """
 
 import argparse
+import sys
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from bench import cuda_timing, cupy_focus
+from bench.table import Cell, lines
 from bench.timing import medians_ms
 from lee import _core
 from lee.footprint import Footprint, disk, ellipse, rectangle
 from lee.kernels import adaptive_variance
 
-SHAPE = (2048, 2448)
+SHAPE, QUICK = (2048, 2448), (130, 150)
 FOOTPRINTS = {
     "disk 2": disk(2),
     "disk 5": disk(5),
@@ -89,25 +98,84 @@ def windows_row(runs: int) -> str:
     return f"disks {RADII}, 4 planes 1024x1024, one a pixel: {times}"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=7, help="timed calls each; the median counts")
-    runs = parser.parse_args().runs
+def compositions(image: Any, footprint: Footprint) -> dict[str, Any]:
+    """Return ways to compute the same, by name; without cupyx there is none."""
+    xp, nd = cuda_timing.cupy(), cuda_timing.ndimage()
+    if nd is None:
+        return {}
+    ways = {"filters": cupy_focus.Variance(xp, nd, footprint)}
+    if not footprint.mask.all():
+        ways["Fourier"] = cupy_focus.Spectral(xp, nd, footprint, image.shape)
+    return ways
+
+
+def cuda_row(name: str, kind: str, footprint: Footprint, image: Image, runs: int) -> dict[str, Cell]:
+    on, held = cuda_timing.card(), cuda_timing.cupy().asarray(image)
+    ways = compositions(held, footprint)
+    ours, detail, *theirs = cuda_timing.medians_ms(
+        runs,
+        lambda: adaptive_variance(held, footprint=footprint),
+        lambda: adaptive_variance(held, footprint=footprint, detail_px=5),
+        *((lambda way=way: way(held)) for way in ways.values()),
+    )
+    peer, way = min(zip(theirs, ways, strict=True), default=(np.nan, cuda_timing.ABSENT))
+    runs_of_mask = np.count_nonzero(np.diff(np.pad(footprint.mask.astype(np.int8), ((0, 0), (1, 1)))) == 1)
+    return {
+        "footprint": name,
+        "frames": kind,
+        "ours ms": ours,
+        "Gpx/s": image.size / ours / 1e6,
+        "CuPy": way,
+        "CuPy ms": peer,
+        "ratio": peer / ours,
+        "memory %": on.of_memory((image.itemsize + 4) * image.size, ours),
+        "operations %": on.of_floats((4 * float(runs_of_mask) + 5) * image.size, ours),
+        "detail ms": detail,
+    }
+
+
+def cuda_table(shape: tuple[int, int], runs: int) -> None:
+    on = cuda_timing.card()
+    what = f"adaptive_variance {shape[1]}x{shape[0]}, medians of {runs}"
+    print(cuda_timing.heading(what, on))
+    image = np.random.default_rng(0).integers(0, 256, shape)
+    chosen = {"disk 5": FOOTPRINTS["disk 5"]} if on.emulated else FOOTPRINTS
+    rows = [
+        cuda_row(name, kind, footprint, image.astype(dtype), runs)
+        for name, footprint in chosen.items()
+        for kind, dtype in (FRAMES.items() if name == "disk 5" else [("8 bit", np.uint8)])
+    ]
+    print(*lines(rows), sep="\n", flush=True)
+
+
+def cpu_table(shape: tuple[int, int], runs: int) -> None:
     cv2.setNumThreads(_core.available_cores())
     print(
-        f"adaptive_variance, {SHAPE[1]}x{SHAPE[0]}, {_core.available_cores()} cores, "
+        f"adaptive_variance, {shape[1]}x{shape[0]}, {_core.available_cores()} cores, "
         f"{_core.instruction_set()}; OpenCV {cv2.__version__} on {cv2.getNumThreads()} threads"
     )
     print(
         f"{'footprint':24}{'frames':8}{'ours ms':>9}{'OpenCV ms':>10}{'ratio':>8}{'Gpx/s':>9}{'copies':>9}"
         f"{'difference':>12}{'detail ms':>12}"
     )
-    image = np.random.default_rng(0).integers(0, 256, SHAPE)
+    image = np.random.default_rng(0).integers(0, 256, shape)
     for name, footprint in FOOTPRINTS.items():
         for kind, dtype in FRAMES.items() if name == "disk 5" else [("8 bit", np.uint8)]:
             print(row(name, kind, footprint, image.astype(dtype), runs), flush=True)
     print(windows_row(runs))
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=7, help="timed calls each; the median counts")
+    cuda_timing.add_arguments(parser)
+    given = parser.parse_args(arguments)
+    shape = QUICK if given.quick else SHAPE
+    table = cuda_table if given.device == "cuda" else cpu_table
+    return cuda_timing.run("bench_adaptive_variance", lambda: table(shape, given.runs))
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,13 +2,24 @@
 
 The peer is numpy's argmax over the same float32 focus volume, which finds the plane only. "copies" is our
 time over that of copying the volume: each of its values is read once.
+
+With --device cuda: on a volume in the device's memory, against the same composed from CuPy calls: argmax,
+take_along_axis and a fused sum of the fit's moments; it gives no standard deviation. "memory %" counts each
+value of the focus read once and the results written once, as a share of what the memory's clocks allow;
+"operations %" a comparison for each value of the focus and 24 operations for each sample of the fit, as a
+share of what the multiprocessors' clocks allow.
 """
 
 import argparse
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from bench import cuda_timing, cupy_focus
+from bench.table import Cell, lines
 from bench.timing import medians_ms
 from lee import _core
 from lee.devices.virtual import render_scan
@@ -17,7 +28,9 @@ from lee.footprint import disk
 from lee.kernels import adaptive_variance, argmax_refocus
 from lee.wavelet import wavelet_heights
 
-SHAPE = (100, 512, 612)
+SHAPE, QUICK = (100, 512, 612), (100, 40, 50)
+CUDA_SHAPE = (100, 1024, 1224)
+REACHES = (1, 2, 3, 6, 10)
 STEP_UM, WIDTH_UM, NOISE = 0.2, 1.2, 0.03
 
 
@@ -47,31 +60,78 @@ def accuracy_lines() -> Iterator[str]:
             )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=5, help="timed calls each; the median counts")
-    runs = parser.parse_args().runs
+class Volume(NamedTuple):
+    """A stack of noise, Gaussian focus curves with noise, and where they have their centres."""
+
+    stack: NDArray[np.uint8]
+    focus: NDArray[np.float32]
+    z_um: NDArray[np.float64]
+    truth: NDArray[np.float64]
+
+
+def volume(shape: tuple[int, int, int]) -> Volume:
     rng = np.random.default_rng(0)
-    planes, rows, columns = SHAPE
+    planes, rows, columns = shape
     z_um = STEP_UM * np.arange(planes)
     y, x = np.mgrid[:rows, :columns]
     truth = 10 + 5 * np.sin(x / 60) * np.cos(y / 45)
-    focus = np.empty(SHAPE, np.float32)
+    focus = np.empty(shape, np.float32)
     for k, z in enumerate(z_um):
         bell = np.exp(-0.5 * ((z - truth) / WIDTH_UM) ** 2)
         focus[k] = 50 * (bell + NOISE * rng.standard_normal(truth.shape))
-    stack = rng.integers(0, 256, SHAPE).astype(np.uint8)
+    stack = rng.integers(0, 256, shape).astype(np.uint8)
+    return Volume(stack, focus, z_um, truth)
 
+
+def cuda_row(drawn: Volume, reach: int, runs: int) -> dict[str, Cell]:
+    xp, nd, on = cuda_timing.cupy(), cuda_timing.ndimage(), cuda_timing.card()
+    stack, focus = xp.asarray(drawn.stack), xp.asarray(drawn.focus)
+    composed = cupy_focus.Argmax(xp, drawn.z_um, reach) if nd is not None else None
+    ours, plane, peer = cuda_timing.medians_ms(
+        runs,
+        lambda: argmax_refocus(stack, focus, z_um=drawn.z_um, reach=reach),
+        lambda: focus.argmax(axis=0),
+        (lambda: composed(stack, focus)) if composed is not None else None,
+    )
+    pixels = drawn.truth.size
+    moved = drawn.focus.nbytes + pixels * (drawn.stack.itemsize + 16)
+    return {
+        "reach": reach,
+        "ours ms": ours,
+        "Gpx/s": drawn.focus.size / ours / 1e6,
+        "CuPy ms": peer,
+        "ratio": peer / ours,
+        "argmax ms": plane,
+        "memory %": on.of_memory(moved, ours),
+        "operations %": on.of_floats(drawn.focus.size + 24 * (2 * reach + 1) * pixels, ours),
+    }
+
+
+def cuda_table(shape: tuple[int, int, int], runs: int) -> None:
+    on = cuda_timing.card()
+    what = (
+        f"argmax_refocus, {shape[0]} planes {shape[2]}x{shape[1]} (8 bit, focus float32), medians of {runs}"
+    )
+    print(cuda_timing.heading(what, on))
+    if cuda_timing.ndimage() is None:
+        print(f"CuPy ms: {cuda_timing.ABSENT}")
+    drawn = volume(shape)
+    rows = [cuda_row(drawn, reach, runs) for reach in (REACHES[3:4] if on.emulated else REACHES)]
+    print(*lines(rows), sep="\n", flush=True)
+
+
+def cpu_table(shape: tuple[int, int, int], runs: int) -> None:
+    stack, focus, z_um, truth = volume(shape)
     print(
-        f"argmax_refocus, {planes} planes {columns}x{rows} (8 bit, focus {focus.nbytes / 1e6:.0f} MB), "
-        f"{_core.available_cores()} cores, {_core.instruction_set()}; Gaussian curves {WIDTH_UM} um wide, "
+        f"argmax_refocus, {shape[0]} planes {shape[2]}x{shape[1]} (8 bit, focus {focus.nbytes / 1e6:.0f} MB"
+        f"), {_core.available_cores()} cores, {_core.instruction_set()}; Gaussian curves {WIDTH_UM} um wide, "
         f"noise {NOISE} of the peak"
     )
     print(
         f"{'reach':>6}{'ms':>8}{'argmax ms':>11}{'ratio':>7}{'copies':>8}"
         f"{'rms um':>9}{'planes um':>11}{'in 1 sigma':>12}"
     )
-    for reach in (1, 2, 3, 6, 10):
+    for reach in REACHES:
         mine, peer, copy = medians_ms(
             runs,
             lambda reach=reach: argmax_refocus(stack, focus, z_um=z_um, reach=reach),
@@ -91,5 +151,19 @@ def main() -> None:
         print(line, flush=True)
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=5, help="timed calls each; the median counts")
+    cuda_timing.add_arguments(parser)
+    given = parser.parse_args(arguments)
+    if given.device == "cuda":
+        shape = QUICK if given.quick else CUDA_SHAPE
+        return cuda_timing.run("bench_argmax_refocus", lambda: cuda_table(shape, given.runs))
+    cpu_table(QUICK if given.quick else SHAPE, given.runs)
+    return 0
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,16 +6,20 @@ cores; both pool the tensor of the detail's gradient over four windows and searc
 What only ours does comes after: "fusion" weighs the windows into one height map; "400 frames" is the rate of
 a scan that long, fusion included. "copied" is the rate of the frames' bytes against that of a plain memory
 copy.
+
+With --device cuda: see bench/refocuser_on_cuda.py.
 """
 
 import argparse
 import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
 
+from bench import cuda_timing, refocuser_on_cuda
 from bench.opencv_refocuser import OpenCvRefocuser
 from bench.peak_memory import peak_memory_mb
 from bench.scan_content import Frame, noise, scan
@@ -100,29 +104,34 @@ def row(content: str, frames: Frames, threads: int, runs: int) -> dict[str, Cell
     }
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--runs", type=int, default=3, help="timed scans each; the median counts")
     parser.add_argument("--quick", action="store_true", help="small frames, and no memory")
-    arguments = parser.parse_args()
-    shapes = ((320, 400),) if arguments.quick else SHAPES
-    print(f"refocuser, 8 bit; {machine()}; OpenCV {cv2.__version__}; medians of {arguments.runs}; frames/s")
+    cuda_timing.add_arguments(parser)
+    given = parser.parse_args(arguments)
+    if given.device == "cuda":
+        table = refocuser_on_cuda.table
+        return cuda_timing.run("bench_refocuser", lambda: table(given.runs, quick=given.quick))
+    shapes = ((320, 400),) if given.quick else SHAPES
+    print(f"refocuser, 8 bit; {machine()}; OpenCV {cv2.__version__}; medians of {given.runs}; frames/s")
     rows = []
     for shape in shapes:
         for content, drawn in (("scan", scan(shape, 121)), ("noise", noise(shape, 41))):
             frames = list(drawn)
             for threads in sorted({1, _core.available_cores()}):
-                rows.append(row(content, frames, threads, arguments.runs))
+                rows.append(row(content, frames, threads, given.runs))
     print(*lines(rows), sep="\n", flush=True)
-    if not arguments.quick:
+    if not given.quick:
         peak, own, seconds = peak_memory_mb((1200, 1200), LONG_SCAN)
         print(
             f"lee.reconstruct of {LONG_SCAN} frames 1200x1200 from .npy: {seconds:.1f} s, peak {peak:.0f} MB"
         )
         print(f"({own:.0f} MB of it the process's own, the rest pages of the file and of libraries)")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

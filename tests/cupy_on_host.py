@@ -1,5 +1,6 @@
 """What lee uses of CuPy, where CUDA kernels run on the host: arrays whose device memory is the host's."""
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +17,9 @@ class ndarray(np.ndarray):  # noqa: N801 -- CuPy's name
 
     def __dlpack__(self, **_: Any) -> Any:
         return self
+
+    def set(self, values: np.ndarray, stream: Any = None) -> None:
+        self[...] = values
 
 
 def asarray(values: Any, dtype: Any = None) -> ndarray:
@@ -43,4 +47,19 @@ def ascontiguousarray(values: Any) -> ndarray:
     return np.ascontiguousarray(values).view(ndarray)
 
 
-cuda = SimpleNamespace(get_current_stream=lambda: SimpleNamespace(ptr=0))
+class Event:
+    """The default stream's work is done when its call returns."""
+
+    def record(self) -> None:
+        self.at_s = time.perf_counter()
+
+    def synchronize(self) -> None:
+        pass
+
+
+cuda = SimpleNamespace(
+    get_current_stream=lambda: SimpleNamespace(ptr=0),
+    Event=Event,
+    get_elapsed_time=lambda begin, end: 1e3 * (end.at_s - begin.at_s),
+    alloc_pinned_memory=bytearray,
+)
