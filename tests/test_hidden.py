@@ -6,7 +6,8 @@ from scipy import ndimage
 
 from lee.devices.virtual import Bubble, gentle, render_scan
 from lee.hidden import CELL_PX, hidden
-from lee.reconstruct import ReconstructParams, reconstruct
+from lee.reconstruct import reconstruct
+from lee.refocuser import ReconstructParams
 from lee.stack import ZStack
 
 SHAPE = (160, 200)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-CODE = {".cpp", ".hpp", ".cu", ".cuh", ".py", ".pyi", ".cmake"}
+CODE = {".cpp", ".hpp", ".h", ".cu", ".cuh", ".py", ".pyi", ".cmake"}
 WALL = 400
 # Words that say nothing about what a file holds.
 EMPTY_NAMES = re.compile(r"(^|_)(utils?|helpers?|manager|misc|common|stuff|tools)$")
@@ -58,6 +58,7 @@ KERNELS = kernels()
     [
         "cpp/include/lee/{}.hpp",
         "cpp/kernels/{}.cpp",
+        "cpp/cuda/{}.cu",
         "cpp/bindings/{}.cpp",
         "tests/reference/{}.py",
         "tests/test_{}.py",
@@ -73,7 +74,7 @@ def test_every_kernel_is_in_every_place(stem, place):
 def test_every_kernel_has_a_documented_python_name(stem):
     # Looked up in the text: one that streams is a class, which may live beside kernels.py.
     camel = "".join(part.capitalize() for part in stem.split("_"))
-    home = "\n".join((ROOT / f"python/lee/{name}.py").read_text() for name in ("kernels", "reconstruct") if
+    home = "\n".join((ROOT / f"python/lee/{name}.py").read_text() for name in ("kernels", "refocuser") if
                      (ROOT / f"python/lee/{name}.py").exists())  # fmt: skip
     assert re.search(rf"^(def {stem}\(|class {camel}\b)", home, re.MULTILINE)
 
@@ -86,12 +87,39 @@ def test_every_kernel_is_bound_under_its_name(stem):
     assert re.search(rf"^(def {stem}\(|class {camel}\b)", stub, re.MULTILINE)
 
 
+def device_overloads(path: Path) -> list[str]:
+    """Names of the functions that take arrays of a device, once for each overload."""
+    text = re.sub(r"//.*", "", path.read_text())
+    return re.findall(r"\b(\w+)\((?=[^;{}()]*DeviceView<)", text)
+
+
+@pytest.mark.parametrize("stem", KERNELS)
+def test_a_library_without_cuda_has_every_device_overload(stem):
+    declared = device_overloads(ROOT / f"cpp/include/lee/{stem}.hpp")
+    defined = device_overloads(ROOT / "cpp/cuda/absent.cpp")
+    assert declared, "no function of this kernel takes a DeviceView"
+    missing = {name for name in declared if declared.count(name) > defined.count(name)}
+    assert not missing, f"cpp/cuda/absent.cpp lacks overloads of {missing}"
+
+
+# What all kernels of a folder share.
+SHARED = {"cpp/cuda": {"absent", "device", "runtime", "select"}}
+
+
 def test_no_kernel_is_missing_from_the_list():
     # A kernel's parts stand beside it as <stem>_<part>.
     for folder in ("cpp/kernels", "cpp/kernels/simd", "cpp/cuda"):
-        for path in (ROOT / folder).glob("*.c*"):
+        for path in (ROOT / folder).glob("*.*"):
             named = [stem for stem in KERNELS if path.stem == stem or path.stem.startswith(stem + "_")]
-            assert named or path.stem == "absent", f"{name_of(path)} belongs to no kernel of LEE_KERNELS"
+            shared = path.stem in SHARED.get(folder, set())
+            assert named or shared, f"{name_of(path)} belongs to no kernel of LEE_KERNELS"
+
+
+def test_what_stands_in_for_cuda_is_no_home_for_kernels():
+    """Twins are tested as they are shipped: the stand-in is the runtime, and knows nothing of lee."""
+    for path in (p for p in SOURCES if name_of(p).startswith("tests/cuda_on_host/")):
+        assert not [header for header in includes_of(path) if "/" in header and not header.startswith("sys/")]
+        assert "__global__ void" not in path.read_text(), name_of(path)
 
 
 # --- who may use whom: C++ ---
@@ -177,16 +205,16 @@ def within(path: Path, part: str) -> bool:
     return PACKAGE / part in path.parents or path == PACKAGE / f"{part}.py"
 
 
-def test_only_kernels_and_reconstruct_import_the_compiled_core():
+def test_only_kernels_imports_the_compiled_core():
     users = {path.relative_to(PACKAGE).as_posix() for path in MODULES if uses(path, "lee._core")}
-    assert users <= {"kernels.py", "reconstruct.py"}
+    assert users == {"kernels.py"}
 
 
 @pytest.mark.parametrize("part", ["devices", "twin"])
 def test_virtual_rig_and_twin_use_no_kernel(part):
     """Images drawn with the code under test would share its errors."""
     for path in (p for p in MODULES if within(p, part)):
-        for forbidden in ("lee._core", "lee.kernels", "lee.reconstruct"):
+        for forbidden in ("lee._core", "lee.kernels", "lee.refocuser", "lee.reconstruct"):
             assert not uses(path, forbidden), f"{name_of(path)} imports {forbidden}"
 
 

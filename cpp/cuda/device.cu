@@ -60,6 +60,9 @@ DeviceInfo device_info() {
     cuda::expect(cudaGetDevice(&device), "device_info");
     cudaDeviceProp properties{};
     cuda::expect(cudaGetDeviceProperties(&properties, device), "device_info");
+    // Whether this build has code for it.
+    cudaFuncAttributes code{};
+    cuda::expect(cudaFuncGetAttributes(&code, reinterpret_cast<const void*>(store)), "device_info");
     DeviceInfo info;
     info.name = properties.name;
     info.compute_major = properties.major;

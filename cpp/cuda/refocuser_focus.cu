@@ -54,7 +54,7 @@ struct Layout {
 
     [[nodiscard]] __host__ __device__ int wide() const {
         return threads + 2 * margin.x;
-    }                                                                           // columns of tensor
+    }  // columns of tensor
     [[nodiscard]] __host__ __device__ int wider() const { return wide() + 2; }  // of detail
     [[nodiscard]] __host__ __device__ int taps_y() const { return 2 * margin.y + 1; }
     [[nodiscard]] __host__ __device__ int tensor() const { return entries * wide(); }
@@ -135,13 +135,14 @@ struct Coarser {
 
 /// Focus of one group at one level: from `details` at the finest, from `energy` at others; ring: where it
 /// goes.
-template <bool finest>
+/// taps: of the window along both axes where both are the same and known to the compiler, else 0.
+template <bool finest, int taps>
 __global__ void take_focus(Details details, const float* energy, DeviceExtent image, Margin margin,
                            float scale, Coarser coarser, std::uint16_t* ring, DeviceSearch search) {
     const int t = static_cast<int>(threadIdx.x);
     const Layout layout{static_cast<int>(blockDim.x), margin};
     const int threads = layout.threads, wide = layout.wide(), wider = layout.wider();
-    const int taps_x = 2 * margin.x + 1, taps_y = layout.taps_y();
+    const int taps_x = taps > 0 ? taps : 2 * margin.x + 1, taps_y = taps > 0 ? taps : layout.taps_y();
     float* tensor = cuda::dynamic_shared<float>();
     float* sums = tensor + layout.tensor();  // along the last taps_y rows; a thread uses its own column only
     Rows rows{sums + layout.sums(), sums + layout.sums() + layout.details() / 2, 0, wider, 2 * wider};
@@ -308,9 +309,11 @@ void DeviceRefocuser::State::take_energy(std::size_t newest) {
             .block = dim3(static_cast<unsigned>(layout.threads)),
             .shared_bytes = sizeof(float) * static_cast<std::size_t>(floats),
             .stream = stream};
-        cuda::launch(name, k == 0 ? take_focus<true> : take_focus<false>, how, details, level.energy.get(),
-                     level.extent, margin, scale, coarser, level.ring[group % ScanGroups::ring].get(),
-                     search_of(level, group));
+        const bool usual = margin.y == 2 && margin.x == 2;
+        auto* kernel = k == 0 ? (usual ? take_focus<true, 5> : take_focus<true, 0>)
+                              : (usual ? take_focus<false, 5> : take_focus<false, 0>);
+        cuda::launch(name, kernel, how, details, level.energy.get(), level.extent, margin, scale, coarser,
+                     level.ring[group % ScanGroups::ring].get(), search_of(level, group));
     }
 }
 

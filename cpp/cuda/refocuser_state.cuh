@@ -67,6 +67,14 @@ struct DeviceSearch {
     bool wanted;
 };
 
+/// Brightness of cells of 16 by 16 pixels over the scan, as `Refocuser` tells it.
+struct DeviceCells {
+    static constexpr std::size_t cell_px = 16;
+    float *least, *most, *saturated;
+    int columns;
+    float saturation;  // counts
+};
+
 /// Frames from host memory on their way: copied to pinned memory, then to the device, while the one before is
 /// worked on.
 class FrameTransfer {
@@ -115,7 +123,7 @@ struct DeviceRefocuser::State {
     ScanGroups groups;
     std::vector<DeviceLevel> levels;
     DeviceExtent cells;
-    cuda::Array<float> least, most, saturated;  // brightness of cells of 16 by 16 pixels, as `Refocuser`
+    cuda::Array<float> least, most, saturated;  // of the cells
     cuda::Array<double> tile_noise;             // the least of any group
     DeviceExtent tiles;
     double saturation = std::numeric_limits<double>::infinity();

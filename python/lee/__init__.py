@@ -4,7 +4,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 # Not lazy: its module has the function's name, and would take its place.
-from lee.reconstruct import ReconstructParams, Refocuser, reconstruct
+from lee.reconstruct import reconstruct
+from lee.refocuser import ReconstructParams, Refocuser
 
 if TYPE_CHECKING:
     from lee.kernels import adaptive_variance as adaptive_variance

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lee.footprint import disk
 from lee.kernels import opening
-from lee.reconstruct import ReconstructParams, Refocuser
+from lee.refocuser import ReconstructParams, Refocuser
 
 SIZES = ((1200, 1200), (2048, 2448))
 RADII_PX = (15, 30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -95,3 +96,9 @@ def as_cuda(
 def stream(operation: str) -> int:
     """Return the address of the caller's stream."""
     return int(cupy(operation).cuda.get_current_stream().ptr)
+
+
+def stream_or_default() -> int:
+    """Return the address of CuPy's current stream where the caller uses CuPy, else the default one's."""
+    module = sys.modules.get("cupy")
+    return 0 if module is None else int(module.cuda.get_current_stream().ptr)

@@ -14,7 +14,8 @@ from lee.devices.virtual import DEMO_DRIFT_PX, Scan, demo_scene, render_scan
 from lee.mapfile import write_map
 from lee.plain_focus import plain_heights
 from lee.plot import error_maps
-from lee.reconstruct import ReconstructParams, reconstruct
+from lee.reconstruct import reconstruct
+from lee.refocuser import ReconstructParams
 from lee.report import Section, write_report
 from lee.stack import ZStack
 from lee.surface import Surface

@@ -20,6 +20,46 @@ from lee.footprint import Footprint, as_footprint
 from lee.kernel_arguments import check_threads, device_image, device_planes, image, planes, scaled
 
 
+def instruction_set() -> str:
+    """Return the name of the instruction set the kernels use on the processor."""
+    return _core.instruction_set()
+
+
+def cuda_device() -> dict[str, Any]:
+    """Describe the current CUDA device.
+
+    Returns
+    -------
+    dict
+        ``name``, ``compute_capability``, ``multiprocessors``, ``memory_bytes``, ``free_bytes``, ``clock_hz``,
+        ``memory_bytes_per_s``, ``shared_slice`` (a part of a card, whose figures are not the card's),
+        ``driver_version``, ``runtime_version``.
+
+    Raises
+    ------
+    DeviceError
+        If none is usable: the message says why.
+    """
+    return _core.cuda_device()
+
+
+def new_refocuser(shape: tuple[int, int], *, on: Literal["cpu", "cuda"], **options: Any) -> Any:
+    """Make the compiled refocuser that `lee.Refocuser` feeds, on the processor or the current CUDA device.
+
+    Parameters
+    ----------
+    shape : (H, W)
+        Of the frames.
+    on : {"cpu", "cuda"}
+        On a CUDA device it works on CuPy's current stream where the caller uses CuPy, else the default one.
+    **options
+        As ``lee/refocuser.hpp`` names them, and ``threads``.
+    """
+    if on == "cpu":
+        return _core.Refocuser(*shape, **options)
+    return _core.DeviceRefocuser(*shape, **options, stream=cuda_arrays.stream_or_default())
+
+
 class Opened(NamedTuple):
     """A height map without its spikes, and where they were."""
 

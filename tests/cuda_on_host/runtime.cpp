@@ -237,6 +237,10 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
 cudaError_t cudaEventQuery(cudaEvent_t event) {
     return event->stream == nullptr || event->stream->done >= event->after ? cudaSuccess : cudaErrorNotReady;
 }
+cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
+    attributes->binaryVersion = 75;
+    return cudaSuccess;
+}
 cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) {
     return cudaSuccess;
 }

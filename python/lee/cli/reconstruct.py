@@ -85,8 +85,8 @@ def reconstruct(
       lee reconstruct scan.ome.tif -o surface
       lee reconstruct frames/ -o surface --z-step-um 0.2 --pixel-um 0.1
     """  # noqa: D301  click wants the character itself
-    from lee.reconstruct import ReconstructParams
     from lee.reconstruct import reconstruct as measure
+    from lee.refocuser import ReconstructParams
     from lee.stack import open_stack
 
     if z_step_um is not None and z_csv is not None:
