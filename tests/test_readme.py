@@ -7,13 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lee.demo import run_demo
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+BLOCKS = re.findall(r"^```(\w+(?: cuda)?)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
 def blocks(language):
@@ -57,7 +58,7 @@ def after_demo(tmp_path_factory):
 
 
 def test_every_block_is_of_a_kind_that_is_run():
-    assert {language for language, _ in BLOCKS} == {"sh", "python", "cpp", "cmake"}
+    assert {language for language, _ in BLOCKS} == {"sh", "python", "python cuda", "cpp", "cmake"}
     programs = {line.split()[0] for text in blocks("sh") for line in text.splitlines()}
     assert programs == {"make", "lee", "cmake"}
 
@@ -85,6 +86,15 @@ def test_the_python_snippet_runs(after_demo):
     assert re.fullmatch(r"\d+% measured, pixels of 0.25 um\n", done.stdout)
     assert (after_demo / "from_python" / "surface.json").is_file()
     assert (after_demo / "electrode.ply").is_file()
+
+
+def test_the_cuda_snippet_runs(cuda):
+    heights = np.arange(20) * 0.25
+    contrast = np.exp(-0.5 * (heights - 2.5) ** 2)[:, None, None]
+    images = 100 + 90 * contrast * np.random.default_rng(0).uniform(-1, 1, (24, 28))
+    names = {"frames": cuda.array(images.astype(np.uint8)), "z_um": heights}
+    exec(compile(only("python cuda"), "README.md", "exec"), names)
+    assert np.abs(cuda.numpy(names["height_um"]) - 2.5).max() < 0.1
 
 
 def test_the_cpp_snippet_builds_against_the_install_and_runs(tmp_path, programs):
@@ -118,4 +128,4 @@ def test_links_and_extras_exist():
 
 
 def test_it_is_short():
-    assert len(README.splitlines()) < 150
+    assert len(README.splitlines()) < 180
