@@ -130,7 +130,7 @@ MAY_INCLUDE = {
     "cpp/common": ("lee/", "common/"),
     "cpp/kernels": ("lee/", "common/", "kernels/"),
     "cpp/cuda": ("lee/", "common/", "cuda/", "cuda"),
-    "cpp/bindings": ("lee/", "pybind11/", "arrays.hpp", "kernels.inc"),
+    "cpp/bindings": ("lee/", "pybind11/", "arrays.hpp", "cuda_arrays.hpp", "kernels.inc"),
     "cpp/examples": ("lee/",),
 }
 SYSTEM_HEADERS = ("sched.h", "unistd.h", "sys/mman.h")
