@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -40,8 +41,24 @@ def drift_of(count, kind, seed=0):
     return np.round(path) if kind == "whole" else path
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _every_backend(backend):
+    """Every test of this file runs on each backend: `core_of` makes that one's refocuser."""
+    _Made.on = backend.name
+
+
+class _Made:
+    on = "cpu"
+
+
+def of_the_processor_alone():
+    if _Made.on != "cpu":
+        pytest.skip("of the processor alone")
+
+
 def core_of(shape, *, window=(5, 5), detail_px=5, threads=1, depth_um=DEPTH_UM):
-    return _core.Refocuser(
+    made = _core.Refocuser if _Made.on == "cpu" else partial(_core.DeviceRefocuser, stream=0)
+    return made(
         *shape,
         depth_of_field_um=depth_um,
         window_y_px=window[0],
@@ -264,6 +281,7 @@ def everything(core):
 
 @pytest.mark.parametrize("dtype", TYPES)
 def test_threads_do_not_change_the_result(dtype):
+    of_the_processor_alone()
     frames, z = scan_of((150, 530), 12, dtype)
     drift = drift_of(12, "fractional")
     one = everything(pushed(frames, z, drift, threads=1))
@@ -286,6 +304,7 @@ print(_core.instruction_set(), digest.hexdigest())
 
 
 def test_instruction_sets_agree_bit_for_bit():
+    of_the_processor_alone()
     sets = ["plain", "avx2", "avx512"]
     supported = sets[: sets.index(_core.instruction_set()) + 1]
     prints = [

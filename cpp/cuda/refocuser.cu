@@ -243,13 +243,7 @@ std::size_t DeviceRefocuser::levels() const noexcept {
 }
 
 double DeviceRefocuser::state_bytes_per_pixel() const noexcept {
-    const State& s = *state_;
-    std::size_t bytes = 0;
-    for (const auto& group : s.sum_u8) bytes += sizeof(std::uint16_t) * group.size();
-    for (const auto& group : s.sum_f32) bytes += sizeof(float) * group.size();
-    for (const auto& group : s.detail) bytes += sizeof(std::uint16_t) * group.size();
-    for (const DeviceLevel& level : s.levels) bytes += level.bytes();
-    return static_cast<double>(bytes) / static_cast<double>(s.pixels());
+    return static_cast<double>(state_->bytes()) / static_cast<double>(state_->pixels());
 }
 
 std::size_t DeviceRefocuser::level_height(std::size_t level) const {

@@ -208,9 +208,20 @@ void DeviceRefocuser::State::end_group() {
     take_energy(groups.count() - 1);
 }
 
+std::size_t DeviceRefocuser::State::bytes() const {
+    if (groups.closed()) return held_bytes_;
+    std::size_t sum = 0;
+    for (const auto& group : sum_u8) sum += sizeof(std::uint16_t) * group.size();
+    for (const auto& group : sum_f32) sum += sizeof(float) * group.size();
+    for (const auto& group : detail) sum += sizeof(std::uint16_t) * group.size();
+    for (const DeviceLevel& level : levels) sum += level.bytes();
+    return sum;
+}
+
 void DeviceRefocuser::State::close() {
     if (groups.closed()) return;
     if (!groups.first()) end_group();
+    held_bytes_ = bytes();
     groups.close();
     if (groups.count() > 0) {
         take_energy(groups.count());

@@ -113,6 +113,8 @@ struct DeviceRefocuser::State {
     void close();
 
     [[nodiscard]] std::size_t pixels() const { return levels.front().pixels(); }
+    /// Held while frames pass.
+    [[nodiscard]] std::size_t bytes() const;
     [[nodiscard]] DeviceMean mean_of(std::size_t group) const;
     /// Focus in counts that noise alone gives to one pixel, on the device.
     void find_noise(float* noise) const;
@@ -144,9 +146,10 @@ struct DeviceRefocuser::State {
     void flush();
     [[nodiscard]] DeviceSearch search_of(const DeviceLevel& level, std::size_t newest) const;
 
-    bool summed_ = false;       // the group at hand has frames in its sum
-    cuda::Array<float> dark_;   // one value
-    cuda::Array<float> moved_;  // the newest group's mean where it lies between pixels, with a margin
+    std::size_t held_bytes_ = 0;  // of a scan that has been closed
+    bool summed_ = false;         // the group at hand has frames in its sum
+    cuda::Array<float> dark_;     // one value
+    cuda::Array<float> moved_;    // the newest group's mean where it lies between pixels, with a margin
 };
 
 /// The levels of a closed scan become height, sigma and image, all on the device.
