@@ -47,7 +47,7 @@ else
 	$(BIN)/cmake --install build/cuda --prefix build/cuda-foreign/prefix >build/cuda-install.log
 	export PATH="$(CURDIR)/$(BIN):$$PATH" && cmake -S tests/install -B build/cuda-foreign -G Ninja \
 	    -DCMAKE_PREFIX_PATH=$(CURDIR)/build/cuda-foreign/prefix && cmake --build build/cuda-foreign
-	build/cuda-foreign/foreign
+	build/cuda-foreign/foreign && build/cuda/tests/cpp/test_device
 endif
 
 ON_HOST := build/cuda-on-host
