@@ -244,3 +244,15 @@ cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, const void*) {
 cudaError_t cudaFuncSetAttribute(const void*, cudaFuncAttribute, int) {
     return cudaSuccess;
 }
+cudaError_t cudaMalloc(void** data, std::size_t bytes) {
+    return cudaMallocFromPoolAsync(data, bytes, nullptr, nullptr);
+}
+cudaError_t cudaFree(void* data) {
+    return cudaFreeAsync(data, nullptr);
+}
+cudaError_t cudaMemcpy(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind) {
+    return cudaMemcpyAsync(to, from, bytes, kind, nullptr);
+}
+cudaError_t cudaMemset(void* to, int value, std::size_t bytes) {
+    return cudaMemsetAsync(to, value, bytes, nullptr);
+}
