@@ -3,7 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# Not lazy: its module has the function's name, and would take its place.
+# Not lazy: their modules have the functions' names, and would take their places.
+from lee.curvature import Curvature, curvature
 from lee.reconstruct import reconstruct
 from lee.refocuser import ReconstructParams, Refocuser
 
@@ -27,7 +28,7 @@ _HOME = {
     "Surface": "surface",
 }
 
-__all__ = ["ReconstructParams", "Refocuser", "reconstruct", *sorted(_HOME)]
+__all__ = ["Curvature", "curvature", "ReconstructParams", "Refocuser", "reconstruct", *sorted(_HOME)]
 
 
 def __getattr__(name: str) -> Any:

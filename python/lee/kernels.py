@@ -380,3 +380,18 @@ def argmax_refocus(
         _core.argmax_refocus(frames, curves, **options, **out._asdict(), stream=stream)
         return out
     return Refocused(*_core.argmax_refocus(frames, curves, **options, threads=int(threads)))
+
+
+def curvature(height: Any, sigma: Any, **options: Any) -> Any:
+    """Call the compiled kernel behind `lee.curvature`, which documents it."""
+    return _core.curvature(height, sigma, **options)
+
+
+def height_derivatives(height: Any, **options: Any) -> Any:
+    """Call the compiled kernel behind `height_derivatives` in lee.curvature."""
+    return _core.height_derivatives(height, **options)
+
+
+def curvature_window(**options: Any) -> tuple[int, float]:
+    """Return the radius (px) and the scale (um) of the window a scale asks for."""
+    return _core.curvature_window(**options)

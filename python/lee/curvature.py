@@ -1,0 +1,223 @@
+"""How a surface is curved, at a stated scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lee import kernels
+from lee.errors import InputError
+from lee.kernel_arguments import check_threads, image
+
+Family = Literal["savgol", "gaussian"]
+FAMILIES = ("savgol", "gaussian")
+Map = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Curvature:
+    """Curvatures of a surface, 1/um: a trench is positive, a peak negative.
+
+    Parameters
+    ----------
+    mean_per_um, gaussian_per_um2 : (H, W) float32
+        Mean and Gaussian curvature; NaN where the surface was not measured, or too little around it.
+    max_per_um, min_per_um : (H, W) float32
+        Principal curvatures.
+    scale_um : float
+        The smoothing that belongs to them, see `lee.curvature`.
+    pixel_um : float
+        Size of a pixel.
+    family : {"savgol", "gaussian"}
+        Kind of smoothing.
+    radius_px : int
+        The window reaches this far to each side.
+    mean_sigma_per_um, gaussian_sigma_per_um2 : (H, W) float32, optional
+        Standard deviations from those of the heights, where they were given.
+    automatic : dict, optional
+        What an automatic scale was chosen by: scales tried, and for each the estimated rms error.
+    """
+
+    mean_per_um: Map
+    gaussian_per_um2: Map
+    max_per_um: Map
+    min_per_um: Map
+    scale_um: float
+    pixel_um: float
+    family: Family
+    radius_px: int
+    mean_sigma_per_um: Map | None = None
+    gaussian_sigma_per_um2: Map | None = None
+    automatic: dict[str, Any] | None = None
+
+
+def curvature(
+    height_um: ArrayLike,
+    *,
+    pixel_um: float,
+    scale_um: float | Literal["auto"] = "auto",
+    family: Family = "savgol",
+    height_sigma_um: ArrayLike | float | None = None,
+    threads: int = 0,
+) -> Curvature:
+    """Measure mean, Gaussian and principal curvatures of a height map.
+
+    At every measured pixel a polynomial is fitted by least squares to the measured pixels of a window; its
+    slopes and second derivatives there give ``mean = 1/2 div(grad h / sqrt(1 + |grad h|^2))``, ``gaussian =
+    (h_xx h_yy - h_xy^2) / (1 + |grad h|^2)^2`` and ``max, min = mean +- sqrt(mean^2 - gaussian)``. Nothing is
+    filled in: gaps take no part and stay NaN. The smoothing is part of the result: features smaller than
+    `scale_um` are flattened.
+
+    Parameters
+    ----------
+    height_um : (H, W) float32, µm
+        Height map. Other real dtypes are copied to float32. NaN and infinite pixels are not measured.
+    pixel_um : float, µm
+        Size of a pixel; pixels are square.
+    scale_um : float, µm, or "auto"
+        How much is smoothed away. For ``"gaussian"`` the standard deviation of the weights, which end at four
+        of them. For ``"savgol"`` that of the Gaussian whose Laplacian is as noisy, so that both families are
+        equally noisy at the same scale; the square reaches about 3.5 times as far to each side, in whole
+        pixels: the nearest scale there is is taken, and reported. By default the scale whose estimated mean
+        squared error of the mean curvature is least: noise from the heights' errors, taken as independent
+        from pixel to pixel; bias from what changes between scales beyond it (Lepski's idea).
+    family : {"savgol", "gaussian"}
+        A polynomial of order 4, all pixels alike (Savitzky-Golay in two dimensions), or one of order 2 under
+        Gaussian weights, which gives the derivatives of a Gaussian. The first is closer to the truth on
+        curved relief, the second has no side lobes. At the border the first shifts its square inside the
+        image and evaluates off centre, the second clips its window: values there are up to eight times as
+        noisy.
+    height_sigma_um : (H, W) float32 or float, µm, optional
+        Standard deviation of the heights, independent from pixel to pixel: errors that are correlated over n
+        pixels make the curvature's larger by up to sqrt(n). Averaged over each window. By default unknown; an
+        automatic scale then estimates it from the heights' finest differences.
+    threads : int
+        0 = all available cores. The result does not depend on it.
+
+    Returns
+    -------
+    Curvature
+        All NaN where the surface is, and where too little is measured: where the fit has no single solution
+        or its Laplacian is more than eight times as noisy as that of a complete window.
+
+    Raises
+    ------
+    InputError
+        If an argument has the wrong shape or is out of range, or the window of `scale_um` is smaller than the
+        fit needs or wider than 1024 pixels to each side.
+
+    Examples
+    --------
+    >>> bent = lee.curvature(surface.height_um, pixel_um=surface.pixel_um, scale_um=3.0)
+    >>> np.nanmax(bent.mean_per_um)  # the sharpest trench
+    """
+    height, sigma = _arguments("curvature", height_um, pixel_um, family, height_sigma_um, threads)
+    automatic = None
+    if isinstance(scale_um, str):
+        if scale_um != "auto":
+            raise InputError(f'curvature: scale_um is {scale_um!r}; give um above 0, or "auto"')
+        from lee.curvature_scale import automatic_scale
+
+        chosen = automatic_scale(height, sigma, pixel_um=pixel_um, family=family, threads=threads)
+        scale, automatic = chosen.scale_um, chosen.described()
+    else:
+        scale = float(scale_um)
+    options: dict[str, Any] = {"family": family, "scale_um": scale, "pixel_um": float(pixel_um)}
+    radius_px, used_um = _window("curvature", **options)
+    mean, gauss, high, low, mean_sigma, gauss_sigma = kernels.curvature(
+        height, sigma, **options, threads=int(threads)
+    )
+    return Curvature(
+        mean_per_um=mean,
+        gaussian_per_um2=gauss,
+        max_per_um=high,
+        min_per_um=low,
+        scale_um=used_um,
+        pixel_um=float(pixel_um),
+        family=family,
+        radius_px=radius_px,
+        mean_sigma_per_um=mean_sigma,
+        gaussian_sigma_per_um2=gauss_sigma,
+        automatic=automatic,
+    )
+
+
+class HeightDerivatives(NamedTuple):
+    """Slopes, and second derivatives in 1/um; x runs along rows, y down columns."""
+
+    x: Map
+    y: Map
+    xx: Map
+    xy: Map
+    yy: Map
+
+
+def height_derivatives(
+    height_um: ArrayLike,
+    *,
+    pixel_um: float,
+    scale_um: float,
+    family: Family = "savgol",
+    threads: int = 0,
+) -> HeightDerivatives:
+    """Measure slopes and second derivatives of a height map, as `lee.curvature` takes them.
+
+    Parameters
+    ----------
+    height_um, pixel_um, scale_um, family, threads
+        As in `lee.curvature`; the scale must be given.
+
+    Returns
+    -------
+    HeightDerivatives
+        Five (H, W) float32 maps, NaN where `lee.curvature` is.
+
+    Raises
+    ------
+    InputError
+        As `lee.curvature`.
+    """
+    height, _ = _arguments("height_derivatives", height_um, pixel_um, family, None, threads)
+    options: dict[str, Any] = {"family": family, "scale_um": float(scale_um), "pixel_um": float(pixel_um)}
+    _window("height_derivatives", **options)
+    return HeightDerivatives(*kernels.height_derivatives(height, **options, threads=int(threads)))
+
+
+def _window(operation: str, **options: Any) -> tuple[int, float]:
+    try:
+        return kernels.curvature_window(**options)
+    except ValueError as error:
+        raise InputError(str(error).replace("curvature_window", operation)) from error
+
+
+def _arguments(
+    operation: str,
+    height_um: ArrayLike,
+    pixel_um: float,
+    family: str,
+    height_sigma_um: ArrayLike | float | None,
+    threads: int,
+) -> tuple[Map, Map | None]:
+    if not (np.isfinite(pixel_um) and pixel_um > 0):
+        raise InputError(f"{operation}: pixel_um is {pixel_um}; give um above 0")
+    if family not in FAMILIES:
+        raise InputError(f"{operation}: family is {family!r}; give {' or '.join(map(repr, FAMILIES))}")
+    check_threads(operation, threads)
+    height = image(height_um, operation, "height_um")
+    if height_sigma_um is None:
+        return height, None
+    if np.ndim(height_sigma_um) == 0:
+        sigma = np.full(height.shape, height_sigma_um, np.float32)
+    else:
+        sigma = image(height_sigma_um, operation, "height_sigma_um")
+    if sigma.shape != height.shape:
+        raise InputError(
+            f"{operation}: height_um is {height.shape} but height_sigma_um is {sigma.shape}; "
+            "give equal shapes"
+        )
+    if (sigma < 0).any():
+        raise InputError(f"{operation}: height_sigma_um is negative somewhere; give um >= 0")
+    return height, sigma
