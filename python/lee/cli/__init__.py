@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from lee.cli.bench import bench
+from lee.cli.curvature import curvature
 from lee.cli.demo import demo
 from lee.cli.export import export
 from lee.cli.one_line import DONE, FAILED, MISUSED, one_line, warnings_in_one_line
@@ -48,7 +49,7 @@ def commands() -> None:
     """  # noqa: D301  click wants the character itself
 
 
-for _command in (demo, reconstruct, export, view, bench):
+for _command in (demo, reconstruct, curvature, export, view, bench):
     commands.add_command(_command)
 
 
