@@ -104,12 +104,17 @@ void expect(cudaError_t status, const char* operation) {
             throw DeviceMemoryError(who +
                                     "the CUDA device has too little free memory; free some, or work on "
                                     "the CPU or on smaller images");
+        case cudaErrorUnsupportedPtxVersion:
+        case cudaErrorSystemDriverMismatch:
+            throw DeviceError(who + "the NVIDIA driver does not fit this build, which needs CUDA " +
+                              version_text(runtime) + "; update the driver");
         case cudaErrorNoKernelImageForDevice:
             throw DeviceError(who +
                               "this build has no code for this CUDA device; build with "
                               "CMAKE_CUDA_ARCHITECTURES=native");
         default:
-            throw DeviceError(who + "CUDA failed: " + cudaGetErrorString(status));
+            throw DeviceError(who +
+                              "CUDA failed, here or in work queued before: " + cudaGetErrorString(status));
     }
 }
 

@@ -132,7 +132,9 @@ enum cudaError_t {
     cudaErrorInsufficientDriver = 35,
     cudaErrorNoDevice = 100,
     cudaErrorNoKernelImageForDevice = 209,
+    cudaErrorUnsupportedPtxVersion = 222,
     cudaErrorNotReady = 600,
+    cudaErrorSystemDriverMismatch = 803,
 };
 enum cudaDeviceAttr {
     cudaDevAttrClockRate,
