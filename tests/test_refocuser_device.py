@@ -7,6 +7,7 @@ import pytest
 
 import lee
 from lee import _core
+from lee.cli import run
 from lee.device import resolve_device
 from lee.devices.virtual import gentle, render_scan
 from lee.errors import DeviceError, DeviceMemoryError, InputError
@@ -174,6 +175,16 @@ def test_reconstruct_begins_again_where_memory_runs_out_at_the_end(cuda, monkeyp
     assert surface.metadata["device"]["kind"] == "cpu"
     with pytest.raises(DeviceMemoryError, match="refocuser: the CUDA device has too little free memory"):
         lee.reconstruct(stack, device="cuda")
+
+
+def test_the_command_line_says_where_it_worked(cuda, tmp_path, capsys):
+    scan = render_scan(gentle((64, 64), 0.25, 1), z_um=np.arange(-6, 12, 0.3))
+    np.save(tmp_path / "scan.npy", scan.frames)
+    line = ["reconstruct", str(tmp_path / "scan.npy"), "--z-step-um", "0.3", "--pixel-um", "0.25"]
+    assert run([*line, "-o", str(tmp_path / "a")]) == 0
+    assert f", on the CUDA device {cuda.device['name']}" in capsys.readouterr().out
+    assert run([*line, "-o", str(tmp_path / "b"), "--device", "cpu"]) == 0
+    assert f", on the processor ({_core.instruction_set()})" in capsys.readouterr().out
 
 
 def test_without_a_device_auto_takes_the_processor_and_says_why(monkeypatch):

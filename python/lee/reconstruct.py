@@ -117,6 +117,7 @@ def reconstruct(
             where = on_the_processor(error)
             surface = scan("cpu")
             surface.metadata["device"] = asdict(where)
+    surface.metadata.setdefault("device", asdict(where))
     surface.metadata["parameters"] = {**asdict(chosen), "depth_of_field_um": depth, "device": where.kind}
     surface.metadata.update(
         stack=stack.metadata,

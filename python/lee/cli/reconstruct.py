@@ -122,13 +122,19 @@ def _check_output(output: Path, overwrite: bool) -> None:
         raise _Writable
 
 
+def _where(device: dict[str, str]) -> str:
+    if device["kind"] == "cuda":
+        return f"the CUDA device {device['name']}"
+    return f"the processor ({device['name']})"
+
+
 def _summary(surface: "Surface", frames: int, output: Path, seconds: float) -> str:
     import numpy as np
 
     rows, columns = surface.shape
     lines = [
         f"{output}: {columns} x {rows} px, {surface.coverage:.1%} measured, "
-        f"from {frames} frames in {seconds:.1f} s"
+        f"from {frames} frames in {seconds:.1f} s, on {_where(surface.metadata['device'])}"
     ]
     if surface.valid.any():
         low, high = np.nanpercentile(surface.height_um, (0.5, 99.5))
