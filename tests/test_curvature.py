@@ -23,10 +23,15 @@ FAMILIES = ["savgol", "gaussian"]
 MAPS = ("mean_per_um", "gaussian_per_um2", "max_per_um", "min_per_um")
 
 
+def on(backend, values):
+    """Contiguous float32, where the backend's kernels run."""
+    return backend.array(np.ascontiguousarray(values, np.float32))
+
+
 def same(got, expected, within):
     """Equal to a share of the largest value there is, and NaN at the same places."""
     np.testing.assert_array_equal(np.isnan(got), np.isnan(expected))
-    largest = np.nanmax(np.abs(expected), initial=1e-30)
+    largest = np.nanmax(np.abs(expected), initial=1e-6)  # of heights near 1
     assert np.nanmax(np.abs(got - expected), initial=0) <= within * largest
 
 
@@ -40,26 +45,28 @@ def same(got, expected, within):
     scale_px=st.sampled_from([0.7, 1.0, 1.3, 2.0]),
 )
 @settings(max_examples=60, deadline=None)
-def test_equals_its_definition(height, family, scale_px):
-    got = height_derivatives(height, pixel_um=PIXEL_UM, scale_um=scale_px * PIXEL_UM, family=family)
+def test_equals_its_definition(backend, height, family, scale_px):
+    options = {"pixel_um": PIXEL_UM, "scale_um": scale_px * PIXEL_UM, "family": family}
+    got = height_derivatives(on(backend, height), **options)
     expected, _ = reference.height_derivatives(height, family, scale_px, PIXEL_UM)
     for one, other in zip(got, expected, strict=True):
-        same(one, other, 2e-6)
-    bent = lee.curvature(height, pixel_um=PIXEL_UM, scale_um=scale_px * PIXEL_UM, family=family)
+        same(backend.numpy(one), other, 2e-6)
+    bent = lee.curvature(on(backend, height), **options)
     for name, other in zip(MAPS, reference.curvatures(expected), strict=True):
-        same(getattr(bent, name), other, 5e-6)
+        same(backend.numpy(getattr(bent, name)), other, 5e-6)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("missing", [0.0, 0.4])
-def test_equals_its_definition_over_several_strips(family, missing):
+def test_equals_its_definition_over_several_strips(backend, family, missing):
     rng = np.random.default_rng(3)
     height = (rng.normal(size=(41, 150)) + 0.3 * np.arange(150)).astype(np.float32)
     height[rng.random(height.shape) < missing] = np.nan
-    got = height_derivatives(height, pixel_um=PIXEL_UM, scale_um=1.2 * PIXEL_UM, family=family)
+    options = {"pixel_um": PIXEL_UM, "scale_um": 1.2 * PIXEL_UM, "family": family}
+    got = height_derivatives(on(backend, height), **options)
     expected, _ = reference.height_derivatives(height, family, 1.2, PIXEL_UM)
     for one, other in zip(got, expected, strict=True):
-        same(one, other, 2e-6)
+        same(backend.numpy(one), other, 2e-6)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -83,7 +90,29 @@ def test_uncertainty_is_that_of_simulated_errors(family, missing):
         np.testing.assert_array_equal(np.isfinite(ratio), known)
         assert 0.93 < np.median(ratio[known]) < 1.07
         low, high = np.percentile(ratio[known], (1, 99))
-        assert 0.75 < low < high < 1.25
+        assert 0.75 < low < high < (1.2 if family == "savgol" else 1.4)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("missing", [0.0, 0.2])
+def test_a_device_gives_what_the_processor_gives(cuda, family, missing):
+    rng = np.random.default_rng(4)
+    height = (0.1 * rng.normal(size=(50, 70)) + 0.3 * np.arange(70)).astype(np.float32)
+    height[rng.random(height.shape) < missing] = np.nan
+    sigma = np.linspace(0.01, 0.1, 70, dtype=np.float32) * np.ones((50, 1), np.float32)
+    options = {"pixel_um": PIXEL_UM, "scale_um": 1.5, "family": family}
+    here = lee.curvature(height, height_sigma_um=sigma, **options)
+    there = lee.curvature(on(cuda, height), height_sigma_um=on(cuda, sigma), **options)
+    for name in MAPS:
+        same(cuda.numpy(getattr(there, name)), getattr(here, name), 5e-5)
+    for name in ("mean_sigma_per_um", "gaussian_sigma_per_um2"):
+        ratio = cuda.numpy(getattr(there, name)) / getattr(here, name)
+        np.testing.assert_array_equal(np.isnan(ratio), np.isnan(here.mean_per_um))
+        assert np.nanmax(np.abs(ratio - 1)) < 1e-3
+    with pytest.raises(InputError, match="give scale_um for heights on a CUDA device"):
+        lee.curvature(on(cuda, height), pixel_um=PIXEL_UM)
+    with pytest.raises(TypeError, match="curvature"):
+        lee.curvature(on(cuda, height), height_sigma_um=sigma, **options)
 
 
 def test_uncertainty_is_that_of_the_heights_around():
@@ -327,7 +356,8 @@ def test_the_scale_that_was_used_is_told():
         ({"family": "mean"}, "curvature: family is 'mean'; give 'savgol' or 'gaussian'"),
         ({"threads": -1}, "curvature: threads is -1; give 0 for all cores"),
         ({"height_sigma_um": np.zeros((3, 4))}, r"height_um is \(9, 9\) but height_sigma_um is \(3, 4\)"),
-        ({"height_sigma_um": -1.0}, "curvature: height_sigma_um is negative somewhere; give um >= 0"),
+        ({"height_sigma_um": -1.0}, "curvature: height_sigma_um is -1.0; give um >= 0"),
+        ({"height_sigma_um": -np.ones((9, 9))}, "curvature: height_sigma_um is negative somewhere"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, message):

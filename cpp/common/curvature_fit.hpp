@@ -1,10 +1,24 @@
 #pragma once
 
+#include <cstddef>
+
 #include "common/both.hpp"
 
 // A polynomial in two variables fitted by least squares, from moments over the measured pixels. `T` is
 // double, or a vector of doubles: one fit a lane.
 namespace lee::curvature_fit {
+
+/// Where the window of a pixel is centred: shifted until its centre lies `inset` pixels from the border, or
+/// over the whole image where that is smaller.
+LEE_BOTH std::size_t centre(std::size_t at, std::size_t extent, std::size_t inset) {
+    const bool fits = extent > 2 * inset;
+    const std::size_t low = fits ? inset : (extent - 1) / 2;
+    const std::size_t high = fits ? extent - 1 - inset : low;
+    return at < low ? low : at > high ? high : at;
+}
+
+/// Powers of a distance in each tap.
+constexpr std::size_t powers = 9;
 
 /// Terms of total degree up to `order`, by rising power of s, then of t.
 constexpr int terms(int order) {
@@ -48,13 +62,13 @@ struct Factor {
 /// From the moments of the mask, s^a t^b with a + b <= 2 order.
 template <class T, int order>
 LEE_BOTH void factorise(const T* mask, Factor<T, order>& f) {
-    constexpr Powers<order> powers;
+    constexpr Powers<order> of;
     constexpr int n = terms(order);
     f.worst = mask[0] - mask[0] + 1.0;
     for (int i = 0; i < n; ++i) {
         T row[terms(order)];
         for (int j = 0; j <= i; ++j) {
-            T sum = mask[term(2 * order, powers.s[i] + powers.s[j], powers.t[i] + powers.t[j])];
+            T sum = mask[term(2 * order, of.s[i] + of.s[j], of.t[i] + of.t[j])];
             const T whole = sum;
             for (int k = 0; k < j; ++k)
                 sum -= row[k] * (i == j ? f.lower[packed(i, k)] : f.lower[packed(j, k)]);
@@ -130,11 +144,11 @@ LEE_BOTH Jet<T> jet(const Place<T, order>& p, int a, int b) {
 
 template <class T, int order>
 LEE_BOTH Jet<T> evaluate(const T* coefficients, const Place<T, order>& p) {
-    constexpr Powers<order> powers;
+    constexpr Powers<order> of;
     const T zero = p.s[0] - p.s[0];
     Jet<T> sum{{zero, zero, zero, zero, zero}};
     for (int k = 0; k < terms(order); ++k) {
-        const Jet<T> j = jet<T, order>(p, powers.s[k], powers.t[k]);
+        const Jet<T> j = jet<T, order>(p, of.s[k], of.t[k]);
         for (int i = 0; i < 5; ++i) sum.d[i] += coefficients[k] * j.d[i];
     }
     return sum;
@@ -143,10 +157,10 @@ LEE_BOTH Jet<T> evaluate(const T* coefficients, const Place<T, order>& p) {
 /// Variance of the Laplacian at a place, for equal errors of 1.
 template <class T, int order>
 LEE_BOTH T laplacian_gain(const Factor<T, order>& f, const Place<T, order>& p) {
-    constexpr Powers<order> powers;
+    constexpr Powers<order> of;
     T v[terms(order)];
     for (int k = 0; k < terms(order); ++k) {
-        const Jet<T> j = jet<T, order>(p, powers.s[k], powers.t[k]);
+        const Jet<T> j = jet<T, order>(p, of.s[k], of.t[k]);
         v[k] = j.d[2] + j.d[4];
     }
     forward<T, order>(f, v);
@@ -155,14 +169,26 @@ LEE_BOTH T laplacian_gain(const Factor<T, order>& f, const Place<T, order>& p) {
     return gain;
 }
 
+/// The fit's own covariance holds for errors as its weights say; theirs are alike. These factors on the
+/// derivatives make it exact in a complete window, and close elsewhere; all 1 where the weights are alike
+/// too.
+struct Excess {
+    double first, mixed;   // of x and y, of xy
+    double same, crossed;  // xx becomes same xx + crossed yy, and yy likewise
+};
+
 /// Covariances of the five derivatives at a place, for equal errors of 1: upper triangle by rows.
 template <class T, int order>
-LEE_BOTH void covariance(const Factor<T, order>& f, const Place<T, order>& p, T* out) {
-    constexpr Powers<order> powers;
+LEE_BOTH void covariance(const Factor<T, order>& f, const Place<T, order>& p, const Excess& e, T* out) {
+    constexpr Powers<order> of;
     T v[5][terms(order)];
     for (int k = 0; k < terms(order); ++k) {
-        const Jet<T> j = jet<T, order>(p, powers.s[k], powers.t[k]);
-        for (int i = 0; i < 5; ++i) v[i][k] = j.d[i];
+        const Jet<T> j = jet<T, order>(p, of.s[k], of.t[k]);
+        v[0][k] = j.d[0] * e.first;
+        v[1][k] = j.d[1] * e.first;
+        v[2][k] = j.d[2] * e.same + j.d[4] * e.crossed;
+        v[3][k] = j.d[3] * e.mixed;
+        v[4][k] = j.d[4] * e.same + j.d[2] * e.crossed;
     }
     for (int i = 0; i < 5; ++i) forward<T, order>(f, v[i]);
     for (int i = 0, at = 0; i < 5; ++i) {

@@ -16,7 +16,7 @@ namespace lee::curvature_window_of {
 
 inline constexpr std::size_t largest_radius = 1024;
 inline constexpr double gaussian_reach = 4.0;  // standard deviations
-inline constexpr double noisiest = 8.0;        // times a complete window's Laplacian
+inline constexpr double noisiest_times = 8.0;  // of a complete window's Laplacian
 
 /// Polynomials orthogonal over the window, and the derivatives of each at its centre.
 struct Basis {
@@ -93,6 +93,38 @@ struct Basis {
     /// Variance of the Laplacian of a complete window for errors of 1, px^-4.
     [[nodiscard]] double laplacian_gain(bool weighted) const {
         return 2.0 * (covariance({2, 0}, {2, 0}, weighted) + covariance({2, 0}, {0, 2}, weighted));
+    }
+
+    /// The largest gain of the Laplacian that is let through, in the unit of s.
+    [[nodiscard]] double noisiest() const {
+        return noisiest_times * noisiest_times * laplacian_gain(true) * std::pow(unit_px, 4);
+    }
+
+    [[nodiscard]] curvature_fit::Excess excess() const {
+        const auto ratio = [&](std::array<int, 2> one, std::array<int, 2> other, double sign) {
+            const auto of = [&](bool weighted) {
+                return covariance(one, one, weighted) + sign * covariance(one, other, weighted);
+            };
+            return std::sqrt(of(false) / of(true));
+        };
+        const double sum = ratio({2, 0}, {0, 2}, 1.0), difference = ratio({2, 0}, {0, 2}, -1.0);
+        return {.first = ratio({1, 0}, {1, 0}, 0.0),
+                .mixed = ratio({1, 1}, {1, 1}, 0.0),
+                .same = 0.5 * (sum + difference),
+                .crossed = 0.5 * (sum - difference)};
+    }
+
+    /// Weight times distance to the powers 0 to 8, for each distance.
+    [[nodiscard]] std::vector<double> power_taps() const {
+        std::vector<double> taps;
+        for (std::size_t k = 0; k <= radius; ++k) {
+            double power = weights[k];
+            for (std::size_t a = 0; a < curvature_fit::powers; ++a) {
+                taps.push_back(power);
+                power *= static_cast<double>(k) / unit_px;
+            }
+        }
+        return taps;
     }
 
   private:

@@ -1,6 +1,7 @@
 // What the device overloads do in a library built without CUDA.
 #include "lee/adaptive_variance.hpp"
 #include "lee/argmax_refocus.hpp"
+#include "lee/curvature.hpp"
 #include "lee/device.hpp"
 #include "lee/opening.hpp"
 #include "lee/refocuser.hpp"
@@ -22,6 +23,23 @@ bool built_with_cuda() noexcept {
 
 DeviceInfo device_info() {
     absent("device_info");
+}
+
+void height_derivatives(DeviceView<const float, 2>, DeviceView<float, 2>, DeviceView<float, 2>,
+                        DeviceView<float, 2>, DeviceView<float, 2>, DeviceView<float, 2>,
+                        const CurvatureParams&, Stream) {
+    absent("height_derivatives");
+}
+
+void curvature(DeviceView<const float, 2>, DeviceView<float, 2>, DeviceView<float, 2>, DeviceView<float, 2>,
+               DeviceView<float, 2>, const CurvatureParams&, Stream) {
+    absent("curvature");
+}
+
+void curvature(DeviceView<const float, 2>, DeviceView<const float, 2>, DeviceView<float, 2>,
+               DeviceView<float, 2>, DeviceView<float, 2>, DeviceView<float, 2>, DeviceView<float, 2>,
+               DeviceView<float, 2>, const CurvatureParams&, Stream) {
+    absent("curvature");
 }
 
 void opening(DeviceView<const float, 2>, DeviceView<float, 2>, DeviceView<std::int8_t, 2>, const Footprint&,

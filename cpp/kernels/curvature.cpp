@@ -7,6 +7,7 @@
 #include <string>
 
 #include "common/check.hpp"
+#include "common/curvature_check.hpp"
 #include "common/curvature_window.hpp"
 #include "common/parallel.hpp"
 #include "kernels/curvature_fit.hpp"
@@ -119,10 +120,8 @@ CurvatureWindow curvature_window(const CurvatureParams& params) {
 void height_derivatives(HostView<const float, 2> height, Map slope_x, Map slope_y, Map xx, Map xy, Map yy,
                         const CurvatureParams& params) {
     const char* operation = "height_derivatives";
-    check::not_empty(operation, "height", height);
     const std::array<Map, 5> out{slope_x, slope_y, xx, xy, yy};
-    const std::array<const char*, 5> names{"slope_x", "slope_y", "xx", "xy", "yy"};
-    for (std::size_t k = 0; k < 5; ++k) check::same_shape(operation, "height", height, names[k], out[k]);
+    check::curvature_maps(operation, height, out, check::derivative_names);
     check::that(params.threads >= 0, operation,
                 "threads is " + std::to_string(params.threads) + "; give 0 for all cores, or a count");
     const CurvatureTask task(curvature_window_of::basis_of(operation, params), height, params.pixel_um,
@@ -140,25 +139,17 @@ void height_derivatives(HostView<const float, 2> height, Map slope_x, Map slope_
 
 void curvature(HostView<const float, 2> height, Map mean, Map gauss, Map high, Map low,
                const CurvatureParams& params) {
-    check::not_empty("curvature", "height", height);
-    check::same_shape("curvature", "height", height, "mean", mean);
-    check::same_shape("curvature", "height", height, "gauss", gauss);
-    check::same_shape("curvature", "height", height, "high", high);
-    check::same_shape("curvature", "height", height, "low", low);
+    const std::array<Map, 4> out{mean, gauss, high, low};
+    check::curvature_maps("curvature", height, out, check::curvature_names);
     measure("curvature", height, nullptr, {mean, gauss, high, low, {}, {}}, params);
 }
 
 void curvature(HostView<const float, 2> height, HostView<const float, 2> sigma, Map mean, Map gauss, Map high,
                Map low, Map mean_sigma, Map gauss_sigma, const CurvatureParams& params) {
-    check::not_empty("curvature", "height", height);
+    const std::array<Map, 6> out{mean, gauss, high, low, mean_sigma, gauss_sigma};
+    check::curvature_maps("curvature", height, out, check::curvature_sigma_names);
     check::same_shape("curvature", "height", height, "sigma", sigma);
-    check::same_shape("curvature", "height", height, "mean", mean);
-    check::same_shape("curvature", "height", height, "gauss", gauss);
-    check::same_shape("curvature", "height", height, "high", high);
-    check::same_shape("curvature", "height", height, "low", low);
-    check::same_shape("curvature", "height", height, "mean_sigma", mean_sigma);
-    check::same_shape("curvature", "height", height, "gauss_sigma", gauss_sigma);
-    measure("curvature", height, &sigma, {mean, gauss, high, low, mean_sigma, gauss_sigma}, params);
+    measure("curvature", height, &sigma, out, params);
 }
 
 }  // namespace lee

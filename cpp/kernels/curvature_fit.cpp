@@ -161,7 +161,7 @@ void fit_strip(const CurvatureTask& task, const Rectangle& where, float offset, 
                 fits.gather(which, uncertain, coefficients.get(), factor.get());
                 task.loops.evaluate(task.order, coefficients.get(), place, derivatives);
                 if (uncertain) {
-                    task.loops.uncertain(task.order, factor.get(), place, gain,
+                    task.loops.uncertain(task.order, factor.get(), place, task.excess, gain,
                                          task.covariance_wanted ? covariance : nullptr);
                 }
             }

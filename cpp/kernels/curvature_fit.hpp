@@ -28,16 +28,15 @@ struct CurvatureTask {
     AlignedArray<double> factor;  ///< of complete windows, one for a narrow strip
     double unit_px;               ///< of s and t
     double noisiest;              ///< the largest gain of the Laplacian that is let through
-    double to_um[5];              ///< of the derivatives, from the unit of s and t
+    curvature_fit::Excess excess;
+    double to_um[5];  ///< of the derivatives, from the unit of s and t
     double covariance_to_um[curvature_of::covariances];
     float covariance[curvature_of::covariances];  ///< in the middle of a complete window
     const simd::CurvatureLoops& loops = LEE_BEST_ISA(curvature_loops);
 
     /// Where the window of a pixel is centred.
     [[nodiscard]] std::size_t centre(std::size_t at, std::size_t extent) const {
-        const std::size_t low = extent > 2 * inset ? inset : (extent - 1) / 2;
-        const std::size_t high = extent > 2 * inset ? extent - 1 - inset : low;
-        return at < low ? low : at > high ? high : at;
+        return curvature_fit::centre(at, extent, inset);
     }
 };
 

@@ -80,19 +80,6 @@ AlignedArray<float> filters_along(const Basis& basis, double per_um) {
     return interleaved(filters, simd::curvature_maps);
 }
 
-AlignedArray<double> filters_of_powers(const Basis& basis) {
-    constexpr std::size_t powers = 9;
-    auto taps = aligned_array<double>((basis.radius + 1) * powers);
-    for (std::size_t k = 0; k <= basis.radius; ++k) {
-        double power = basis.weights[k];
-        for (std::size_t a = 0; a < powers; ++a) {
-            taps[k * powers + a] = power;
-            power *= static_cast<double>(k) / basis.unit_px;
-        }
-    }
-    return taps;
-}
-
 // Sums of weight times s^a over a complete window.
 double whole(const Basis& basis, int a) {
     double sum = 0.0;
@@ -117,7 +104,7 @@ CurvatureTask::CurvatureTask(const Basis& basis, HostView<const float, 2> height
       covariance_wanted(covariance_wanted_),
       along(filters_along(basis, 1.0 / pixel_um)),
       across(filters_across(basis, 1.0 / pixel_um)),
-      powers(filters_of_powers(basis)),
+      powers(aligned_array<double>((basis.radius + 1) * curvature_fit::powers)),
       factor(aligned_array<double>(simd::curvature_factor(basis.order) * simd::curvature_narrow / 8)),
       unit_px(basis.unit_px) {
     constexpr std::size_t narrow = simd::curvature_narrow;
@@ -130,19 +117,18 @@ CurvatureTask::CurvatureTask(const Basis& basis, HostView<const float, 2> height
         }
     }
     loops.factorise(order, mask.get(), factor.get());
-    const double limit = curvature_window_of::noisiest;
-    noisiest = limit * limit * basis.laplacian_gain(true) * std::pow(unit_px, 4);
+    const std::vector<double> taps = basis.power_taps();
+    std::copy(taps.begin(), taps.end(), powers.get());
+    noisiest = basis.noisiest();
     const double unit_um = unit_px * pixel_um;
-    // The fit's own covariance holds for errors as its weights say; theirs are alike. The ratio is that of
-    // the Laplacian in a complete window, and exact where the weights are.
-    const double excess = basis.laplacian_gain(false) / basis.laplacian_gain(true);
+    excess = basis.excess();
     for (std::size_t i = 0, at = 0; i < 5; ++i) {
         const auto of = [&](std::size_t k) { return std::pow(unit_um, -(orders[k][0] + orders[k][1])); };
         const auto of_px = [&](std::size_t k) { return std::pow(pixel_um, -(orders[k][0] + orders[k][1])); };
         to_um[i] = of(i);
         for (std::size_t k = i; k < 5; ++k, ++at) {
             const double real = basis.covariance(orders[i], orders[k], false);
-            covariance_to_um[at] = of(i) * of(k) * excess;
+            covariance_to_um[at] = of(i) * of(k);
             covariance[at] = static_cast<float>(real * of_px(i) * of_px(k));
         }
     }

@@ -106,6 +106,7 @@ def argmax_refocus(
     stream: int,
 ) -> None: ...
 
+@overload
 def curvature(
     height: NDArray[np.float32],
     sigma: NDArray[np.float32] | None,
@@ -122,6 +123,23 @@ def curvature(
     NDArray[np.float32] | None,
     NDArray[np.float32] | None,
 ]: ...
+@overload
+def curvature(
+    height: _CudaArray,
+    sigma: _CudaArray | None,
+    *,
+    family: str,
+    scale_um: float,
+    pixel_um: float,
+    mean: _CudaArray,
+    gauss: _CudaArray,
+    high: _CudaArray,
+    low: _CudaArray,
+    mean_sigma: _CudaArray | None,
+    gauss_sigma: _CudaArray | None,
+    stream: int,
+) -> None: ...
+@overload
 def height_derivatives(
     height: NDArray[np.float32], *, family: str, scale_um: float, pixel_um: float, threads: int
 ) -> tuple[
@@ -131,6 +149,20 @@ def height_derivatives(
     NDArray[np.float32],
     NDArray[np.float32],
 ]: ...
+@overload
+def height_derivatives(
+    height: _CudaArray,
+    *,
+    family: str,
+    scale_um: float,
+    pixel_um: float,
+    x: _CudaArray,
+    y: _CudaArray,
+    xx: _CudaArray,
+    xy: _CudaArray,
+    yy: _CudaArray,
+    stream: int,
+) -> None: ...
 def curvature_window(*, family: str, scale_um: float, pixel_um: float) -> tuple[int, float]: ...
 
 # pybind11's own, which is not importable.

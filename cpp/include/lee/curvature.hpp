@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "lee/device.hpp"
 #include "lee/export.hpp"
 #include "lee/view.hpp"
 
@@ -53,6 +54,14 @@ LEE_API void height_derivatives(HostView<const float, 2> height, HostView<float,
                                 HostView<float, 2> slope_y, HostView<float, 2> xx, HostView<float, 2> xy,
                                 HostView<float, 2> yy, const CurvatureParams& params);
 
+/// The same on the current CUDA device, queued on `stream`; `threads` does not matter. Sums are in double
+/// throughout: equal to the CPU's to 1e-4 of the largest value in the map.
+/// throws  DeviceError also where an array is not on that device
+LEE_API void height_derivatives(DeviceView<const float, 2> height, DeviceView<float, 2> slope_x,
+                                DeviceView<float, 2> slope_y, DeviceView<float, 2> xx,
+                                DeviceView<float, 2> xy, DeviceView<float, 2> yy,
+                                const CurvatureParams& params, Stream stream = {});
+
 /// Curvatures of a height map at a stated scale, from `height_derivatives`.
 ///
 /// mean    1/2 div(grad h / sqrt(1 + |grad h|^2)), 1/um: a trench is positive, a peak negative
@@ -65,6 +74,7 @@ LEE_API void curvature(HostView<const float, 2> height, HostView<float, 2> mean,
 /// The same, with the standard deviations that independent errors of the heights lend to mean and Gaussian
 /// curvature: to first order, for the Gaussian curvature also to second.
 ///
+/// gaussian where a window is clipped or has gaps the covariance is approximate: up to 40 % too small there
 /// sigma   standard deviation of the heights, um; within a window its square is averaged, with the weights
 ///         of the fit, over the measured pixels that have one
 /// NaN     where the curvature is, and where no sigma in the window is finite and >= 0
@@ -72,5 +82,14 @@ LEE_API void curvature(HostView<const float, 2> height, HostView<const float, 2>
                        HostView<float, 2> mean, HostView<float, 2> gauss, HostView<float, 2> high,
                        HostView<float, 2> low, HostView<float, 2> mean_sigma, HostView<float, 2> gauss_sigma,
                        const CurvatureParams& params);
+
+/// The same on the current CUDA device, as `height_derivatives`.
+LEE_API void curvature(DeviceView<const float, 2> height, DeviceView<float, 2> mean,
+                       DeviceView<float, 2> gauss, DeviceView<float, 2> high, DeviceView<float, 2> low,
+                       const CurvatureParams& params, Stream stream = {});
+LEE_API void curvature(DeviceView<const float, 2> height, DeviceView<const float, 2> sigma,
+                       DeviceView<float, 2> mean, DeviceView<float, 2> gauss, DeviceView<float, 2> high,
+                       DeviceView<float, 2> low, DeviceView<float, 2> mean_sigma,
+                       DeviceView<float, 2> gauss_sigma, const CurvatureParams& params, Stream stream = {});
 
 }  // namespace lee

@@ -178,7 +178,7 @@ inline __attribute__((always_inline)) void moments(const double* middle, std::si
     }
 }
 
-constexpr std::size_t powers = 9;  // of a distance, in each tap
+using curvature_fit::powers;
 
 void moments_of(int highest, const double* middle, std::size_t step, const double* taps, std::size_t radius,
                 double* out) {
@@ -250,7 +250,8 @@ void evaluate(const double* coefficients, const double* at, double* derivatives)
 }
 
 template <int order>
-void uncertain(const double* factor, const double* at, double* gain, double* covariance) {
+void uncertain(const double* factor, const double* at, const curvature_fit::Excess& excess, double* gain,
+               double* covariance) {
     const auto& f = *reinterpret_cast<const curvature_fit::Factor<Lanes, order>*>(factor);
     const auto place =
         curvature_fit::place<Lanes, order>(Lanes(doubles(at)), Lanes(doubles(at + double_lanes)));
@@ -258,7 +259,7 @@ void uncertain(const double* factor, const double* at, double* gain, double* cov
     const Lanes none = noise - noise - 1.0;
     store(gain, f.worst > 0.0 ? noise : none);
     if (covariance != nullptr) {
-        curvature_fit::covariance<Lanes, order>(f, place, reinterpret_cast<Lanes*>(covariance));
+        curvature_fit::covariance<Lanes, order>(f, place, excess, reinterpret_cast<Lanes*>(covariance));
     }
 }
 
@@ -274,8 +275,10 @@ void evaluate_any(int order, const double* coefficients, const double* at, doubl
     order == 4 ? evaluate<4>(coefficients, at, derivatives) : evaluate<2>(coefficients, at, derivatives);
 }
 
-void uncertain_any(int order, const double* factor, const double* at, double* gain, double* covariance) {
-    order == 4 ? uncertain<4>(factor, at, gain, covariance) : uncertain<2>(factor, at, gain, covariance);
+void uncertain_any(int order, const double* factor, const double* at, const curvature_fit::Excess& excess,
+                   double* gain, double* covariance) {
+    order == 4 ? uncertain<4>(factor, at, excess, gain, covariance)
+               : uncertain<2>(factor, at, excess, gain, covariance);
 }
 
 void finish(const CurvatureRows& rows, std::size_t n) {

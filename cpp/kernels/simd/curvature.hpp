@@ -2,6 +2,7 @@
 
 #include <cstddef>
 
+#include "common/curvature_fit.hpp"
 #include "common/curvature_pixel.hpp"
 #include "common/isa.hpp"
 
@@ -50,7 +51,8 @@ struct CurvatureLoops {
     /// Eight pixels, the fit of each in a lane: derivatives, and where wanted the gain of the Laplacian
     /// and the covariances; `place` holds s and t.
     void (*evaluate)(int order, const double* coefficients, const double* place, double* derivatives);
-    void (*uncertain)(int order, const double* factor, const double* place, double* gain, double* covariance);
+    void (*uncertain)(int order, const double* factor, const double* place,
+                      const curvature_fit::Excess& excess, double* gain, double* covariance);
 
     /// Curvatures from rows of derivatives.
     void (*finish)(const CurvatureRows& rows, std::size_t n);
