@@ -3,9 +3,7 @@
 set(cuda_sources cuda/device.cu)
 foreach(stem IN LISTS LEE_KERNELS)
   file(GLOB parts CONFIGURE_DEPENDS cuda/${stem}_*.cu)
-  if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/cuda/${stem}.cu)
-    list(APPEND cuda_sources cuda/${stem}.cu ${parts})
-  endif()
+  list(APPEND cuda_sources cuda/${stem}.cu ${parts})
 endforeach()
 
 if(LEE_CUDA)
