@@ -5,6 +5,17 @@ It shares no code with the reconstruction, so that the two cannot share an error
 
 from lee.devices.virtual.bodies import Bubble, Debris, Flash, Spike
 from lee.devices.virtual.demo import DEMO_DRIFT_PX, demo_scene
+from lee.devices.virtual.growing import (
+    GrowingScene,
+    GrownScan,
+    GrowthLaw,
+    Phase,
+    RunTruth,
+    growing_electrode,
+    iter_scans,
+    render_run,
+    stage_walk,
+)
 from lee.devices.virtual.optics import Optics
 from lee.devices.virtual.render import Scan, iter_frames, render_scan
 from lee.devices.virtual.scene import Scene, electrode, flat, from_topography, gentle, rugged
@@ -16,7 +27,12 @@ __all__ = [
     "Camera",
     "Debris",
     "Flash",
+    "GrowingScene",
+    "GrownScan",
+    "GrowthLaw",
     "Optics",
+    "Phase",
+    "RunTruth",
     "Scan",
     "Scene",
     "Spike",
@@ -25,7 +41,11 @@ __all__ = [
     "flat",
     "from_topography",
     "gentle",
+    "growing_electrode",
     "iter_frames",
+    "iter_scans",
+    "render_run",
     "render_scan",
     "rugged",
+    "stage_walk",
 ]
