@@ -1,0 +1,157 @@
+"""Films of a run: one map a scan, drawn and encoded frame by frame."""
+
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lee.atomic import new_file
+from lee.errors import InputError
+from lee.film_frame import FilmFrame
+from lee.series_maps import Maps, colour_limits, evenly, look
+
+_LEAST_RATE, _MOST_RATE, _WANTED_S = 4.0, 12.0, 15.0
+_MOST_BYTES = 4_500_000
+
+
+def write_film(
+    path: str | Path,
+    maps: Maps,
+    *,
+    kind: str,
+    times_s: Sequence[float],
+    pixel_um: float,
+    phases: Sequence[str] | None = None,
+    limits: tuple[float, float] | None = None,
+    frames_per_s: float | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Path:
+    """Write a film (MP4, H.264) of the maps of a run, with time, scale bar and colour bar in every frame.
+
+    Maps are read one at a time, so memory does not grow with the run. Colours mean the same in all frames.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where to, ending in ``.mp4``; an older film is replaced once the new one is whole.
+    maps : (T, H, W) float32
+        An array, a Zarr array, or any sequence of maps. NaN where not measured, drawn as striped grey; a scan
+        that failed is a map of NaN.
+    kind : {"height", "delta", "rate", "rate_sigma", "curvature"}
+        Heights (um) are drawn as a lit surface; growth since the first scan (um), rates and their standard
+        deviation (nm/s) and mean curvature (1/um) by colour alone.
+    times_s : (T,) float, s
+    pixel_um : float, um
+    phases : (T,) str, optional
+        ``plating``, ``stripping``, ``rest`` or empty.
+    limits : (float, float), optional
+        Of the colours; by default from the 0.5 and 99.5 percentiles over the run.
+    frames_per_s : float, optional
+        By default 4 to 12, so that a long run takes about 15 s to watch.
+    progress : callable, optional
+        Called with frames done and frames in all.
+
+    Returns
+    -------
+    Path
+        The film.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to film, the lengths differ, the name does not end in ``.mp4``, ffmpeg is missing
+        or fails, or the file cannot be written.
+    """
+    path = Path(path)
+    shape = _checked(path, maps, times_s, phases)
+    colours, *chosen = colour_limits(kind, maps)
+    low, high = limits or tuple(chosen)
+    if not high > low:
+        raise InputError(f"limits are {low:g} to {high:g}: the second must be larger")
+    told = look(kind)
+    frame = FilmFrame(
+        shape,
+        pixel_um=pixel_um,
+        title=told.title,
+        label=told.label,
+        colours=colours,
+        limits=(low, high),
+        times_s=times_s,
+        phases=phases,
+        relief=_relief(maps, pixel_um) if kind == "height" else 0.0,
+    )
+    rate = frames_per_s or float(np.clip(len(maps) / _WANTED_S, _LEAST_RATE, _MOST_RATE))
+    with new_file(path) as partial:
+        writer = _encoder(partial, frame.size_px, rate, len(maps))
+        try:
+            writer.send(None)
+            for k in range(len(maps)):
+                writer.send(np.ascontiguousarray(frame.draw(np.asarray(maps[k], np.float32), k)))
+                if progress is not None:
+                    progress(k + 1, len(maps))
+        except OSError as error:
+            raise InputError(
+                f"ffmpeg failed while writing {path}: {str(error).strip().splitlines()[-1]}"
+            ) from error
+        finally:
+            writer.close()
+    return path
+
+
+def _checked(
+    path: Path, maps: Maps, times_s: Sequence[float], phases: Sequence[str] | None
+) -> tuple[int, int]:
+    if path.suffix.lower() != ".mp4":
+        raise InputError(f"{path.name!r}: a film's name ends in .mp4")
+    if len(maps) == 0:
+        raise InputError(f"no maps to film for {path.name}")
+    for name, values in (("times_s", times_s), ("phases", phases)):
+        if values is not None and len(values) != len(maps):
+            raise InputError(f"{name} has {len(values)} entries for {len(maps)} maps: they must agree")
+    shape = np.shape(maps[0])
+    if len(shape) != 2 or 0 in shape:
+        raise InputError(f"a map has shape {shape}: maps are (H, W)")
+    return shape[0], shape[1]
+
+
+def _relief(maps: Maps, pixel_um: float) -> float:
+    """Choose one exaggeration for the whole film: a surface whose slopes are gentle is still to be seen."""
+    slopes = []
+    for k in evenly(len(maps), 5):
+        values = np.asarray(maps[k], np.float32)
+        step = 4  # slopes of the relief, not of single pixels' noise
+        slopes.append(np.abs(np.diff(values[::step], axis=0)).ravel() / (step * pixel_um))
+    known = np.concatenate(slopes)
+    known = known[np.isfinite(known)]
+    steep = float(np.percentile(known, 90)) if known.size else 0.0
+    return float(np.clip(0.6 / steep, 0.05, 20)) if steep > 0 else 1.0
+
+
+def _encoder(path: Path, size: tuple[int, int], rate: float, frames: int) -> Generator[None, Any, None]:
+    try:
+        import imageio_ffmpeg
+
+        imageio_ffmpeg.get_ffmpeg_exe()
+    except (ImportError, RuntimeError) as error:
+        raise InputError("films need ffmpeg: pip install imageio-ffmpeg, or ask for no films") from error
+    most_bits = int(8 * _MOST_BYTES / max(frames / rate, 1))
+    made: Generator[None, Any, None] = imageio_ffmpeg.write_frames(
+        str(path),
+        size,
+        pix_fmt_in="rgb24",
+        pix_fmt_out="yuv420p",
+        fps=rate,
+        codec="libx264",
+        quality=None,
+        macro_block_size=2,
+        ffmpeg_log_level="error",
+        output_params=[
+            *("-preset", "fast", "-crf", "21", "-maxrate", str(most_bits), "-bufsize", str(2 * most_bits)),
+            # Told in the file, so that every player shows the same colours.
+            *("-vf", "scale=out_color_matrix=bt709:out_range=tv", "-colorspace", "bt709"),
+            *("-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"),
+            *("-movflags", "+faststart"),
+        ],
+    )
+    return made
