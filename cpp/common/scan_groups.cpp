@@ -15,7 +15,7 @@ constexpr std::size_t most_frames_a_group = 256;  // their 8-bit sum fits 16 bit
 // curve.
 constexpr double groups_a_depth = 4.4;
 constexpr double most_spacing_a_depth =
-    0.75;                            // farther apart, a neighbour's detail is no longer the same detail
+    0.75;                                // farther apart, a neighbour's detail is no longer the same detail
 constexpr double least_shift_px = 0.02;  // less is not worth resampling for
 constexpr double most_drift_px = 1e6;
 

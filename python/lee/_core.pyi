@@ -105,7 +105,6 @@ def argmax_refocus(
     sigma_um: _CudaArray,
     stream: int,
 ) -> None: ...
-
 @overload
 def curvature(
     height: NDArray[np.float32],
