@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from lee.kernels import adaptive_variance as adaptive_variance
     from lee.kernels import argmax_refocus as argmax_refocus
     from lee.kernels import opening as opening
+    from lee.run import Run as Run
+    from lee.run import open_run as open_run
     from lee.stack import ZStack as ZStack
     from lee.stack import open_stack as open_stack
     from lee.surface import Surface as Surface
@@ -25,6 +27,8 @@ _HOME = {
     "Target": "target",
     "open_stack": "stack",
     "ZStack": "stack",
+    "Run": "run",
+    "open_run": "run",
     "Surface": "surface",
 }
 

@@ -1,0 +1,138 @@
+"""When the scans of a run were taken: from its table, or from the scans' own metadata."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import tifffile
+
+from lee.errors import InputError
+
+PHASES = ("", "plating", "stripping", "rest")
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What a run tells of one scan."""
+
+    time_s: float
+    phase: str = ""
+    z_step_um: float | None = None
+    pixel_um: float | None = None
+
+
+def read_scans_csv(path: Path, scans: Sequence[Path]) -> list[Listed]:
+    """Read ``scans.csv``: one row for each scan, in any order.
+
+    Parameters
+    ----------
+    path : Path
+        With the header ``scan,time_s`` and, optionally, ``phase``, ``z_step_um``, ``pixel_um``.
+    scans : sequence of Path
+        The scans there are; rows name them with or without their folder.
+
+    Raises
+    ------
+    InputError
+        If a row cannot be used, names no scan, or a scan has none.
+    """
+    found: dict[str, Listed] = {}
+    names = {scan.name for scan in scans}
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.DictReader(file, skipinitialspace=True)
+            columns = [column.strip() for column in rows.fieldnames or []]
+            if "scan" not in columns or "time_s" not in columns:
+                raise InputError(
+                    f"{path}: its first line must be scan,time_s (and phase, z_step_um, pixel_um); "
+                    f"found {','.join(columns) or 'nothing'}"
+                )
+            rows.fieldnames = columns
+            for row in rows:
+                where = f"{path}, line {rows.line_num}"
+                name = Path((row["scan"] or "").strip()).name
+                if name not in names:
+                    raise InputError(
+                        f"{where}: there is no scan {name!r}; correct the name, or drop the line"
+                    )
+                if name in found:
+                    raise InputError(f"{where}: scan {name} is given twice; give it once")
+                found[name] = _listed(row, where)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as CSV ({' '.join(str(error).split())})") from error
+    missing = [scan.name for scan in scans if scan.name not in found]
+    if missing:
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        raise InputError(f"{path}: tells no time for {missing[0]}{more}; add a line for each scan")
+    return [found[scan.name] for scan in scans]
+
+
+def recorded_times(folder: Path, scans: Sequence[Path]) -> list[Listed]:
+    """Take the times from the scans' OME metadata (AcquisitionDate), counted from the first.
+
+    Raises
+    ------
+    InputError
+        If one of them tells none.
+    """
+    begun = [_acquired(scan) for scan in scans]
+    for scan, time in zip(scans, begun, strict=True):
+        if time is None:
+            raise InputError(
+                f"{folder}: does not tell when its scans were taken ({scan.name} has no time); give "
+                "--interval-s, or a scans.csv with the header scan,time_s"
+            )
+    known = [time for time in begun if time is not None]
+    try:
+        return [Listed((time - known[0]).total_seconds()) for time in known]
+    except TypeError:  # some with a time zone, some without
+        raise InputError(
+            f"{folder}: some scans tell a time zone and some none; give a scans.csv with "
+            "the header scan,time_s"
+        ) from None
+
+
+def _listed(row: dict[str, Any], where: str) -> Listed:
+    phase = (row.get("phase") or "").strip().lower()
+    if phase not in PHASES:
+        raise InputError(f"{where}: phase is {phase!r}; give plating, stripping or rest, or leave it empty")
+    time = _number(row, "time_s", where)
+    if time is None:
+        raise InputError(f"{where}: time_s is missing; give the seconds when the scan began")
+    lengths = [_number(row, name, where) for name in ("z_step_um", "pixel_um")]
+    for name, length in zip(("z_step_um", "pixel_um"), lengths, strict=True):
+        if length is not None and length <= 0:
+            raise InputError(f"{where}: {name} is {length:g}; give um above 0, or leave it empty")
+    return Listed(time, phase, *lengths)
+
+
+def _number(row: dict[str, Any], name: str, where: str) -> float | None:
+    text = (row.get(name) or "").strip()
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(f"{where}: {name} is {text!r}; give a number")
+    return value
+
+
+def _acquired(scan: Path) -> datetime | None:
+    if scan.is_dir() or scan.suffix.lower() not in (".tif", ".tiff"):
+        return None
+    try:
+        with tifffile.TiffFile(scan) as tif:
+            xml = tif.ome_metadata
+        date = ElementTree.fromstring(xml).find(".//{*}AcquisitionDate") if xml else None
+        return None if date is None or not date.text else datetime.fromisoformat(date.text.strip())
+    except Exception:  # tifffile raises many kinds on damaged files
+        return None
