@@ -12,10 +12,16 @@ from matplotlib.figure import Figure
 from lee.atomic import new_file
 from lee.errors import InputError
 
-_KINDS = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif"}
+_KINDS = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".gif": "image/gif",
+    ".mp4": "video/mp4",
+}
 _LOOK = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}"
-    "h1{font-size:1.6rem}h2{font-size:1.25rem;margin-top:2.5rem}img{max-width:100%;height:auto}"
+    "h1{font-size:1.6rem}h2{font-size:1.25rem;margin-top:2.5rem}img,video{max-width:100%;height:auto}"
     "table{border-collapse:collapse;margin:1rem 0}th,td{text-align:left;padding:.3rem 1rem .3rem 0;"
     "border-bottom:1px solid #ddd;font-variant-numeric:tabular-nums}"
     "figure{margin:1rem 0}figcaption{color:#555}"
@@ -34,7 +40,7 @@ class Section:
     table : sequence of mapping
         One mapping a row; the keys of the first are the columns.
     pictures : mapping of str to Figure or path
-        Caption to figure or picture file (PNG, JPEG, GIF).
+        Caption to figure, picture file (PNG, JPEG, GIF) or film (MP4).
     """
 
     heading: str
@@ -82,12 +88,17 @@ def _section(section: Section) -> str:
         head = "".join(f"<th>{escape(name)}</th>" for name in columns)
         rows = ("".join(f"<td>{_cell(row.get(name))}</td>" for name in columns) for row in section.table)
         parts.append(f"<table><tr>{head}</tr>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>")
-    for caption, picture in section.pictures.items():
-        parts.append(
-            f'<figure><img alt="{escape(caption)}" src="{_inline(picture)}">'
-            f"<figcaption>{escape(caption)}</figcaption></figure>"
-        )
+    parts += [_figure(caption, picture) for caption, picture in section.pictures.items()]
     return "\n".join(parts)
+
+
+def _figure(caption: str, picture: Figure | str | Path) -> str:
+    source, said = _inline(picture), escape(caption)
+    if source.startswith("data:video"):
+        shown = f'<video controls loop muted playsinline aria-label="{said}" src="{source}"></video>'
+    else:
+        shown = f'<img alt="{said}" src="{source}">'
+    return f"<figure>{shown}<figcaption>{said}</figcaption></figure>"
 
 
 def _cell(value: object) -> str:
@@ -104,7 +115,7 @@ def _inline(picture: Figure | str | Path) -> str:
     else:
         place = Path(picture)
         if place.suffix.lower() not in _KINDS:
-            raise InputError(f"{place}: a report takes pictures as {', '.join(_KINDS)}")
+            raise InputError(f"{place}: a report takes pictures and films as {', '.join(_KINDS)}")
         try:
             kind, content = _KINDS[place.suffix.lower()], place.read_bytes()
         except OSError as error:
