@@ -1,0 +1,160 @@
+"""What a run looks like when seen coarsely: how growth bends over time, and which scans do not fit in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.polynomial import Polynomial
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from lee.gaps import median_over_scans
+
+BLOCK_PX = 8
+# A scan off by this many times what is usual in the run is left out.
+_OFF = 6.0
+_LEAST_OFF_UM = 0.005
+# A scan this many times as rough as usual counts less.
+_ROUGH = 2.0
+_SMOOTH_BLOCKS = 1.5
+_CLIP = 6.0
+# Of the polynomial in time: a rate that decays as trenches fill bends differently from scan to scan.
+_DEGREE = 3
+
+
+class Bend(NamedTuple):
+    """How growth departs from a straight line around one scan, as a sum of polynomials in time.
+
+    ``amounts_um`` (d, h, w) on the coarse grid, ``sigma_um`` (d,) their standard deviations, ``shapes`` the d
+    polynomials, of the time in s since the scan.
+    """
+
+    amounts_um: NDArray[np.float32]
+    sigma_um: NDArray[np.float64]
+    shapes: list[Polynomial]
+
+
+def coarse_map(height: NDArray[Any]) -> NDArray[np.float32]:
+    """Take medians of blocks of `BLOCK_PX` a side, of a quarter of their pixels; NaN where half is unknown."""
+    rows, columns = (max(n // BLOCK_PX, 1) for n in height.shape)
+    tall, wide = (min(BLOCK_PX, n) for n in height.shape)
+    cut = height[: rows * tall, : columns * wide].reshape(rows, tall, columns, wide)[:, 1::2, :, 1::2]
+    if cut.shape[1] == 0 or cut.shape[3] == 0:
+        cut = height[: rows * tall, : columns * wide].reshape(rows, tall, columns, wide)
+    parts = cut.transpose(1, 3, 0, 2).reshape(-1, rows, columns)
+    middle = median_over_scans(parts.astype(np.float32, copy=False))
+    middle[2 * np.isfinite(parts).sum(axis=0) < len(parts)] = np.nan
+    return middle
+
+
+def refined(coarse: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Bring a coarse map back to (H, W) bilinearly."""
+    rows, columns = (_between(n, m) for n, m in zip(shape, coarse.shape, strict=True))
+    return np.asarray(rows @ coarse @ columns.T, dtype=np.float32)
+
+
+def _between(length: int, blocks: int) -> NDArray[np.float32]:
+    side = min(BLOCK_PX, length)
+    at = np.clip((np.arange(length) - (side - 1) / 2) / side, 0, blocks - 1)
+    low = np.minimum(np.floor(at).astype(np.intp), max(blocks - 2, 0))
+    share = (at - low).astype(np.float32)
+    out = np.zeros((length, blocks), np.float32)
+    out[np.arange(length), low] = 1 - share
+    out[np.arange(length), np.minimum(low + 1, blocks - 1)] += share
+    return out
+
+
+def neighbours(k: int, usable: Sequence[int] | NDArray[np.intp], count: int) -> list[int]:
+    """Choose the `count` usable scans nearest to scan k in the run's order, in order."""
+    return sorted(sorted(usable, key=lambda j: (abs(j - k), j))[:count])
+
+
+def trust(
+    coarse: NDArray[np.float32], times_s: NDArray[np.float64], groups: list[list[int]]
+) -> NDArray[np.float64]:
+    """Weigh every scan, (T,): 1 usual, less the rougher it is, 0 if it is off as a whole or empty.
+
+    Each scan is held against the parabola through its four nearest neighbours. A common offset of one scan
+    is a stage that slipped or a scan gone wrong: growth does not jump and come back.
+    """
+    weight: NDArray[np.float64] = np.asarray(np.isfinite(coarse).any(axis=(1, 2)), dtype=np.float64)
+    for group in groups:
+        kept = [k for k in group if weight[k] > 0]
+        while len(kept) >= 5:
+            offset, rough = _held_against_neighbours(coarse, times_s, kept)
+            usual_offset = max(_usual(np.abs(offset)), _LEAST_OFF_UM)
+            usual_rough = max(_usual(rough), 1e-6)
+            off, roughness = np.abs(offset) / (_OFF * usual_offset), rough / (_ROUGH * usual_rough)
+            worst = int(np.argmax(np.maximum(off, roughness)))
+            if max(off[worst], roughness[worst]) <= 1:
+                break
+            # What it was, and then it no longer spoils how its neighbours look.
+            weight[kept[worst]] = 0 if off[worst] > 1 else (usual_rough / rough[worst]) ** 2
+            kept.pop(worst)
+    return weight
+
+
+def _usual(values: NDArray[np.float64]) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) * 1.4826 if known.size else 0.0
+
+
+def _held_against_neighbours(
+    coarse: NDArray[np.float32], times_s: NDArray[np.float64], kept: list[int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    offset, rough = np.zeros(len(kept)), np.zeros(len(kept))
+    for place, k in enumerate(kept):
+        others = neighbours(k, [j for j in kept if j != k], 4)
+        t = times_s[others] - times_s[k]
+        weights = np.linalg.pinv(np.stack([np.ones_like(t), t, t * t], axis=1))[0]
+        apart = coarse[k] - np.einsum("n,nij->ij", weights.astype(np.float32), coarse[others])
+        known = apart[np.isfinite(apart)]
+        if known.size:
+            # The further it reaches, the less exact a prediction is: ends of a run.
+            scale = np.sqrt(1 + float(weights @ weights))
+            offset[place] = float(np.median(known)) / scale
+            rough[place] = float(np.median(np.abs(known - np.median(known)))) / scale
+    return offset, rough
+
+
+def bend_at(k: int, coarse: NDArray[np.float32], times_s: NDArray[np.float64], scans: list[int]) -> Bend:
+    """Find how growth bends around scan k; where a block does not tell, the field does."""
+    shape = coarse.shape[1:]
+    degree = min(len(scans) - 2, _DEGREE)
+    if degree < 2:
+        return Bend(np.zeros((0, *shape), np.float32), np.zeros(0), [])
+    t = times_s[scans] - times_s[k]
+    unit = float(np.ptp(t))
+    # Orthogonal on these scans: each amount is told independently of the others.
+    orthogonal, mixed = np.linalg.qr(np.vander(t / unit, degree + 1, increasing=True))
+    inverse = np.linalg.inv(mixed)
+    powers = unit ** -np.arange(degree + 1.0)
+    shapes = [Polynomial(inverse[:, j] * powers) for j in range(2, degree + 1)]
+    seen = coarse[scans] - coarse[scans[0]]
+    left = seen - np.tensordot((orthogonal @ orthogonal.T).astype(np.float32), seen, 1)
+    left = left[np.isfinite(left)]
+    noise = 1.4826 * float(np.median(np.abs(left))) if left.size else 0.0
+    noise *= np.sqrt(len(t) / (len(t) - degree - 1))
+    amounts = np.tensordot(orthogonal[:, 2:].T.astype(np.float32), seen, 1)
+    smoothed = [_told(one, noise) for one in amounts]
+    return Bend(np.stack([one for one, _ in smoothed]), np.array([sigma for _, sigma in smoothed]), shapes)
+
+
+def _told(amount: NDArray[np.float32], noise: float) -> tuple[NDArray[np.float32], float]:
+    """Smooth a coarse map and draw it toward its middle as far as noise rules it; and its error."""
+    known = np.isfinite(amount)
+    if not known.any():
+        return np.zeros(amount.shape, np.float32), 0.0
+    middle = float(np.median(amount[known]))
+    apart = np.where(known, amount - np.float32(middle), np.float32(0))
+    most = _CLIP * 1.4826 * float(np.median(np.abs(apart[known])))
+    apart = np.clip(apart, -most, most)
+    share = ndimage.gaussian_filter(known.astype(np.float32), _SMOOTH_BLOCKS, mode="nearest")
+    smooth = ndimage.gaussian_filter(apart, _SMOOTH_BLOCKS, mode="nearest")
+    smooth /= np.maximum(share, np.float32(0.05))
+    left = noise / (2 * np.sqrt(np.pi) * _SMOOTH_BLOCKS)
+    found = float(np.mean(np.square(smooth)))
+    shrink = max(0.0, 1 - left**2 / found) if found > 0 else 0.0
+    return (middle + np.float32(shrink) * smooth).astype(np.float32), float(np.sqrt(shrink) * left)
