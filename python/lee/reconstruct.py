@@ -77,7 +77,7 @@ def reconstruct(
     drift, trust = np.zeros((len(stack), 2)), 1.0
     if chosen.drift and min(stack.shape[1:]) >= LEAST_DRIFT_PX:
         tracker = TrustedDrift((stack.shape[1], stack.shape[2]))
-        drift = estimate_drift(stack, tracker=tracker)
+        drift = estimate_drift(stack, frames_between=chosen.drift_every, tracker=tracker)
         trust = tracker.trust()
     if chosen.focus == "wavelet":
         if target is not None:

@@ -48,6 +48,9 @@ class ReconstructParams:
         Full width at half maximum of the focus curve; measured on the stack when not given.
     threads : int
         0 = all available cores. The result does not depend on it.
+    drift_every : int, optional
+        Frames from one look at the drift to the next; by default `lee.reconstruct` compares up to 160 frames
+        of a scan, and `Refocuser` every sixth.
     """
 
     focus: Literal["variance", "wavelet"] = "variance"
@@ -55,8 +58,11 @@ class ReconstructParams:
     reject_frames: bool = True
     depth_of_field_um: float | None = None
     threads: int = 0
+    drift_every: int | None = None
 
     def __post_init__(self) -> None:
+        if self.drift_every is not None and self.drift_every < 1:
+            raise InputError(f"drift_every is {self.drift_every}; give a number of frames, 1 or more")
         if self.focus not in ("variance", "wavelet"):
             raise InputError(f"focus is {self.focus!r}; give 'variance' or 'wavelet'")
         depth = self.depth_of_field_um
@@ -120,6 +126,7 @@ class Refocuser:
         self._guard = FrameGuard() if self._params.reject_frames else None
         follow = self._params.drift and min(self._shape) >= LEAST_DRIFT_PX
         self._tracker = TrustedDrift(self._shape) if follow else None
+        self._drift_every = self._params.drift_every or _DRIFT_EVERY
         self._waiting: deque[tuple[NDArray[Any], float, tuple[float, float] | None]] = deque()
         self._judged = 0
         self._used = 0
@@ -283,7 +290,7 @@ class Refocuser:
     def _use(self, image: NDArray[Any], z: float, drift: tuple[float, float] | None) -> None:
         if drift is not None:
             self._drift = drift
-        elif self._tracker is not None and self._used % _DRIFT_EVERY == 0:
+        elif self._tracker is not None and self._used % self._drift_every == 0:
             self._drift = self._tracker.update(image, z)
         if self._used % _DRIFT_EVERY == 0:
             self._watch_saturation(image)

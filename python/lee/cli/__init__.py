@@ -13,6 +13,7 @@ from lee.cli.demo import demo
 from lee.cli.export import export
 from lee.cli.one_line import DONE, FAILED, MISUSED, one_line, warnings_in_one_line
 from lee.cli.reconstruct import reconstruct
+from lee.cli.series import series
 from lee.cli.view import view
 
 
@@ -49,7 +50,7 @@ def commands() -> None:
     """  # noqa: D301  click wants the character itself
 
 
-for _command in (demo, reconstruct, curvature, export, view, bench):
+for _command in (demo, reconstruct, series, curvature, export, view, bench):
     commands.add_command(_command)
 
 

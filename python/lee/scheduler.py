@@ -1,0 +1,154 @@
+"""Where the scans of a run are reconstructed: here, in processes beside this one, or on a Dask cluster."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from lee.errors import InputError
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+_RETRIES = 3
+_ANSWER_S = 10.0
+
+
+def cores() -> int:
+    """Return the number of cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_jobs(
+    work: Callable[[Job], Result],
+    jobs: Sequence[Job],
+    *,
+    scheduler: str | None = None,
+    workers: int = 0,
+) -> Iterator[tuple[Job, Result]]:
+    """Do jobs anywhere and yield each with its result, as they are done.
+
+    Parameters
+    ----------
+    work : callable
+        A function of a module, so that other processes find it.
+    jobs : sequence
+    scheduler : str, optional
+        None for this computer, "local" for a Dask cluster on it, else the address of a Dask scheduler, such
+        as ``tcp://host:8786``, whose workers see the same files.
+    workers : int
+        Processes on this computer; 0 for one a core; 1 stays in this process. Of no use with an address.
+
+    Raises
+    ------
+    InputError
+        If the scheduler is not there, or dask is not installed.
+
+    Notes
+    -----
+    A worker that dies costs a retry of what it did, up to three times a job. What `work` raises ends all.
+    """
+    wanted = min(workers or cores(), max(len(jobs), 1))
+    if scheduler is not None:
+        yield from _through_dask(work, jobs, scheduler, wanted)
+    elif wanted == 1:
+        for job in jobs:
+            yield job, work(job)
+    else:
+        yield from _in_processes(work, jobs, wanted)
+
+
+def _in_processes(
+    work: Callable[[Job], Result], jobs: Sequence[Job], workers: int
+) -> Iterator[tuple[Job, Result]]:
+    left = list(range(len(jobs)))
+    # Spawned, not forked: a fork takes along locks that threads of this process hold.
+    context = multiprocessing.get_context("spawn")
+    for attempt in range(_RETRIES + 1):
+        pool = ProcessPoolExecutor(workers, mp_context=context)
+        try:
+            futures: dict[Future[Result], int] = {pool.submit(work, jobs[k]): k for k in left}
+            for future in as_completed(futures):
+                result = future.result()
+                left.remove(futures[future])
+                yield jobs[futures[future]], result
+            return
+        except BrokenProcessPool:
+            if attempt == _RETRIES:
+                raise InputError(
+                    f"{_RETRIES + 1} times a process was ended from outside while it worked; the memory may "
+                    "not suffice: give --workers 1"
+                ) from None
+            warnings.warn("a process that worked on scans was ended from outside; trying again", stacklevel=2)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _through_dask(
+    work: Callable[[Job], Result], jobs: Sequence[Job], scheduler: str, workers: int
+) -> Iterator[tuple[Job, Result]]:
+    try:
+        import dask
+        import distributed as found
+    except ImportError:
+        raise InputError(
+            "a scheduler is asked for, but dask is not installed: pip install 'lee-microscopy[cluster]'"
+        ) from None
+    distributed: Any = found
+    # One slot a process: a scan's Python parts would only wait for one another as threads.
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": _RETRIES}),
+        _client(distributed, scheduler, workers) as client,
+    ):
+        futures = {
+            client.submit(work, job, pure=False, retries=0, key=f"lee-{k}-{os.getpid()}"): job
+            for k, job in enumerate(jobs)
+        }
+        try:
+            for future in distributed.as_completed(list(futures)):
+                try:
+                    result = future.result()
+                except distributed.KilledWorker:
+                    raise InputError(
+                        f"{_RETRIES + 1} workers died at the same scan; their memory may not suffice: "
+                        "give them more, or fewer scans at once"
+                    ) from None
+                yield futures.pop(future), result
+        finally:
+            with suppress(Exception):
+                client.cancel(list(futures))
+
+
+def _client(distributed: Any, scheduler: str, workers: int) -> Any:
+    if scheduler == "local":
+        cluster = distributed.LocalCluster(
+            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=40
+        )
+        return _Both(distributed.Client(cluster), cluster)
+    try:
+        return distributed.Client(scheduler, timeout=_ANSWER_S)
+    except (OSError, TimeoutError, ValueError, KeyError) as error:
+        raise InputError(
+            f"no Dask scheduler answers at {scheduler} ({type(error).__name__}); start one "
+            "(dask scheduler), correct --scheduler, or leave it away"
+        ) from error
+
+
+class _Both:
+    """A client, and the cluster that ends with it."""
+
+    def __init__(self, client: Any, cluster: Any) -> None:
+        self._client, self._cluster = client, cluster
+
+    def __enter__(self) -> Any:
+        return self._client
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+        self._cluster.close()

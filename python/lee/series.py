@@ -1,0 +1,3 @@
+"""Surfaces over time."""
+
+from lee.run_reconstruct import reconstruct_run as reconstruct_run
