@@ -37,7 +37,7 @@ class Bend(NamedTuple):
 
 
 def coarse_map(height: NDArray[Any]) -> NDArray[np.float32]:
-    """Take medians of blocks of `BLOCK_PX` a side, of a quarter of their pixels; NaN where half is unknown."""
+    """Take medians of blocks of `BLOCK_PX` a side, of a quarter of each; NaN where half is unknown."""
     rows, columns = (max(n // BLOCK_PX, 1) for n in height.shape)
     tall, wide = (min(BLOCK_PX, n) for n in height.shape)
     cut = height[: rows * tall, : columns * wide].reshape(rows, tall, columns, wide)[:, 1::2, :, 1::2]
