@@ -1,6 +1,6 @@
 """Runs of growing scenes whose truth is known, drawn by either renderer and measured by `lee`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ from bench import renderer_b as rays
 from bench import specimens_b as specimens
 from lee.devices import virtual
 from lee.devices.virtual.growing import FRAMES_PER_S, truth_of
+from lee.run_reconstruct import series_params
 
 PIXEL_UM = 0.25
 INTERVAL_S = 10.0
@@ -132,8 +133,9 @@ def noisy_run(side_px: int, seed: int, scans: int, noise_um: float = 0.08) -> Me
 def _found(frames: NDArray[np.generic], z_um: NDArray[np.float64]) -> tuple[Map, ...]:
     """Return height, sigma, refocused image, and refocused image without correction of drift."""
     stack = lee.ZStack.from_array(frames, z_um, PIXEL_UM)
-    one = lee.reconstruct(stack, params=lee.ReconstructParams(threads=1), device="cpu")
-    still = lee.reconstruct(stack, params=lee.ReconstructParams(threads=1, drift=False), device="cpu")
+    params = replace(series_params(), threads=1)
+    one = lee.reconstruct(stack, params=params, device="cpu")
+    still = lee.reconstruct(stack, params=replace(params, drift=False), device="cpu")
     return one.height_um, one.height_sigma_um, one.refocused, still.refocused
 
 
