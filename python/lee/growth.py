@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
 from lee.growth_fit import LEAST_SCANS, fit_lines
-from lee.growth_trend import Bend, bend_at, coarse_map, neighbours, refined, trust
+from lee.growth_trend import Bend, bend_at, coarse_changes, neighbours, refined, trust
 
 Maps = Sequence[NDArray[Any]] | NDArray[Any]
 
@@ -24,7 +24,7 @@ _THREADS = 2
 _SIGMA_FLOOR = 0.3
 # Median of chi-squared per degree of freedom.
 _MEDIAN_CHI = {1: 0.4549, 2: 0.6931, 3: 0.7887, 4: 0.8392, 5: 0.8703, 6: 0.8914, 7: 0.9066, 8: 0.9180}
-_BEND_SCANS = 2
+_BEND_SCANS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +147,7 @@ def growth(
 
 def run_trend(heights_um: Maps, times_s: NDArray[np.float64], groups: list[list[int]]) -> Trend:
     """Look at the whole run coarsely, one scan after the other."""
-    coarse = np.stack([coarse_map(np.asarray(heights_um[k])) for k in range(len(times_s))])
+    coarse = coarse_changes(heights_um)
     return Trend(coarse, trust(coarse, times_s, groups))
 
 

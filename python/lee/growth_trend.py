@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import fft, ndimage
 
 from lee.gaps import median_over_scans
 
@@ -18,7 +18,8 @@ _OFF = 6.0
 _LEAST_OFF_UM = 0.005
 # A scan this many times as rough as usual counts less.
 _ROUGH = 2.0
-_SMOOTH_BLOCKS = 1.5
+_GAP_BLOCKS = 1.5
+_RINGS = 24
 _CLIP = 6.0
 # Of the polynomial in time: a rate that decays as trenches fill bends differently from scan to scan.
 _DEGREE = 3
@@ -36,20 +37,44 @@ class Bend(NamedTuple):
     shapes: list[Polynomial]
 
 
-def coarse_map(height: NDArray[Any]) -> NDArray[np.float32]:
-    """Take medians of blocks of `BLOCK_PX` a side, of a quarter of each; NaN where half is unknown."""
-    rows, columns = (max(n // BLOCK_PX, 1) for n in height.shape)
-    tall, wide = (min(BLOCK_PX, n) for n in height.shape)
-    cut = height[: rows * tall, : columns * wide].reshape(rows, tall, columns, wide)[:, 1::2, :, 1::2]
-    if cut.shape[1] == 0 or cut.shape[3] == 0:
-        cut = height[: rows * tall, : columns * wide].reshape(rows, tall, columns, wide)
+def coarse_changes(heights_um: Sequence[NDArray[Any]] | NDArray[Any]) -> NDArray[np.float32]:
+    """Take medians of blocks, (T, h, w) um, of how far each scan lies above the first that was measured.
+
+    Of changes, not of heights: inside a block the relief is large, and the median of what a scan happens to
+    have measured of it would wander.
+    """
+    first: NDArray[np.float32] | None = None
+    found = []
+    for k in range(len(heights_um)):
+        height = np.asarray(heights_um[k], dtype=np.float32)
+        if first is None and np.isfinite(height).any():
+            first = height.copy()
+        found.append(_blocks(height - first if first is not None else height))
+        if first is None:
+            continue
+        # What the first scan lacks begins with a later one, as if it had changed like its surroundings.
+        late = ~np.isfinite(first) & np.isfinite(height)
+        if late.any():
+            middle = np.nanmedian(found[-1]) if np.isfinite(found[-1]).any() else np.nan
+            change = refined(np.where(np.isfinite(found[-1]), found[-1], middle), first.shape)
+            first[late] = height[late] - change[late]
+    return np.stack(found)
+
+
+def _blocks(change: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Take medians of blocks, of a quarter of their pixels; NaN where half is unknown."""
+    rows, columns = (max(n // BLOCK_PX, 1) for n in change.shape)
+    tall, wide = (min(BLOCK_PX, n) for n in change.shape)
+    cut = change[: rows * tall, : columns * wide].reshape(rows, tall, columns, wide)
+    if min(tall, wide) > 1:
+        cut = cut[:, 1::2, :, 1::2]
     parts = cut.transpose(1, 3, 0, 2).reshape(-1, rows, columns)
-    middle = median_over_scans(parts.astype(np.float32, copy=False))
+    middle = median_over_scans(parts)
     middle[2 * np.isfinite(parts).sum(axis=0) < len(parts)] = np.nan
-    return middle
+    return np.asarray(middle)
 
 
-def refined(coarse: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+def refined(coarse: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Bring a coarse map back to (H, W) bilinearly."""
     rows, columns = (_between(n, m) for n, m in zip(shape, coarse.shape, strict=True))
     return np.asarray(rows @ coarse @ columns.T, dtype=np.float32)
@@ -143,7 +168,7 @@ def bend_at(k: int, coarse: NDArray[np.float32], times_s: NDArray[np.float64], s
 
 
 def _told(amount: NDArray[np.float32], noise: float) -> tuple[NDArray[np.float32], float]:
-    """Smooth a coarse map and draw it toward its middle as far as noise rules it; and its error."""
+    """Take from a coarse map what stands above noise, wave by wave (Wiener); and what error is left."""
     known = np.isfinite(amount)
     if not known.any():
         return np.zeros(amount.shape, np.float32), 0.0
@@ -151,10 +176,14 @@ def _told(amount: NDArray[np.float32], noise: float) -> tuple[NDArray[np.float32
     apart = np.where(known, amount - np.float32(middle), np.float32(0))
     most = _CLIP * 1.4826 * float(np.median(np.abs(apart[known])))
     apart = np.clip(apart, -most, most)
-    share = ndimage.gaussian_filter(known.astype(np.float32), _SMOOTH_BLOCKS, mode="nearest")
-    smooth = ndimage.gaussian_filter(apart, _SMOOTH_BLOCKS, mode="nearest")
-    smooth /= np.maximum(share, np.float32(0.05))
-    left = noise / (2 * np.sqrt(np.pi) * _SMOOTH_BLOCKS)
-    found = float(np.mean(np.square(smooth)))
-    shrink = max(0.0, 1 - left**2 / found) if found > 0 else 0.0
-    return (middle + np.float32(shrink) * smooth).astype(np.float32), float(np.sqrt(shrink) * left)
+    if not known.all():
+        share = ndimage.gaussian_filter(known.astype(np.float32), _GAP_BLOCKS, mode="nearest")
+        around = ndimage.gaussian_filter(apart, _GAP_BLOCKS, mode="nearest")
+        apart = np.where(known, apart, around / np.maximum(share, np.float32(0.05)))
+    waves = fft.dctn(apart, norm="ortho")
+    y, x = (np.arange(n) / n for n in waves.shape)
+    ring = np.rint(np.hypot(y[:, None], x[None, :]) * _RINGS).astype(np.intp)
+    power = np.bincount(ring.ravel(), np.square(waves).ravel()) / np.maximum(np.bincount(ring.ravel()), 1)
+    gain = np.maximum(1 - noise**2 / np.maximum(power, 1e-30), 0)[ring].astype(np.float32)
+    found = fft.idctn(gain * waves, norm="ortho")
+    return (np.float32(middle) + found).astype(np.float32), noise * float(np.sqrt(gain.mean()))
