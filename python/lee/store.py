@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lee.atomic import new_folder
 from lee.errors import InputError
-from lee.store_layout import FILES, MAPS, consolidate, make_arrays
+from lee.store_layout import AXES, FILES, MAPS, consolidate, make_axes, make_maps, make_states
 from lee.surface import Surface, _plain
 
 FORMAT = "lee surfaces"
@@ -103,16 +103,13 @@ class SurfaceStore:
                     "lee_version": _lee_version(),
                     "pixel_um": float(pixel_um),
                     "metadata": _plain(metadata or {}),
-                    "coordinates": "time_s scan phase y_um x_um",
+                    "coordinates": " ".join(AXES),
                     "axes": "rows run down the image; height grows toward the objective; NaN is not measured",
                 },
             )
-            make_arrays(group, len(times), shape)
-            group["time_s"][:] = times
-            group["scan"][:] = np.array([str(name) for name in scans], dtype=object)
-            group["phase"][:] = np.array(named, dtype=object)
-            group["y_um"][:] = np.arange(shape[0]) * pixel_um
-            group["x_um"][:] = np.arange(shape[1]) * pixel_um
+            make_maps(group, MAPS, len(times), shape)
+            make_axes(group, times_s=times, scans=scans, phases=named, shape=shape, pixel_um=float(pixel_um))
+            make_states(group, len(times))
             consolidate(place)
         return cls.open(path, mode="r+")
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import zarr
+from numpy.typing import NDArray
 
 MAPS = {
     "height_um": ("um", "measured height, NaN where not measured"),
@@ -14,19 +17,19 @@ MAPS = {
     "height_filled_um": ("um", "height with gaps filled"),
     "refocused": ("counts", "image in focus throughout"),
 }
-_KEPT = (*MAPS, "time_s", "scan", "phase", "y_um", "x_um", "state", "record")
-FILES = frozenset({"zarr.json", *_KEPT})
+AXES = ("time_s", "scan", "phase", "y_um", "x_um")
+FILES = frozenset({"zarr.json", *MAPS, *AXES, "state", "record"})
 # Of one inner chunk: small enough that a region is read without the whole field.
 _INNER_PX = 256
 # Of what only the owner of the run writes.
 _SCANS_A_CHUNK = 256
 
 
-def make_arrays(group: Any, count: int, shape: tuple[int, int]) -> None:
-    """Make the arrays of `count` scans in an empty group."""
+def make_maps(group: Any, maps: Mapping[str, tuple[str, str]], count: int, shape: tuple[int, int]) -> None:
+    """Make a float32 array (t, y, x) for each of `maps`, name to (unit, meaning); scans share no file."""
     inner = tuple(min(n, _INNER_PX) for n in shape)
     shard = tuple(-(-n // m) * m for n, m in zip(shape, inner, strict=True))
-    for name, (unit, meaning) in MAPS.items():
+    for name, (unit, meaning) in maps.items():
         group.create_array(
             name,
             shape=(count, *shape),
@@ -37,20 +40,42 @@ def make_arrays(group: Any, count: int, shape: tuple[int, int]) -> None:
             dimension_names=("t", "y", "x"),
             attributes={"units": unit, "long_name": meaning},
         )
-    one = (_SCANS_A_CHUNK,)
-    for name, axis, kind, chunk, said in (
-        ("time_s", "t", "float64", one, {"units": "s", "long_name": "time when the scan began"}),
-        ("scan", "t", "string", one, {"long_name": "name of the scan"}),
-        ("phase", "t", "string", one, {"long_name": "what the cell was doing"}),
-        ("y_um", "y", "float64", shape[:1], {"units": "um", "long_name": "distance down the image"}),
-        ("x_um", "x", "float64", shape[1:], {"units": "um", "long_name": "distance along the image"}),
-        ("state", "t", "uint8", (1,), {"long_name": "0 waiting, 1 written, 2 failed",
-                                       "flag_values": [0, 1, 2], "flag_meanings": "waiting written failed"}),
-        ("record", "t", "string", (1,), {"long_name": "how the surface came about, JSON"}),
-    ):  # fmt: skip
-        size = {"t": count, "y": shape[0], "x": shape[1]}[axis]
+
+
+def make_axes(
+    group: Any,
+    *,
+    times_s: NDArray[np.float64],
+    scans: Sequence[str],
+    phases: Sequence[str],
+    shape: tuple[int, int],
+    pixel_um: float,
+) -> None:
+    """Make and fill the coordinates of maps (t, y, x)."""
+    for name, axis, kind, meaning, values in (
+        ("time_s", "t", "float64", "time when the scan began", times_s),
+        ("scan", "t", "string", "name of the scan", np.array([str(name) for name in scans], dtype=object)),
+        ("phase", "t", "string", "what the cell was doing", np.array(list(phases), dtype=object)),
+        ("y_um", "y", "float64", "distance down the image", np.arange(shape[0]) * pixel_um),
+        ("x_um", "x", "float64", "distance along the image", np.arange(shape[1]) * pixel_um),
+    ):
+        chunk = _SCANS_A_CHUNK if axis == "t" else len(values)
+        said = {"long_name": meaning} | ({"units": name.split("_")[1]} if kind == "float64" else {})
+        array = group.create_array(
+            name, shape=(len(values),), chunks=(chunk,), dtype=kind, dimension_names=(axis,), attributes=said
+        )
+        array[:] = values
+
+
+def make_states(group: Any, count: int) -> None:
+    """Make what is told of each scan, in files of its own."""
+    flags = {"flag_values": [0, 1, 2], "flag_meanings": "waiting written failed"}
+    for name, kind, said in (
+        ("state", "uint8", {"long_name": "whether the scan is written", **flags}),
+        ("record", "string", {"long_name": "how the surface came about, JSON"}),
+    ):
         group.create_array(
-            name, shape=(size,), chunks=chunk, dtype=kind, dimension_names=(axis,), attributes=said
+            name, shape=(count,), chunks=(1,), dtype=kind, dimension_names=("t",), attributes=said
         )
 
 
