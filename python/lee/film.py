@@ -9,7 +9,7 @@ import numpy as np
 from lee.atomic import new_file
 from lee.errors import InputError
 from lee.film_frame import FilmFrame
-from lee.series_maps import Maps, colour_limits, evenly, look
+from lee.series_maps import Maps, Times, colour_scale, evenly, look
 
 _LEAST_RATE, _MOST_RATE, _WANTED_S = 4.0, 12.0, 15.0
 _MOST_BYTES = 4_500_000
@@ -20,7 +20,7 @@ def write_film(
     maps: Maps,
     *,
     kind: str,
-    times_s: Sequence[float],
+    times_s: Times,
     pixel_um: float,
     phases: Sequence[str] | None = None,
     limits: tuple[float, float] | None = None,
@@ -65,18 +65,14 @@ def write_film(
     """
     path = Path(path)
     shape = _checked(path, maps, times_s, phases)
-    colours, *chosen = colour_limits(kind, maps)
-    low, high = limits or tuple(chosen)
-    if not high > low:
-        raise InputError(f"limits are {low:g} to {high:g}: the second must be larger")
+    scale = colour_scale(kind, maps, limits=limits)
     told = look(kind)
     frame = FilmFrame(
         shape,
         pixel_um=pixel_um,
         title=told.title,
         label=told.label,
-        colours=colours,
-        limits=(low, high),
+        scale=scale,
         times_s=times_s,
         phases=phases,
         relief=_relief(maps, pixel_um) if kind == "height" else 0.0,
@@ -99,9 +95,7 @@ def write_film(
     return path
 
 
-def _checked(
-    path: Path, maps: Maps, times_s: Sequence[float], phases: Sequence[str] | None
-) -> tuple[int, int]:
+def _checked(path: Path, maps: Maps, times_s: Times, phases: Sequence[str] | None) -> tuple[int, int]:
     if path.suffix.lower() != ".mp4":
         raise InputError(f"{path.name!r}: a film's name ends in .mp4")
     if len(maps) == 0:

@@ -16,13 +16,16 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from lee.mesh import block_mean
-from lee.series_maps import Map, not_measured_patch, round_length
+from lee.series_maps import Map, Scale, Times, not_measured_patch, round_length, time_text
 from lee.series_phases import PHASE_COLOURS, phase_spans
 
 Rgb = NDArray[np.uint8]
 
 _LONGEST_PX, _SHORTEST_PX = 720, 480
-_TOP, _BOTTOM, _LEFT, _RIGHT = 44, 76, 16, 132
+_LEAST_AREA_PX = (240, 440)  # colour bar and words over a narrow map need this much room
+# Players lay their buttons over the lowest part, so nothing that must be seen is there.
+_TOP, _BOTTOM, _LEFT, _RIGHT = 98, 64, 16, 132
+_STRIP_TOP, _STRIP_PX = 40, 16
 _DPI = 100
 _STRIPES = np.array([[217, 217, 217], [154, 154, 154]], np.uint8)
 _SHADE_PX = 1.5  # noise of single pixels would be all that a shaded surface shows
@@ -38,8 +41,7 @@ class FilmFrame:
     pixel_um : float, um
     title, label : str
         Over the map, and beside the colour bar (with the unit).
-    colours : str
-    limits : (float, float)
+    scale : Scale
     times_s : sequence of float
         Of all frames, for the strip of time.
     phases : sequence of str, optional
@@ -54,28 +56,29 @@ class FilmFrame:
         pixel_um: float,
         title: str,
         label: str,
-        colours: str,
-        limits: tuple[float, float],
-        times_s: Sequence[float],
+        scale: Scale,
+        times_s: Times,
         phases: Sequence[str] | None = None,
         relief: float = 0.0,
     ) -> None:
-        self._limits, self._relief, self._pixel_um = limits, relief, pixel_um
+        self._scale, self._relief, self._pixel_um = scale, relief, pixel_um
         longest = max(shape)
         self._block = -(-longest // _LONGEST_PX)
         self._enlarged = max(1, _SHORTEST_PX // longest) if longest < _SHORTEST_PX else 1
         rows, columns = (-(-n // self._block) * self._enlarged for n in shape)
+        area = (max(rows, _LEAST_AREA_PX[0]), max(columns, _LEAST_AREA_PX[1]))
         # H.264 with colours at half the resolution takes even sizes only.
-        height, width = (n + n % 2 for n in (rows + _TOP + _BOTTOM, columns + _LEFT + _RIGHT))
+        height, width = (n + n % 2 for n in (area[0] + _TOP + _BOTTOM, area[1] + _LEFT + _RIGHT))
         self.size_px = (width, height)
-        self._place = (slice(_TOP, _TOP + rows), slice(_LEFT, _LEFT + columns))
-        self._table = (colormaps[colours](np.linspace(0, 1, 256))[:, :3] * 255).round().astype(np.uint8)
+        top, left = _TOP + (area[0] - rows) // 2, _LEFT + (area[1] - columns) // 2
+        self._place = (slice(top, top + rows), slice(left, left + columns))
+        self._table = (colormaps[scale.colours](np.linspace(0, 1, 256))[:, :3] * 255).round().astype(np.uint8)
         y, x = np.indices((rows, columns))
         self._missing = _STRIPES[(((x + y) % 12) < 2).astype(np.uint8)]
         self._bar = _bar_overlay(columns, pixel_um * self._block / self._enlarged)
         self._times = np.asarray(times_s, np.float64)
         self._phases = phases
-        self._background = self._draw_background(rows, columns, title, label, colours)
+        self._background = self._draw_background(*area, title, label)
 
     def draw(self, values: Map, frame: int) -> Rgb:
         """Draw a frame.
@@ -96,7 +99,7 @@ class FilmFrame:
         if self._block > 1:
             shown = block_mean(shown, self._block)[0]
         known = np.isfinite(shown)
-        low, high = self._limits
+        low, high = self._scale.limits
         level = np.clip((np.where(known, shown, low) - low) * (255 / (high - low)), 0, 255)
         coloured = self._table[np.rint(level).astype(np.uint8)]
         if self._relief:
@@ -107,18 +110,20 @@ class FilmFrame:
             )
         area = picture[self._place]
         area[...] = np.where(known[..., None], coloured, self._missing)
-        rows, columns = self._bar.shape[:2]
-        corner = area[-rows:, :columns]
-        alpha = self._bar[..., 3:] / 255.0
-        corner[...] = (corner * (1 - alpha) + self._bar[..., :3] * alpha).astype(np.uint8)
-        said = f"t = {self._times[frame]:.4g} s"
+        corner = area[-self._bar.shape[0] :, : self._bar.shape[1]]
+        bar = self._bar[-corner.shape[0] :, : corner.shape[1]]
+        alpha = bar[..., 3:] / 255.0
+        corner[...] = (corner * (1 - alpha) + bar[..., :3] * alpha).astype(np.uint8)
+        said = f"t = {time_text(self._times[frame])}"
         if self._phases is not None and self._phases[frame]:
             said += f", {self._phases[frame]}"
-        if not known.any():
-            said += " — not measured"
         canvas = Image.fromarray(picture)
         pen = ImageDraw.Draw(canvas)
         pen.text((_LEFT, 10), said, font=_font(20), fill=(20, 20, 20))
+        if not known.any():
+            middle = tuple((side.start + side.stop) / 2 for side in reversed(self._place))
+            pen.text(middle, "not measured", font=_font(20), fill=(20, 20, 20), anchor="mm", stroke_width=4,
+                     stroke_fill=(255, 255, 255))  # fmt: skip
         self._mark_time(pen, frame)
         return np.asarray(canvas)
 
@@ -128,43 +133,39 @@ class FilmFrame:
         height = smooth / np.maximum(weight, 1e-6)
         down, right = np.gradient(height * (self._relief / (self._pixel_um * self._block)))
         lit = (down + right + np.sqrt(2)) / (2 * np.sqrt(1 + down**2 + right**2))
-        shade: NDArray[np.float32] = np.clip(0.35 + 0.92 * lit, 0.25, 1).astype(np.float32)
+        shade: NDArray[np.float32] = np.clip(0.4 + 0.85 * lit, 0.35, 1).astype(np.float32)
         return shade
 
     def _mark_time(self, pen: ImageDraw.ImageDraw, frame: int) -> None:
         first, last = self._times[0], self._times[-1]
         share = (self._times[frame] - first) / (last - first) if last > first else 0.0
         x = self._strip[0] + share * (self._strip[1] - self._strip[0])
-        top = self.size_px[1] - _BOTTOM + 14
-        pen.rectangle((x - 1.5, top - 4, x + 1.5, top + 18), fill=(20, 20, 20))
+        top = _STRIP_TOP - 4
+        pen.rectangle((x - 1.5, top, x + 1.5, top + _STRIP_PX + 8), fill=(20, 20, 20))
 
-    def _draw_background(self, rows: int, columns: int, title: str, label: str, colours: str) -> Rgb:
+    def _draw_background(self, rows: int, columns: int, title: str, label: str) -> Rgb:
         width, height = self.size_px
         figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
 
         def axes(left: float, top: float, wide: float, high: float) -> Axes:
             return figure.add_axes((left / width, 1 - (top + high) / height, wide / width, high / height))
 
-        bar = axes(_LEFT + columns + 16, _TOP + 8, 16, rows - 16)
-        mapped = ScalarMappable(Normalize(*self._limits), colormaps[colours])
-        figure.colorbar(mapped, cax=bar, label=label, extend="both")
+        bar = axes(_LEFT + columns + 16, _TOP + 2, 16, rows - 4)
+        mapped = ScalarMappable(Normalize(*self._scale.limits), colormaps[self._scale.colours])
+        figure.colorbar(mapped, cax=bar, label=label, extend=self._scale.extend)
         bar.tick_params(labelsize=10)
-        figure.text((_LEFT + columns) / width, 1 - 22 / height, title, ha="right", va="center", fontsize=12)
-        patch = axes(_LEFT + columns + 16, _TOP + rows + 16, 16, 16)
+        figure.text((_LEFT + columns) / width, 1 - 20 / height, title, ha="right", va="center", fontsize=12)
+        patch = axes(_LEFT, _TOP + rows + 14, 16, 16)
         patch.add_patch(not_measured_patch((0, 0), 1, 1))
         patch.set_axis_off()
-        figure.text(
-            (_LEFT + columns + 36) / width,
-            1 - (_TOP + rows + 24) / height,
-            "not measured",
-            fontsize=8,
-            va="center",
-        )
-        self._strip = (_LEFT + 4, _LEFT + columns - 4)
-        strip = axes(self._strip[0], _TOP + rows + 14, columns - 8, 14)
+        words = 1 - (_TOP + rows + 22) / height
+        figure.text((_LEFT + 22) / width, words, "not measured", fontsize=9, va="center")
+        self._strip = (_LEFT, _LEFT + columns)
+        strip = axes(_LEFT, _STRIP_TOP, columns, _STRIP_PX)
         strip.set_yticks([])
         strip.set_xlim(self._times[0], max(self._times[-1], self._times[0] + 1e-6))
-        strip.set_xlabel("time (s)", fontsize=10, labelpad=1)
+        figure.text((_LEFT + columns + 8) / width, 1 - (_STRIP_TOP + _STRIP_PX / 2) / height, "time (s)",
+                    va="center", fontsize=9)  # fmt: skip
         strip.tick_params(labelsize=9)
         for start, end, phase in phase_spans(self._times, self._phases):
             strip.axvspan(start, end, color=PHASE_COLOURS.get(phase, "#eeeeee"), linewidth=0)
@@ -178,12 +179,14 @@ class FilmFrame:
 
 def _bar_overlay(columns: int, pixel_um: float) -> Rgb:
     length = round_length(0.25 * columns * pixel_um)
-    bar_px = round(length / pixel_um)
-    overlay = Image.new("RGBA", (bar_px + 36, 50), (0, 0, 0, 0))
+    bar_px, text = round(length / pixel_um), f"{length:g} µm"
+    wide = max(bar_px, round(_font(16).getlength(text))) + 16
+    overlay = Image.new("RGBA", (wide + 20, 50), (0, 0, 0, 0))
     pen = ImageDraw.Draw(overlay)
-    pen.rectangle((10, 4, bar_px + 26, 42), fill=(0, 0, 0, 140))
-    pen.rectangle((18, 34, 17 + bar_px, 37), fill=(255, 255, 255, 255))
-    pen.text((18 + bar_px / 2, 30), f"{length:g} µm", font=_font(16), fill=(255, 255, 255, 255), anchor="ms")
+    middle = 10 + wide / 2
+    pen.rectangle((10, 4, 9 + wide, 42), fill=(0, 0, 0, 140))
+    pen.rectangle((middle - bar_px / 2, 34, middle + bar_px / 2 - 1, 37), fill=(255, 255, 255, 255))
+    pen.text((middle, 30), text, font=_font(16), fill=(255, 255, 255, 255), anchor="ms")
     return np.asarray(overlay)
 
 

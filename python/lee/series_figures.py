@@ -1,6 +1,7 @@
 """Maps of a run as figures: how surface, growth and rate change, and where the regions lie."""
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,14 +12,16 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from lee.errors import InputError
-from lee.series_maps import Maps, colour_limits, draw_map, evenly, look
+from lee.series_maps import PAGE_IN, Maps, Times, colour_scale, draw_map, evenly, look, page, time_text
 
 if TYPE_CHECKING:
+    from lee.profile import Line
     from lee.regions import Region
 
 # Okabe and Ito, "Color universal design" (2008); the yellow is left out, it is lost on white.
 REGION_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 REGION_LINES = ("-", "--", ":")
+MOST_REGIONS = 8  # more are told apart by nobody
 _COLUMNS = 4
 
 
@@ -26,7 +29,7 @@ def maps_over_time(
     maps: Maps,
     *,
     kind: str,
-    times_s: Sequence[float],
+    times_s: Times,
     pixel_um: float,
     phases: Sequence[str] | None = None,
     count: int = 8,
@@ -48,7 +51,7 @@ def maps_over_time(
     Returns
     -------
     matplotlib.figure.Figure
-        1600 pixels wide at 100 dpi; what was not measured is hatched.
+        1600 pixels wide; what was not measured is hatched.
 
     Raises
     ------
@@ -58,13 +61,13 @@ def maps_over_time(
     if len(maps) == 0 or len(times_s) != len(maps):
         raise InputError(f"{len(times_s)} times for {len(maps)} maps: give one for each, and at least one")
     chosen = evenly(len(maps), count)
-    colours, low, high = colour_limits(kind, maps)
+    scale = colour_scale(kind, maps)
     told = look(kind)
     first = np.asarray(maps[0])
     rows = -(-len(chosen) // _COLUMNS)
     columns = min(len(chosen), _COLUMNS)
-    tall = rows * (14.6 / columns * first.shape[0] / first.shape[1] + 0.75) + 0.6
-    figure = Figure(figsize=(16, min(max(tall, 4.5), 24)), dpi=100, layout="constrained")
+    wide = min(0.88 * PAGE_IN / columns, 6.0)
+    figure = page(rows * (wide * first.shape[0] / first.shape[1] + 0.3) + 0.5)
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for place, axes in enumerate(panels.flat):
         if place >= len(chosen):
@@ -72,16 +75,18 @@ def maps_over_time(
             continue
         k = chosen[place]
         values = np.asarray(maps[k], np.float32)
-        drawn = draw_map(axes, values, pixel_um, colours=colours, limits=(low, high), shown_px=400)
+        drawn = draw_map(axes, values, pixel_um, scale, shown_px=400)
         phase = f", {phases[k]}" if phases is not None and phases[k] else ""
         empty = "" if np.isfinite(values).any() else ", not measured"
-        axes.set_title(f"t = {times_s[k]:.4g} s{phase}{empty}", fontsize=11)
+        axes.set_title(f"t = {time_text(times_s[k])}{phase}{empty}", fontsize=10)
         if place % columns == 0:
             axes.set_ylabel("y, down the image (µm)")
         if place + columns >= len(chosen):
             axes.set_xlabel("x (µm)")
             axes.tick_params(labelbottom=True)
-    figure.colorbar(drawn, ax=panels, label=told.label, extend="both", fraction=0.025, pad=0.01)
+    figure.colorbar(
+        drawn, ax=panels, label=told.label, extend=scale.extend, fraction=0.025, pad=0.01, aspect=30
+    )
     return figure
 
 
@@ -90,7 +95,7 @@ def map_figure(
     *,
     pixel_um: float,
     regions: "Sequence[Region]" = (),
-    line_um: tuple[float, float, float, float] | None = None,
+    line_um: "Line | None" = None,
 ) -> Figure:
     """Draw single maps side by side, each with its own colour bar, with regions and a line over them.
 
@@ -101,30 +106,30 @@ def map_figure(
     pixel_um : float, um
     regions : sequence of Region
         Outlined and named, in the colours `curves_of_regions` gives them.
-    line_um : (y0, x0, y1, x1), um, optional
-        Drawn as an arrow from first to last point.
+    line_um : ((y0, x0), (y1, x1)), um, optional
+        Drawn as an arrow, as `lee.profile.profile` takes it.
 
     Returns
     -------
     matplotlib.figure.Figure
-        1600 pixels wide at 100 dpi.
+        1600 pixels wide.
     """
     if not panels:
         raise InputError("no map to draw")
     shape = np.shape(next(iter(panels.values()))[1])
     columns = min(len(panels), 2)
     rows = -(-len(panels) // columns)
-    tall = min(13.2 / columns * shape[0] / shape[1], 9.0) + 0.9
-    figure = Figure(figsize=(16, rows * tall), dpi=100, layout="constrained")
+    tall = min(0.8 * PAGE_IN / columns * shape[0] / shape[1], 7.0) + 0.8
+    figure = page(rows * tall)
     places = figure.subplots(rows, columns, squeeze=False)
     for place, (title, (kind, values)) in zip(places.flat, panels.items(), strict=False):
         array = np.asarray(values, np.float32)
-        colours, low, high = colour_limits(kind, array[None])
-        drawn = draw_map(place, array, pixel_um, colours=colours, limits=(low, high))
-        figure.colorbar(drawn, ax=place, label=look(kind).label, extend="both", shrink=0.9)
+        scale = colour_scale(kind, array[None])
+        drawn = draw_map(place, array, pixel_um, scale)
+        figure.colorbar(drawn, ax=place, label=look(kind).label, extend=scale.extend, shrink=0.9)
         outline_regions(place, regions, pixel_um)
         if line_um is not None:
-            _draw_line(place, line_um)
+            _draw_line(place, line_um, pixel_um)
         place.set_title(title)
         place.set_xlabel("x (µm)")
         place.set_ylabel("y, down the image (µm)")
@@ -134,23 +139,39 @@ def map_figure(
 
 
 def outline_regions(axes: Axes, regions: "Sequence[Region]", pixel_um: float) -> None:
-    """Outline regions on a map and name each where it is widest."""
+    """Outline regions on a map; the first eight in their colours, named where they are widest."""
     for k, region in enumerate(regions):
         mask = np.asarray(region.mask, bool)
         if not mask.any():
             continue
-        colour, line = region_style(k)
-        y, x = ((np.arange(n) + 0.5) * pixel_um for n in mask.shape)
-        halo: list[AbstractPathEffect] = [withStroke(linewidth=4, foreground="white")]
+        named = k < MOST_REGIONS
+        colour, line = region_style(k) if named else ("#555555", "-")
+        halo: list[AbstractPathEffect] = [withStroke(linewidth=4 if named else 2, foreground="white")]
+        # A pixel more on each side, so that a region that reaches the border is closed there.
+        y, x = ((np.arange(-1, n + 1) + 0.5) * pixel_um for n in mask.shape)
         outline = axes.contour(
-            x, y, mask, levels=[0.5], colors=[colour], linestyles=[line], linewidths=2, zorder=3
-        )
-        outline.set_path_effects(halo)
-        row, column = _widest(mask)
-        axes.text(
-            x[column], y[row], region.name, color=colour, ha="center", va="center", fontsize=11,
-            weight="bold", path_effects=halo, zorder=5, clip_on=True,
+            x, y, np.pad(mask, 1), levels=[0.5], colors=[colour], linestyles=[line],
+            linewidths=2 if named else 0.8, zorder=3,
         )  # fmt: skip
+        outline.set_path_effects(halo)
+        if named:
+            row, column = _widest(mask)
+            axes.text(
+                x[column + 1], y[row + 1], region.name, color=colour, ha="center", va="center", fontsize=10,
+                weight="bold", path_effects=halo, zorder=5, clip_on=True,
+            )  # fmt: skip
+        rows, columns = mask.shape
+        axes.set(xlim=(0, columns * pixel_um), ylim=(rows * pixel_um, 0))
+
+
+def in_order(regions: "Sequence[Region]") -> "list[Region]":
+    """Put the eight regions to be shown first: drawn ones, then trenches and protrusions by size."""
+    by_size = sorted(regions, key=lambda region: -int(np.count_nonzero(region.mask)))
+    found = [[r for r in by_size if r.kind == kind] for kind in ("trench", "protrusion")]
+    drawn = [region for region in regions if region.kind not in ("trench", "protrusion")]
+    turns = [region for pair in zip_longest(*found) for region in pair if region is not None]
+    shown = {region.name for region in [*drawn, *turns][:MOST_REGIONS]}
+    return sorted(regions, key=lambda region: region.name not in shown)
 
 
 def region_style(k: int) -> tuple[str, str]:
@@ -161,8 +182,9 @@ def region_style(k: int) -> tuple[str, str]:
     )
 
 
-def _draw_line(axes: Axes, line_um: tuple[float, float, float, float]) -> None:
-    y0, x0, y1, x1 = line_um
+def _draw_line(axes: Axes, line_um: "Line", pixel_um: float) -> None:
+    # Maps are drawn from the edge of their first pixel, lines are told from its middle.
+    (y0, x0), (y1, x1) = (tuple(value + pixel_um / 2 for value in end) for end in line_um)
     axes.annotate(
         "", (x1, y1), xytext=(x0, y0), zorder=4,
         arrowprops={"arrowstyle": "-|>", "color": "black", "linewidth": 2, "shrinkA": 0, "shrinkB": 0,

@@ -1,11 +1,13 @@
 """Maps of a run as they are drawn: colours, limits, scale bar, and what was not measured."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.offsetbox import AnchoredOffsetbox, AuxTransformBox, TextArea, VPacker
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
@@ -13,7 +15,9 @@ from lee.errors import InputError
 from lee.mesh import block_mean
 
 Map = NDArray[np.float32]
+Times = Sequence[float] | NDArray[np.float64]
 
+PAGE_IN = 12.0
 _SAMPLED_SCANS = 40
 _SAMPLED_PX = 40_000  # of one scan; a percentile needs no more
 _NO_DATA, _NO_DATA_LINES = "#d9d9d9", "#9a9a9a"
@@ -71,8 +75,23 @@ def look(kind: str) -> Look:
         raise InputError(f"no maps of kind {kind!r}: use one of {', '.join(LOOKS)}") from None
 
 
-def colour_limits(kind: str, maps: Maps) -> tuple[str, float, float]:
-    """Choose colour map and limits that hold for all maps of a run.
+@dataclass(frozen=True)
+class Scale:
+    """Colours of a map: the colour map, its limits, and at which ends values lie beyond ("both", "max" …)."""
+
+    colours: str
+    low: float
+    high: float
+    extend: str
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Low and high."""
+        return self.low, self.high
+
+
+def colour_scale(kind: str, maps: Maps, *, limits: tuple[float, float] | None = None) -> Scale:
+    """Choose colours and limits that hold for all maps of a run.
 
     Parameters
     ----------
@@ -80,15 +99,34 @@ def colour_limits(kind: str, maps: Maps) -> tuple[str, float, float]:
         A key of `LOOKS`.
     maps : (T, H, W)
         Read one at a time; of a long run, evenly chosen scans are.
+    limits : (float, float), optional
+        To be used as they are.
 
     Returns
     -------
-    (colours, low, high)
+    Scale
         Limits from the 0.5 and 99.5 percentiles of what was measured, so that single wrong pixels do not
         decide; symmetrical about zero where the colours diverge.
+
+    Raises
+    ------
+    InputError
+        If there is no such kind, or the limits are not in order.
     """
     found = look(kind)
+    if limits is not None and not limits[1] > limits[0]:
+        raise InputError(f"limits are {limits[0]:g} to {limits[1]:g}: the second must be larger")
     known = np.concatenate([np.empty(0, np.float32), *_samples(maps)])
+    colours, low, high = _chosen(found, known)
+    low, high = limits or (low, high)
+    below, above = (known.size > 0 and bool(side) for side in ((known < low).any(), (known > high).any()))
+    return Scale(colours, low, high, _EXTEND[below, above])
+
+
+_EXTEND = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
+
+
+def _chosen(found: Look, known: Map) -> tuple[str, float, float]:
     if known.size == 0:
         return found.colours, (-1.0 if found.centre == "always" else 0.0), 1.0
     low, high = (float(v) for v in np.percentile(known, (0.5, 99.5)))
@@ -98,20 +136,10 @@ def colour_limits(kind: str, maps: Maps) -> tuple[str, float, float]:
         return DIVERGING, -reach, reach
     if found.from_zero:
         low, high = (0.0, high) if high > -low else (low, 0.0)
-    if not high > low:
-        low, high = low - 0.5, low + 0.5
-    return found.colours, low, high
+    return (found.colours, low, high) if high > low else (found.colours, low - 0.5, low + 0.5)
 
 
-def draw_map(
-    axes: Axes,
-    values: Map,
-    pixel_um: float,
-    *,
-    colours: str,
-    limits: tuple[float, float],
-    shown_px: int = 800,
-) -> Any:
+def draw_map(axes: Axes, values: Map, pixel_um: float, scale: Scale, *, shown_px: int = 800) -> Any:
     """Draw one map with its scale bar; what was not measured is hatched grey.
 
     Parameters
@@ -119,9 +147,7 @@ def draw_map(
     axes : Axes
     values : (H, W) float
     pixel_um : float, um
-    colours : str
-    limits : (float, float)
-        In the unit of `values`.
+    scale : Scale
     shown_px : int
         A larger map is averaged over blocks of pixels.
 
@@ -139,12 +165,12 @@ def draw_map(
         shown,
         extent=(0, width, height, 0),
         interpolation="nearest",
-        cmap=colours,
-        vmin=limits[0],
-        vmax=limits[1],
+        cmap=scale.colours,
+        vmin=scale.low,
+        vmax=scale.high,
         zorder=1,
     )
-    scale_bar(axes, width, height)
+    scale_bar(axes, width)
     return drawn
 
 
@@ -162,25 +188,27 @@ def not_measured_patch(place: tuple[float, float], width: float, height: float) 
     )
 
 
-def scale_bar(axes: Axes, width_um: float, height_um: float) -> None:
-    """Draw a scale bar of a round length into a map whose axes are in um, its top at zero."""
+def scale_bar(axes: Axes, width_um: float) -> None:
+    """Draw a scale bar of a round length into the bottom left corner of a map whose axes are in um."""
     length = round_length(0.25 * width_um)
-    left, bottom = 0.04 * width_um, height_um - 0.05 * width_um
-    axes.plot(
-        (left, left + length), (bottom, bottom), color="white", linewidth=3, solid_capstyle="butt", zorder=4
-    )
-    axes.annotate(
-        f"{length:g} µm",
-        (left + length / 2, bottom),
-        xytext=(0, 3),
-        textcoords="offset points",
-        color="white",
-        ha="center",
-        va="bottom",
-        fontsize=10,
-        zorder=4,
-        bbox={"boxstyle": "round,pad=0.3", "facecolor": "black", "alpha": 0.55, "linewidth": 0},
-    )
+    bar = AuxTransformBox(axes.transData)
+    bar.add_artist(Rectangle((0, 0), length, 0.012 * width_um, color="white", linewidth=0))
+    text = TextArea(f"{length:g} µm", textprops={"color": "white", "size": 9})
+    packed = VPacker(children=[text, bar], align="center", pad=0, sep=3)
+    box = AnchoredOffsetbox("lower left", child=packed, pad=0.3, borderpad=0.5)
+    box.patch.set(facecolor="black", alpha=0.55, linewidth=0)
+    box.set_zorder(4)
+    axes.add_artist(box)
+
+
+def page(height_in: float) -> Figure:
+    """Give a figure as wide as the page of a report, 1600 pixels, its text as large as the page's there."""
+    return Figure(figsize=(PAGE_IN, height_in), dpi=1600 / PAGE_IN, layout="constrained")
+
+
+def time_text(time_s: float) -> str:
+    """Write a time so that it reads well from fractions of a second to days."""
+    return f"{time_s:.0f} s" if abs(time_s) >= 100 else f"{time_s:.3g} s"
 
 
 def round_length(value: float) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-PHASE_COLOURS = {"plating": "#dbe9f6", "stripping": "#fde3cf", "rest": "#ececec"}
+PHASE_COLOURS = {"plating": "#e3eef8", "stripping": "#fdebdc", "rest": "#eeeeee"}
 
 
 def phase_spans(times_s: ArrayLike, phases: Sequence[str] | None) -> list[tuple[float, float, str]]:
@@ -34,10 +34,15 @@ def phase_spans(times_s: ArrayLike, phases: Sequence[str] | None) -> list[tuple[
 
 def shade_phases(axes: Axes, times_s: ArrayLike, phases: Sequence[str] | None, *, named: bool = True) -> None:
     """Tint the background of an axes over time by phase, and name the phases along its top."""
-    spans = phase_spans(times_s, phases)
-    whole = spans[-1][1] - spans[0][0] if spans else 0.0
-    for start, end, phase in spans:
-        axes.axvspan(start, end, color=PHASE_COLOURS.get(phase, "#f6f6f6"), linewidth=0, zorder=0)
-        if named and phase and end - start > 0.08 * whole:
-            axes.text((start + end) / 2, 1.01, phase, ha="center", va="bottom", fontsize=10, color="#555555",
+    times = np.asarray(times_s, np.float64)
+    whole = float(times[-1] - times[0]) if times.size > 1 else 0.0
+    margin = 0.015 * whole or 0.5
+    first, last = float(times[0]) - margin, float(times[-1]) + margin
+    axes.set_xlim(first, last)
+    spans = phase_spans(times, phases)
+    for k, (start, end, phase) in enumerate(spans):
+        left, right = (first if k == 0 else start), (last if k == len(spans) - 1 else end)
+        axes.axvspan(left, right, color=PHASE_COLOURS.get(phase, "#f6f6f6"), linewidth=0, zorder=0)
+        if named and phase and right - left > 0.1 * (last - first):
+            axes.text((left + right) / 2, 1.01, phase, ha="center", va="bottom", fontsize=9, color="#555555",
                       transform=axes.get_xaxis_transform())  # fmt: skip
