@@ -38,7 +38,7 @@ Surface = Callable[[Map, Map], Derivatives]
 
 
 def sphere(rng: np.random.Generator) -> Surface:
-    radius, y0, x0 = rng.uniform(72, 95), *rng.uniform(-5, 5, 2)
+    radius, y0, x0 = rng.uniform(85, 110), *rng.uniform(-5, 5, 2)
 
     def at(y: Map, x: Map) -> Derivatives:
         v, u = y - y0, x - x0
