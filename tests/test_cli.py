@@ -247,7 +247,13 @@ def test_what_ends_the_work_leaves_nothing(tmp_path, stack, monkeypatch, capsys,
 
 def test_ctrl_c_leaves_nothing_behind(tmp_path):
     command = [sys.executable, "-m", "lee", "demo", "-o", str(tmp_path / "demo")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+
+    # A shell's background job ignores Ctrl-C, and so would its children.
+    def heed() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed) as process:
         until = time.monotonic() + 30
         while not list(tmp_path.iterdir()) and time.monotonic() < until:
             time.sleep(0.02)
