@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lee.atomic import new_file
 from lee.errors import InputError
@@ -64,7 +65,7 @@ def write_film(
         or fails, or the file cannot be written.
     """
     path = Path(path)
-    shape = _checked(path, maps, times_s, phases)
+    shape = _checked(path, maps, times_s, phases, pixel_um, frames_per_s)
     scale = colour_scale(kind, maps, limits=limits)
     told = look(kind)
     frame = FilmFrame(
@@ -81,21 +82,35 @@ def write_film(
     with new_file(path) as partial:
         writer = _encoder(partial, frame.size_px, rate, len(maps))
         try:
-            writer.send(None)
             for k in range(len(maps)):
-                writer.send(np.ascontiguousarray(frame.draw(np.asarray(maps[k], np.float32), k)))
+                picture = frame.draw(np.asarray(maps[k], np.float32), k)
+                _encode(writer, picture, path)
                 if progress is not None:
                     progress(k + 1, len(maps))
-        except OSError as error:
-            raise InputError(
-                f"ffmpeg failed while writing {path}: {str(error).strip().splitlines()[-1]}"
-            ) from error
         finally:
             writer.close()
+        # The index comes last and is then moved to the front: without it nobody can play the rest.
+        if not (partial.is_file() and b"moov" in partial.read_bytes()[:65536]):
+            raise InputError(f"ffmpeg did not finish {path}: is there space left where it is written?")
     return path
 
 
-def _checked(path: Path, maps: Maps, times_s: Times, phases: Sequence[str] | None) -> tuple[int, int]:
+def _encode(writer: Generator[None, Any, None], picture: NDArray[np.uint8], path: Path) -> None:
+    try:
+        writer.send(np.ascontiguousarray(picture))
+    except OSError as error:
+        said = str(error).strip().splitlines() or ["no reason given"]
+        raise InputError(f"ffmpeg failed while writing {path}: {said[-1].strip()}") from error
+
+
+def _checked(
+    path: Path,
+    maps: Maps,
+    times_s: Times,
+    phases: Sequence[str] | None,
+    pixel_um: float,
+    frames_per_s: float | None,
+) -> tuple[int, int]:
     if path.suffix.lower() != ".mp4":
         raise InputError(f"{path.name!r}: a film's name ends in .mp4")
     if len(maps) == 0:
@@ -103,6 +118,10 @@ def _checked(path: Path, maps: Maps, times_s: Times, phases: Sequence[str] | Non
     for name, values in (("times_s", times_s), ("phases", phases)):
         if values is not None and len(values) != len(maps):
             raise InputError(f"{name} has {len(values)} entries for {len(maps)} maps: they must agree")
+    if not (np.isfinite(pixel_um) and pixel_um > 0):
+        raise InputError(f"pixel_um is {pixel_um:g}: give um above 0")
+    if frames_per_s is not None and not (np.isfinite(frames_per_s) and frames_per_s > 0):
+        raise InputError(f"frames_per_s is {frames_per_s:g}: give frames a second, above 0")
     shape = np.shape(maps[0])
     if len(shape) != 2 or 0 in shape:
         raise InputError(f"a map has shape {shape}: maps are (H, W)")
@@ -123,12 +142,11 @@ def _relief(maps: Maps, pixel_um: float) -> float:
 
 
 def _encoder(path: Path, size: tuple[int, int], rate: float, frames: int) -> Generator[None, Any, None]:
+    missing = "films need ffmpeg: pip install imageio-ffmpeg, or ask for no films"
     try:
         import imageio_ffmpeg
-
-        imageio_ffmpeg.get_ffmpeg_exe()
-    except (ImportError, RuntimeError) as error:
-        raise InputError("films need ffmpeg: pip install imageio-ffmpeg, or ask for no films") from error
+    except ImportError as error:
+        raise InputError(missing) from error
     most_bits = int(8 * _MOST_BYTES / max(frames / rate, 1))
     made: Generator[None, Any, None] = imageio_ffmpeg.write_frames(
         str(path),
@@ -148,4 +166,8 @@ def _encoder(path: Path, size: tuple[int, int], rate: float, frames: int) -> Gen
             *("-movflags", "+faststart"),
         ],
     )
+    try:
+        made.send(None)
+    except (OSError, RuntimeError) as error:
+        raise InputError(missing) from error
     return made

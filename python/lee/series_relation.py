@@ -108,7 +108,7 @@ def _relation(axes: Axes, name: str, relation: "Relation") -> None:
     centres = np.asarray(relation.bin_centres_per_um)
     axes.fill_between(
         centres, relation.low_nm_per_s, relation.high_nm_per_s, color=_BAND, alpha=0.85, linewidth=0,
-        zorder=2, label="95 % band",
+        zorder=2, label=f"its {relation.confidence:.0%} band",
     )  # fmt: skip
     halo = [withStroke(linewidth=4, foreground="white")]
     axes.plot(
@@ -120,14 +120,19 @@ def _relation(axes: Axes, name: str, relation: "Relation") -> None:
         axes.axhline(0, color="grey", linewidth=0.8, zorder=1)
     axes.set_xlabel("mean curvature (1/µm):  peaks −, trenches +")
     axes.set_ylabel("rate (nm/s)")
-    low, high = relation.spearman_interval
-    less, more = relation.pearson_interval
     axes.set_title(
-        f"{name}\nSpearman ρ = {relation.spearman:.2f} ({low:.2f} to {high:.2f}), "
-        f"Pearson r = {relation.pearson:.2f} ({less:.2f} to {more:.2f})\n"
-        f"95 % intervals; as much as {relation.n_effective:.0f} independent places",
+        f"{name}\nSpearman ρ = {_with_interval(relation.spearman, relation.spearman_interval)}, "
+        f"Pearson r = {_with_interval(relation.pearson, relation.pearson_interval)}\n"
+        f"{relation.confidence:.0%} intervals, from {relation.blocks} blocks of {relation.block_um:.3g} µm",
         fontsize=9.5,
     )
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(handles[::-1], labels[::-1], loc="upper center", bbox_to_anchor=(0.5, -0.13), ncols=2,
                 frameon=False)  # fmt: skip
+
+
+def _with_interval(value: float, interval: tuple[float, float]) -> str:
+    if not np.isfinite(value):
+        return "unknown"
+    known = np.isfinite(interval).all()
+    return f"{value:.2f}" + (f" ({interval[0]:.2f} to {interval[1]:.2f})" if known else " (interval unknown)")

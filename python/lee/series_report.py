@@ -151,6 +151,8 @@ class _Writer:
             "and bands come from resampling whole blocks of the field. A rank correlation (Spearman) of +1 "
             "would mean that the rate always rises with curvature, 0 that they are unrelated."
         )
+        weak = [f"{name}: {relation.note}" for name, relation in relations.items() if relation.note]
+        text = "\n\n".join([text, *weak])
         pictures: Pictures = {
             "Density of pixels and the median rate at each curvature": self._figure(
                 "relation.png", relation_figure(relations)

@@ -82,12 +82,10 @@ def summary(r: SeriesResults) -> tuple[str, Rows]:
             table.append({"what": name, "value": value})
     for name, relation in r.relations.items():
         low, high = relation.spearman_interval
-        table.append(
-            {
-                "what": f"curvature and rate, {name}",
-                "value": f"Spearman ρ = {relation.spearman:.2f}, 95 % interval {low:.2f} to {high:.2f}",
-            }
-        )
+        told = f"Spearman ρ = {relation.spearman:.2f}" if np.isfinite(relation.spearman) else "unknown"
+        if np.isfinite([low, high]).all():
+            told += f", {relation.confidence:.0%} interval {low:.2f} to {high:.2f}"
+        table.append({"what": f"curvature and rate, {name}", "value": told})
     failed = [f"{scan} has no surface: {reason.rstrip('.')}." for scan, reason in r.failed.items()]
     implied = [r.alignment.implies] if r.alignment is not None and r.alignment.implies else []
     return "\n\n".join([*r.notes, *failed, *implied, _CONVENTIONS]), table
