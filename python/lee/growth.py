@@ -25,6 +25,10 @@ _SIGMA_FLOOR = 0.3
 # Median of chi-squared per degree of freedom.
 _MEDIAN_CHI = {1: 0.4549, 2: 0.6931, 3: 0.7887, 4: 0.8392, 5: 0.8703, 6: 0.8914, 7: 0.9066, 8: 0.9180}
 _BEND_SCANS = 4
+# A scan trusted less than this would only take the place of a better one.
+_LEAST_WEIGHT = 0.1
+# No height is wild that lies nearer to the others than some of these.
+_LEAST_SIGMA_UM = 0.005
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +96,9 @@ def growth(
     At every pixel a line is fitted to the heights of the `window` scans around each scan, weighted by their
     uncertainty. Heights that contradict the others of their pixel are left out, and so are scans that are off
     as a whole; rougher scans count less. How the rate changes over time is found coarsely, from blocks of 8
-    pixels and two more scans, and taken out before: so the first and last scans, whose windows lie to one
-    side, are not biased, and the slope is that at the time of the scan. A rate needs three heights.
+    pixels and four more scans, and taken out before: so the first and last scans, whose windows lie to one
+    side, are not biased, and the slope is that at the time of the scan. A rate needs three heights that do
+    not contradict each other.
 
     Parameters
     ----------
@@ -169,11 +174,12 @@ def rates(
     held: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
     with ThreadPoolExecutor(_THREADS) as pool:
         for group in groups:
-            usable = [k for k in group if trend.scan_weight[k] > 0]
+            usable = [k for k in group if trend.scan_weight[k] > _LEAST_WEIGHT]
+            sound = [k for k in usable if trend.scan_weight[k] == 1]
             for k in group:
                 scans = neighbours(k, usable, window)
                 held = {j: held.get(j) or _weighed(heights_um, sigmas_um, j) for j in scans}
-                wider = neighbours(k, usable, window + _BEND_SCANS)
+                wider = neighbours(k, sound, window + _BEND_SCANS)
                 bend = bend_at(k, trend.coarse_um, times, wider)
                 yield _rate(k, scans, held, trend.scan_weight, times, bend, shape, pool)
 
@@ -212,13 +218,15 @@ def _rate(
     known = misfit[np.isfinite(misfit)]
     usual = _MEDIAN_CHI.get(len(scans) - 2, 1 - 2 / (9 * max(len(scans) - 2, 1)))
     scatter = max(float(np.median(known)) / usual, 1e-6) if known.size else 1.0
+    inside = weights[weights > 0]
+    least = _LEAST_SIGMA_UM**2 * float(np.median(inside)) if inside.size else 1.0
     slope = np.empty(shape, np.float32)
     sigma = np.empty(shape, np.float32)
     dropped = np.zeros(len(scans))
 
     def fit(top: int) -> NDArray[np.int64]:
         part = np.s_[top : top + _STRIP_ROWS, :]
-        lines = fit_lines(*gathered(part), t, scatter)
+        lines = fit_lines(*gathered(part), t, max(scatter, least))
         slope[part] = lines.slope
         for own, amount in zip(slopes, bent, strict=True):
             slope[part] += np.float32(own) * amount[part]

@@ -18,7 +18,8 @@ class Lines(NamedTuple):
     """Lines fitted to every one of the pixels.
 
     ``slope`` um/s and ``variance`` of it, for sigmas taken as given; ``misfit``, chi-squared per degree of
-    freedom; all NaN where fewer than three heights take part. ``left_out`` (n,) counts pixels, scan by scan.
+    freedom; all NaN where fewer than three heights take part, or three of which one contradicts the others:
+    which is wrong cannot be told. ``left_out`` (n,) counts pixels, scan by scan.
     """
 
     slope: Maps
@@ -62,16 +63,21 @@ def fit_lines(heights: Maps, weights: Maps, times_s: NDArray[np.float64], scatte
     slope, variance, misfit, count, worst, which = _fitted(heights, weights, t)
     left_out = np.zeros(len(t), np.int64)
     limit = np.float32(_OUTLIER**2 * scatter)
-    at = np.nonzero((worst > limit) & (count > LEAST_SCANS))[0]
-    which = which[at]
+    at = np.nonzero(worst > limit)[0]
+    count, which = count[at], which[at]
     heights, weights = heights[:, at], weights[:, at]
     while at.size:
+        for one in (slope, variance, misfit):
+            one[at[count <= LEAST_SCANS]] = np.nan
+        more = np.nonzero(count > LEAST_SCANS)[0]
+        at, which = at[more], which[more]
+        heights, weights = heights[:, more], weights[:, more]
         left_out += np.bincount(which, minlength=len(t))
         weights[which, np.arange(at.size)] = 0
         again = _fitted(heights, weights, t)
         slope[at], variance[at], misfit[at] = again[:3]
-        more = np.nonzero((again.worst > limit) & (again.heights > LEAST_SCANS))[0]
-        at, which = at[more], again.which[more]
+        more = np.nonzero(again.worst > limit)[0]
+        at, which, count = at[more], again.which[more], again.heights[more]
         heights, weights = heights[:, more], weights[:, more]
     return Lines(slope.reshape(shape), variance.reshape(shape), misfit.reshape(shape), left_out)
 

@@ -10,6 +10,7 @@ from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
+from lee.errors import InputError
 from lee.gaps import median_over_scans
 
 BLOCK_PX = 8
@@ -49,6 +50,10 @@ def coarse_changes(heights_um: Sequence[NDArray[Any]] | NDArray[Any]) -> NDArray
         height = np.asarray(heights_um[k], dtype=np.float32)
         if first is None and np.isfinite(height).any():
             first = height.copy()
+        if first is not None and height.shape != first.shape:
+            raise InputError(
+                f"growth: height map {k} is {height.shape}, the first {first.shape}; give equal maps"
+            )
         found.append(_blocks(height - first if first is not None else height))
         if first is None:
             continue
@@ -76,19 +81,19 @@ def _blocks(change: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def refined(coarse: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Bring a coarse map back to (H, W) bilinearly."""
-    rows, columns = (_between(n, m) for n, m in zip(shape, coarse.shape, strict=True))
-    return np.asarray(rows @ coarse @ columns.T, dtype=np.float32)
+    low, share = _between(shape[0], coarse.shape[0])
+    tall = coarse[low] + share[:, None] * (coarse[np.minimum(low + 1, coarse.shape[0] - 1)] - coarse[low])
+    low, share = _between(shape[1], coarse.shape[1])
+    left = tall[:, low]
+    return np.asarray(left + share * (tall[:, np.minimum(low + 1, coarse.shape[1] - 1)] - left))
 
 
-def _between(length: int, blocks: int) -> NDArray[np.float32]:
+def _between(length: int, blocks: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Which block lies before each pixel, and how far the pixel lies toward the next."""
     side = min(BLOCK_PX, length)
     at = np.clip((np.arange(length) - (side - 1) / 2) / side, 0, blocks - 1)
-    low = np.minimum(np.floor(at).astype(np.intp), max(blocks - 2, 0))
-    share = (at - low).astype(np.float32)
-    out = np.zeros((length, blocks), np.float32)
-    out[np.arange(length), low] = 1 - share
-    out[np.arange(length), np.minimum(low + 1, blocks - 1)] += share
-    return out
+    low = np.floor(at).astype(np.intp)
+    return low, (at - low).astype(np.float32)
 
 
 def neighbours(k: int, usable: Sequence[int] | NDArray[np.intp], count: int) -> list[int]:
@@ -158,13 +163,25 @@ def bend_at(k: int, coarse: NDArray[np.float32], times_s: NDArray[np.float64], s
     powers = unit ** -np.arange(degree + 1.0)
     shapes = [Polynomial(inverse[:, j] * powers) for j in range(2, degree + 1)]
     seen = coarse[scans] - coarse[scans[0]]
-    left = seen - np.tensordot((orthogonal @ orthogonal.T).astype(np.float32), seen, 1)
-    left = left[np.isfinite(left)]
-    noise = 1.4826 * float(np.median(np.abs(left))) if left.size else 0.0
-    noise *= np.sqrt(len(t) / (len(t) - degree - 1))
-    amounts = np.tensordot(orthogonal[:, 2:].T.astype(np.float32), seen, 1)
-    smoothed = [_told(one, noise) for one in amounts]
-    return Bend(np.stack([one for one, _ in smoothed]), np.array([sigma for _, sigma in smoothed]), shapes)
+    beside = np.eye(len(t)) - orthogonal @ orthogonal.T
+    freedom = np.sqrt(len(t) / (len(t) - degree - 1))
+    left = np.abs(np.tensordot(beside.astype(np.float32), seen, 1))
+    told = np.isfinite(left)
+    noise = 1.4826 * float(np.median(left[told])) * freedom if told.any() else 0.0
+    # A block in which one scan is wild says nothing about how growth bends there.
+    seen[:, (left > _CLIP * max(noise, 1e-6)).any(axis=0)] = np.nan
+    # What all blocks share is told by the field's middle; a stage that jitters shows in what it leaves.
+    known = np.isfinite(seen).all(axis=0)
+    middle = np.median(seen[:, known], axis=1) if known.any() else np.zeros(len(t))
+    jitter = float(np.sqrt(np.mean(np.square(beside @ middle)))) * freedom
+    amounts, sigmas = [], []
+    for base in orthogonal[:, 2:].T:
+        common = float(base @ middle)
+        gain = max(0.0, 1 - jitter**2 / common**2) if common != 0 else 0.0
+        own, sigma = _told(np.tensordot(base.astype(np.float32), seen, 1) - np.float32(common), noise)
+        amounts.append(own + np.float32(gain * common))
+        sigmas.append(np.hypot(sigma, np.sqrt(gain) * jitter))
+    return Bend(np.stack(amounts), np.array(sigmas), shapes)
 
 
 def _told(amount: NDArray[np.float32], noise: float) -> tuple[NDArray[np.float32], float]:
@@ -172,8 +189,7 @@ def _told(amount: NDArray[np.float32], noise: float) -> tuple[NDArray[np.float32
     known = np.isfinite(amount)
     if not known.any():
         return np.zeros(amount.shape, np.float32), 0.0
-    middle = float(np.median(amount[known]))
-    apart = np.where(known, amount - np.float32(middle), np.float32(0))
+    apart = np.where(known, amount, np.float32(0))
     most = _CLIP * 1.4826 * float(np.median(np.abs(apart[known])))
     apart = np.clip(apart, -most, most)
     if not known.all():
@@ -186,4 +202,4 @@ def _told(amount: NDArray[np.float32], noise: float) -> tuple[NDArray[np.float32
     power = np.bincount(ring.ravel(), np.square(waves).ravel()) / np.maximum(np.bincount(ring.ravel()), 1)
     gain = np.maximum(1 - noise**2 / np.maximum(power, 1e-30), 0)[ring].astype(np.float32)
     found = fft.idctn(gain * waves, norm="ortho")
-    return (np.float32(middle) + found).astype(np.float32), noise * float(np.sqrt(gain.mean()))
+    return np.asarray(found, dtype=np.float32), noise * float(np.sqrt(gain.mean()))

@@ -21,6 +21,7 @@ _REACH_PX = 32
 # Wider than this, what is left between three scans is growth that bends, not error.
 _WIDE_PX = 16.0
 _CLIP = 6.0
+_WILD = 4.0
 _LEAST_SHARE = 0.1
 
 
@@ -66,10 +67,12 @@ def _correlated(error: NDArray[np.float32]) -> float | None:
     if known.sum() < 500:
         return None
     centred = np.where(known, error - np.median(error[known]), np.float32(0))
-    limit = 4 * 1.4826 * float(np.median(np.abs(centred[known])))
+    limit = _WILD * 1.4826 * float(np.median(np.abs(centred[known])))
     if limit <= 0:
         return None
-    centred = np.clip(centred, -limit, limit)
+    # Wild pixels are alone, and would hide how far the others are alike.
+    known &= np.abs(centred) < limit
+    centred *= known
     share = ndimage.gaussian_filter(known.astype(np.float32), _WIDE_PX)
     centred -= ndimage.gaussian_filter(centred, _WIDE_PX) / np.maximum(share, np.float32(0.01))
     centred *= known
