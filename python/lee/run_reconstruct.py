@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,8 @@ def reconstruct_run(
 
     Called again it goes on where it stopped; new scans are appended, failed ones are tried again. A scan that
     cannot be reconstructed becomes a hole, with its reason, and stops nothing. Surfaces do not depend on
-    where, how many at once, and in which order they are made.
+    where, how many at once, and in which order they are made. The depth of field, where `params` gives none,
+    is measured on three scans and holds for all, ``metadata["depth_of_field_um"]`` of the store.
 
     Parameters
     ----------
@@ -110,8 +112,10 @@ def reconstruct_run(
                 store.fail(k, unopened[k])
         todo = [k for k in waiting if k not in unopened]
         count = min(workers or cores(), max(len(todo), 1))
+        depth_um = store.metadata.get("depth_of_field_um")
         # A process a core is faster than a thread a core: much of the work is Python's.
-        each = replace(chosen, threads=chosen.threads or (1 if count > 1 or scheduler == "local" else 0))
+        threads = chosen.threads or (1 if count > 1 or scheduler == "local" else 0)
+        each = replace(chosen, threads=threads, depth_of_field_um=depth_um)
         where = replace(run, path=run.path.absolute(), scans=[scan.absolute() for scan in run.scans])
         jobs = [_Job(k, str(store.path.absolute()), where, each, target, device) for k in todo]
         done = len(run) - len(todo)
@@ -130,9 +134,7 @@ def _measure(job: _Job) -> str | None:
 
     store = SurfaceStore.open(job.store, mode="r+")
     try:
-        with warnings.catch_warnings(), job.run.open_scan(job.k) as stack:
-            # Said once, when the run was opened, not by every worker.
-            warnings.filterwarnings("ignore", message=".*does not say how large its pixels are")
+        with _without_warnings(), job.run.open_scan(job.k) as stack:
             surface = reconstruct(stack, target=job.target, params=job.params, device=job.device)
         if not surface.valid.any():
             raise InputError(f"{job.run.scans[job.k]}: nothing comes into focus")
@@ -161,7 +163,11 @@ def _prepared(
             shape=shape,
             pixel_um=pixel_um,
             phases=phases,
-            metadata={**wanted, "times_source": run.times_source},
+            metadata={
+                **wanted,
+                "times_source": run.times_source,
+                "depth_of_field_um": params.depth_of_field_um or _depth_um(run, unopened),
+            },
             overwrite=overwrite,
         )
         return store, unopened
@@ -174,6 +180,27 @@ def _prepared(
     for k in range(known, len(run)):
         store.append(float(run.times_s[k]), run.names[k], phase=phases[k])
     return store, unopened
+
+
+def _depth_um(run: Run, unopened: dict[int, str]) -> float | None:
+    """Measure the depth of field on a few scans: it is the microscope's, and the same for all of a run."""
+    from lee.depth import depth_of_field_um
+
+    opened = [k for k in range(len(run)) if k not in unopened]
+    found = []
+    for k in sorted({opened[0], opened[len(opened) // 2], opened[-1]}):
+        with suppress(InputError, OSError), _without_warnings(), run.open_scan(k) as stack:
+            found.append(depth_of_field_um(stack))
+    known = [depth for depth in found if depth is not None]
+    return float(np.median(known)) if known else None
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Say once, when the run was opened, and not for every scan, that no pixel size is told."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not say how large its pixels are")
+        yield
 
 
 def _agree(

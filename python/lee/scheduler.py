@@ -82,10 +82,10 @@ def _in_processes(
         except BrokenProcessPool:
             if attempt == _RETRIES:
                 raise InputError(
-                    f"{_RETRIES + 1} times a process was ended from outside while it worked; the memory may "
-                    "not suffice: give --workers 1"
+                    f"{_RETRIES + 1} times a process ended while it worked; if the memory does not suffice, "
+                    "give --workers 1; a script needs its calls under if __name__ == '__main__'"
                 ) from None
-            warnings.warn("a process that worked on scans was ended from outside; trying again", stacklevel=2)
+            warnings.warn("a process that worked on scans ended before it was done; trying again", stacklevel=2)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

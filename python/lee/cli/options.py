@@ -42,3 +42,18 @@ def progress_bar(what: str, unit: str = "frame") -> Iterator[Progress]:
         yield moved
     finally:
         bar.close()
+
+
+@contextmanager
+def step_bar(what: str) -> Iterator[Callable[[str], None]]:
+    """Give a function (name of a step) that shows what was done last; silent where stderr is no terminal."""
+    bar = tqdm(desc=what, unit="step", disable=None, leave=False)
+
+    def done(step: str) -> None:
+        bar.set_postfix_str(step, refresh=False)
+        bar.update()
+
+    try:
+        yield done
+    finally:
+        bar.close()
