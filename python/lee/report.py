@@ -115,7 +115,7 @@ def _inline(picture: Figure | str | Path) -> str:
     else:
         place = Path(picture)
         if place.suffix.lower() not in _KINDS:
-            raise InputError(f"{place}: a report takes pictures and films as {', '.join(_KINDS)}")
+            raise InputError(f"{place}: a report takes pictures as {', '.join(_KINDS)}")
         try:
             kind, content = _KINDS[place.suffix.lower()], place.read_bytes()
         except OSError as error:

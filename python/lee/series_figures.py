@@ -67,7 +67,8 @@ def maps_over_time(
     rows = -(-len(chosen) // _COLUMNS)
     columns = min(len(chosen), _COLUMNS)
     wide = min(0.88 * PAGE_IN / columns, 6.0)
-    figure = page(rows * (wide * first.shape[0] / first.shape[1] + 0.3) + 0.5)
+    high = min(wide * first.shape[0] / first.shape[1], 7.0)
+    figure = page(rows * (high + 0.3) + 0.5)
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for place, axes in enumerate(panels.flat):
         if place >= len(chosen):
