@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import tifffile
 
-from lee import demo
+from lee import demo, demo_growing
 from lee.demo import FILES, errors_of, run_demo
-from lee.devices.virtual import DEMO_DRIFT_PX, electrode, render_scan
+from lee.demo_growing import GrowingDemo
+from lee.devices.virtual import DEMO_DRIFT_PX, RunTruth, electrode, growing_electrode, render_scan
 from lee.errors import InputError
 from lee.plain_focus import plain_heights
+from lee.run import open_run
 from lee.stack import open_stack
 from lee.surface import Surface
 
@@ -18,9 +20,50 @@ def small_scene(seed):
     return scene.with_spikes(2, seed + 1).with_bubbles(1, seed + 2, (2.0, 3.0)).with_debris(1, seed + 3)
 
 
+def small_growing(seed):
+    return growing_electrode((84, 84), 0.25, seed, relief_um=2.0, plating_s=60.0, stripping_s=60.0)
+
+
 @pytest.fixture
 def small(monkeypatch):
     monkeypatch.setattr(demo, "demo_scene", small_scene)
+    monkeypatch.setattr(demo_growing, "growing_demo_scene", small_growing)
+    monkeypatch.setattr(demo_growing, "SCANS", 6)
+    monkeypatch.setattr(demo_growing, "INTERVAL_S", 20.0)
+    monkeypatch.setattr(demo_growing, "WALK_PX", 0.3)
+
+
+@pytest.fixture
+def one_run(monkeypatch):
+    """A demo whose run costs nothing."""
+    times = np.array([0.0, 10.0])
+    maps = np.ones((2, 8, 8), np.float32)
+    truth = RunTruth(
+        times_s=times,
+        phases=np.array(["plating", "stripping"]),
+        height_um=maps,
+        seen_um=maps,
+        rate_nm_per_s=np.stack([40 * maps[0], -30 * maps[0]]),
+        curvature_per_um=maps,
+        shift_px=np.zeros((2, 2)),
+        axial_um=np.zeros(2),
+        trenches=np.eye(8, dtype=bool),
+        protrusions=np.eye(8, dtype=bool)[::-1],
+        pixel_um=0.25,
+    )
+    rate = truth.rate_nm_per_s + np.float32(2)
+    rate[0, 0, 0] = np.nan
+    sigma = np.stack([maps[0], 3 * maps[0]])
+    found = GrowingDemo(truth, rate, sigma, np.array([[0.0, 0.0], [0.3, 0.4]]))
+
+    def run_growing(folder, **options):
+        (folder / "series").mkdir(parents=True)
+        (folder / "series" / "rate.mp4").write_bytes(b"film")
+        return found
+
+    monkeypatch.setattr(demo, "demo_scene", small_scene)
+    monkeypatch.setattr(demo_growing, "run_growing", run_growing)
+    return found
 
 
 def test_errors_are_those_of_the_measured_pixels():
@@ -75,14 +118,47 @@ def test_it_writes_what_it_says(tmp_path, small):
     assert np.array_equal(Surface.load(folder / "surface").height_um, found.surface.height_um, equal_nan=True)
     truth = tifffile.imread(folder / "truth_um.tif")
     assert np.array_equal(truth, found.scan.truth_seen_in(demo.REFERENCE_FRAME), equal_nan=True)
-    assert seen[-1] == (len(stack), len(stack))
+    assert seen == [(k + 1, len(stack) + 12) for k in range(len(stack))] + seen[len(stack) :]
+    assert seen[-1] == (len(stack) + 12, len(stack) + 12)
     page = (folder / "report.html").read_text()
     assert all(row["rms um"] in page for row in found.rows())
+    assert all(row["measured nm/s"] in page for row in found.growing.rows())
+    assert "data:video/mp4" in page
+    run = open_run(folder / "run")
+    assert len(run) == 6
+    assert run.phases[0] == "plating" != run.phases[-1] == "stripping"
+    assert (folder / "run" / "series" / "report.html").is_file()
 
 
-def test_its_table_holds_lee_and_the_plain_measures(tmp_path, small):
+def test_a_growing_run_is_measured_as_it_grew(tmp_path, small):
+    found = demo_growing.run_growing(tmp_path / "run", seed=2, threads=1)
+    assert found.shift_error_px() < 0.1
+    error = found.rate_nm_per_s - found.truth.rate_nm_per_s
+    assert np.nanmedian(np.abs(error)) < 3
+    loaded = RunTruth.load(tmp_path / "run")
+    assert np.array_equal(loaded.rate_nm_per_s, found.truth.rate_nm_per_s)
+    trenches, protrusions = (loaded.rate_nm_per_s[0][m].mean() for m in (loaded.trenches, loaded.protrusions))
+    assert trenches > 1.2 * protrusions
+
+
+def test_the_table_of_rates_says_how_far_they_are_off(one_run):
+    rows = one_run.rows()
+    assert [(row["phase"], row["where"]) for row in rows[:3]] == [
+        ("plating", "trenches"),
+        ("plating", "protrusions"),
+        ("plating", "whole field"),
+    ]
+    assert (rows[2]["true nm/s"], rows[2]["measured nm/s"]) == ("40.0", "42.0")
+    assert rows[5]["rms error of a pixel nm/s"] == "2.00"
+    assert (rows[2]["within 1 sigma"], rows[5]["within 1 sigma"]) == ("0.0%", "100.0%")
+    assert one_run.shift_error_px() == pytest.approx(np.sqrt((0.09 + 0.16) / 2))
+
+
+def test_its_table_holds_lee_and_the_plain_measures(tmp_path, one_run):
     found = run_demo(tmp_path / "demo", threads=1)
-    lines = found.text().splitlines()
+    heights, rates = found.text().split("\n\n")
+    assert [line.split()[1] for line in rates.splitlines()[1:]] == ["trenches", "protrusions", "whole"] * 2
+    lines = heights.splitlines()
     assert all(line.endswith("-") for line in lines[1:] if line.startswith("plain"))  # they tell no sigma
     assert lines[0].split("  ")[0] == "heights"
     names = [errors.what for errors in found.errors]
@@ -96,7 +172,7 @@ def test_its_table_holds_lee_and_the_plain_measures(tmp_path, small):
     assert all(mine.median_um < other.median_um for other in plain)
 
 
-def test_the_seed_is_that_of_surface_and_noise(tmp_path, small):
+def test_the_seed_is_that_of_surface_and_noise(tmp_path, one_run):
     scan = run_demo(tmp_path / "demo", seed=1).scan
     scene = small_scene(1)
     again = render_scan(scene, z_um=scan.z_um, drift_px=DEMO_DRIFT_PX, seed=1)
@@ -104,7 +180,7 @@ def test_the_seed_is_that_of_surface_and_noise(tmp_path, small):
     assert not np.array_equal(scan.truth_um, small_scene(0).height_um)
 
 
-def test_it_replaces_an_older_demo_and_nothing_else(tmp_path, small):
+def test_it_replaces_an_older_demo_and_nothing_else(tmp_path, one_run):
     run_demo(tmp_path / "demo")
     before = (tmp_path / "demo" / "report.html").stat().st_mtime_ns
     run_demo(tmp_path / "demo")

@@ -1,16 +1,18 @@
-"""The demonstration: a rendered scan of a known surface is measured and held against the truth."""
+"""The demonstration: rendered scans of known surfaces are measured and held against the truth."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tifffile
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from lee import demo_growing
 from lee.atomic import new_folder
+from lee.demo_growing import GrowingDemo
 from lee.devices.virtual import DEMO_DRIFT_PX, Scan, demo_scene, render_scan
+from lee.devices.virtual.scan_file import write_ome_scan
 from lee.mapfile import write_map
 from lee.plain_focus import plain_heights
 from lee.plot import error_maps
@@ -20,7 +22,7 @@ from lee.report import Section, write_report
 from lee.stack import ZStack
 from lee.surface import Surface
 
-FILES = frozenset({"scan.ome.tif", "truth_um.tif", "surface", "error_maps.png", "report.html"})
+FILES = frozenset({"scan.ome.tif", "truth_um.tif", "surface", "error_maps.png", "run", "report.html"})
 STEP_UM = 0.2
 GROSS_STEPS = 3  # an error beyond so many z steps is a wrong peak, not a noisy one
 REFERENCE_FRAME = 0  # a surface lies where the first frame shows the sample
@@ -98,6 +100,7 @@ class Demo:
     surface: Surface
     scan: Scan
     errors: Sequence[Errors]
+    growing: GrowingDemo
 
     def rows(self) -> list[dict[str, str]]:
         """Give the errors as a table, one mapping of column to text a row."""
@@ -115,18 +118,21 @@ class Demo:
         ]
 
     def text(self) -> str:
-        """Give the table as lines of text."""
-        rows = self.rows()
-        columns = list(rows[0])
-        widths = [max(len(column), *(len(row[column]) for row in rows)) for column in columns]
-        lines = [dict(zip(columns, columns, strict=True)), *rows]
-        return "\n".join(
-            "  ".join(
-                line[column].ljust(width) if k == 0 else line[column].rjust(width)
-                for k, (column, width) in enumerate(zip(columns, widths, strict=True))
-            ).rstrip()
-            for line in lines
-        )
+        """Give both tables, of heights and of rates, as lines of text."""
+        return "\n\n".join(_lines(rows) for rows in (self.rows(), self.growing.rows()))
+
+
+def _lines(rows: Sequence[Mapping[str, str]]) -> str:
+    columns = list(rows[0])
+    widths = [max(len(column), *(len(row[column]) for row in rows)) for column in columns]
+    words = [not rows[0][column][:1].isdigit() and rows[0][column] != "-" for column in columns]
+    return "\n".join(
+        "  ".join(
+            line[column].ljust(width) if word else line[column].rjust(width)
+            for column, width, word in zip(columns, widths, words, strict=True)
+        ).rstrip()
+        for line in (dict(zip(columns, columns, strict=True)), *rows)
+    )
 
 
 def _shown(value: float, form: str) -> str:
@@ -140,7 +146,7 @@ def run_demo(
     threads: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Demo:
-    """Render the demo scan, measure it, and write scan, surface, pictures and report.
+    """Render the demo's scan and its run, measure them, and write scans, surfaces, pictures and report.
 
     Parameters
     ----------
@@ -151,7 +157,7 @@ def run_demo(
     threads : int
         0 = all available cores.
     progress : callable (done, total), optional
-        Called while the frames are measured.
+        Called while frames and scans are measured.
 
     Returns
     -------
@@ -166,8 +172,16 @@ def run_demo(
         scene = demo_scene(seed)
         scan = render_scan(scene, z_um=scene.z_range(STEP_UM), drift_px=DEMO_DRIFT_PX, seed=seed)
         stack = ZStack.from_array(scan.frames, scan.z_um, scan.pixel_um)
-        surface = reconstruct(stack, params=ReconstructParams(threads=threads), progress=progress)
-        found = Demo(surface, scan, _errors(surface, scan))
+        steps = len(stack) + 2 * demo_growing.SCANS
+
+        def told(before: int) -> Callable[[int, int], None] | None:
+            return None if progress is None else lambda done, _: progress(before + done, steps)
+
+        surface = reconstruct(stack, params=ReconstructParams(threads=threads), progress=told(0))
+        growing = demo_growing.run_growing(
+            place / "run", seed=seed, threads=threads, progress=told(len(stack))
+        )
+        found = Demo(surface, scan, _errors(surface, scan), growing)
         _write(place, found)
     return found
 
@@ -199,7 +213,7 @@ def _errors(surface: Surface, scan: Scan) -> list[Errors]:
 def _write(place: Path, found: Demo) -> None:
     scan, surface = found.scan, found.surface
     truth = scan.truth_seen_in(REFERENCE_FRAME)
-    _write_scan(place / "scan.ome.tif", scan)
+    write_ome_scan(place / "scan.ome.tif", scan.frames, scan.z_um, scan.pixel_um)
     write_map(place / "truth_um.tif", truth, scan.pixel_um)
     surface.save(place / "surface")
     maps = error_maps(surface, truth)
@@ -207,7 +221,7 @@ def _write(place: Path, found: Demo) -> None:
     count, rows, columns = scan.frames.shape
     write_report(
         place / "report.html",
-        "lee demo: a rendered scan against its truth",
+        "lee demo: rendered scans against their truth",
         [
             Section(
                 "The scan",
@@ -224,25 +238,6 @@ def _write(place: Path, found: Demo) -> None:
                 pictures={"Truth, measurement, difference, and errors in units of their sigma": maps},
             ),
             Section("The surface", pictures={"What lee measured": place / "surface" / "preview.png"}),
+            found.growing.section(place / "run"),
         ],
-    )
-
-
-def _write_scan(path: Path, scan: Scan) -> None:
-    plane = {"PositionZ": [float(z) for z in scan.z_um], "PositionZUnit": ["µm"] * len(scan.z_um)}
-    tifffile.imwrite(
-        path,
-        scan.frames,
-        ome=True,
-        photometric="minisblack",
-        metadata={
-            "axes": "ZYX",
-            "PhysicalSizeX": scan.pixel_um,
-            "PhysicalSizeXUnit": "µm",
-            "PhysicalSizeY": scan.pixel_um,
-            "PhysicalSizeYUnit": "µm",
-            "PhysicalSizeZ": STEP_UM,
-            "PhysicalSizeZUnit": "µm",
-            "Plane": plane,
-        },
     )

@@ -1,4 +1,4 @@
-"""`lee demo`: a rendered scan with known truth, measured."""
+"""`lee demo`: rendered scans with known truth, measured."""
 
 from pathlib import Path
 
@@ -16,11 +16,13 @@ from lee.cli.options import PATH, progress_bar, threads_option
 )
 @threads_option
 def demo(output: Path, seed: int, threads: int) -> None:
-    """Measure a rendered scan and print its errors.
+    """Measure rendered scans and print their errors.
 
     The scene is an electrode of known height: 20 um of relief, fading texture, gas bubbles, glints, a flake
-    that floats by, a flash, and lateral drift. DIR gets the scan (scan.ome.tif), the measured surface, the
-    true heights, error maps and report.html; an older demo in DIR is replaced.
+    that floats by, a flash, and lateral drift. A second one grows by a known law and is scanned again and
+    again, plated and then stripped. DIR gets the scan (scan.ome.tif), the measured surface, the true heights,
+    error maps, the run (run, as `lee series` takes and leaves it) and report.html; an older demo in DIR is
+    replaced.
 
     \b
     Example:
@@ -33,5 +35,5 @@ def demo(output: Path, seed: int, threads: int) -> None:
     click.echo(result.text())
     click.echo(
         f"\nreport: {output / 'report.html'}    pictures: {output / 'surface' / 'preview.png'}, "
-        f"{output / 'error_maps.png'}"
+        f"{output / 'error_maps.png'}\nthe run's own report: {output / 'run' / 'series' / 'report.html'}"
     )
