@@ -73,9 +73,9 @@ def results() -> SeriesResults:
         line_um=((5.0, 5.0), (20.0, 28.0)),
         alignment=Alignment(
             rng.normal(0, 0.3, (6, 2)), np.full((6, 2), 0.02), np.zeros(6), np.full(6, np.nan), "none",
-            "Drift of the stage along the axis reads as growth.",
+            "drift of the stage along the axis reads as growth",
         ),
         failed={"scan_2.tif": "the file ends early"},
-        notes=["Only six scans were taken."],
+        notes=["only six scans were taken"],
         settings={"window (scans)": 5, "reference": "none"},
     )  # fmt: skip

@@ -156,13 +156,21 @@ def outline_regions(axes: Axes, regions: "Sequence[Region]", pixel_um: float) ->
         )  # fmt: skip
         outline.set_path_effects(halo)
         if named:
-            row, column = _widest(mask)
-            axes.text(
-                x[column + 1], y[row + 1], region.name, color=colour, ha="center", va="center", fontsize=10,
-                weight="bold", path_effects=halo, zorder=5, clip_on=True,
-            )  # fmt: skip
+            _name_region(axes, region.name, mask, pixel_um, colour)
         rows, columns = mask.shape
         axes.set(xlim=(0, columns * pixel_um), ylim=(rows * pixel_um, 0))
+
+
+def _name_region(axes: Axes, name: str, mask: NDArray[np.bool_], pixel_um: float, colour: str) -> None:
+    row, column = _widest(mask)
+    share = column / mask.shape[1]
+    # Near a border the name runs inward, or the border would cut it.
+    side = "left" if share < 0.15 else "right" if share > 0.85 else "center"
+    x = np.clip(column + 0.5, 0.02 * mask.shape[1], 0.98 * mask.shape[1]) * pixel_um
+    axes.text(
+        x, (row + 0.5) * pixel_um, name, color=colour, ha=side, va="center", fontsize=10, weight="bold",
+        path_effects=[withStroke(linewidth=4, foreground="white")], zorder=5, clip_on=True,
+    )  # fmt: skip
 
 
 def in_order(regions: "Sequence[Region]") -> "list[Region]":

@@ -11,7 +11,7 @@ from lee.film import write_film
 from lee.report import Section, write_report
 from lee.series_curves import area_and_volume, areal_curves, curves_of_regions, drift_figure
 from lee.series_figures import in_order, map_figure, maps_over_time
-from lee.series_maps import Maps
+from lee.series_maps import Maps, time_text
 from lee.series_relation import profile_figure, relation_figure
 from lee.series_results import SeriesResults
 from lee.series_summary import areal_rows, ratio_of_kinds, said_of_ratio, summary
@@ -101,12 +101,17 @@ class _Writer:
             f"{kind}.png", figure
         )
         if kind == "rate" and r.rate_sigma is not None:
-            shown = _best_measured(r.rate_sigma)
+            shown = _most_varied(maps)
+            values = np.asarray(r.rate[shown], np.float32)
+            usual = float(np.nanmedian(values)) if np.isfinite(values).any() else 0.0
             panels = {
-                "rate": ("rate", r.rate[shown]),
-                "standard deviation": ("rate_sigma", r.rate_sigma[shown]),
+                f"rate beyond its median of {usual:.3g} nm/s": ("rate", values - np.float32(usual)),
+                "standard deviation of the rate": ("rate_sigma", r.rate_sigma[shown]),
             }
-            caption = f"Rate and its standard deviation at t = {r.times_s[shown]:.4g} s"
+            caption = (
+                f"Where the rate differed most over the field, t = {time_text(r.times_s[shown])}: what grew "
+                "(or dissolved) faster and slower than the rest, and how well that is known"
+            )
             pictures[caption] = self._figure("rate_sigma.png", map_figure(panels, pixel_um=r.pixel_um))
         return Section(heading, text, pictures=pictures)
 
@@ -204,11 +209,14 @@ class _Writer:
             self._progress(name)
 
 
-def _best_measured(maps: Maps) -> int:
-    """Choose the scan in the middle of the run, or the nearest to it that was measured."""
-    middle = len(maps) // 2
-    nearest = sorted(range(len(maps)), key=lambda k: abs(k - middle))
-    return next((k for k in nearest if np.isfinite(maps[k]).any()), middle)
+def _most_varied(maps: Maps) -> int:
+    """Find the scan whose values differ most over the field."""
+    spreads = []
+    for k in range(len(maps)):
+        values = np.asarray(maps[k], np.float32)[::4, ::4]
+        known = values[np.isfinite(values)]
+        spreads.append(float(np.subtract(*np.percentile(known, (95, 5)))) if known.size else -1.0)
+    return int(np.argmax(spreads))
 
 
 def _first_measured(maps: Maps) -> int:

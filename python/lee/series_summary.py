@@ -86,9 +86,18 @@ def summary(r: SeriesResults) -> tuple[str, Rows]:
         if np.isfinite([low, high]).all():
             told += f", {relation.confidence:.0%} interval {low:.2f} to {high:.2f}"
         table.append({"what": f"curvature and rate, {name}", "value": told})
-    failed = [f"{scan} has no surface: {reason.rstrip('.')}." for scan, reason in r.failed.items()]
+    failed = [f"{scan} has no surface: {reason}" for scan, reason in r.failed.items()]
     implied = [r.alignment.implies] if r.alignment is not None and r.alignment.implies else []
-    return "\n\n".join([*r.notes, *failed, *implied, _CONVENTIONS]), table
+    said = [_sentence(one) for one in (*r.notes, *failed)]
+    said += [one for one in map(_sentence, implied) if one not in said]
+    return "\n\n".join([*said, _CONVENTIONS]), table
+
+
+def _sentence(said: str) -> str:
+    """Begin with a capital, unless it is a file's name, and end with a full stop."""
+    words = said.split(maxsplit=1)
+    first = words[0] if words and not words[0].isalpha() else said[:1].upper() + said[1:].split(" ", 1)[0]
+    return " ".join([first, *words[1:]]).rstrip(".") + "."
 
 
 def ratio_of_kinds(table: "pd.DataFrame") -> "pd.DataFrame | None":
