@@ -109,10 +109,10 @@ class GrowingDemo:
         count, (rows, columns) = len(self.truth.times_s), self.truth.trenches.shape
         interval = float(np.median(np.diff(self.truth.times_s)))
         return Section(
-            "The same electrode over time",
+            "An electrode over time",
             f"{count} scans of {columns} x {rows} px, one every {interval:g} s, first plated and then "
-            "stripped, by a law that knows the rate at every point: trenches lead while they are plated, and "
-            "lead again late in stripping. The surface also moves while it is scanned, and the stage wanders "
+            "stripped, by a law that gives the rate at every point: trenches grow faster than the rest while they "
+            "are plated, and dissolve faster late in stripping. The surface also moves while it is scanned, and the stage wanders "
             f"by about {WALK_PX} px from scan to scan; its way was found to {self.shift_error_px():.3f} px."
             "\n\n"
             "Rates come from a fit over 5 scans. Trenches and protrusions are the most hollow and the most "
