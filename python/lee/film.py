@@ -1,19 +1,15 @@
 """Films of a run: one map a scan, drawn and encoded frame by frame."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lee.atomic import new_file
 from lee.errors import InputError
+from lee.film_file import new_film, watchable_rate
 from lee.film_frame import FilmFrame
 from lee.series_maps import Maps, Times, colour_scale, evenly, look
 
-_LEAST_RATE, _MOST_RATE, _WANTED_S = 4.0, 12.0, 15.0
-_MOST_BYTES = 4_500_000
 
 
 def write_film(
@@ -65,7 +61,7 @@ def write_film(
         or fails, or the file cannot be written.
     """
     path = Path(path)
-    shape = _checked(path, maps, times_s, phases, pixel_um, frames_per_s)
+    shape = checked(path, maps, times_s, phases, pixel_um, frames_per_s)
     scale = colour_scale(kind, maps, limits=limits)
     told = look(kind)
     frame = FilmFrame(
@@ -78,32 +74,16 @@ def write_film(
         phases=phases,
         relief=_relief(maps, pixel_um) if kind == "height" else 0.0,
     )
-    rate = frames_per_s or float(np.clip(len(maps) / _WANTED_S, _LEAST_RATE, _MOST_RATE))
-    with new_file(path) as partial:
-        writer = _encoder(partial, frame.size_px, rate, len(maps))
-        try:
-            for k in range(len(maps)):
-                picture = frame.draw(np.asarray(maps[k], np.float32), k)
-                _encode(writer, picture, path)
-                if progress is not None:
-                    progress(k + 1, len(maps))
-        finally:
-            writer.close()
-        # The index comes last and is then moved to the front: without it nobody can play the rest.
-        if not (partial.is_file() and b"moov" in partial.read_bytes()[:65536]):
-            raise InputError(f"ffmpeg did not finish {path}: is there space left where it is written?")
+    rate = frames_per_s or watchable_rate(len(maps))
+    with new_film(path, frame.size_px, frames=len(maps), frames_per_s=rate) as write:
+        for k in range(len(maps)):
+            write(frame.draw(np.asarray(maps[k], np.float32), k))
+            if progress is not None:
+                progress(k + 1, len(maps))
     return path
 
 
-def _encode(writer: Generator[None, Any, None], picture: NDArray[np.uint8], path: Path) -> None:
-    try:
-        writer.send(np.ascontiguousarray(picture))
-    except OSError as error:
-        said = str(error).strip().splitlines() or ["no reason given"]
-        raise InputError(f"ffmpeg failed while writing {path}: {said[-1].strip()}") from error
-
-
-def _checked(
+def checked(
     path: Path,
     maps: Maps,
     times_s: Times,
@@ -111,6 +91,7 @@ def _checked(
     pixel_um: float,
     frames_per_s: float | None,
 ) -> tuple[int, int]:
+    """Return the shape of the maps of a film, or say what does not fit."""
     if path.suffix.lower() != ".mp4":
         raise InputError(f"{path.name!r}: a film's name ends in .mp4")
     if len(maps) == 0:
@@ -139,35 +120,3 @@ def _relief(maps: Maps, pixel_um: float) -> float:
     known = known[np.isfinite(known)]
     steep = float(np.percentile(known, 90)) if known.size else 0.0
     return float(np.clip(0.6 / steep, 0.05, 20)) if steep > 0 else 1.0
-
-
-def _encoder(path: Path, size: tuple[int, int], rate: float, frames: int) -> Generator[None, Any, None]:
-    missing = "films need ffmpeg: pip install imageio-ffmpeg, or ask for no films"
-    try:
-        import imageio_ffmpeg
-    except ImportError as error:
-        raise InputError(missing) from error
-    most_bits = int(8 * _MOST_BYTES / max(frames / rate, 1))
-    made: Generator[None, Any, None] = imageio_ffmpeg.write_frames(
-        str(path),
-        size,
-        pix_fmt_in="rgb24",
-        pix_fmt_out="yuv420p",
-        fps=rate,
-        codec="libx264",
-        quality=None,
-        macro_block_size=2,
-        ffmpeg_log_level="error",
-        output_params=[
-            *("-preset", "fast", "-crf", "21", "-maxrate", str(most_bits), "-bufsize", str(2 * most_bits)),
-            # Told in the file, so that every player shows the same colours.
-            *("-vf", "scale=out_color_matrix=bt709:out_range=tv", "-colorspace", "bt709"),
-            *("-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"),
-            *("-movflags", "+faststart"),
-        ],
-    )
-    try:
-        made.send(None)
-    except (OSError, RuntimeError) as error:
-        raise InputError(missing) from error
-    return made
