@@ -20,7 +20,7 @@ _CROP_PX = 512
 _REACH_PX = 32
 # Wider than this, what is left between three scans is growth that bends, not error.
 _WIDE_PX = 16.0
-_CLIP = 6.0
+_TAIL = 2.5
 _WILD = 4.0
 _LEAST_SHARE = 0.1
 
@@ -104,10 +104,11 @@ def region_curves(
 ) -> pd.DataFrame:
     """Follow regions over time.
 
-    A region's height is that of its first measured scan plus the mean change since, over the pixels measured
-    in both: a gap that opens in a later scan does not shift it. Single pixels far off are clipped. Standard
-    errors are of the measurement, of the region's mean: the pixels' standard deviations, over the number of
-    pixels that err independently. Errors shared by the whole field, drift of the stage first, come on top.
+    A region's height is that of its first measured scan plus the mean change since, pixel by pixel; a pixel
+    in a gap is taken to grow like the rest of the region meanwhile: gaps that come and go shift nothing.
+    Single pixels far off are clipped. Standard errors are of the measurement, of the region's mean: the
+    pixels' standard deviations, over the number of pixels that err independently. Errors shared by the whole
+    field, drift of the stage first, come on top.
 
     Parameters
     ----------
@@ -154,7 +155,7 @@ def region_curves(
             )
     shared = noise_area_px(heights_um, times) if noise_area is None else max(float(noise_area), 1.0)
     places = [np.flatnonzero(region.mask) for region in regions]
-    starts: list[NDArray[np.float32] | None] = [None] * len(regions)
+    heights = [_Height() for _ in regions]
     rows = []
     for k, time in enumerate(times):
         height, rate, sigma = (
@@ -165,13 +166,10 @@ def region_curves(
         for n, (region, place) in enumerate(zip(regions, places, strict=True)):
             here = height[place]
             measured = float(np.isfinite(here).mean()) if place.size else 0.0
-            start = starts[n]
-            if start is None and measured >= _LEAST_SHARE:
-                start = starts[n] = here
             level, level_se = np.nan, np.nan
-            if start is not None and measured >= _LEAST_SHARE:
-                change, _, count = _clipped(here - start)
-                level = float(np.nanmean(start, dtype=np.float64)) + change
+            if measured >= _LEAST_SHARE:
+                level = heights[n].level(here)
+                count = int(np.isfinite(here).sum())
                 if height_sigma is not None:
                     level_se = _error(height_sigma[place], count, shared)
                 else:
@@ -213,6 +211,31 @@ _COLUMNS = (
 )
 
 
+class _Height:
+    """Height of a region from scan to scan."""
+
+    def __init__(self) -> None:
+        self._base = np.nan
+        self._start: NDArray[np.float32] | None = None
+        self._change: NDArray[np.float32] = np.zeros(0, np.float32)
+
+    def level(self, here: NDArray[np.float32]) -> float:
+        if self._start is None:
+            self._start, self._change = here.copy(), here - here
+            self._base = float(np.nanmean(here, dtype=np.float64))
+            return self._base
+        change = here - self._start
+        since = np.float32(_clipped(change - self._change)[0])
+        if np.isfinite(since):
+            self._change = np.where(np.isfinite(change), change, self._change + since)
+        level = _clipped(self._change)[0]
+        # What the first scan lacks begins here.
+        late = ~np.isfinite(self._start) & np.isfinite(here)
+        self._start[late] = here[late] - np.float32(level)
+        self._change[late] = level
+        return self._base + level
+
+
 def _spacing(times: NDArray[np.float64]) -> float:
     return float(np.median(np.diff(times))) if len(times) > 1 else np.nan
 
@@ -222,9 +245,9 @@ def _clipped(values: NDArray[np.float32]) -> tuple[float, float, int]:
     known = values[np.isfinite(values)]
     if known.size == 0:
         return np.nan, np.nan, 0
-    middle = np.median(known)
-    reach = _CLIP * 1.4826 * np.median(np.abs(known - middle))
-    drawn = np.clip(known, middle - reach, middle + reach).astype(np.float64)
+    # Far outside of nearly all others, but not by the spread alone: a region half of which grows is no error.
+    low, high = np.percentile(known, [_TAIL, 100 - _TAIL])
+    drawn = np.clip(known, 2 * low - high, 2 * high - low).astype(np.float64)
     return float(drawn.mean()), float(drawn.std()), int(known.size)
 
 

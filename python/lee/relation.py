@@ -250,6 +250,8 @@ def _medians(
 
 
 def _correlation(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return np.nan
     x, y = x - x.mean(), y - y.mean()
     scale = np.sqrt((x @ x) * (y @ y))
     return float(x @ y / scale) if scale > 0 else np.nan

@@ -84,7 +84,8 @@ def resampled_spearman(
         share = table.sum(axis=axis, dtype=np.float64) / n
         middle = np.cumsum(share, axis=1) - share / 2
         centred = middle - 0.5
-        scores.append(centred / np.sqrt((share * centred**2).sum(axis=1, keepdims=True)))
+        spread = np.sqrt((share * centred**2).sum(axis=1, keepdims=True))
+        scores.append(centred / np.where(spread > 0, spread, np.nan))
     return np.asarray(np.einsum("bi,bij,bj->b", scores[0], table, scores[1]) / n[:, 0])
 
 

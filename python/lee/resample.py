@@ -8,10 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lee.shift import shift_frame
-
-# The sinc of `shift_frame` reaches four pixels to each side.
-_REACH_PX = 4
+# Pixels before and after that a value rests on.
+_REACH_PX = 3
 # A gap may hold this share of a pixel's bilinear weight: scans that moved by next to nothing lose no rim.
 _GAP_SHARE = 0.03
 
@@ -19,8 +17,9 @@ _GAP_SHARE = 0.03
 def shift_map(values: NDArray[Any], dy: float, dx: float) -> NDArray[np.float32]:
     """Move the content of a map by (+dy, +dx) pixels; NaN marks what was not measured.
 
-    Where all that it rests on was measured, a windowed sinc that keeps detail; beside gaps and at the border
-    bilinear interpolation, which needs the four nearest pixels only.
+    Where the 6 x 6 pixels around were measured, through Lagrange polynomials: they are exact on slopes and
+    bends, as the windowed sinc of `lee.shift.shift_frame` is not, and relief is far larger than what is
+    looked for in it. Beside gaps and at the border bilinear, which needs the four nearest pixels only.
 
     Parameters
     ----------
@@ -40,19 +39,40 @@ def shift_map(values: NDArray[Any], dy: float, dx: float) -> NDArray[np.float32]
         return values.copy()
     known = np.isfinite(values)
     clean = values if known.all() else np.where(known, values, np.float32(0))
-    out = np.asarray(shift_frame(clean, dy, dx), dtype=np.float32)
-    near = ndimage.minimum_filter(
-        known, size=2 * _REACH_PX + 1, mode="constant", cval=0, origin=_origin(dy, dx)
-    )
+    out = _along_rows(_along_rows(clean, dy).T, dx).T.copy()
+    whole = ndimage.minimum_filter(known, size=2 * _REACH_PX + 1, mode="constant", cval=0)
+    near = np.zeros(known.shape, np.bool_)
+    (to_y, from_y), (to_x, from_x) = (_moved(n, d) for n, d in zip(known.shape, (dy, dx), strict=True))
+    near[to_y, to_x] = whole[from_y, from_x]
     rim = np.nonzero(~near)
     out[rim] = _bilinear(clean, known, rim[0] - dy, rim[1] - dx)
     return out
 
 
-def _origin(dy: float, dx: float) -> tuple[int, int]:
-    """Where the window of a pixel lies; a shift too large for the filter's origin leaves it centred."""
-    whole = int(np.rint(dy)), int(np.rint(dx))
-    return whole if max(map(abs, whole)) <= _REACH_PX else (0, 0)
+def _along_rows(values: NDArray[np.float32], shift: float) -> NDArray[np.float32]:
+    """Move rows down by `shift`; what comes in over the edge repeats the edge."""
+    length = len(values)
+    shift = float(np.clip(shift, -length, length))
+    whole = int(np.floor(-shift))
+    part = -shift - whole
+    if part == 0:
+        return values[np.clip(np.arange(length) + whole, 0, length - 1)]
+    taps = np.arange(1 - _REACH_PX, 1 + _REACH_PX)
+    others = [np.delete(taps, k) for k in range(len(taps))]
+    weights = [float(np.prod((part - o) / (tap - o))) for tap, o in zip(taps, others, strict=True)]
+    reach = abs(whole) + _REACH_PX
+    padded = np.pad(values, ((reach, reach), (0, 0)), mode="edge")
+    total = np.zeros(values.shape, np.float32)
+    for tap, weight in zip(taps, weights, strict=True):
+        start = reach + whole + int(tap)
+        total += np.float32(weight) * padded[start : start + length]
+    return total
+
+
+def _moved(length: int, shift: float) -> tuple[slice, slice]:
+    """Where indices come to lie after the nearest whole shift, and where they come from."""
+    whole = int(np.clip(np.rint(shift), -length, length))
+    return slice(max(whole, 0), length + min(whole, 0)), slice(max(-whole, 0), length - max(whole, 0))
 
 
 def _bilinear(
