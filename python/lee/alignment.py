@@ -167,9 +167,10 @@ def apply(
 def _checked(name: str, maps: Any, shape: tuple[int, ...] | None) -> tuple[int, int]:
     if len(maps) == 0:
         raise InputError(f"align: {name} holds no scan")
-    # A lazy array knows its shape; asking its maps would read them all.
+    # Of maps in memory all are looked at; a store's would all have to be read, and are alike.
     whole = getattr(maps, "shape", None)
-    shapes = [whole[1:]] if whole is not None else [np.shape(one) for one in maps]
+    held = [whole[1:]] if whole is not None else [np.shape(maps[0])]
+    shapes = [np.shape(one) for one in maps] if isinstance(maps, (list, tuple)) else held
     for k, found in enumerate(shapes):
         shape = shape or found
         if len(found) != 2 or found != shape:

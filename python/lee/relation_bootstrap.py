@@ -30,7 +30,7 @@ def alike(
         limit = 5 * 1.4826 * np.median(np.abs(centred[known])) + 1e-300
         centred = np.clip(centred, -limit, limit).astype(np.float32)
         power = fft.irfft2(np.abs(fft.rfft2(centred, size)) ** 2, size) / np.maximum(pairs, 1)
-        product *= power / max(float(power[0, 0]), 1e-300)
+        product *= power / max(float(power[0, 0]), 1e-30)
     y = np.abs(fft.fftfreq(size[0], 1 / size[0]))[:, None]
     x = np.abs(fft.fftfreq(size[1], 1 / size[1]))[None, :]
     radius = np.rint(np.hypot(y, x)).astype(int)
