@@ -111,10 +111,10 @@ class GrowingDemo:
         return Section(
             "An electrode over time",
             f"{count} scans of {columns} x {rows} px, one every {interval:g} s, first plated and then "
-            "stripped, by a law that gives the rate at every point: trenches grow faster than the rest while they "
-            "are plated, and dissolve faster late in stripping. The surface also moves while it is scanned, and the stage wanders "
-            f"by about {WALK_PX} px from scan to scan; its way was found to {self.shift_error_px():.3f} px."
-            "\n\n"
+            "stripped, by a law that gives the rate at every point: trenches grow faster than the rest while "
+            "plated, and dissolve faster late in stripping. The surface also moves while it is scanned, and "
+            f"the stage wanders by about {WALK_PX} px from scan to scan; its way was found to "
+            f"{self.shift_error_px():.3f} px.\n\n"
             "Rates come from a fit over 5 scans. Trenches and protrusions are the most hollow and the most "
             f"bulging tenth. What lee tells of the run without knowing the truth is in {run.name}/series.",
             table=self.rows(),
