@@ -11,7 +11,6 @@ from lee.film_frame import FilmFrame
 from lee.series_maps import Maps, Times, colour_scale, evenly, look
 
 
-
 def write_film(
     path: str | Path,
     maps: Maps,
