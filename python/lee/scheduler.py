@@ -85,7 +85,7 @@ def _in_processes(
                     f"{_RETRIES + 1} times a process ended while it worked; if the memory does not suffice, "
                     "give --workers 1; a script needs its calls under if __name__ == '__main__'"
                 ) from None
-            warnings.warn("a process that worked on scans ended before it was done; trying again", stacklevel=2)
+            warnings.warn("a process that worked on scans ended too early; trying again", stacklevel=2)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

@@ -1,6 +1,6 @@
 """The figures and films of a run, and the page that tells it from top to bottom."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ def write_series_report(
     results: SeriesResults,
     *,
     films: bool = True,
+    films_there: Collection[str] = (),
     progress: Callable[[str], None] | None = None,
 ) -> Path:
     """Write all figures (PNG), films (MP4), and ``report.html``, which holds them all in one file.
@@ -43,6 +44,8 @@ def write_series_report(
         what is not known is not drawn.
     results : SeriesResults
     films : bool
+    films_there : names of `FILMS`
+        Which of them lie in the folder already, and are not made again.
     progress : callable, optional
         Called with the name of each file that is done.
 
@@ -56,7 +59,7 @@ def write_series_report(
     InputError
         If something cannot be drawn or written.
     """
-    writer = _Writer(Path(folder), results, films, progress)
+    writer = _Writer(Path(folder), results, films, films_there, progress)
     sections = [
         Section("Summary", *summary(results)),
         *(writer.maps(kind) for kind in FILMS),
@@ -82,9 +85,15 @@ _TOLD = {
 
 class _Writer:
     def __init__(
-        self, folder: Path, results: SeriesResults, films: bool, progress: Callable[[str], None] | None
+        self,
+        folder: Path,
+        results: SeriesResults,
+        films: bool,
+        films_there: Collection[str],
+        progress: Callable[[str], None] | None,
     ) -> None:
         self.folder, self._results, self._films, self._progress = folder, results, films, progress
+        self._films_there = films_there
 
     def maps(self, kind: str) -> Section:
         r = self._results
@@ -93,7 +102,8 @@ class _Writer:
         pictures: Pictures = {}
         if self._films:
             film = self.folder / FILMS[kind]
-            write_film(film, maps, kind=kind, times_s=r.times_s, pixel_um=r.pixel_um, phases=r.phases)
+            if film.name not in self._films_there:
+                write_film(film, maps, kind=kind, times_s=r.times_s, pixel_um=r.pixel_um, phases=r.phases)
             self._done(film.name)
             pictures[f"{heading} over time, one frame a scan"] = film
         figure = maps_over_time(maps, kind=kind, times_s=r.times_s, pixel_um=r.pixel_um, phases=r.phases)
