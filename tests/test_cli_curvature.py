@@ -35,11 +35,14 @@ def test_writes_maps_preview_and_description(surface, tmp_path, capsys):
     told = capsys.readouterr().out
     assert "140 x 120 px" in told
     assert "(chosen)" in told
+    assert "noise of the heights 0.03 um, white" in told
     assert {path.name for path in out.iterdir()} == FILES
     described = json.loads((out / "curvature.json").read_text())
     height = Surface.load(surface)
     bent = lee.curvature(height.height_um, pixel_um=PIXEL_UM, height_sigma_um=height.height_sigma_um)
     assert described["scale_um"] == bent.scale_um
+    assert described["noise_um"] == pytest.approx(0.03, rel=1e-5)
+    assert described["noise_correlation_px"] == bent.noise_correlation_px == 0
     assert described["automatic"]["scales_um"] == bent.automatic["scales_um"]
     for name in ("mean_per_um", "gaussian_per_um2", "max_per_um", "min_per_um", "mean_sigma_per_um"):
         values, pixel_um = read_map(out / f"{name}.tif")
@@ -64,9 +67,21 @@ def test_a_single_map_and_a_given_scale(tmp_path, capsys):
     assert run([*arguments, "--overwrite"]) == 0
 
 
+def test_a_stated_correlation_widens_the_uncertainty(surface, tmp_path, capsys):
+    arguments = ["curvature", str(surface), "--scale-um", "2", "-o"]
+    assert run([*arguments, str(tmp_path / "white"), "--noise-correlation-px", "0"]) == 0
+    assert run([*arguments, str(tmp_path / "alike"), "--noise-correlation-px", "1.5"]) == 0
+    assert "alike over 1.5 px" in capsys.readouterr().out
+    white, alike = (read_map(tmp_path / name / "mean_sigma_per_um.tif")[0] for name in ("white", "alike"))
+    assert 2 < np.nanmedian(alike / white) < 5
+    described = json.loads((tmp_path / "alike" / "curvature.json").read_text())
+    assert described["noise_correlation_px"] == 1.5
+
+
 @pytest.mark.parametrize(
     ("extra", "code", "said"),
     [
+        (["--noise-correlation-px", "-1"], 2, "-1.0 is not in the range x>=0"),
         (["--scale-um", "0.01"], 1, "curvature: scale_um is 0.010000, 0.020000 pixels; give at least 0.26"),
         (["--scale-um", "much"], 2, "much is no length: give um above 0"),
         (["--family", "mean"], 2, "'mean' is not one of"),

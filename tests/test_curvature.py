@@ -14,7 +14,6 @@ from hypothesis.extra import numpy as hnp
 import lee
 from lee import _core
 from lee.curvature import height_derivatives
-from lee.curvature_scale import noise_of
 from lee.errors import InputError
 from tests.reference import curvature as reference
 
@@ -78,7 +77,7 @@ def test_uncertainty_is_that_of_simulated_errors(family, missing):
     relief[rng.random(relief.shape) < missing] = np.nan
     sigma = 0.02
     options = {"pixel_um": PIXEL_UM, "scale_um": 1.5, "family": family}
-    told = lee.curvature(relief, height_sigma_um=sigma, **options)
+    told = lee.curvature(relief, height_sigma_um=sigma, noise_correlation_px=0, **options)
     draws = [lee.curvature(relief + sigma * rng.standard_normal(relief.shape), **options) for _ in range(250)]
     pairs = [
         (told.mean_sigma_per_um, [d.mean_per_um for d in draws]),
@@ -228,16 +227,6 @@ def test_automatic_scale_without_noise_or_without_heights():
         assert np.isfinite(empty.scale_um)
 
 
-def test_noise_is_found_under_relief_and_spikes():
-    x, y, _ = field(200)
-    rng = np.random.default_rng(0)
-    noisy = hills(x, y) + 0.1 * rng.normal(size=x.shape)
-    noisy[rng.random(x.shape) < 0.01] += 30
-    noisy[rng.random(x.shape) < 0.02] = np.nan
-    assert noise_of(noisy.astype(np.float32)) == pytest.approx(0.1, rel=0.15)
-    assert noise_of(np.full((2, 9), 1, np.float32)) == 0.0
-
-
 @pytest.mark.parametrize("family", FAMILIES)
 def test_trenches_are_positive_and_peaks_negative(family):
     x, _, pixel_um = field(128)
@@ -354,6 +343,8 @@ def test_the_scale_that_was_used_is_told():
         ({"scale_um": 2000.0}, "curvature: scale_um is 2000.0.* average pixels first"),
         ({"scale_um": 1e300}, "curvature: scale_um is 1.* average pixels first"),
         ({"family": "mean"}, "curvature: family is 'mean'; give 'savgol' or 'gaussian'"),
+        ({"noise_correlation_px": -1.0}, "noise_correlation_px is -1.0; give px >= 0, or None"),
+        ({"noise_correlation_px": float("nan")}, "noise_correlation_px is nan; give px >= 0"),
         ({"threads": -1}, "curvature: threads is -1; give 0 for all cores"),
         ({"height_sigma_um": np.zeros((3, 4))}, r"height_um is \(9, 9\) but height_sigma_um is \(3, 4\)"),
         ({"height_sigma_um": -1.0}, "curvature: height_sigma_um is -1.0; give um >= 0"),

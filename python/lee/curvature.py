@@ -12,6 +12,7 @@ from lee import cuda_arrays, kernels
 from lee.cuda_arrays import all_cuda
 from lee.errors import InputError
 from lee.kernel_arguments import check_threads, device_image, image
+from lee.noise_correlation import Noise, amplified, noise_of
 
 Family = Literal["savgol", "gaussian"]
 FAMILIES = ("savgol", "gaussian")
@@ -40,6 +41,9 @@ class Curvature:
         Standard deviations from those of the heights, where they were given.
     automatic : dict, optional
         What an automatic scale was chosen by: scales tried, and for each the estimated rms error.
+    noise_um, noise_correlation_px : float, optional
+        Errors of the heights that scale and standard deviations belong to: their typical size, and the
+        standard deviation of the Gaussian that makes white noise like them. None where neither is known.
     """
 
     mean_per_um: Map
@@ -53,6 +57,8 @@ class Curvature:
     mean_sigma_per_um: Map | None = None
     gaussian_sigma_per_um2: Map | None = None
     automatic: dict[str, Any] | None = None
+    noise_um: float | None = None
+    noise_correlation_px: float | None = None
 
 
 def curvature(
@@ -62,6 +68,7 @@ def curvature(
     scale_um: float | Literal["auto"] = "auto",
     family: Family = "savgol",
     height_sigma_um: ArrayLike | float | None = None,
+    noise_correlation_px: float | None = None,
     threads: int = 0,
 ) -> Curvature:
     """Measure mean, Gaussian and principal curvatures of a height map.
@@ -85,8 +92,8 @@ def curvature(
         of them. For ``"savgol"`` that of the Gaussian whose Laplacian is as noisy, so that both families are
         equally noisy at the same scale; the square reaches about 3.5 times as far to each side, in whole
         pixels: the nearest scale there is is taken, and reported. By default the scale whose estimated mean
-        squared error of the mean curvature is least: noise from the heights' errors, taken as independent
-        from pixel to pixel; bias from what changes between scales beyond it (Lepski's idea).
+        squared error of the mean curvature is least: noise from the heights' errors, alike over
+        `noise_correlation_px`; bias from what changes between scales beyond it (Lepski's idea).
     family : {"savgol", "gaussian"}
         A polynomial of order 4, all pixels alike (Savitzky-Golay in two dimensions), or one of order 2 under
         Gaussian weights, which gives the derivatives of a Gaussian. The first is closer to the truth on
@@ -94,10 +101,16 @@ def curvature(
         image and evaluates off centre, the second clips its window: values there are up to eight times as
         noisy.
     height_sigma_um : (H, W) float32 or float, µm, optional
-        Standard deviation of the heights, independent from pixel to pixel: errors that are correlated over n
-        pixels make the curvature's larger by up to sqrt(n). Averaged over each window. By default unknown; an
-        automatic scale then estimates it from the heights' finest differences. For the gaussian family beside
-        borders and gaps the result is up to 40 % too small.
+        Standard deviation of the heights; its square is averaged over each window. By default unknown: the
+        results have no standard deviations, and an automatic scale estimates it from the heights. For the
+        gaussian family beside borders and gaps the result is up to 40 % too small.
+    noise_correlation_px : float, pixels, optional
+        Over how many pixels the heights' errors are alike: the standard deviation of a Gaussian that makes
+        white noise like them; 0 = independent from pixel to pixel. Correlated errors average out less: the
+        curvature's standard deviations are those of independent errors times a factor, that of the Laplacian
+        in a complete window under stationary errors, the same for the whole map. By default it is estimated
+        from how the Laplacian's mean square falls with the scale, which the errors rule at the finest scales;
+        up to 5.7 px, and 0 where the field is too small to tell. On a CUDA device the default is 0.
     threads : int
         0 = all available cores. The result does not depend on it.
 
@@ -119,7 +132,12 @@ def curvature(
     >>> np.nanmax(bent.mean_per_um)  # the sharpest trench
     """
     height, sigma, on_device = _arguments("curvature", height_um, pixel_um, family, height_sigma_um, threads)
+    if noise_correlation_px is not None and not (
+        np.isfinite(noise_correlation_px) and noise_correlation_px >= 0
+    ):
+        raise InputError(f"curvature: noise_correlation_px is {noise_correlation_px}; give px >= 0, or None")
     automatic = None
+    noise: Noise | None = None
     if isinstance(scale_um, str):
         if scale_um != "auto":
             raise InputError(f'curvature: scale_um is {scale_um!r}; give um above 0, or "auto"')
@@ -130,12 +148,20 @@ def curvature(
             )
         from lee.curvature_scale import automatic_scale
 
-        chosen = automatic_scale(height, sigma, pixel_um=pixel_um, family=family, threads=threads)
+        noise = noise_of(height, sigma, correlation_px=noise_correlation_px, threads=threads)
+        chosen = automatic_scale(height, sigma, noise, pixel_um=pixel_um, family=family, threads=threads)
         scale, automatic = chosen.scale_um, chosen.described()
     else:
         scale = float(scale_um)
     options: dict[str, Any] = {"family": family, "scale_um": scale, "pixel_um": float(pixel_um)}
     radius_px, used_um = _window("curvature", **options)
+    if noise is None and sigma is not None:
+        if on_device:
+            noise = Noise(None, noise_correlation_px or 0.0)
+        else:
+            noise = noise_of(height, sigma, correlation_px=noise_correlation_px, threads=threads)
+    if noise is not None and sigma is not None and noise.correlation_px > 0:
+        sigma = sigma * np.float32(amplified(family, used_um / pixel_um, noise.correlation_px))
     if on_device:
         xp = cuda_arrays.cupy("curvature")
         mean, gauss, high, low = (xp.empty(height.shape, np.float32) for _ in range(4))
@@ -161,6 +187,8 @@ def curvature(
         mean_sigma_per_um=mean_sigma,
         gaussian_sigma_per_um2=gauss_sigma,
         automatic=automatic,
+        noise_um=None if noise is None else noise.rms_um,
+        noise_correlation_px=None if noise is None else noise.correlation_px,
     )
 
 

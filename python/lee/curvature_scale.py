@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from lee import kernels
 from lee.mesh import block_mean
+from lee.noise_correlation import Noise, alike, believed
 
 _STEP = 2**0.25
 _LEAST_PX = 0.9  # the smallest scale of a quartic fit
@@ -17,6 +18,8 @@ _SIDE_PX = 512  # larger maps are averaged first
 _LOOKED_AT = 70_000  # pixels
 _MARGIN = 2.5  # standard errors by which a change must stand out of the noise
 _COMPARED = 6  # finer scales, a factor of nearly 3
+_MARGIN_MODEL = 1.0  # the same for correlated noise, whose variance is known to so large a share only:
+_MODEL = {"stated": 0.1, "estimated": 0.4}
 _GENTLE = 0.03  # noise of the slope at which a pilot's slopes may be trusted
 
 Map = NDArray[np.float32]
@@ -30,7 +33,7 @@ class Chosen:
     scales_um: tuple[float, ...]
     error_per_um: tuple[float, ...]
     bias_per_um: tuple[float, ...]
-    height_sigma_um: float
+    noise: Noise
 
     def described(self) -> dict[str, Any]:
         """Return the choice as JSON can hold it."""
@@ -38,12 +41,28 @@ class Chosen:
             "scales_um": list(self.scales_um),
             "estimated_rms_error_per_um": list(self.error_per_um),
             "estimated_bias_per_um": list(self.bias_per_um),
-            "height_sigma_um": self.height_sigma_um,
+            "height_sigma_um": self.noise.rms_um,
+            "noise_correlation_px": self.noise.correlation_px,
         }
 
 
+@dataclass(frozen=True)
+class _Allowed:
+    """What a change between scales must exceed to count as bias."""
+
+    correlation_px: float
+    standard_errors: float
+    share: float  # of the expected noise, that it may be wrong by
+
+
 def automatic_scale(
-    height: Map, sigma: Map | None, *, pixel_um: float, family: str, threads: int = 0
+    height: Map,
+    sigma: Map | None,
+    noise: Noise,
+    *,
+    pixel_um: float,
+    family: str,
+    threads: int = 0,
 ) -> Chosen:
     """Choose the scale whose estimated mean squared error of the mean curvature is least.
 
@@ -55,52 +74,41 @@ def automatic_scale(
     ----------
     height : (H, W) float32, um
     sigma : (H, W) float32, um, or None
-        Standard deviation of the heights; by default estimated from their finest differences.
+        Standard deviation of the heights; by default the same everywhere.
+    noise : Noise
+        What is known of their errors.
     pixel_um : float
     family : {"savgol", "gaussian"}
     threads : int
     """
-    level = noise_of(height) if sigma is None else _typical(sigma)
-    spread = np.float32(level) if sigma is None else np.where(np.isfinite(sigma), sigma, np.float32(level))
-    drawn = np.random.default_rng(0).standard_normal(height.shape, np.float32) * spread
+    spread = np.float32(noise.rms_um or 0) if sigma is None else believed(sigma)
+    white = np.random.default_rng(0).standard_normal(height.shape, np.float32)
+    drawn = alike(white * spread, noise.correlation_px)
     errors = np.where(np.isfinite(height), drawn, np.float32(np.nan))
+    margin, share = _MARGIN, 0.0
+    if noise.correlation_px > 0:
+        margin, share = _MARGIN_MODEL, _MODEL["estimated" if sigma is None else "stated"]
     block = 1
     while max(height.shape) > _SIDE_PX * block * 1.5:
         block *= 2
     while True:
         # Averages of pixels tell all about scales of several blocks; only if finer ones win are they needed.
         few = (_averaged(height, block), _averaged(errors, block))
-        scales, error, bias = _tried(*few, pixel_um=pixel_um * block, family=family, threads=threads)
+        options: dict[str, Any] = {"pixel_um": pixel_um * block, "family": family, "threads": threads}
+        allowed = _Allowed(noise.correlation_px / block, margin, share)
+        scales, error, bias = _tried(*few, allowed, **options)
         best = int(np.argmin(error))
         if block == 1 or best > 2:
-            return Chosen(scales[best], tuple(scales), tuple(error), tuple(bias), float(level))
+            return Chosen(scales[best], tuple(scales), tuple(error), tuple(bias), noise)
         block //= 2
-
-
-def noise_of(height: Map) -> float:
-    """Estimate the standard deviation of independent errors from the second differences along both axes.
-
-    They are nearly blind to the relief; the median is nearly blind to spikes. 0 where no 3 x 3 pixels are
-    measured.
-    """
-    h = np.asarray(height, np.float64)
-    along = h[:, :-2] - 2 * h[:, 1:-1] + h[:, 2:]
-    both = along[:-2] - 2 * along[1:-1] + along[2:]
-    both = np.abs(both[np.isfinite(both)])
-    return float(np.median(both) / 0.67449 / 6) if both.size else 0.0
 
 
 def _averaged(values: Map, block: int) -> Map:
     return values if block == 1 else block_mean(values, block)[0]
 
 
-def _typical(sigma: Map) -> float:
-    known = sigma[np.isfinite(sigma)]
-    return float(np.median(known)) if known.size else 0.0
-
-
 def _tried(
-    height: Map, errors: Map, *, pixel_um: float, family: str, threads: int
+    height: Map, errors: Map, allowed: _Allowed, *, pixel_um: float, family: str, threads: int
 ) -> tuple[list[float], list[float], list[float]]:
     """Scales, and for each the estimated rms error and its part that is bias."""
     stride = max(1, int(np.sqrt(height.size / _LOOKED_AT)))
@@ -128,7 +136,10 @@ def _tried(
         for some_seen, some_noise in waiting:
             of_height.append(_linear(pilot, some_seen))
             of_errors.append(_linear(pilot, some_noise))
-            bias.append(_bias(of_height, of_errors, scales, measured, pixel_um, family))
+            reach_px = [
+                _REACH[family] * float(np.hypot(s / pixel_um, allowed.correlation_px)) for s in scales
+            ]
+            bias.append(_bias(of_height, of_errors, reach_px, measured, allowed))
             error.append(float(np.hypot(bias[-1], np.sqrt(_mean_square(of_errors[-1])))))
         waiting.clear()
         # From here the bias only grows.
@@ -147,12 +158,7 @@ def _ladder(side_px: int, pixel_um: float, family: str) -> list[float]:
 
 
 def _bias(
-    of_height: list[Map],
-    of_errors: list[Map],
-    scales: list[float],
-    measured: int,
-    pixel_um: float,
-    family: str,
+    of_height: list[Map], of_errors: list[Map], reach_px: list[float], measured: int, allowed: _Allowed
 ) -> float:
     """Return how far the last scale is from the finer ones, beyond the noise of the difference."""
     largest = 0.0
@@ -161,11 +167,12 @@ def _bias(
         expected = _mean_square(noise)
         # So many windows of the finer scale lie side by side: the mean square is that well known, unless
         # a few places, such as the corners, are far noisier than the rest.
-        across = 2 * _REACH[family] * scales[finer] / pixel_um + 1
+        across = 2 * reach_px[finer] + 1
         windows = max(4.0, 4 * measured / across**2)
         uncertain = max(expected * np.sqrt(2 / windows), _standard_error(noise))
+        uncertain = float(np.hypot(uncertain, allowed.share * expected))
         change = _mean_square(of_height[-1] - of_height[finer])
-        largest = max(largest, change - expected - _MARGIN * uncertain)
+        largest = max(largest, change - expected - allowed.standard_errors * uncertain)
     return float(np.sqrt(largest))
 
 

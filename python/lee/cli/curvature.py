@@ -32,6 +32,12 @@ def um_or_auto(text: str) -> Any:
     show_default=True,
     help="Smoothing: quartic least-squares fits, or a Gaussian.",
 )
+@click.option(
+    "--noise-correlation-px",
+    type=click.FloatRange(min=0),
+    metavar="PX",
+    help="Errors of the heights are like white noise smoothed by this Gaussian; by default estimated.",
+)
 @click.option("--pixel-um", type=um, help="Pixel size, for a single height map that does not tell it.")
 @threads_option
 @overwrite_option
@@ -40,6 +46,7 @@ def curvature(
     output: Path,
     scale_um: Any,
     family: Any,
+    noise_correlation_px: float | None,
     pixel_um: float | None,
     threads: int,
     overwrite: bool,
@@ -48,7 +55,8 @@ def curvature(
 
     SURFACE is a folder that `lee reconstruct` wrote, or a height map in um as TIFF. A trench is positive, a
     peak negative. The folder holds a float32 TIFF for each curvature and, where the surface knows its
-    uncertainty, its standard deviations; a preview; and curvature.json with the scale that was used.
+    uncertainty, its standard deviations; a preview; and curvature.json with the scale that was used and the
+    noise it was chosen for.
 
     \b
     Example:
@@ -69,6 +77,7 @@ def curvature(
         scale_um=scale_um,
         family=family,
         height_sigma_um=heights.height_sigma_um if known else None,
+        noise_correlation_px=noise_correlation_px,
         threads=threads,
     )
     save_curvature(bent, output, overwrite=overwrite, metadata={"surface": str(surface)})
@@ -79,6 +88,9 @@ def curvature(
         f"{output}: {columns} x {rows} px, {covered.mean():.1%} measured, "
         f"scale {bent.scale_um:.3g} um{chosen}"
     )
+    if bent.noise_um is not None and bent.noise_correlation_px is not None:
+        alike = f"alike over {bent.noise_correlation_px:.2g} px" if bent.noise_correlation_px else "white"
+        click.echo(f"noise of the heights {bent.noise_um:.2g} um, {alike}")
     if covered.any():
         low, high = np.nanpercentile(bent.mean_per_um, (2.5, 97.5))
         said = f"mean curvature {low:.3g} to {high:.3g} per um (95 % of the field)"
