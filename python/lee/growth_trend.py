@@ -22,6 +22,7 @@ _ROUGH = 2.0
 _GAP_BLOCKS = 1.5
 _RINGS = 24
 _CLIP = 6.0
+_WILD = 4.0
 # Of the polynomial in time: a rate that decays as trenches fill bends differently from scan to scan.
 _DEGREE = 3
 
@@ -39,9 +40,9 @@ class Bend(NamedTuple):
 
 
 def coarse_changes(heights_um: Sequence[NDArray[Any]] | NDArray[Any]) -> NDArray[np.float32]:
-    """Take medians of blocks, (T, h, w) um, of how far each scan lies above the first that was measured.
+    """Take means of blocks, (T, h, w) um, of how far each scan lies above the first that was measured.
 
-    Of changes, not of heights: inside a block the relief is large, and the median of what a scan happens to
+    Of changes, not of heights: inside a block the relief is large, and the mean of what a scan happens to
     have measured of it would wander.
     """
     first: NDArray[np.float32] | None = None
@@ -67,16 +68,33 @@ def coarse_changes(heights_um: Sequence[NDArray[Any]] | NDArray[Any]) -> NDArray
 
 
 def _blocks(change: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Take medians of blocks, of a quarter of their pixels; NaN where half is unknown."""
-    rows, columns = (max(n // BLOCK_PX, 1) for n in change.shape)
-    tall, wide = (min(BLOCK_PX, n) for n in change.shape)
-    cut = change[: rows * tall, : columns * wide].reshape(rows, tall, columns, wide)
-    if min(tall, wide) > 1:
-        cut = cut[:, 1::2, :, 1::2]
-    parts = cut.transpose(1, 3, 0, 2).reshape(-1, rows, columns)
-    middle = median_over_scans(parts)
-    middle[2 * np.isfinite(parts).sum(axis=0) < len(parts)] = np.nan
-    return np.asarray(middle)
+    """Take means of blocks, wild pixels drawn in; NaN where half is unknown."""
+    parts = _in_blocks(change)
+    rows, tall, columns, wide = parts.shape
+    looked = parts[:, 1::2, :, 1::2] if min(tall, wide) > 1 else parts
+    looked = looked.transpose(1, 3, 0, 2).reshape(-1, rows, columns)
+    middle = median_over_scans(looked)
+    middle[2 * np.isfinite(looked).sum(axis=0) < len(looked)] = np.nan
+    known = np.isfinite(middle)
+    if not known.any():
+        return np.asarray(middle)
+    # The median of a quarter of the pixels says what is wild; the mean of all the others is less noisy.
+    base = refined(np.where(known, middle, np.median(middle[known])), change.shape)
+    left = _in_blocks(change - base)
+    some = left[:, 1::4, :, 1::4]
+    some = some[np.isfinite(some)]
+    limit = np.float32(_WILD * 1.4826 * np.median(np.abs(some))) if some.size else np.float32(0)
+    told = np.abs(left) <= limit
+    count = told.sum(axis=(1, 3))
+    mean = np.where(told, left, 0).sum(axis=(1, 3)) / np.maximum(count, 1)
+    return np.asarray(_in_blocks(base).mean(axis=(1, 3)) + mean + 0 * middle, dtype=np.float32)
+
+
+def _in_blocks(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cut into (h, rows, w, columns) blocks; what is left over at the end is left out."""
+    rows, columns = (max(n // BLOCK_PX, 1) for n in values.shape)
+    tall, wide = (min(BLOCK_PX, n) for n in values.shape)
+    return values[: rows * tall, : columns * wide].reshape(rows, tall, columns, wide)
 
 
 def refined(coarse: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -174,14 +192,27 @@ def bend_at(k: int, coarse: NDArray[np.float32], times_s: NDArray[np.float64], s
     known = np.isfinite(seen).all(axis=0)
     middle = np.median(seen[:, known], axis=1) if known.any() else np.zeros(len(t))
     jitter = float(np.sqrt(np.mean(np.square(beside @ middle)))) * freedom
+    # Where growth is faster it also changes faster: that share of the bend the whole field tells.
+    faster = np.tensordot(orthogonal[:, 1].astype(np.float32), seen, 1)
+    faster -= np.float32(orthogonal[:, 1] @ middle)
+    faster = np.where(np.isfinite(faster), faster, np.float32(0))
+    strength = float(np.sum(np.square(faster, dtype=np.float64)))
     amounts, sigmas = [], []
     for base in orthogonal[:, 2:].T:
         common = float(base @ middle)
-        gain = max(0.0, 1 - jitter**2 / common**2) if common != 0 else 0.0
-        own, sigma = _told(np.tensordot(base.astype(np.float32), seen, 1) - np.float32(common), noise)
-        amounts.append(own + np.float32(gain * common))
-        sigmas.append(np.hypot(sigma, np.sqrt(gain) * jitter))
+        own = np.tensordot(base.astype(np.float32), seen, 1) - np.float32(common)
+        share = float(np.nansum(own * faster, dtype=np.float64)) / max(strength, 1e-30)
+        share *= _above(share, noise / np.sqrt(max(strength, 1e-30)))
+        own, sigma = _told((own - np.float32(share) * faster).astype(np.float32), noise)
+        sure = _above(common, jitter)
+        amounts.append(own + np.float32(share) * faster + np.float32(sure * common))
+        sigmas.append(np.hypot(sigma, np.sqrt(sure) * jitter))
     return Bend(np.stack(amounts), np.array(sigmas), shapes)
+
+
+def _above(value: float, noise: float) -> float:
+    """How much of a value to believe, 0 to 1."""
+    return max(0.0, 1 - noise**2 / value**2) if value != 0 else 0.0
 
 
 def _told(amount: NDArray[np.float32], noise: float) -> tuple[NDArray[np.float32], float]:
