@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -131,11 +132,8 @@ def test_killed_it_goes_on_where_it_stopped(folder, workers):
     assert state.any()
     done = np.flatnonzero(state)
     before = {k: (store / "height_um" / "c" / str(k) / "0" / "0").stat().st_mtime_ns for k in done}
-    # Processes of a pool end by themselves when the one that feeds them is gone; one may be at its last scan.
-    limit = time.monotonic() + 60
     resumed = subprocess.run(command, capture_output=True, text=True, check=False)
     assert resumed.returncode == 0, resumed.stderr
-    assert time.monotonic() < limit
     again = SurfaceStore.open(store)
     assert again.state.tolist() == [1] * SCANS
     for k, when in before.items():
@@ -212,6 +210,46 @@ def test_a_run_another_process_works_on_is_said(folder):
         pytest.raises(InputError, match=f"process {os.getpid()} on .* works on this run"),
     ):
         reconstruct_run(open_run(folder), device="cpu")
+
+
+FEEDER = """
+import os, time
+from lee.scheduler import run_jobs
+from tests.test_run_reconstruct import tell_and_wait
+if __name__ == "__main__":
+    list(run_jobs(tell_and_wait, [1, 2], workers=2))
+"""
+
+
+def tell_and_wait(_):
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+
+
+def alive(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
+
+
+def test_the_processes_of_a_run_end_with_it(tmp_path):
+    (tmp_path / "feeder.py").write_text(FEEDER)
+    root = Path(__file__).parents[1]
+    with subprocess.Popen(
+        [sys.executable, tmp_path / "feeder.py"],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(root)},
+    ) as feeder:
+        workers = [int(feeder.stdout.readline()) for _ in range(2)]
+        assert all(alive(worker) for worker in workers)
+        feeder.send_signal(signal.SIGKILL)
+        feeder.wait()
+        limit = time.monotonic() + 20
+        while any(alive(worker) for worker in workers):
+            assert time.monotonic() < limit
+            time.sleep(0.05)
 
 
 def die_once(mark):

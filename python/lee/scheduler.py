@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from multiprocessing import connection
+from threading import Thread
 from typing import Any, TypeVar
 
 from lee.errors import InputError
@@ -64,6 +66,22 @@ def run_jobs(
         yield from _in_processes(work, jobs, wanted)
 
 
+def end_with_parent() -> None:
+    """Let this process end when the one that started it does, however that ends.
+
+    A pool's process would else wait for jobs for ever, or write what nobody asks for any more.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
+
+    Thread(target=watch, name="lee-parent", daemon=True).start()
+
+
 def _in_processes(
     work: Callable[[Job], Result], jobs: Sequence[Job], workers: int
 ) -> Iterator[tuple[Job, Result]]:
@@ -71,7 +89,7 @@ def _in_processes(
     # Spawned, not forked: a fork takes along locks that threads of this process hold.
     context = multiprocessing.get_context("spawn")
     for attempt in range(_RETRIES + 1):
-        pool = ProcessPoolExecutor(workers, mp_context=context)
+        pool = ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent)
         try:
             futures: dict[Future[Result], int] = {pool.submit(work, jobs[k]): k for k in left}
             for future in as_completed(futures):

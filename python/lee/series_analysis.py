@@ -20,7 +20,7 @@ from lee.profile import Profile, profile
 from lee.region_curves import rate_ratio, region_curves
 from lee.regions import Region, find_regions
 from lee.relation import Relation, relate
-from lee.scheduler import cores
+from lee.scheduler import cores, end_with_parent
 from lee.series_options import Line, line_through
 from lee.series_report import FILMS, write_series_report
 from lee.series_results import SeriesResults
@@ -141,7 +141,7 @@ class Analysis:
 
     def film_aside(self) -> None:
         """Begin to make the films in a process beside this one."""
-        pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"))
+        pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=end_with_parent)
         told = (self.times_s.tolist(), self.phases, self.store.pixel_um)
         self._films = [pool.submit(_film, self.place, kind, name, *told) for kind, name in _FILMED.items()]
         pool.shutdown(wait=False)
