@@ -1,6 +1,6 @@
 import numpy as np
 
-from lee.completion import _left_the_field
+from lee.completion import _left_the_field, _placed
 
 
 def test_what_had_drifted_out_when_in_focus_is_not_measured():
@@ -21,3 +21,20 @@ def test_falling_scans_and_small_drift_lose_nothing_of_the_wrong_side():
     assert not falling[:, :20].any()
     calm = _left_the_field(height, np.array([0.0, 4.0]), np.array([[0.0, 0.0], [0.4, -0.4]]))
     assert not calm.any()
+
+
+def test_the_image_is_moved_to_where_the_heights_lie():
+    y, x = np.indices((40, 50))
+
+    def scene(dy, dx):
+        return (100 + 20 * np.sin((x - dx) / 3) + 10 * np.cos((y - dy) / 4)).astype(np.float32)
+
+    height = np.where(x < 25, 1.0, 5.0).astype(np.float32)
+    rests = np.array([[5.4, -0.4, 0.3], [0.8, 0.25, -0.5], [3.9, 0.0, 0.0]])
+    seen = np.where(x < 25, scene(0.25, -0.5), scene(-0.4, 0.3))
+    got = _placed(seen, height, rests)
+    inside = np.s_[3:-3, 3:-3]
+    away = np.abs(x[inside] - 25) > 3  # where one group's image meets the other's
+    assert np.abs(got - scene(0, 0))[inside][away].max() < 0.3
+    assert np.abs(seen - scene(0, 0))[inside][away].max() > 3
+    np.testing.assert_array_equal(_placed(seen, height, rests * [1, 0.01, 0.01]), seen)

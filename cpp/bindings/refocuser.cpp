@@ -117,6 +117,7 @@ void bind_common(py::class_<Self>& bound) {
         .def("brightness", &brightness<Self>)
         .def("peaks", &peaks<Self>, py::arg("level"))
         .def("counts", &counts<Self>)
+        .def_property_readonly("rests", &Self::rests)
         .def_property_readonly("noise", &Self::noise)
         .def_property_readonly("frames", &Self::frames)
         .def_property_readonly("levels", &Self::levels)

@@ -103,6 +103,7 @@ void ScanGroups::end() {
     const double y = sum_drift_[0] / frames, x = sum_drift_[1] / frames;
     between_pixels_ = std::max(std::abs(y), std::abs(x)) > least_shift_px;
     weights_ = {lanczos(y), lanczos(x)};
+    rests_.push_back({sum_z_ / frames, between_pixels_ ? y : 0.0, between_pixels_ ? x : 0.0});
     in_group_ = 0;
 }
 

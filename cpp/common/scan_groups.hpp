@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <span>
+#include <vector>
 
 #include "lee/refocuser.hpp"
 
@@ -48,6 +49,10 @@ class ScanGroups {
     [[nodiscard]] bool between_pixels() const noexcept { return between_pixels_; }
     [[nodiscard]] const std::array<Weights, 2>& weights() const noexcept { return weights_; }
 
+    /// Of every group: its height, and the part of its drift that whole pixels do not take back, down and
+    /// across.
+    [[nodiscard]] const std::vector<std::array<double, 3>>& rests() const noexcept { return rests_; }
+
     /// Of a group that ended within the last `sums`: 1 / frames
     [[nodiscard]] float mean_scale(std::size_t group) const;
     [[nodiscard]] double z_um(std::size_t group) const { return z_um_[group % z_um_.size()]; }
@@ -75,6 +80,7 @@ class ScanGroups {
     std::array<Weights, 2> weights_{};
     std::array<double, ring + 1> z_um_{};
     std::array<std::size_t, sums> frames_of_{};
+    std::vector<std::array<double, 3>> rests_;
 };
 
 }  // namespace lee

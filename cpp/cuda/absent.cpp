@@ -153,6 +153,9 @@ void DeviceRefocuser::peaks(std::size_t, const FocusPeaks&) const {
 void DeviceRefocuser::counts(HostView<float, 3>) const {
     absent("refocuser");
 }
+std::vector<std::array<double, 3>> DeviceRefocuser::rests() const {
+    absent("refocuser");
+}
 float DeviceRefocuser::noise() const {
     absent("refocuser");
 }

@@ -286,6 +286,10 @@ void DeviceRefocuser::counts(HostView<float, 3> out) const {
     wait(state_->stream);
 }
 
+std::vector<std::array<double, 3>> DeviceRefocuser::rests() const {
+    return state_->groups.rests();
+}
+
 float DeviceRefocuser::noise() const {
     const cuda::Array<float> noise(name, 1, state_->stream);
     state_->find_noise(noise.get());

@@ -128,6 +128,10 @@ void Refocuser::counts(HostView<float, 3> out) const {
         std::copy(from.counts[k].begin(), from.counts[k].end(), out.data + k * n);
 }
 
+std::vector<std::array<double, 3>> Refocuser::rests() const {
+    return state_->groups.rests();
+}
+
 float Refocuser::noise() const {
     return state_->noise();
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from lee.fill import fill
 from lee.glimpses import Maxima, glimpses
@@ -15,6 +16,8 @@ from lee.surface import Surface
 
 # What a pixel's finest window and detail reach.
 _EDGE_PX = 4
+# Less of a pixel is not worth resampling for.
+_LEAST_REST_PX = 0.02
 # Less drift than this toward an edge costs nothing.
 _LEAST_PX = 0.5
 
@@ -26,6 +29,7 @@ def complete(
     *,
     brightness: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
     drift: tuple[NDArray[np.float64], NDArray[np.float64]],
+    rests: NDArray[np.float64],
     maxima: Callable[[], list[Any]],
     noise: float,
     depth_um: float,
@@ -42,6 +46,9 @@ def complete(
         See `lee.hidden.hidden`.
     drift : (N,) float64, um, and (N, 2) float64, pixels
         Heights of the frames used, and where each shows the sample displaced by, (dy, dx).
+    rests : (G, 3) float64, um, pixels, pixels
+        Height of each group of frames, and where `sharp` shows it displaced by against the heights, (dy, dx):
+        images are taken back by whole pixels only.
     maxima : callable
         Returns what `lee.glimpses.glimpses` takes; called only where a bubble hid something.
     noise : float, counts
@@ -59,9 +66,27 @@ def complete(
             filled, valid, [Maxima(*level) for level in maxima()], noise=noise, depth_um=depth_um
         )
         filled = fill(np.where(seen, seen_height, height), valid | seen)
+    sharp = _placed(sharp, filled, rests)
     height = np.where(valid, height, np.nan)
     sigma = np.where(valid, sigma, np.nan)
     return Surface(height, filled, sigma, valid, sharp, pixel_um, metadata)
+
+
+def _placed(
+    sharp: NDArray[np.float32], height: NDArray[np.float32], rests: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Move each pixel's image to where its height lies."""
+    if np.abs(rests[:, 1:]).max() < _LEAST_REST_PX:
+        return sharp
+    groups = rests[np.argsort(rests[:, 0])]
+    # A pixel's image is of one group: what lies between two groups belongs to the nearer one.
+    borders = (groups[1:, 0] + groups[:-1, 0]) / 2
+    _, dy, dx = groups[np.searchsorted(borders, height)].transpose(2, 0, 1).astype(np.float32)
+    y, x = np.indices(sharp.shape, dtype=np.float32)
+    # Splines would spread what is not a number over the whole image.
+    order = 3 if np.isfinite(sharp).all() else 1
+    moved = ndimage.map_coordinates(sharp, (y + dy, x + dx), order=order, mode="nearest")
+    return np.asarray(moved, dtype=np.float32).clip(np.nanmin(sharp), np.nanmax(sharp))
 
 
 def _left_the_field(

@@ -202,6 +202,7 @@ class Refocuser:
             sharp,
             brightness=self._core.brightness(),
             drift=(np.array(self._used_z), np.array(self._used_drift)),
+            rests=np.array(self._core.rests),
             maxima=lambda: [self._core.peaks(level) for level in range(min(2, self._core.levels))],
             noise=self._core.noise,
             depth_um=self._depth_um,

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "lee/device.hpp"
 #include "lee/export.hpp"
@@ -90,6 +91,9 @@ class LEE_API Refocuser {
     void peaks(std::size_t level, const FocusPeaks& out) const;
     /// Counts (2, H, W) in the frames where the finest window's maxima lie.
     void counts(HostView<float, 3> out) const;
+    /// Of every group of frames its height, and by how many pixels (down, across) `sharp` and `counts` show
+    /// it displaced against the heights: the part of its drift that whole pixels do not take back.
+    [[nodiscard]] std::vector<std::array<double, 3>> rests() const;
     /// Focus in counts that noise alone gives to one pixel, before pooling; NaN before the second group of
     /// frames.
     [[nodiscard]] float noise() const;
@@ -148,6 +152,7 @@ class LEE_API DeviceRefocuser {
     [[nodiscard]] std::size_t level_width(std::size_t level) const;
     void peaks(std::size_t level, const FocusPeaks& out) const;
     void counts(HostView<float, 3> out) const;
+    [[nodiscard]] std::vector<std::array<double, 3>> rests() const;
     [[nodiscard]] float noise() const;
 
   private:
