@@ -6,7 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What a new install must follow: the compiled sources, the package, and how both are built.
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc' -not -name '.*') CMakeLists.txt pyproject.toml
-PYTEST := $(BIN)/python -m pytest
+# A file stays with one worker, which makes its scans once.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
 
 .PHONY: demo test test-all bench lint cpp-test cuda-test cuda-build cuda-on-host-test clean
 .DEFAULT_GOAL := demo
