@@ -1,5 +1,6 @@
 """The whole way: rendered scans of a growing electrode become growth, curves, figures and films."""
 
+import base64
 import json
 import shutil
 
@@ -80,6 +81,20 @@ def test_everything_is_written(found):
     relation = pd.read_csv(found.path / "relation.csv")
     assert relation["when"].str.startswith(("plating", "stripping")).all()
     assert set(pd.read_csv(found.path / "profile.csv")["when"]) == set(found.profiles)
+
+
+def test_a_film_seen_obliquely_is_made_when_asked_for(folder, monkeypatch):
+    def drawn(path, heights, *, times_s, pixel_um, phases):
+        assert len(heights) == len(times_s) == len(phases) == SCANS
+        assert pixel_um == PIXEL_UM
+        path.write_bytes(b"seen obliquely")
+        return path
+
+    monkeypatch.setattr("lee.film_relief.write_relief_film", drawn)
+    found = analyse(open_run(folder), films=False, relief_film=True)
+    assert (found.path / "surface_3d.mp4").read_bytes() == b"seen obliquely"
+    page = (found.path / "report.html").read_text()
+    assert base64.b64encode(b"seen obliquely").decode() in page
 
 
 def test_xarray_opens_the_maps(found):

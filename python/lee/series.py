@@ -86,6 +86,7 @@ def analyse(
     regions: str | Path | Mapping[str, Any] | None = None,
     line_um: Line | None = None,
     films: bool = True,
+    relief_film: bool = False,
     workers: int = 1,
     progress: Callable[[str], None] | None = None,
 ) -> Series:
@@ -108,6 +109,8 @@ def analyse(
         Of the profiles; by default through the largest trench, along the field.
     films : bool
         Write films too.
+    relief_film : bool
+        Write a film of the surface seen obliquely; needs pyvista and takes about a second a scan.
     workers : int
         With more than 1, or 0 and more than one core, a process beside this one makes the films; see
         `reconstruct_run` for what that asks of a script.
@@ -157,7 +160,7 @@ def analyse(
                 "reference of the heights": reference,
                 "regions": "drawn" if drawn else "found from the curvature",
             }
-            work.write(run.path.absolute().name, notes, settings, films)
+            work.write(run.path.absolute().name, notes, settings, films, relief_film)
         finally:
             work.end()
     return Series(

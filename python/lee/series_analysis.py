@@ -22,7 +22,7 @@ from lee.regions import Region, find_regions
 from lee.relation import Relation, relate
 from lee.scheduler import cores, end_with_parent
 from lee.series_options import Line, line_through
-from lee.series_report import FILMS, write_series_report
+from lee.series_report import FILMS, RELIEF_FILM, write_series_report
 from lee.series_results import SeriesResults
 from lee.series_store import create_maps, open_maps
 from lee.series_tables import relation_tables, scan_table, write_tables
@@ -204,7 +204,9 @@ class Analysis:
         self.tables |= relation_tables(self.relations, self.profiles)
         self.said("regions, area and relation")
 
-    def write(self, name: str, notes: list[str], settings: dict[str, Any], films: bool) -> None:
+    def write(
+        self, name: str, notes: list[str], settings: dict[str, Any], films: bool, relief_film: bool
+    ) -> None:
         """Write tables, figures, films and the report."""
         write_tables(self.place, self.tables)
         first = self.measured[0]
@@ -231,7 +233,22 @@ class Analysis:
             settings={**settings, **_flat(self.store.metadata)},
         )
         made = [film.result() for film in self._films]
+        if relief_film:
+            made.append(self._relief_film().name)
         write_series_report(self.place, results, films=films, films_there=made, progress=self.said)
+
+    def _relief_film(self) -> Path:
+        from lee.film_relief import write_relief_film
+
+        film = write_relief_film(
+            self.place / RELIEF_FILM,
+            self.maps["height_um"],
+            times_s=self.times_s.tolist(),
+            pixel_um=self.store.pixel_um,
+            phases=self.phases,
+        )
+        self.said(film.name)
+        return film
 
     def _each(self, work: Callable[[int], None]) -> None:
         with ThreadPoolExecutor(cores()) as pool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lee.alignment import Alignment
+from lee.area_warning import area_warning
 from lee.relation import Relation
 from lee.store import FAILED, WAITING, SurfaceStore
 
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _LEAST_SCANS = 3
-# Area over volume this much above its lowest while plating is more than its noise.
-_RISEN = 1.02
 
 
 def notes_of(
@@ -69,24 +68,10 @@ def notes_of(
             notes.append(f"Nothing was measured in {', '.join(dark)}.")
     if regions is not None and not len(regions):
         notes.append("No trench or protrusion stands out of the surface; draw regions to follow them.")
-    notes += _ratio_notes(tables.get("areal.csv"), phases)
+    areal = tables.get("areal.csv")
+    if areal is not None and len(areal):
+        # Where nobody said what was done, it was plating.
+        warned, why = area_warning(areal, phases=[phase or "plating" for phase in phases])
+        notes += [f"While plating, {why}."] if warned else []
     notes += [f"Curvature and rate at {name}: {one.note}." for name, one in relations.items() if one.note]
     return notes
-
-
-def _ratio_notes(areal: pd.DataFrame | None, phases: list[str]) -> list[str]:
-    """Warn where area over volume rises again while the cell is plated."""
-    if areal is None or not len(areal):
-        return []
-    plated = [k for k, phase in enumerate(phases) if phase in ("plating", "")]
-    ratio = areal["area_per_volume_per_um"].to_numpy()[plated]
-    ratio = ratio[np.isfinite(ratio)]
-    if len(ratio) < _LEAST_SCANS:
-        return []
-    lowest = int(np.argmin(ratio))
-    if np.all(ratio[-2:] > _RISEN * ratio[lowest]) and lowest < len(ratio) - 2 and any(phases):
-        return [
-            f"While plating, area over volume rose again, by {ratio[-1] / ratio[lowest] - 1:.0%} from its "
-            "lowest: an early sign of dendrites."
-        ]
-    return []

@@ -19,12 +19,13 @@ from lee.series_summary import areal_rows, ratio_of_kinds, said_of_ratio, summar
 Pictures = dict[str, Figure | str | Path]
 
 FILMS = {"height": "surface.mp4", "delta": "growth.mp4", "rate": "rate.mp4"}
+RELIEF_FILM = "surface_3d.mp4"
 FIGURES = (
     "height.png", "delta.png", "rate.png", "rate_sigma.png", "regions.png", "region_curves.png",
     "profile.png", "relation.png", "area_volume.png", "areal.png", "drift.png",
 )  # fmt: skip
 REPORT = "report.html"
-FILES = frozenset({*FILMS.values(), *FIGURES, REPORT})
+FILES = frozenset({*FILMS.values(), RELIEF_FILM, *FIGURES, REPORT})
 
 
 def write_series_report(
@@ -44,7 +45,7 @@ def write_series_report(
         what is not known is not drawn.
     results : SeriesResults
     films : bool
-    films_there : names of `FILMS`
+    films_there : names of `FILMS`, and `RELIEF_FILM`
         Which of them lie in the folder already, and are not made again.
     progress : callable, optional
         Called with the name of each file that is done.
@@ -106,6 +107,8 @@ class _Writer:
                 write_film(film, maps, kind=kind, times_s=r.times_s, pixel_um=r.pixel_um, phases=r.phases)
             self._done(film.name)
             pictures[f"{heading} over time, one frame a scan"] = film
+        if kind == "height" and RELIEF_FILM in self._films_there:
+            pictures["The same seen obliquely"] = self.folder / RELIEF_FILM
         figure = maps_over_time(maps, kind=kind, times_s=r.times_s, pixel_um=r.pixel_um, phases=r.phases)
         pictures[f"{heading} at some of the scans; hatched: not measured"] = self._figure(
             f"{kind}.png", figure

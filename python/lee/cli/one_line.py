@@ -1,6 +1,7 @@
 """What went wrong, in one line for a person."""
 
 import errno
+import logging
 import os
 import sys
 import traceback
@@ -80,6 +81,8 @@ def warnings_in_one_line() -> Iterator[None]:
     ) -> Any:
         tqdm.write(f"lee: warning: {' '.join(str(message).split())}", file=file or sys.stderr)
 
+    # It logs what it then raises, or gets over.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
         warnings.showwarning = show
         yield

@@ -78,6 +78,9 @@ def line(text: str) -> Any:
     "--window", type=click.IntRange(min=3), default=5, show_default=True, help="Scans a rate is fitted to."
 )
 @click.option("--no-films", is_flag=True, help="Write no films.")
+@click.option(
+    "--film-3d", is_flag=True, help="Write a film of the surface seen obliquely, too; needs pyvista."
+)
 @click.option("--overwrite", is_flag=True, help="Reconstruct all scans again.")
 def series(
     run: Path,
@@ -93,6 +96,7 @@ def series(
     scale_um: Any,
     window: int,
     no_films: bool,
+    film_3d: bool,
     overwrite: bool,
 ) -> None:
     """Measure how the surface in RUN grows.
@@ -136,6 +140,7 @@ def series(
             regions=regions,
             line_um=line,
             films=not no_films,
+            relief_film=film_3d,
             workers=workers,
             progress=said,
         )
