@@ -104,3 +104,13 @@ def test_noise_is_found_under_relief_and_spikes():
     noisy[rng.random(x.shape) < 0.02] = np.nan
     assert white_noise_of(noisy.astype(np.float32)) == pytest.approx(0.1, rel=0.15)
     assert white_noise_of(np.full((2, 9), 1, np.float32)) == 0.0
+
+
+@pytest.mark.parametrize("correlation_px", [0.0, 1.5])
+def test_steep_grooves_are_not_smoothed_away(correlation_px):
+    """A window wider than all structure sees no curvature, and no change of it either."""
+    x = np.arange(420.0)
+    grooves = 4 * np.tanh(np.sin(x * (2 * np.pi / 140)) * 6) + np.zeros((420, 1))
+    height = (grooves + 0.1 * correlated(grooves.shape, correlation_px, 1)).astype(np.float32)
+    found = lee.curvature(height, pixel_um=1.0, height_sigma_um=np.full_like(height, 0.1))
+    assert 1 < found.scale_um < 12

@@ -18,6 +18,7 @@ _SIDE_PX = 512  # larger maps are averaged first
 _LOOKED_AT = 70_000  # pixels
 _MARGIN = 2.5  # standard errors by which a change must stand out of the noise
 _COMPARED = 6  # finer scales, a factor of nearly 3
+_SURE = 0.2  # share of noise in the mean square at which still finer ones are believed, too
 _MARGIN_MODEL = 1.0  # the same for correlated noise, whose variance is known to so large a share only:
 _MODEL = {"stated": 0.1, "estimated": 0.4}
 _GENTLE = 0.03  # noise of the slope at which a pilot's slopes may be trusted
@@ -162,7 +163,12 @@ def _bias(
 ) -> float:
     """Return how far the last scale is from the finer ones, beyond the noise of the difference."""
     largest = 0.0
-    for finer in range(max(0, len(of_height) - 1 - _COMPARED), len(of_height) - 1):
+    for finer in range(len(of_height) - 1):
+        # Much finer scales matter where they show what has vanished since: steps, whose curvature a wide
+        # window flattens altogether. A noise that was taken for too small must not look like that.
+        far = finer < len(of_height) - 1 - _COMPARED
+        if far and _mean_square(of_errors[finer]) > _SURE * _mean_square(of_height[finer]):
+            continue
         noise = of_errors[-1] - of_errors[finer]
         expected = _mean_square(noise)
         # So many windows of the finer scale lie side by side: the mean square is that well known, unless
