@@ -16,6 +16,9 @@ from lee.devices.virtual.growing import (
     render_run,
     stage_walk,
 )
+from lee.devices.virtual.nuclei import Nucleus, Scattering
+from lee.devices.virtual.nuclei_growth import nucleate, nucleation_rate
+from lee.devices.virtual.nuclei_truth import Appeared, NucleiSeen, appeared, intensity_counts
 from lee.devices.virtual.optics import Optics
 from lee.devices.virtual.render import Scan, iter_frames, render_scan
 from lee.devices.virtual.scene import Scene, electrode, flat, from_topography, gentle, rugged
@@ -23,6 +26,7 @@ from lee.devices.virtual.sensor import Camera
 
 __all__ = [
     "DEMO_DRIFT_PX",
+    "Appeared",
     "Bubble",
     "Camera",
     "Debris",
@@ -30,20 +34,27 @@ __all__ = [
     "GrowingScene",
     "GrownScan",
     "GrowthLaw",
+    "NucleiSeen",
+    "Nucleus",
     "Optics",
     "Phase",
     "RunTruth",
     "Scan",
+    "Scattering",
     "Scene",
     "Spike",
+    "appeared",
     "demo_scene",
     "electrode",
     "flat",
     "from_topography",
     "gentle",
     "growing_electrode",
+    "intensity_counts",
     "iter_frames",
     "iter_scans",
+    "nucleate",
+    "nucleation_rate",
     "render_run",
     "render_scan",
     "rugged",

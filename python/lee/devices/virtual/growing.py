@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from lee.atomic import new_folder
 from lee.devices.virtual.growing_scene import GrowingScene, growing_electrode
 from lee.devices.virtual.growth_law import GrowthLaw, Kind, Phase
+from lee.devices.virtual.nuclei import grown
+from lee.devices.virtual.nuclei_truth import NucleiSeen, meeting_times, nuclei_arrays, seen_nuclei
 from lee.devices.virtual.optics import Optics
 from lee.devices.virtual.render import iter_frames
 from lee.devices.virtual.scan_file import write_ome_scan
@@ -37,7 +39,12 @@ FILES = frozenset({"scans", "scans.csv", "truth.npz"})
 FRAMES_PER_S = 80.0
 _MARGIN_UM = 3.0
 _SURFACES_A_SCAN = 6  # between two of them only the uniform part of growth goes on
+_BY_SCAN = ("nuclei_seen_s", "nuclei_surface_um", "nuclei_z_um", "nuclei_seen_nm", "nuclei_counts")
 Map = NDArray[np.float32]
+
+
+def _none() -> NDArray[np.float64]:
+    return np.zeros(0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +54,8 @@ class GrownScan:
     ``frames`` (Z, H, W) counts; ``z_um`` (Z,) float64 as the stage reports them; ``time_s`` of the first
     frame; ``phase``; ``shift_px`` (2,) how far the scan shows the scene moved against one without drift,
     (dy, dx); ``axial_um`` how much too high heights seem. ``truth_um`` (H, W) float32 is the surface when the
-    scan begins, ``seen_um`` the height each pixel has when it is in focus, neither with shift or axial error.
+    scan begins, ``seen_um`` the height each pixel has when it is in focus, neither with shift or axial error;
+    ``nuclei`` as this scan shows them.
     """
 
     frames: NDArray[np.generic]
@@ -58,6 +66,7 @@ class GrownScan:
     axial_um: float
     truth_um: Map
     seen_um: Map
+    nuclei: NucleiSeen
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +78,12 @@ class RunTruth:
     times; ``seen_um`` (T, H, W) float32, the height each pixel has when it is in focus; ``shift_px`` (T, 2)
     and ``axial_um`` (T,) float64, the stage's drift; ``trenches`` and ``protrusions`` (H, W) bool, the most
     hollow and the most bulging tenth at time 0; ``pixel_um``.
+
+    Of nuclei, all of the run, also those beside the frames, (N,): ``nuclei_y_um``, ``nuclei_x_um`` from the
+    centre of pixel (0, 0) of the maps, ``nuclei_diameter_nm`` when fully grown, ``nuclei_born_s``,
+    ``nuclei_gone_s``, ``nuclei_growth_s``. As each scan shows them in focus, (T, N): ``nuclei_seen_s`` when
+    that is, ``nuclei_surface_um`` the surface under them and ``nuclei_z_um`` their centres then,
+    ``nuclei_seen_nm`` their diameters then (0 where not there), ``nuclei_counts`` of their spots.
     """
 
     times_s: NDArray[np.float64]
@@ -82,10 +97,26 @@ class RunTruth:
     trenches: NDArray[np.bool_]
     protrusions: NDArray[np.bool_]
     pixel_um: float
+    nuclei_y_um: NDArray[np.float64] = field(default_factory=_none)
+    nuclei_x_um: NDArray[np.float64] = field(default_factory=_none)
+    nuclei_diameter_nm: NDArray[np.float64] = field(default_factory=_none)
+    nuclei_born_s: NDArray[np.float64] = field(default_factory=_none)
+    nuclei_gone_s: NDArray[np.float64] = field(default_factory=_none)
+    nuclei_growth_s: NDArray[np.float64] = field(default_factory=_none)
+    nuclei_seen_s: NDArray[np.float64] = field(default_factory=_none)
+    nuclei_surface_um: NDArray[np.float64] = field(default_factory=_none)
+    nuclei_z_um: NDArray[np.float64] = field(default_factory=_none)
+    nuclei_seen_nm: NDArray[np.float64] = field(default_factory=_none)
+    nuclei_counts: NDArray[np.float64] = field(default_factory=_none)
+
+    def __post_init__(self) -> None:
+        for name in _BY_SCAN:
+            values = np.reshape(getattr(self, name), (len(self.times_s), -1 if self.nuclei_y_um.size else 0))
+            object.__setattr__(self, name, values)
 
     @classmethod
     def load(cls, path: str | Path) -> "RunTruth":
-        """Read ``truth.npz`` of a run's folder."""
+        """Read ``truth.npz`` of a run's folder; one from before there were nuclei has none."""
         with np.load(Path(path) / "truth.npz") as held:
             return cls(**{**{name: held[name] for name in held.files}, "pixel_um": float(held["pixel_um"])})
 
@@ -128,7 +159,8 @@ def iter_scans(
     frames_per_s : float
         How fast frames follow one another.
     disturb : callable (scene, scan), optional
-        Returns the scene with what floats over it during that scan, as ``scene.with_bubbles(2, scan)``.
+        Returns the scene with what floats over it during that scan, as ``scene.with_bubbles(2, scan)``; its
+        nuclei must stay as they are.
     optics, camera, layer_um
         As in `render_scan`.
     seed : int
@@ -151,7 +183,19 @@ def iter_scans(
     surfaces = min(_SURFACES_A_SCAN, len(z)) if moving else 1
     for k, time in enumerate(times.tolist()):
         begin = growing.at(time)
-        begin = begin if disturb is None else disturb(begin, k)
+        if disturb is not None:
+            bare, begin = begin, disturb(begin, k)
+            if begin.nuclei != bare.nuclei:
+                raise InputError(
+                    "growing scene: disturb must leave nuclei as they are; place them beforehand"
+                )
+        truth = growing.height_um(time)
+        seen = _seen(growing, time, truth, z - axial[k], frames_per_s) if moving else truth
+        met_s = (
+            meeting_times(growing, seen, z - axial[k], frames_per_s)
+            if moving
+            else np.zeros(len(growing.nuclei))
+        )
         blocks = []
         for b, part in enumerate(np.array_split(np.arange(len(z)), surfaces)):
             scene, focus = begin, z[part] - axial[k]
@@ -159,7 +203,9 @@ def iter_scans(
                 then = time + part.mean() / frames_per_s
                 last = len(z) - 1
                 scene = part_of_scan(begin, float(part[0] / last), float(part[-1] / last))
-                scene = replace(scene, height_um=growing.height_um(then))
+                there = time + np.clip(met_s, part[0] / frames_per_s, part[-1] / frames_per_s)
+                nuclei = grown(growing.nuclei, there)
+                scene = replace(scene, height_um=growing.height_um(then), nuclei=nuclei)
                 # A surface that rises as a whole is one that the focus meets later.
                 risen = [growing.law.uniform_um(time + at / frames_per_s) for at in part]
                 focus = focus - (np.array(risen) - growing.law.uniform_um(then))
@@ -169,8 +215,6 @@ def iter_scans(
                 scene, optics, focus, camera=camera, drift_px=drift, layer_um=layer_um, seed=of_noise
             )
             blocks += [frame[inner] for frame in rendered]
-        truth = growing.height_um(time)
-        seen = _seen(growing, time, truth, z - axial[k], frames_per_s) if moving else truth
         yield GrownScan(
             frames=np.stack(blocks),
             z_um=z,
@@ -180,6 +224,7 @@ def iter_scans(
             axial_um=float(axial[k]),
             truth_um=truth[inner],
             seen_um=seen[inner],
+            nuclei=seen_nuclei(growing, begin, camera or Camera(), time + met_s, seen, shifts[k]),
         )
 
 
@@ -259,6 +304,7 @@ def truth_of(growing: GrowingScene, scans: Sequence[GrownScan]) -> RunTruth:
         trenches=growing.trenches()[inner],
         protrusions=growing.protrusions()[inner],
         pixel_um=growing.pixel_um,
+        **nuclei_arrays(growing.nuclei, [scan.nuclei for scan in scans], inner[0].start * growing.pixel_um),
     )
 
 

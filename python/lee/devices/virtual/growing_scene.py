@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from lee.devices.virtual.growth_law import GrowthLaw, plating, stripping
+from lee.devices.virtual.nuclei import Nucleus, grown
 from lee.devices.virtual.scene import Scene, electrode
 from lee.devices.virtual.texture import mixed_field
 from lee.errors import InputError
@@ -24,7 +25,7 @@ class GrowingScene:
     Parameters
     ----------
     scene : Scene
-        At time 0. Bodies that float over it do so in every scan alike.
+        At time 0. Bodies that float over it do so in every scan alike. Its nuclei are those of all times.
     law : GrowthLaw
     texture_s : float
         Time after which none of the grains of brightness is left as it was; until then they blend into
@@ -52,6 +53,11 @@ class GrowingScene:
     def shape(self) -> tuple[int, int]:
         """Height and width in pixels."""
         return self.scene.shape
+
+    @property
+    def nuclei(self) -> tuple[Nucleus, ...]:
+        """The nuclei of all times, as large as each becomes."""
+        return tuple(self.scene.nuclei)
 
     def height_um(self, time_s: float) -> Map:
         """Return the surface at a time, (H, W) um."""
@@ -92,8 +98,13 @@ class GrowingScene:
         return np.asarray(np.exp(shade + grain), dtype=np.float32)
 
     def at(self, time_s: float) -> Scene:
-        """Return the scene at a time."""
-        return replace(self.scene, height_um=self.height_um(time_s), reflectance=self.reflectance(time_s))
+        """Return the scene at a time, with the nuclei that are there and as large as they are then."""
+        return replace(
+            self.scene,
+            height_um=self.height_um(time_s),
+            reflectance=self.reflectance(time_s),
+            nuclei=grown(self.nuclei, time_s),
+        )
 
     def trenches(self, share: float = 0.1) -> NDArray[np.bool_]:
         """Return the most hollow `share` of the field at time 0, (H, W) bool."""

@@ -13,10 +13,12 @@ from scipy import fft
 from scipy.special import j1
 
 from lee.devices.virtual.bodies import Spike
+from lee.devices.virtual.nuclei import PointLights
 from lee.devices.virtual.optics import Optics, OtfTable
 
 _RINGS_PER_FREQUENCY = 8
 _RINGS_AT_ONCE = 128
+_POINTS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,50 @@ class Grid:
         spectrum *= ring.astype(np.float32)[self.ring_of]
         return spectrum
 
+    def holds(self, y_um: NDArray[np.float64], x_um: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Say which places (N,) lie in the image or its margin."""
+        inside = np.ones(len(y_um), dtype=np.bool_)
+        for at, pad, full in zip((y_um, x_um), self.pad, self.shape, strict=True):
+            inside &= np.abs(at / self.pixel_um + pad - 0.5 * (full - 1)) <= 0.5 * full
+        return inside
+
+    def points(
+        self,
+        y_um: NDArray[np.float64],
+        x_um: NDArray[np.float64],
+        light: NDArray[np.float64],
+        sigma_um: NDArray[np.float64],
+    ) -> NDArray[np.complex64]:
+        """Return spectra (K, M) of points of light, placed in the image without its margin.
+
+        Parameters
+        ----------
+        y_um, x_um : (N,) float64
+            Where they are, between pixels too.
+        light : (K, N) float64
+            Light of each in each of K images, in that of a pixel of brightness 1.
+        sigma_um : (N,) float64
+            Standard deviation of the Gaussian that each is.
+
+        Notes
+        -----
+        The sum of exp(-2 pi i f r), exact: it parts into a factor along y and one along x, so that all
+        frequencies together are the product of two matrices.
+        """
+        frequencies = fft.fftfreq(self.shape[0]), fft.rfftfreq(self.shape[1])
+        total = np.zeros((len(light), *(len(f) for f in frequencies)), dtype=np.complex64)
+        for first in range(0, len(y_um), _POINTS_AT_ONCE):
+            some = slice(first, first + _POINTS_AT_ONCE)
+            wide = 2 * (np.pi * sigma_um[some] / self.pixel_um) ** 2
+            along_y, along_x = (
+                np.exp(-2j * np.pi * np.outer(at[some] / self.pixel_um + pad, f) - np.outer(wide, f**2))
+                for at, pad, f in zip((y_um, x_um), self.pad, frequencies, strict=True)
+            )
+            along_x = along_x.astype(np.complex64)
+            for k, share in enumerate(light[:, some]):
+                total[k] += (along_y * share[:, None]).astype(np.complex64).T @ along_x
+        return np.asarray(total.reshape(len(light), -1)[:, self.at])
+
 
 class LayeredScene:
     """The spectra of a surface cut into layers.
@@ -116,6 +162,9 @@ class LayeredScene:
         Facets that are there during the whole scan.
     layer_um : float
         Distance between layers.
+    points : PointLights
+        Small things on the surface. They share its layers and get more of the same distance only where they
+        lie above or below all of it, so that the surface is drawn alike with and without them.
     """
 
     def __init__(
@@ -125,6 +174,7 @@ class LayeredScene:
         reflectance: NDArray[np.float32],
         spikes: list[Spike],
         layer_um: float,
+        points: PointLights,
     ) -> None:
         low, high = float(height_um.min()), float(height_um.max())
         count = max(int(np.ceil((high - low) / layer_um)), 1) + 1
@@ -135,13 +185,27 @@ class LayeredScene:
             position = (grid.padded(height_um) - np.float32(low)) * np.float32((count - 1) / (high - low))
         light = grid.padded(reflectance)
         layers = len(self.z_um)
-        spectra = np.empty((layers + len(spikes), len(grid.at)), dtype=np.complex64)
+        step = (high - low) / (count - 1) if high > low else layer_um
+        level, inside = (points.z_um - low) / step, grid.holds(points.y_um, points.x_um)
+        below = np.floor(level)
+        beyond = np.setdiff1d(np.stack([below, below + 1])[:, inside], np.arange(layers))
+        spectra = np.empty((layers + len(spikes) + len(beyond), len(grid.at)), dtype=np.complex64)
         for b in range(layers):
             spectra[b] = grid.forward(light * np.maximum(1 - np.abs(position - b), 0))
         for b, spike in enumerate(spikes, start=layers):
             spectra[b] = grid.disk(spike.y_um, spike.x_um, spike.radius_um) * np.float32(spike.brightness)
         heights = [spike_height(spike, height_um, grid.pixel_um) for spike in spikes]
-        self.z_um = np.append(self.z_um, heights)
+        self.z_um = np.concatenate([self.z_um, heights, low + step * beyond])
+        spectra[layers + len(spikes) :] = 0
+        level_of = np.concatenate([np.arange(layers), np.full(len(spikes), np.nan), beyond])
+        strength = points.light_um2 / grid.pixel_um**2
+        for lower in np.unique(below[inside]):
+            here = inside & (below == lower)
+            upward = level[here] - lower
+            shares = strength[here] * np.stack([1 - upward, upward])
+            both = grid.points(points.y_um[here], points.x_um[here], shares, points.sigma_um[here])
+            spectra[level_of == lower] += both[0]
+            spectra[level_of == lower + 1] += both[1]
         self._parts = spectra.view(np.float32)
 
     def spectra(self, z_um: NDArray[np.float64], table: OtfTable) -> NDArray[np.complex64]:

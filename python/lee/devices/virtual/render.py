@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from lee.devices.virtual.bodies import is_present, place
 from lee.devices.virtual.layers import Grid, LayeredScene, spike_height
+from lee.devices.virtual.nuclei import PointLights, lights
 from lee.devices.virtual.optics import Optics, OtfTable
 from lee.devices.virtual.overlay import Overlay
 from lee.devices.virtual.scene import Scene
@@ -107,7 +108,8 @@ def iter_frames(
     drift = drift_path(drift_px, len(z))
     if not layer_um > 0:
         raise InputError(f"render: layer_um {layer_um} must be above 0")
-    farthest = _farthest_um(scene, z)
+    points = lights(scene.nuclei, scene.height_um, scene.pixel_um, scene.scattering)
+    farthest = _farthest_um(scene, points, z)
     spread = float(np.ptp(scene.height_um)) + float(np.ptp(z))
     margin = (
         min(lens.blur_radius_um(spread), _WIDEST_MARGIN_UM)
@@ -117,9 +119,9 @@ def iter_frames(
     grid = Grid.around(scene.shape, scene.pixel_um, margin, lens)
     table = OtfTable(lens, grid.radius, farthest)
     lasting = [spike for spike in scene.spikes if spike.present == (0.0, 1.0)]
-    layered = LayeredScene(grid, scene.height_um, scene.reflectance, lasting, layer_um)
+    layered = LayeredScene(grid, scene.height_um, scene.reflectance, lasting, layer_um, points)
     lamp = sensor.lamp(scene.shape)
-    exposure = sensor.mean_share / max(float((scene.reflectance * lamp).mean()), 1e-6)
+    brightness = exposure(scene, sensor)
     overlay = Overlay(scene, grid, table)
     for first in range(0, len(z), _FRAMES_AT_ONCE):
         spectra = layered.spectra(z[first : first + _FRAMES_AT_ONCE], table)
@@ -132,7 +134,16 @@ def iter_frames(
                     gain, added = gain * flash.gain, added + flash.added
             light = (light * np.float32(gain) + np.float32(added)) * lamp
             # One generator a frame: neither chunks nor earlier frames change a frame's noise.
-            yield sensor.expose(light * np.float32(exposure), np.random.default_rng([seed, k]))
+            yield sensor.expose(light * np.float32(brightness), np.random.default_rng([seed, k]))
+
+
+def exposure(scene: Scene, camera: Camera) -> float:
+    """Return the share of the full well that 1, white under the middle of the lamp, reaches.
+
+    The surface alone sets it: what lies or floats on the surface does not change it.
+    """
+    lit = float((scene.reflectance * camera.lamp(scene.shape)).mean())
+    return camera.mean_share / max(lit, 1e-6)
 
 
 def drift_path(drift_px: ArrayLike, count: int) -> NDArray[np.float64]:
@@ -169,9 +180,10 @@ def _flash_frame(at: float, count: int) -> int:
     return int(np.clip(round(at * (count - 1)), 0, count - 1))
 
 
-def _farthest_um(scene: Scene, z: NDArray[np.float64]) -> float:
+def _farthest_um(scene: Scene, points: PointLights, z: NDArray[np.float64]) -> float:
     heights = [float(scene.height_um.min()), float(scene.height_um.max())]
     heights += [bubble.z_um + 0.5 * bubble.radius_um for bubble in scene.bubbles]
     heights += [flake.z_um for flake in scene.debris]
     heights += [spike_height(spike, scene.height_um, scene.pixel_um) for spike in scene.spikes]
-    return max(float(np.abs(z - height).max()) for height in heights)
+    heights += points.z_um.tolist()
+    return max(float(np.abs(z - height).max()) for height in (min(heights), max(heights)))

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from lee.devices.virtual.bodies import Bubble, Debris, Flash, Spike
+from lee.devices.virtual.nuclei import Nucleus, Scattering, scattered
 from lee.devices.virtual.optics import Optics
 from lee.devices.virtual.texture import facing, grains, mixed_field, smooth_field
 from lee.errors import InputError
@@ -29,6 +30,10 @@ class Scene:
         Sampling of both.
     bubbles, spikes, debris, flashes : sequences
         What disturbs the scan.
+    nuclei : sequence of Nucleus
+        Grains that scatter light, on top of the surface's own and outside its share of the exposure.
+    scattering : Scattering
+        How much light they scatter.
     """
 
     height_um: Field
@@ -38,6 +43,8 @@ class Scene:
     spikes: Sequence[Spike] = field(default=())
     debris: Sequence[Debris] = field(default=())
     flashes: Sequence[Flash] = field(default=())
+    nuclei: Sequence[Nucleus] = field(default=())
+    scattering: Scattering = field(default=Scattering())
 
     def __post_init__(self) -> None:
         height = np.ascontiguousarray(self.height_um, dtype=np.float32)
@@ -133,6 +140,47 @@ class Scene:
             )
         flash = Flash(at=rng.uniform(0.1, 0.9))
         return replace(self, debris=tuple(debris), flashes=(*self.flashes, flash))
+
+    def with_nuclei(
+        self,
+        count: int,
+        seed: int,
+        diameter_nm: tuple[float, float] = (60.0, 350.0),
+        *,
+        clustered: float = 0.0,
+        cluster_size: int = 5,
+        cluster_um: float = 0.6,
+    ) -> "Scene":
+        """Return this scene with `count` nuclei more, anywhere on the field.
+
+        Parameters
+        ----------
+        count, seed : int
+        diameter_nm : (smallest, largest)
+            Their logarithms are uniform between; equal for nuclei all alike.
+        clustered : float
+            Share of them that lie in groups.
+        cluster_size : int
+            Nuclei in a group.
+        cluster_um : float
+            Standard deviation, in y and in x, of a member's distance from its group's first.
+
+        Raises
+        ------
+        InputError
+            If an argument cannot be used.
+        """
+        added = scattered(
+            self.shape,
+            self.pixel_um,
+            count,
+            seed,
+            diameter_nm=diameter_nm,
+            clustered=clustered,
+            cluster_size=cluster_size,
+            cluster_um=cluster_um,
+        )
+        return replace(self, nuclei=(*self.nuclei, *added))
 
 
 def flat(
