@@ -12,6 +12,8 @@ import lee
 from lee.devices.virtual.texture import smooth_field
 from lee.errors import InputError
 from lee.relation import Relation, relate
+from lee.series_relation import relation_figure
+from lee.series_tables import relation_tables
 
 SHAPE = (200, 220)
 
@@ -46,13 +48,13 @@ def test_medians_and_density_are_the_pixels_own(seed: int) -> None:
     bent, rate = related(seed, 0.8)
     found = relate(bent, rate, pixel_um=0.25, bins=9, cells=40)
     width = found.bin_centres_per_um[1] - found.bin_centres_per_um[0]
-    for centre, median in zip(found.bin_centres_per_um, found.median_nm_per_s, strict=True):
+    for centre, median in zip(found.bin_centres_per_um, found.median, strict=True):
         assert median == pytest.approx(np.median(rate[np.abs(bent - centre) < width / 2]))
-    cells = np.outer(np.diff(found.curvature_edges_per_um), np.diff(found.rate_edges_nm_per_s))
+    cells = np.outer(np.diff(found.curvature_edges_per_um), np.diff(found.value_edges))
     assert found.density.shape == (40, 40)
     assert (found.density * cells).sum() == pytest.approx(1)
-    assert (found.low_nm_per_s <= found.median_nm_per_s).all()
-    assert (found.median_nm_per_s <= found.high_nm_per_s).all()
+    assert (found.low <= found.median).all()
+    assert (found.median <= found.high).all()
 
 
 def test_a_law_is_recovered_bin_by_bin() -> None:
@@ -60,7 +62,7 @@ def test_a_law_is_recovered_bin_by_bin() -> None:
     bent = 0.1 * smooth_field(SHAPE, 16, rng).astype(np.float64)
     rate = 40 + 200 * bent + rng.normal(0, 5, SHAPE)
     found = relate(bent, rate, pixel_um=0.25)
-    np.testing.assert_allclose(found.median_nm_per_s, 40 + 200 * found.bin_centres_per_um, atol=1.5)
+    np.testing.assert_allclose(found.median, 40 + 200 * found.bin_centres_per_um, atol=1.5)
     assert found.spearman > 0.9
     assert found.spearman_interval[0] > 0.9
 
@@ -78,7 +80,7 @@ def test_intervals_hold_the_truth_as_often_as_they_claim(strength: float) -> Non
         held["pearson"] += found.pearson_interval[0] <= strength <= found.pearson_interval[1]
         middle = slice(5, 10)
         expected = 50 + 100 * strength * found.bin_centres_per_um[middle]
-        inside = (found.low_nm_per_s[middle] <= expected) & (expected <= found.high_nm_per_s[middle])
+        inside = (found.low[middle] <= expected) & (expected <= found.high[middle])
         held["median"] += int(inside.sum())
         bins += inside.size
         held["naive"] += abs(found.spearman - truth) < 1.96 / np.sqrt(found.n)
@@ -103,7 +105,7 @@ def test_the_same_seed_gives_the_same_numbers() -> None:
     bent, rate = related(1, 0.5)
     first, second, other = (relate(bent, rate, pixel_um=1, seed=seed, resamples=100) for seed in (4, 4, 5))
     assert first.spearman_interval == second.spearman_interval
-    np.testing.assert_array_equal(first.low_nm_per_s, second.low_nm_per_s)
+    np.testing.assert_array_equal(first.low, second.low)
     assert first.spearman_interval != other.spearman_interval
 
 
@@ -112,7 +114,7 @@ def test_a_field_too_small_for_an_interval_says_so() -> None:
     found = relate(bent, rate, pixel_um=0.25)
     assert np.isfinite(found.spearman)
     assert np.isnan(found.spearman_interval).all()
-    assert np.isnan(found.low_nm_per_s).all()
+    assert np.isnan(found.low).all()
     assert "too few places" in found.note
 
 
@@ -126,7 +128,7 @@ def test_nothing_measured_is_nan_with_a_note() -> None:
 def test_constant_maps_have_no_correlation() -> None:
     found = relate(np.zeros((50, 50)), np.full((50, 50), 3.0), pixel_um=1)
     assert np.isnan([found.spearman, found.pearson]).all()
-    assert np.nanmedian(found.median_nm_per_s) == 3
+    assert np.nanmedian(found.median) == 3
 
 
 def test_curvature_of_a_measured_surface_against_a_law() -> None:
@@ -138,9 +140,28 @@ def test_curvature_of_a_measured_surface_against_a_law() -> None:
     ).mean_per_um
     found = relate(bent, 20 + 60 * truth + rng.normal(0, 2, height.shape), pixel_um=0.25)
     middle = slice(3, -3)
-    np.testing.assert_allclose(
-        found.median_nm_per_s[middle], 20 + 60 * found.bin_centres_per_um[middle], atol=1
-    )
+    np.testing.assert_allclose(found.median[middle], 20 + 60 * found.bin_centres_per_um[middle], atol=1)
+
+
+def test_a_relation_names_what_was_related() -> None:
+    bent, density = related(1, 0.5)
+    found = relate(bent, density, pixel_um=0.25, value="particle density", unit="1/µm²", resamples=50)
+    assert (found.value, found.unit) == ("particle density", "1/µm²")
+    assert (relate(bent, density, pixel_um=0.25, resamples=50).unit) == "nm/s"
+    nothing = relate(bent * np.nan, density, pixel_um=0.25, value="particle density", unit="1/µm²")
+    assert (nothing.value, nothing.unit) == ("particle density", "1/µm²")
+    axes = relation_figure({"t = 10 s": found}).axes
+    assert axes[0].get_ylabel() == "particle density (1/µm²)"
+    assert axes[-1].get_ylabel() == "share of pixels per 1/µm and 1/µm², logarithmic"
+    assert "median of the particle density" in axes[0].get_legend_handles_labels()[1]
+
+
+def test_tables_of_a_run_keep_their_columns() -> None:
+    tables = relation_tables({"plating": relate(*related(1, 0.5), pixel_um=0.25, resamples=50)}, {})
+    assert list(tables["relation_bins.csv"]) == [
+        "when", "mean_curvature_per_um", "median_rate_nm_per_s", "low_nm_per_s", "high_nm_per_s",
+    ]  # fmt: skip
+    assert tables["relation_bins.csv"]["median_rate_nm_per_s"].notna().all()
 
 
 def test_large_fields_do_not_take_long() -> None:

@@ -1,4 +1,4 @@
-"""How growth depends on curvature: joint density, binned median and rank correlation, with honest errors.
+"""How a map depends on curvature: joint density, binned median and rank correlation, with honest errors.
 
 Neighbouring pixels say the same: intervals come from resampling blocks larger than what is alike, not pixels.
 """
@@ -34,19 +34,19 @@ _BLOCK_LENGTHS = 3.0
 
 @dataclass(frozen=True, eq=False)
 class Relation:
-    """Mean curvature against growth rate, pixel by pixel.
+    """Mean curvature against another map, such as the growth rate, pixel by pixel.
 
     Parameters
     ----------
     curvature_edges_per_um : (C + 1,) float64, 1/µm
-    rate_edges_nm_per_s : (R + 1,) float64, nm/s
-    density : (C, R) float64, 1/(1/µm · nm/s)
+    value_edges : (R + 1,) float64, `unit`
+    density : (C, R) float64, 1/(1/µm · `unit`)
         Joint probability density of what lies inside the edges.
     bin_centres_per_um : (B,) float64, 1/µm
         Middles of the curvature bins of the medians.
-    median_nm_per_s : (B,) float64, nm/s
-        Median rate in each bin; NaN where it holds too little.
-    low_nm_per_s, high_nm_per_s : (B,) float64, nm/s
+    median : (B,) float64, `unit`
+        Median value in each bin; NaN where it holds too little.
+    low, high : (B,) float64, `unit`
         Bounds of the median's confidence interval.
     spearman, pearson : float
         Rank and linear correlation.
@@ -64,15 +64,17 @@ class Relation:
         Of all intervals.
     note : str
         What makes the result weak, if anything.
+    value, unit : str
+        What was related to the curvature.
     """
 
     curvature_edges_per_um: NDArray[np.float64]
-    rate_edges_nm_per_s: NDArray[np.float64]
+    value_edges: NDArray[np.float64]
     density: NDArray[np.float64]
     bin_centres_per_um: NDArray[np.float64]
-    median_nm_per_s: NDArray[np.float64]
-    low_nm_per_s: NDArray[np.float64]
-    high_nm_per_s: NDArray[np.float64]
+    median: NDArray[np.float64]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
     spearman: float
     spearman_interval: Interval
     pearson: float
@@ -83,13 +85,17 @@ class Relation:
     blocks: int
     confidence: float
     note: str
+    value: str = "rate"
+    unit: str = "nm/s"
 
 
 def relate(
     mean_per_um: ArrayLike,
-    rate_nm_per_s: ArrayLike,
+    values: ArrayLike,
     *,
     pixel_um: float,
+    value: str = "rate",
+    unit: str = "nm/s",
     bins: int = 15,
     cells: int = 64,
     block_um: float | Literal["auto"] = "auto",
@@ -97,16 +103,18 @@ def relate(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Relation:
-    """Relate growth to curvature.
+    """Relate growth, or another map, to curvature.
 
     Parameters
     ----------
     mean_per_um : (H, W) float32, 1/µm
         Mean curvature, a trench positive; NaN where not measured.
-    rate_nm_per_s : (H, W) float32, nm/s
-        Growth rate on the same grid; NaN where not measured.
+    values : (H, W) float32, `unit`
+        Growth rate, or whatever else, on the same grid; NaN where not measured.
     pixel_um : float, µm
         Size of a pixel.
+    value, unit : str
+        What the values are, as tables, figures and errors name it.
     bins : int
         Curvature bins of the medians, equally wide, over the middle 99 % of the pixels.
     cells : int
@@ -136,9 +144,11 @@ def relate(
     Block bootstrap: Künsch, Annals of Statistics 17 (1989) 1217; number of independent places for two maps
     that are each alike over a distance: Clifford, Richardson and Hémon, Biometrics 45 (1989) 123.
     """
-    bent, rate = (np.asarray(one, dtype=np.float64) for one in (mean_per_um, rate_nm_per_s))
-    if bent.ndim != 2 or bent.shape != rate.shape:
-        raise InputError(f"relate: curvature is {bent.shape}, rate {rate.shape}; give two equal maps (H, W)")
+    bent, mapped = (np.asarray(one, dtype=np.float64) for one in (mean_per_um, values))
+    if bent.ndim != 2 or bent.shape != mapped.shape:
+        raise InputError(
+            f"relate: curvature is {bent.shape}, {value} {mapped.shape}; give two equal maps (H, W)"
+        )
     if bins < 1 or cells < 1 or resamples < 1 or not 0 < confidence < 1 or not pixel_um > 0:
         raise InputError(
             "relate: bins, cells and resamples must be 1 or more, pixel_um above 0, "
@@ -146,17 +156,17 @@ def relate(
         )
     if block_um != "auto" and not (isinstance(block_um, (int, float)) and block_um > 0):
         raise InputError(f'relate: block_um is {block_um!r}; give um above 0, or "auto"')
-    known = np.isfinite(bent) & np.isfinite(rate)
+    known = np.isfinite(bent) & np.isfinite(mapped)
     n = int(known.sum())
     if n < _LEAST_IN_BIN:
-        return _nothing(n, bins, cells, confidence)
-    length_px, alike_px = alike(bent, rate, known)
+        return _nothing(n, bins, cells, confidence, value, unit)
+    length_px, alike_px = alike(bent, mapped, known)
     side_px = max(_BLOCK_LENGTHS * length_px if block_um == "auto" else float(block_um) / pixel_um, 1.0)
     # All of it is not needed: neighbours say the same.
     step = max(1, int(np.sqrt(n / _MOST_PIXELS)))
     rows, columns = np.nonzero(known[::step, ::step])
     rows, columns = rows * step, columns * step
-    x, y = bent[rows, columns], rate[rows, columns]
+    x, y = bent[rows, columns], mapped[rows, columns]
     across = int(np.ceil(bent.shape[1] / side_px))
     block = (rows / side_px).astype(np.intp) * across + (columns / side_px).astype(np.intp)
     _, block = np.unique(block, return_inverse=True)
@@ -182,17 +192,17 @@ def relate(
             f"the field is {blocks} blocks of {side_px * pixel_um:.3g} um, too few places that differ for an "
             "interval: measure a larger field"
         )
-    rate_edges = np.linspace(*_reach(y), cells + 1)
+    value_edges = np.linspace(*_reach(y), cells + 1)
     curvature_edges = np.linspace(low, high, cells + 1)
-    density, _, _ = np.histogram2d(x, y, bins=(curvature_edges, rate_edges), density=True)
+    density, _, _ = np.histogram2d(x, y, bins=(curvature_edges, value_edges), density=True)
     return Relation(
         curvature_edges_per_um=curvature_edges,
-        rate_edges_nm_per_s=rate_edges,
+        value_edges=value_edges,
         density=density,
         bin_centres_per_um=(edges[1:] + edges[:-1]) / 2,
-        median_nm_per_s=median,
-        low_nm_per_s=bounds[0],
-        high_nm_per_s=bounds[1],
+        median=median,
+        low=bounds[0],
+        high=bounds[1],
         spearman=spearman,
         spearman_interval=spearman_interval,
         pearson=pearson,
@@ -203,21 +213,23 @@ def relate(
         blocks=blocks,
         confidence=confidence,
         note=note,
+        value=value,
+        unit=unit,
     )
 
 
-def _nothing(n: int, bins: int, cells: int, confidence: float) -> Relation:
+def _nothing(n: int, bins: int, cells: int, confidence: float, value: str, unit: str) -> Relation:
     nan = np.full(bins, np.nan)
     edges = np.linspace(-1, 1, cells + 1)
     unknown = (np.nan, np.nan)
     return Relation(
         curvature_edges_per_um=edges,
-        rate_edges_nm_per_s=edges.copy(),
+        value_edges=edges.copy(),
         density=np.zeros((cells, cells)),
         bin_centres_per_um=nan,
-        median_nm_per_s=nan.copy(),
-        low_nm_per_s=nan.copy(),
-        high_nm_per_s=nan.copy(),
+        median=nan.copy(),
+        low=nan.copy(),
+        high=nan.copy(),
         spearman=np.nan,
         spearman_interval=unknown,
         pearson=np.nan,
@@ -228,6 +240,8 @@ def _nothing(n: int, bins: int, cells: int, confidence: float) -> Relation:
         blocks=0,
         confidence=confidence,
         note=f"only {n} pixels are measured in both maps",
+        value=value,
+        unit=unit,
     )
 
 

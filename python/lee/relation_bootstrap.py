@@ -6,16 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-# Ranks, and quantiles of the rate, are kept in so many steps: a resample is then a sum of small tables.
+# Ranks, and quantiles of the values, are kept in so many steps: a resample is then a sum of small tables.
 _RANKS = 48
-_RATE_CELLS = 160
+_VALUE_CELLS = 160
 _CORRELATION_PX = 512
 
 Interval = tuple[float, float]
 
 
 def alike(
-    bent: NDArray[np.float64], rate: NDArray[np.float64], known: NDArray[np.bool_]
+    bent: NDArray[np.float64], mapped: NDArray[np.float64], known: NDArray[np.bool_]
 ) -> tuple[float, float]:
     """Find the length over which both maps are alike, and the pixels one independent place takes."""
     # Seen no finer than needed.
@@ -24,7 +24,7 @@ def alike(
     size = [fft.next_fast_len(2 * n, real=True) for n in known.shape]
     pairs = fft.irfft2(np.abs(fft.rfft2(known.astype(np.float32), size)) ** 2, size)
     product = np.ones(pairs.shape)
-    for values in (bent[::step, ::step], rate[::step, ::step]):
+    for values in (bent[::step, ::step], mapped[::step, ::step]):
         centred = np.where(known, values - values[known].mean(), 0)
         # Single wild pixels would hide how far the rest is alike.
         limit = 5 * 1.4826 * np.median(np.abs(centred[known])) + 1e-300
@@ -109,17 +109,17 @@ def median_bounds(
     edges: NDArray[np.float64],
     tails: list[float],
 ) -> NDArray[np.float64]:
-    """Find bounds (2, B) of the bins' medians, read between quantiles of the rate."""
+    """Find bounds (2, B) of the bins' medians, read between quantiles of the values."""
     bins = len(edges) - 1
     place = bin_of(x, edges)
-    cell = np.minimum((rank_y * _RATE_CELLS).astype(np.intp), _RATE_CELLS - 1)
-    quantiles = np.quantile(y, np.linspace(0, 1, _RATE_CELLS + 1))
+    cell = np.minimum((rank_y * _VALUE_CELLS).astype(np.intp), _VALUE_CELLS - 1)
+    quantiles = np.quantile(y, np.linspace(0, 1, _VALUE_CELLS + 1))
     bounds = np.full((2, bins), np.nan)
     for b in range(bins):
         here = place == b
         if not here.any():
             continue
-        table = draws @ _per_block(block[here], cell[here], draws.shape[1], _RATE_CELLS)
+        table = draws @ _per_block(block[here], cell[here], draws.shape[1], _VALUE_CELLS)
         table = table[table.sum(axis=1) > 0]
         reached = np.cumsum(table, axis=1)
         half = reached[:, -1:] / 2

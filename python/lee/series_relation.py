@@ -1,4 +1,4 @@
-"""Curvature against rate as figures: the density over all pixels, and profiles along a line."""
+"""Curvature against rate or another map as figures: density over all pixels, and profiles along a line."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ _MEDIAN, _BAND = "#D55E00", "#f6b48a"
 
 
 def relation_figure(relations: "Mapping[str, Relation]") -> Figure:
-    """Draw mean curvature against rate as a density map, with the binned median and its band.
+    """Draw mean curvature against rate or another map as a density, with the binned median and its band.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def relation_figure(relations: "Mapping[str, Relation]") -> Figure:
     figure = page(5.2 * rows)
     places = figure.subplots(rows, 2, squeeze=False)
     for axes, (name, relation) in zip(places.flat, relations.items(), strict=False):
-        _relation(axes, name, relation)
+        draw_relation(axes, name, relation)
     for axes in places.flat[count:]:
         axes.set_axis_off()
     return figure
@@ -92,34 +92,35 @@ def profile_figure(profiles: "Mapping[str, Profile]") -> Figure:
     return figure
 
 
-def _relation(axes: Axes, name: str, relation: "Relation") -> None:
+def draw_relation(axes: Axes, name: str, relation: "Relation") -> None:
+    """Draw one relation into its axes."""
     density = np.ma.masked_less_equal(np.asarray(relation.density, np.float64), 0)
     if density.count():
         top, least = float(density.max()), float(density.min())
         drawn = axes.pcolormesh(
             relation.curvature_edges_per_um,
-            relation.rate_edges_nm_per_s,
+            relation.value_edges,
             density.T,
             cmap="Blues",
             norm=LogNorm(min(max(top * 1e-3, least), 0.5 * top), top),
         )
-        label = "density of pixels (µm·s/nm), logarithmic"
+        label = f"share of pixels per 1/µm and {relation.unit}, logarithmic"
         axes.figure.colorbar(drawn, ax=axes, label=label, extend="min", shrink=0.9)
     centres = np.asarray(relation.bin_centres_per_um)
     axes.fill_between(
-        centres, relation.low_nm_per_s, relation.high_nm_per_s, color=_BAND, alpha=0.85, linewidth=0,
+        centres, relation.low, relation.high, color=_BAND, alpha=0.85, linewidth=0,
         zorder=2, label=f"its {relation.confidence:.0%} band",
     )  # fmt: skip
     halo = [withStroke(linewidth=4, foreground="white")]
     axes.plot(
-        centres, relation.median_nm_per_s, color=_MEDIAN, linewidth=2, path_effects=halo,
-        label="median of the rate", zorder=3,
+        centres, relation.median, color=_MEDIAN, linewidth=2, path_effects=halo,
+        label=f"median of the {relation.value}", zorder=3,
     )  # fmt: skip
     axes.axvline(0, color="grey", linewidth=0.8, linestyle="--", zorder=1)
     if axes.get_ylim()[0] < 0 < axes.get_ylim()[1]:
         axes.axhline(0, color="grey", linewidth=0.8, zorder=1)
     axes.set_xlabel("mean curvature (1/µm):  peaks −, trenches +")
-    axes.set_ylabel("rate (nm/s)")
+    axes.set_ylabel(f"{relation.value} ({relation.unit})")
     axes.set_title(
         f"{name}\nSpearman ρ = {_with_interval(relation.spearman, relation.spearman_interval)}, "
         f"Pearson r = {_with_interval(relation.pearson, relation.pearson_interval)}\n"

@@ -87,9 +87,9 @@ def relation_tables(
             {
                 "when": name,
                 "mean_curvature_per_um": one.bin_centres_per_um,
-                "median_rate_nm_per_s": one.median_nm_per_s,
-                "low_nm_per_s": one.low_nm_per_s,
-                "high_nm_per_s": one.high_nm_per_s,
+                "median_rate_nm_per_s": one.median,
+                "low_nm_per_s": one.low,
+                "high_nm_per_s": one.high,
             }
         )
         for name, one in relations.items()
