@@ -1,0 +1,1 @@
+"""Particles: bright spots that appear or disappear between two scans, on the measured surface."""

@@ -1,0 +1,135 @@
+"""The table of particles: its columns, what they mean, and how it is written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lee.atomic import new_file
+from lee.errors import InputError
+
+# Lengths lie on the grid of the scan (or frame) taken later, the middle of its pixel (0, 0) at (0, 0); sigmas
+# are standard deviations. NaN is unknown.
+COLUMNS = {
+    "time_s": "when the later scan began",
+    "x_um": "along rows",
+    "y_um": "down the image",
+    "z_um": "height: the surface's where it is known, else the particle's own focus",
+    "x_sigma_um": "of x_um",
+    "y_sigma_um": "of y_um",
+    "z_sigma_um": "of z_um",
+    "z_surface_um": "height of the surface there",
+    "z_surface_sigma_um": "of z_surface_um",
+    "z_focus_um": "height at which the particle itself is sharpest",
+    "z_focus_sigma_um": "of z_focus_um",
+    "intensity_counts": "counts of its whole spot in best focus, above what was there before",
+    "intensity_sigma_counts": "of intensity_counts",
+    "snr": "peak of the matched filter over the noise there",
+    "diameter_nm": "from the calibration; NaN without one, and outside its range",
+    "diameter_sigma_nm": "of diameter_nm, the calibration's own uncertainty included",
+    "planes": "heights at which it was found",
+    "flag": "what to know about it, words parted by spaces; empty where nothing",
+}
+FLAGS = {
+    "crowded": "its spot overlaps a neighbour's; both were fitted together",
+    "edge": "its spot is cut by the border of the field",
+    "masked": "a part of its spot was saturated or not measured",
+    "wide": "its spot is wider than a point's: larger than the resolution, or several not told apart",
+    "below_range": "fainter than the calibration reaches",
+    "above_range": "brighter than the calibration reaches",
+    "off_surface": "its focus lies away from the surface",
+    "end_of_scan": "it is sharpest at the first or last height: its focus may lie beyond",
+}
+TRACKPY = ("y", "x", "mass", "size", "ecc", "signal", "raw_mass", "ep", "frame")
+
+
+def empty_table() -> pd.DataFrame:
+    """Return a table without particles, with every column and its type."""
+    return pd.DataFrame({name: pd.Series(dtype=_dtype(name)) for name in COLUMNS})
+
+
+def _dtype(name: str) -> str:
+    return {"planes": "int64", "flag": "object"}.get(name, "float64")
+
+
+def has_flag(particles: pd.DataFrame, flag: str) -> pd.Series:
+    """Say which particles carry a flag, (N,) bool."""
+    words = particles["flag"].astype(str).str.split()
+    return words.map(lambda found: flag in found).astype(bool)
+
+
+def with_trackpy_columns(particles: pd.DataFrame, *, pixel_um: float, spot_sigma_px: float) -> pd.DataFrame:
+    """Add the columns trackpy users expect, so that ``trackpy.link`` runs on the table.
+
+    Parameters
+    ----------
+    particles : DataFrame
+        With the columns of `COLUMNS`.
+    pixel_um : float, um
+    spot_sigma_px : float, px
+        Of the Gaussian the spots were found with.
+
+    Returns
+    -------
+    DataFrame
+        With ``y`` and ``x`` (px), ``mass`` and ``raw_mass`` (counts), ``size`` (px, radius of gyration of
+        a Gaussian spot), ``ecc`` (0: round), ``signal`` (counts, the spot's peak), ``ep`` (px, standard
+        deviation of the position) and ``frame`` (0, 1, ... in order of time).
+    """
+    out = particles.copy()
+    out["y"], out["x"] = particles["y_um"] / pixel_um, particles["x_um"] / pixel_um
+    out["mass"] = out["raw_mass"] = particles["intensity_counts"]
+    out["size"] = np.sqrt(2.0) * spot_sigma_px
+    out["ecc"] = 0.0
+    out["signal"] = particles["intensity_counts"] / (2 * np.pi * spot_sigma_px**2)
+    out["ep"] = np.hypot(particles["y_sigma_um"], particles["x_sigma_um"]) / np.sqrt(2.0) / pixel_um
+    out["frame"] = pd.factorize(particles["time_s"].fillna(0.0), sort=True)[0].astype(np.int64)
+    return out
+
+
+def write_table(particles: pd.DataFrame, path: str | Path) -> Path:
+    """Write particles as CSV or Parquet, as the suffix says; the file appears whole or not at all.
+
+    Raises
+    ------
+    InputError
+        If the suffix is another, the file cannot be written, or Parquet lacks the package it needs.
+    """
+    path = Path(path)
+    if path.suffix not in (".csv", ".parquet"):
+        raise InputError(f"{path}: a table of particles is written as .csv or .parquet")
+    with new_file(path) as partial:
+        if path.suffix == ".csv":
+            particles.to_csv(partial, index=False, float_format="%.7g")
+        else:
+            try:
+                particles.to_parquet(partial, index=False)
+            except ImportError as error:
+                raise InputError(
+                    f"{path}: Parquet needs pyarrow, which is missing: pip install pyarrow, or write .csv"
+                ) from error
+    return path
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a table that `write_table` wrote.
+
+    Raises
+    ------
+    InputError
+        If there is none, it cannot be read, or lacks a column.
+    """
+    path = Path(path)
+    try:
+        found = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    except (OSError, ValueError, ImportError, pd.errors.ParserError) as error:
+        raise InputError(
+            f"{path}: not a table of particles that can be read ({' '.join(str(error).split())})"
+        ) from error
+    missing = [name for name in COLUMNS if name not in found]
+    if missing:
+        raise InputError(f"{path}: has no column {missing[0]}; give a table that `lee particles` wrote")
+    found["flag"] = found["flag"].fillna("").astype(object)
+    return found

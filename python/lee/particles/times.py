@@ -1,0 +1,76 @@
+"""Particles of several times, told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lee.errors import InputError
+from lee.series_maps import time_text
+
+_SAME = 1e-6  # a table that went through a file has seven digits
+
+
+def by_time(particles: pd.DataFrame, times_s: Sequence[float] | None = None) -> dict[float, pd.DataFrame]:
+    """Part a table of particles by the time of their scan.
+
+    Parameters
+    ----------
+    particles : DataFrame
+        With ``time_s``.
+    times_s : sequence of float, s, optional
+        All times that were looked at: a time without particles is in no table. By default those of the
+        particles; NaN, an unknown time, is one of its own.
+
+    Returns
+    -------
+    dict of float to DataFrame
+        In order of time, at least one.
+
+    Raises
+    ------
+    InputError
+        If a particle belongs to none of the times.
+    """
+    given = particles["time_s"].to_numpy(np.float64)
+    if times_s is None or len(times_s) == 0:
+        known = sorted({float(t) for t in given[np.isfinite(given)]})
+        times = known + ([np.nan] if np.isnan(given).any() or not known else [])
+    else:
+        times = sorted(float(t) for t in times_s)
+    if len(times) == 1 and (np.isnan(given).all() or np.isnan(times[0])):
+        return {times[0]: particles}
+    table = np.asarray(times)
+    same = np.isclose(given[:, None], table[None, :], rtol=_SAME, atol=_SAME, equal_nan=True)
+    lost = ~same.any(axis=1)
+    if lost.any():
+        raise InputError(
+            f"a particle was found at {given[lost][0]:g} s, which is none of the times "
+            f"{', '.join(f'{t:g}' for t in times)}"
+        )
+    which = np.argmax(same, axis=1)
+    return {time: particles[which == k] for k, time in enumerate(times)}
+
+
+def of_time(given: Any, time_s: float, what: str) -> Any:
+    """Take what belongs to a time: of a mapping of times in s its own, anything else as it is.
+
+    Raises
+    ------
+    InputError
+        If the mapping has none for that time.
+    """
+    if not isinstance(given, Mapping):
+        return given
+    for time, one in given.items():
+        if np.isclose(time, time_s, rtol=_SAME, atol=_SAME, equal_nan=True):
+            return one
+    raise InputError(f"there is no {what} of {time_s:g} s: give one for each time, or one for all")
+
+
+def time_title(time_s: float) -> str:
+    """Write a time over a panel; nothing for an unknown one."""
+    return f"t = {time_text(time_s)}" if np.isfinite(time_s) else ""
