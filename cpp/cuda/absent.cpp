@@ -2,6 +2,7 @@
 #include "lee/adaptive_variance.hpp"
 #include "lee/argmax_refocus.hpp"
 #include "lee/curvature.hpp"
+#include "lee/detect_particles.hpp"
 #include "lee/device.hpp"
 #include "lee/opening.hpp"
 #include "lee/refocuser.hpp"
@@ -40,6 +41,24 @@ void curvature(DeviceView<const float, 2>, DeviceView<const float, 2>, DeviceVie
                DeviceView<float, 2>, DeviceView<float, 2>, DeviceView<float, 2>, DeviceView<float, 2>,
                DeviceView<float, 2>, const CurvatureParams&, Stream) {
     absent("curvature");
+}
+
+DetectedParticles detect_particles(DeviceView<const std::uint8_t, 2>, DeviceView<const std::uint8_t, 2>,
+                                   DeviceView<const float, 2>, DeviceView<float, 2>,
+                                   const DetectParticlesParams&, Stream) {
+    absent("detect_particles");
+}
+
+DetectedParticles detect_particles(DeviceView<const std::uint16_t, 2>, DeviceView<const std::uint16_t, 2>,
+                                   DeviceView<const float, 2>, DeviceView<float, 2>,
+                                   const DetectParticlesParams&, Stream) {
+    absent("detect_particles");
+}
+
+DetectedParticles detect_particles(DeviceView<const float, 2>, DeviceView<const float, 2>,
+                                   DeviceView<const float, 2>, DeviceView<float, 2>,
+                                   const DetectParticlesParams&, Stream) {
+    absent("detect_particles");
 }
 
 void opening(DeviceView<const float, 2>, DeviceView<float, 2>, DeviceView<std::int8_t, 2>, const Footprint&,

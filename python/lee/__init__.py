@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from lee.kernels import adaptive_variance as adaptive_variance
     from lee.kernels import argmax_refocus as argmax_refocus
     from lee.kernels import opening as opening
+    from lee.particles.detect import detect_particles as detect_particles
+    from lee.particles.find import find_particles as find_particles
     from lee.run import Run as Run
     from lee.run import open_run as open_run
     from lee.stack import ZStack as ZStack
@@ -24,6 +26,8 @@ _HOME = {
     "adaptive_variance": "kernels",
     "argmax_refocus": "kernels",
     "opening": "kernels",
+    "detect_particles": "particles.detect",
+    "find_particles": "particles.find",
     "Target": "target",
     "open_stack": "stack",
     "ZStack": "stack",

@@ -164,6 +164,39 @@ def height_derivatives(
 ) -> None: ...
 def curvature_window(*, family: str, scale_um: float, pixel_um: float) -> tuple[int, float]: ...
 
+@overload
+def detect_particles(
+    before: NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32],
+    after: NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32],
+    axial: NDArray[np.float32] | None,
+    *,
+    spot_sigma_px: float,
+    expected_sigma_px: float,
+    false_alarms: float,
+    threshold_snr: float,
+    saturation: float,
+    shift_px: tuple[float, float],
+    disappearing: bool,
+    threads: int,
+) -> tuple[NDArray[np.float32], dict[str, Any]]: ...
+@overload
+def detect_particles(
+    before: _CudaArray,
+    after: _CudaArray,
+    axial: _CudaArray | None,
+    particles: _CudaArray,
+    *,
+    spot_sigma_px: float,
+    expected_sigma_px: float,
+    false_alarms: float,
+    threshold_snr: float,
+    saturation: float,
+    shift_px: tuple[float, float],
+    disappearing: bool,
+    stream: int,
+) -> dict[str, Any]: ...
+def particle_threshold(*, area_px: float, spot_sigma_px: float, false_alarms: float) -> float: ...
+
 # pybind11's own, which is not importable.
 class _Bound(type): ...
 

@@ -387,11 +387,12 @@ def curvature(height: Any, sigma: Any, **options: Any) -> Any:
     return _core.curvature(height, sigma, **options)
 
 
-def height_derivatives(height: Any, **options: Any) -> Any:
-    """Call the compiled kernel behind `height_derivatives` in lee.curvature."""
-    return _core.height_derivatives(height, **options)
+def detect_particles(*frames: Any, **options: Any) -> Any:
+    """Call the compiled kernel behind `lee.detect_particles`, which documents it."""
+    return _core.detect_particles(*frames, **options)
 
 
-def curvature_window(**options: Any) -> tuple[int, float]:
-    """Return the radius (px) and the scale (um) of the window a scale asks for."""
-    return _core.curvature_window(**options)
+# What those who document kernels elsewhere need of the core besides: lee.curvature, lee.particles.detect.
+height_derivatives = _core.height_derivatives
+curvature_window = _core.curvature_window
+particle_threshold = _core.particle_threshold

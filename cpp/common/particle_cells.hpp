@@ -1,0 +1,197 @@
+#pragma once
+
+// Spots kept by the cell of the image they lie in, and what is done to one cell at a time: neighbours' spots
+// are read from the cells around. Cells two apart never touch the same pixels, so all cells with both indices
+// even, and so on, can be worked on at once; the result does not depend on who works on them.
+#include "common/particle_pixel.hpp"
+#include "common/particle_spot.hpp"
+
+namespace lee::particles {
+
+/// Spots a cell can hold.
+inline constexpr int cell_spots = 24;
+
+/// What is to be done with a spot at the next `commit_cell`.
+enum class Duty : std::uint8_t { none, draw, erase };
+
+struct Emitter {
+    Spot spot;
+    float snr;
+    Duty duty;
+    bool settled;  ///< nothing more was found in it, nor around it since
+};
+
+struct Cell {
+    int count;
+    Emitter emitters[cell_spots];
+};
+
+struct Grid {
+    int rows, columns;
+    float side_px;
+    [[nodiscard]] LEE_BOTH int size() const { return rows * columns; }
+    [[nodiscard]] LEE_BOTH int at(float y, float x) const {
+        const int cy = static_cast<int>(y / side_px), cx = static_cast<int>(x / side_px);
+        return (cy < 0      ? 0
+                : cy < rows ? cy
+                            : rows - 1) *
+                   columns +
+               (cx < 0         ? 0
+                : cx < columns ? cx
+                               : columns - 1);
+    }
+};
+
+/// Side of a cell: what fits and draws of spots in cells two apart reach, and some way that a spot may move.
+LEE_BOTH float cell_side(float point) {
+    return __builtin_ceilf((drawn_widest + fitted * widest + 3.0F) * point) + 3.0F;
+}
+
+/// Thresholds, in standard deviations behind the filter.
+struct Limits {
+    float alone;      ///< of a spot for itself
+    float companion;  ///< of one beside such a spot, or of splitting it
+    float mismatch;   ///< share of a bright spot that its true shape may differ from a Gaussian
+};
+
+/// Call see(emitter, is_own) for all spots in a cell and those around it.
+template <class See>
+LEE_BOTH void for_each_near(const Grid& grid, const Cell* cells, int cell, const See& see) {
+    const int cy = cell / grid.columns, cx = cell % grid.columns;
+    for (int y = cy > 0 ? cy - 1 : 0; y <= (cy + 1 < grid.rows ? cy + 1 : cy); ++y) {
+        for (int x = cx > 0 ? cx - 1 : 0; x <= (cx + 1 < grid.columns ? cx + 1 : cx); ++x) {
+            const Cell& other = cells[y * grid.columns + x];
+            for (int k = 0; k < other.count; ++k) {
+                if (other.emitters[k].duty != Duty::erase) see(other.emitters[k]);
+            }
+        }
+    }
+}
+
+LEE_BOTH float squared_distance(const Spot& a, const Spot& b) {
+    return (a.y - b.y) * (a.y - b.y) + (a.x - b.x) * (a.x - b.x);
+}
+
+/// An order of spots that does not hang on where they are kept.
+LEE_BOTH bool before(const Spot& a, const Spot& b) {
+    return a.y < b.y || (a.y == b.y && a.x < b.x);
+}
+
+LEE_BOTH bool same(const Spot& a, const Spot& b) {
+    return a.y == b.y && a.x == b.x && a.peak == b.peak;
+}
+
+/// Draw what is new into the residuals and take back what is to go; says whether anything was.
+LEE_BOTH bool commit_cell(const Residuals& image, Cell& cell, float point) {
+    bool changed = false;
+    int kept = 0;
+    for (int k = 0; k < cell.count; ++k) {
+        Emitter one = cell.emitters[k];
+        if (one.duty == Duty::draw) draw(image, one.spot, -1.0F, point);
+        if (one.duty == Duty::erase) draw(image, one.spot, 1.0F, point);
+        changed = changed || one.duty != Duty::none;
+        if (one.duty == Duty::erase) continue;
+        one.duty = Duty::none;
+        cell.emitters[kept++] = one;
+    }
+    cell.count = kept;
+    return changed;
+}
+
+/// One step of every spot of a cell; says whether any moved by more than `tolerance`.
+LEE_BOTH bool sweep_cell(const Residuals& image, const Grid& grid, Cell& cell, int index, float point,
+                         float tolerance) {
+    bool moved = false;
+    const float y0 = static_cast<float>(index / grid.columns) * grid.side_px;
+    const float x0 = static_cast<float>(index % grid.columns) * grid.side_px;
+    const float roam = 1.4F * point;
+    for (int k = 0; k < cell.count; ++k) {
+        Spot& spot = cell.emitters[k].spot;
+        Spot next = spot;
+        if (!step(image, next)) continue;
+        next.y = clamped(next.y, y0 - roam, y0 + grid.side_px + roam);
+        next.x = clamped(next.x, x0 - roam, x0 + grid.side_px + roam);
+        redraw(image, spot, next, point);
+        const float dy = next.y > spot.y ? next.y - spot.y : spot.y - next.y;
+        const float dx = next.x > spot.x ? next.x - spot.x : spot.x - next.x;
+        const float change =
+            (next.peak > spot.peak ? next.peak - spot.peak : spot.peak - next.peak) / next.peak;
+        moved = moved || dy > tolerance || dx > tolerance || 0.5F * change > tolerance;
+        spot = next;
+    }
+    return moved;
+}
+
+/// The spots that lie in a cell now, from where they and those around it were kept; `lost`: too many.
+LEE_BOTH void gather_cell(const Grid& grid, const Cell* kept, int index, Cell& out, int& lost) {
+    out.count = 0;
+    lost = 0;
+    const int cy = index / grid.columns, cx = index % grid.columns;
+    for (int y = cy > 0 ? cy - 1 : 0; y <= (cy + 1 < grid.rows ? cy + 1 : cy); ++y) {
+        for (int x = cx > 0 ? cx - 1 : 0; x <= (cx + 1 < grid.columns ? cx + 1 : cx); ++x) {
+            const Cell& other = kept[y * grid.columns + x];
+            for (int k = 0; k < other.count; ++k) {
+                const Emitter& one = other.emitters[k];
+                if (grid.at(one.spot.y, one.spot.x) != index) continue;
+                if (out.count < cell_spots) {
+                    out.emitters[out.count++] = one;
+                } else {
+                    ++lost;
+                }
+            }
+        }
+    }
+}
+
+/// Signal-to-noise ratio of each spot of a cell, its neighbours as they are.
+LEE_BOTH void measure_cell(const Residuals& image, Cell& cell, const Deviation& deviation) {
+    for (int k = 0; k < cell.count; ++k) {
+        Emitter& one = cell.emitters[k];
+        const Normal of = normal_of(image, one.spot);
+        one.snr = one.spot.peak * __builtin_sqrtf(of.pp) / deviation(one.spot.y, one.spot.x);
+    }
+}
+
+/// Whether a spot is too faint, or too near a brighter one to be told from it.
+LEE_BOTH bool is_weak(const Grid& grid, const Cell* cells, int index, const Emitter& one,
+                      const Limits& limits, float point) {
+    bool beside = false, merged = false;
+    for_each_near(grid, cells, index, [&](const Emitter& other) {
+        if (same(one.spot, other.spot)) return;
+        const float apart = squared_distance(one.spot, other.spot);
+        beside = beside || (apart < 16.0F * point * point && other.snr >= limits.alone);
+        const bool brighter = other.spot.peak > one.spot.peak ||
+                              (other.spot.peak == one.spot.peak && before(other.spot, one.spot));
+        merged = merged || (apart < 0.25F * point * point && brighter);
+    });
+    return merged || one.snr < (beside ? limits.companion : limits.alone);
+}
+
+/// Choose what must go from a cell: of weak spots near each other the weakest, as the others may then gain.
+/// `doomed` (cell_spots); `weak` of all cells, as told by is_weak.
+LEE_BOTH void doom_cell(const Grid& grid, const Cell* cells, const std::uint32_t* weak, int index,
+                        std::uint32_t& doomed, float point) {
+    doomed = 0;
+    const int cy = index / grid.columns, cx = index % grid.columns;
+    const Cell& cell = cells[index];
+    for (int k = 0; k < cell.count; ++k) {
+        if ((weak[index] >> k & 1U) == 0) continue;
+        const Emitter& one = cell.emitters[k];
+        bool weakest = true;
+        for (int y = cy > 0 ? cy - 1 : 0; y <= (cy + 1 < grid.rows ? cy + 1 : cy); ++y) {
+            for (int x = cx > 0 ? cx - 1 : 0; x <= (cx + 1 < grid.columns ? cx + 1 : cx); ++x) {
+                const int near = y * grid.columns + x;
+                for (int j = 0; j < cells[near].count; ++j) {
+                    const Emitter& other = cells[near].emitters[j];
+                    if ((weak[near] >> j & 1U) == 0 || (near == index && j == k)) continue;
+                    if (squared_distance(one.spot, other.spot) > 9.0F * point * point) continue;
+                    weakest = weakest &&
+                              (one.snr < other.snr || (one.snr == other.snr && before(one.spot, other.spot)));
+                }
+            }
+        }
+        if (weakest) doomed |= 1U << k;
+    }
+}
+
+}  // namespace lee::particles

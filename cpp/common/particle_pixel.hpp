@@ -1,0 +1,107 @@
+#pragma once
+
+// Per-pixel arithmetic of the difference of two frames, the same on every backend.
+#include <cstddef>
+#include <cstdint>
+
+#include "common/both.hpp"
+
+namespace lee::particles {
+
+/// Brightness is smoothed by the binomial (1 4 6 4 1) / 16 along both axes before it is differentiated.
+inline constexpr float smooth_middle = 0.375F, smooth_near = 0.25F, smooth_far = 0.0625F;
+/// Weight of the pixel itself in its smoothed brightness, and in the Laplacian of that.
+inline constexpr float own_share = smooth_middle * smooth_middle;
+inline constexpr float own_laplacian = 4.0F * smooth_middle * (smooth_near - smooth_middle);
+
+LEE_BOTH float smoothed(float a, float b, float c, float d, float e) {
+    return smooth_middle * c + smooth_near * (b + d) + smooth_far * (a + e);
+}
+
+/// Taps of the shift's sinc, and the shape of its window.
+inline constexpr int shift_taps = 8;
+inline constexpr double kaiser_beta = 5.0;
+
+/// What a difference can be freed from, at one pixel.
+struct Regressors {
+    float x, y, axial, brightness;
+};
+
+/// From brightness at the pixel, and smoothed there and at its four neighbours, all of the frame without what
+/// is looked for. None holds the pixel's own noise, which is in the difference too and would pass for what
+/// both share: the pixel's smoothed surroundings stand in for it. `axial` is what stands for a change of
+/// height; has_axial false: the Laplacian does.
+LEE_BOTH Regressors regressors_at(float own, float left, float middle, float right, float up, float down,
+                                  float axial, bool has_axial, float level) {
+    const float around = (middle - own_share * own) * (1.0F / (1.0F - own_share));
+    const float laplacian = left + right + up + down - 4.0F * middle - own_laplacian * (own - around);
+    return {0.5F * (right - left), 0.5F * (down - up), has_axial ? axial : laplacian, around - level};
+}
+
+LEE_BOTH float taken(const Regressors& at, float cx, float cy, float caxial, float cbrightness,
+                     float offset) {
+    return offset + cx * at.x + cy * at.y + caxial * at.axial + cbrightness * at.brightness;
+}
+
+/// Whether a residual takes part in sums; NaN, which stands for pixels that do not count, never does.
+LEE_BOTH bool within(float residual, float limit) {
+    return (residual < limit) & (residual > -limit);
+}
+
+/// Variance of the difference of two whole numbers, for their rounding alone.
+inline constexpr float rounding_variance = 1.0F / 6.0F;
+
+/// How the variance of a pixel's difference hangs on its brightness.
+struct Variance {
+    float base, slope;
+    float least;  ///< of the line, before the tile's factor
+    float floor;  ///< of all: what rounding alone makes
+};
+
+LEE_BOTH float variance_of(const Variance& of, float brightness, float factor) {
+    const float line = of.base + of.slope * brightness;
+    const float variance = (line > of.least ? line : of.least) * factor;
+    return variance > of.floor ? variance : of.floor;
+}
+
+/// Where a pixel lies between the middles of two tiles: low + share * (high - low).
+struct Between {
+    std::uint32_t low, high;
+    float share;
+};
+
+/// Standard deviation behind the matched filter, over that of white noise: from tile to tile, and where
+/// texture raises it.
+struct Deviation {
+    const float* scale;          ///< by tile
+    const Between *of_y, *of_x;  ///< of rows and columns
+    std::size_t tile_columns;
+    const float* texture;  ///< variance, or null
+    std::size_t pitch;     ///< of its rows
+    int rows, columns;
+
+    LEE_BOTH float operator()(float y, float x) const {
+        const int top = static_cast<int>(y + 0.5F), left = static_cast<int>(x + 0.5F);
+        const int row = top < 0 ? 0 : top < rows ? top : rows - 1;
+        const int column = left < 0 ? 0 : left < columns ? left : columns - 1;
+        const Between& v = of_y[row];
+        const Between& u = of_x[column];
+        const float *low = scale + v.low * tile_columns, *high = scale + v.high * tile_columns;
+        const float a = low[u.low] + v.share * (high[u.low] - low[u.low]);
+        const float b = low[u.high] + v.share * (high[u.high] - low[u.high]);
+        const float from_tiles = a + u.share * (b - a);
+        if (texture == nullptr) return from_tiles;
+        return from_tiles *
+               __builtin_sqrtf(
+                   texture[static_cast<std::size_t>(row) * pitch + static_cast<std::size_t>(column)]);
+    }
+};
+
+/// Signal-to-noise ratio behind the matched filter. `least`: information below which too much of the spot is
+/// masked; `weight`: the pixel's own, 0 where a particle must not lie.
+LEE_BOTH float filtered(float numerator, float information, float weight, float least) {
+    const bool usable = (weight > 0.0F) & (information >= least * weight);
+    return usable ? numerator / __builtin_sqrtf(information) : 0.0F;
+}
+
+}  // namespace lee::particles

@@ -1,0 +1,32 @@
+#include "common/particle_width.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace lee::particles {
+
+double common_width(const std::vector<WidthOf>& widths, std::size_t& count) {
+    std::vector<float> known;
+    for (const WidthOf& one : widths) {
+        if (one.px > 0) known.push_back(one.px);
+    }
+    count = known.size();
+    if (known.size() < least_widths) return 0;
+    std::ranges::sort(known);
+    // The shortest interval that holds half of them, and again half of that while there are many.
+    std::size_t begin = 0, size = known.size();
+    while (size >= 2 * least_widths) {
+        const std::size_t half = (size + 1) / 2;
+        std::size_t best = begin;
+        for (std::size_t k = begin; k + half <= begin + size; ++k) {
+            if (known[k + half - 1] - known[k] < known[best + half - 1] - known[best]) best = k;
+        }
+        begin = best, size = half;
+        if (size <= known.size() / 4) break;
+    }
+    double sum = 0;
+    for (std::size_t k = begin; k < begin + size; ++k) sum += known[k];
+    return sum / static_cast<double>(size);
+}
+
+}  // namespace lee::particles

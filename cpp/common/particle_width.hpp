@@ -1,0 +1,76 @@
+#pragma once
+
+// The width of a single bright spot, and the width of most of them.
+#include <cstddef>
+#include <vector>
+
+#include "common/particle_spot.hpp"
+
+namespace lee::particles {
+
+/// Signal-to-noise ratio of the spots that are looked at, and how many of them.
+inline constexpr float width_threshold = 15.0F;
+inline constexpr std::size_t width_spots = 512, least_widths = 8;
+
+struct WidthOf {
+    float px = 0;     ///< 0 where the spot is not that of one point
+    float sigma = 0;  ///< its standard deviation
+};
+
+/// Fit peak, place, width and background of a spot, the window following the width.
+LEE_BOTH WidthOf width_of(const Residuals& image, float y, float x, float begin_px) {
+    Spot spot{y, x, 0.0F, begin_px};
+    float ground = 0.0F, information = 0.0F, left = 0.0F, seen = 0.0F;
+    for (int k = 0; k < 14; ++k) {
+        const Window at = window_at(image, spot.y, spot.x, pixels(3.0F * spot.width));
+        float along_y[2 * largest_reach + 1], along_x[2 * largest_reach + 1];
+        shape_along(spot.y, spot.width, at.y0, at.height, along_y);
+        shape_along(spot.x, spot.width, at.x0, at.width, along_x);
+        float a[15] = {}, b[5] = {};
+        const float turn = 1.0F / (spot.width * spot.width);
+        left = 0.0F, seen = 0.0F;
+        for (int j = 0; j < at.height; ++j) {
+            for (int i = 0; i < at.width; ++i) {
+                const std::size_t pixel =
+                    static_cast<std::size_t>(at.y0 + j) * image.pitch + static_cast<std::size_t>(at.x0 + i);
+                const float w = image.weight[pixel], g = along_y[j] * along_x[i];
+                const float r = image.left[pixel] - spot.peak * g - ground;
+                const float v = static_cast<float>(at.y0 + j) - spot.y,
+                            u = static_cast<float>(at.x0 + i) - spot.x;
+                // The first step finds the peak alone: without one, nothing pulls at place and width.
+                const float h = (k == 0 ? 0.0F : spot.peak) * g * turn;
+                const float slope[5] = {g, h * v, h * u, h * (v * v + u * u) / spot.width,
+                                        k == 0 ? 0.0F : 1.0F};
+                left += w * r * r, seen += w > 0 ? 1.0F : 0.0F;
+                for (int p = 0; p < 5; ++p) {
+                    b[p] += w * slope[p] * r;
+                    for (int q = 0; q <= p; ++q) a[p * (p + 1) / 2 + q] += w * slope[p] * slope[q];
+                }
+            }
+        }
+        information = a[9];
+        for (int p = 0; p < 5; ++p)
+            a[p * (p + 1) / 2 + p] = 1.001F * a[p * (p + 1) / 2 + p] + (k == 0 ? 1e-6F : 1e-12F);
+        if (!solve<5>(a, b)) return {};
+        spot.peak += b[0];
+        spot.y += clamped(b[1], -0.3F * spot.width, 0.3F * spot.width);
+        spot.x += clamped(b[2], -0.3F * spot.width, 0.3F * spot.width);
+        spot.width = clamped(spot.width + clamped(b[3], -0.3F * spot.width, 0.3F * spot.width), 0.4F,
+                             1.2F * widest_px);
+        ground += b[4];
+        if (!(spot.peak > 0)) return {};
+    }
+    const float away = (spot.y - y) * (spot.y - y) + (spot.x - x) * (spot.x - x);
+    // What is not one round spot leaves more than noise, and more than a hundredth of itself.
+    const float power = spot.peak * spot.peak * information * spot.width * spot.width;
+    const bool round = left < 2.0F * seen + 0.02F * power;
+    const bool sound =
+        round && away < 4.0F * spot.width * spot.width && spot.width > 0.45F && spot.width <= widest_px;
+    return sound && information > 0 ? WidthOf{spot.width, 1.0F / __builtin_sqrtf(information)} : WidthOf{};
+}
+
+/// The width most spots have: that around which the most lie, clusters being wider and noise on both sides; 0
+/// where there are fewer than `least_widths`. `count`: how many it rests on.
+double common_width(const std::vector<WidthOf>& widths, std::size_t& count);
+
+}  // namespace lee::particles

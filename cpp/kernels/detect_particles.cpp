@@ -1,0 +1,100 @@
+#include "lee/detect_particles.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <type_traits>
+
+#include "common/detect_particles_check.hpp"
+#include "common/particle_limits.hpp"
+#include "kernels/detect_particles_state.hpp"
+
+namespace lee {
+namespace particles {
+
+State::State(std::size_t rows_px, std::size_t columns_px, const DetectParticlesParams& given)
+    : params(given),
+      loops(LEE_BEST_ISA(detect_particles_loops)),
+      rows(rows_px),
+      columns(columns_px),
+      tiles{Cuts(rows_px), Cuts(columns_px)},
+      between_y(tiles.y.between()),
+      between_x(tiles.x.between()),
+      textured(tiles.size()) {
+    for (std::size_t x = 0, begin = 0; x < columns; ++x) {
+        const bool last = x + 1 == columns;
+        if (!last && between_x[x + 1].low == between_x[x].low && between_x[x + 1].high == between_x[x].high)
+            continue;
+        stretches.emplace_back(begin, x + 1);
+        begin = x + 1;
+    }
+}
+
+Deviation State::deviation() const {
+    return {.scale = scale.data(),
+            .of_y = between_y.data(),
+            .of_x = between_x.data(),
+            .tile_columns = tiles.x.count,
+            .texture = texture ? texture.row(0) : nullptr,
+            .pitch = texture ? texture.pitch() : 0,
+            .rows = static_cast<int>(rows),
+            .columns = static_cast<int>(columns)};
+}
+
+}  // namespace particles
+
+namespace {
+
+template <class Pixel>
+DetectedParticles detect(HostView<const Pixel, 2> before, HostView<const Pixel, 2> after,
+                         HostView<const float, 2> axial, const DetectParticlesParams& params) {
+    check::detect_particles(before, after, axial, params);
+    check::that(params.threads >= 0, "detect_particles",
+                "threads is " + std::to_string(params.threads) + "; give 0 for all cores, or a count");
+    particles::State state(before.shape[0], before.shape[1], params);
+    state.floor = std::is_floating_point_v<Pixel> ? 0.0F : particles::rounding_variance;
+    particles::take_difference(state, before, after, axial);
+    particles::free_of_texture(state);
+    DetectedParticles& found = state.found;
+    double sigma = params.spot_sigma_px;
+    if (sigma == 0) {
+        sigma = params.expected_sigma_px;
+        // Once more where the first filter was far from fitting, and may have merged or missed spots.
+        for (int round = 0; round < 2; ++round) {
+            particles::filter(state, sigma);
+            const double width = particles::spot_sigma(state, sigma, found.sigma_from);
+            if (width == 0) break;
+            const double was = sigma;
+            sigma = std::clamp(width, 0.5, double{particles::widest_px});
+            if (std::abs(sigma / was - 1) < 0.2) break;
+        }
+    }
+    particles::filter(state, sigma);
+    found.spot_sigma_px = sigma;
+    found.threshold_snr = params.threshold_snr > 0 ? params.threshold_snr
+                                                   : particle_threshold(static_cast<double>(state.area()),
+                                                                        sigma, params.false_alarms);
+    particles::fit_spots(state, sigma, found.threshold_snr);
+    return std::move(found);
+}
+
+}  // namespace
+
+DetectedParticles detect_particles(HostView<const std::uint8_t, 2> before,
+                                   HostView<const std::uint8_t, 2> after, HostView<const float, 2> axial,
+                                   const DetectParticlesParams& params) {
+    return detect(before, after, axial, params);
+}
+
+DetectedParticles detect_particles(HostView<const std::uint16_t, 2> before,
+                                   HostView<const std::uint16_t, 2> after, HostView<const float, 2> axial,
+                                   const DetectParticlesParams& params) {
+    return detect(before, after, axial, params);
+}
+
+DetectedParticles detect_particles(HostView<const float, 2> before, HostView<const float, 2> after,
+                                   HostView<const float, 2> axial, const DetectParticlesParams& params) {
+    return detect(before, after, axial, params);
+}
+
+}  // namespace lee

@@ -1,0 +1,162 @@
+// What the two frames share is taken from their difference, and the rest is weighed by its noise.
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "common/parallel.hpp"
+#include "kernels/detect_particles_state.hpp"
+
+namespace lee::particles {
+namespace {
+
+// Pixels farther out than so many standard deviations are spots, or will be: first from a rough start.
+constexpr double rough_clip = 4.0, clip = 3.0;
+constexpr std::size_t sampled = 4;  // every so many pixels, along both axes
+
+constexpr std::size_t stride = simd::tile_stride;
+
+struct Tile {
+    std::size_t k, y0, y1, x0, columns;
+};
+
+template <class Work>
+void for_each_tile(const State& state, const Work& work) {
+    const Tiles& tiles = state.tiles;
+    parallel_for(tiles.size(), state.params.threads, [&](std::size_t k, int) {
+        const std::size_t y = k / tiles.x.count, x = k % tiles.x.count;
+        work(Tile{k, tiles.y.begin(y), tiles.y.begin(y + 1), tiles.x.begin(x),
+                  tiles.x.begin(x + 1) - tiles.x.begin(x)});
+    });
+}
+
+simd::ParticleRow row_at(const State& state, std::size_t y, std::size_t x) {
+    return {.difference = state.left.row(y) + x,
+            .reference = state.reference.row(y) + x,
+            .above = state.brightness.row_before(y) + x,
+            .here = state.brightness.row(y) + x,
+            .below = state.brightness.row_after(y) + x,
+            .axial = state.axial ? state.axial.row(y) + x : nullptr};
+}
+
+/// Columns of a tile's sums added up.
+template <std::size_t N>
+std::array<double, N> total(const float* sums, std::size_t columns) {
+    std::array<double, N> out{};
+    for (std::size_t k = 0; k < N; ++k) {
+        for (std::size_t x = 0; x < columns; ++x) out[k] += sums[k * stride + x];
+    }
+    return out;
+}
+
+Start begin(const State& state, const Tile& tile) {
+    std::vector<float> difference, brightness;
+    for (std::size_t y = tile.y0; y < tile.y1; y += sampled) {
+        for (std::size_t x = tile.x0; x < tile.x0 + tile.columns; x += sampled) {
+            difference.push_back(state.left.row(y)[x]);
+            brightness.push_back(state.brightness.row(y)[x]);
+        }
+    }
+    return start_of(difference, brightness);
+}
+
+Fit fit(const State& state, const Tile& tile, const Start& start, const Fit& so_far, double limit) {
+    alignas(vector_bytes) std::array<float, Sum::sums * stride> columns{};
+    for (std::size_t y = tile.y0; y < tile.y1; ++y) {
+        state.loops.add_sums(row_at(state, y, tile.x0), so_far.coefficient.data(), start.level,
+                             static_cast<float>(limit * so_far.sigma), columns.data(), tile.columns);
+    }
+    return fit_of(total<Sum::sums>(columns.data(), tile.columns), start, limit);
+}
+
+void free_rows(State& state, const std::vector<Start>& starts, const std::vector<Fit>& fits) {
+    const std::size_t count = state.tiles.size(), n = state.columns;
+    std::array<std::vector<float>, coefficients> maps;
+    for (std::size_t c = 0; c < coefficients; ++c) {
+        maps[c].resize(count);
+        for (std::size_t k = 0; k < count; ++k) maps[c][k] = fits[k].coefficient[c];
+    }
+    // From here on brightness is not counted from a tile's own level.
+    for (std::size_t k = 0; k < count; ++k) maps[regressors][k] -= maps[regressors - 1][k] * starts[k].level;
+    constexpr std::size_t strip = 16;
+    parallel_for((state.rows + strip - 1) / strip, state.params.threads, [&](std::size_t band, int) {
+        const auto ramps = aligned_array<float>(coefficients * n);
+        std::array<const float*, coefficients> rows;
+        for (std::size_t c = 0; c < coefficients; ++c) rows[c] = ramps.get() + c * n;
+        for (std::size_t y = band * strip; y < std::min(state.rows, (band + 1) * strip); ++y) {
+            for (std::size_t c = 0; c < coefficients; ++c) state.ramp(maps[c].data(), y, ramps.get() + c * n);
+            state.loops.free(row_at(state, y, 0), rows.data(), state.left.row(y), n);
+        }
+    });
+}
+
+float largest_difference(const State& state) {
+    float largest = 0;
+    for (std::size_t y = 0; y < state.rows; ++y) {
+        for (std::size_t x = 0; x < state.columns; ++x)
+            largest = std::fmax(largest, std::abs(state.left.row(y)[x]));
+    }
+    return largest;
+}
+
+void weigh(State& state, const std::vector<Start>& starts, const std::vector<Fit>& fits) {
+    const std::size_t n = state.columns;
+    std::vector<std::array<double, noise_sums>> totals(state.tiles.size());
+    for_each_tile(state, [&](const Tile& tile) {
+        alignas(vector_bytes) std::array<float, noise_sums * stride> columns{};
+        for (std::size_t y = tile.y0; y < tile.y1; ++y) {
+            state.loops.add_noise(state.left.row(y) + tile.x0, state.brightness.row(y) + tile.x0,
+                                  starts[tile.k].level, static_cast<float>(clip * fits[tile.k].sigma),
+                                  columns.data(), tile.columns);
+        }
+        totals[tile.k] = total<noise_sums>(columns.data(), tile.columns);
+    });
+    NoiseModel model = noise_of(state.tiles, totals, starts, clip, state.floor);
+    if (!(model.typical > 0) && !(model.of.floor > 0)) {
+        model.typical = noise_of_noiseless(largest_difference(state));
+        model.of.floor = static_cast<float>(model.typical * model.typical);
+    }
+    state.found.noise = model.typical;
+    state.weight = Padded(state.rows, n);
+    constexpr std::size_t strip = 16;
+    parallel_for((state.rows + strip - 1) / strip, state.params.threads, [&](std::size_t band, int) {
+        const auto factor = aligned_array<float>(n);
+        for (std::size_t y = band * strip; y < std::min(state.rows, (band + 1) * strip); ++y) {
+            state.ramp(model.factor.data(), y, factor.get());
+            state.loops.weigh(state.left.row(y), state.brightness.row(y), factor.get(), model.of,
+                              state.weight.row(y), n);
+        }
+    });
+}
+
+}  // namespace
+
+void State::ramp(const float* tile_values, std::size_t y, float* out) const {
+    const Between& v = between_y[y];
+    const float* low = tile_values + v.low * tiles.x.count;
+    const float* high = tile_values + v.high * tiles.x.count;
+    for (const auto& [begin, end] : stretches) {
+        const std::uint32_t k = between_x[begin].low, next = between_x[begin].high;
+        const float a = low[k] + v.share * (high[k] - low[k]);
+        const float b = low[next] + v.share * (high[next] - low[next]);
+        loops.ramp(between_x.data() + begin, a, b, out + begin, end - begin);
+    }
+}
+
+void free_of_texture(State& state) {
+    std::vector<Start> starts(state.tiles.size());
+    std::vector<Fit> fits(state.tiles.size());
+    for_each_tile(state, [&](const Tile& tile) {
+        const Start start = begin(state, tile);
+        Fit first;
+        first.coefficient[regressors] = start.offset;
+        first.sigma = start.sigma;
+        const Fit rough = fit(state, tile, start, first, rough_clip);
+        starts[tile.k] = start;
+        fits[tile.k] = fit(state, tile, start, rough, clip);
+        state.textured[tile.k] = fits[tile.k].significant;
+    });
+    free_rows(state, starts, fits);
+    weigh(state, starts, fits);
+}
+
+}  // namespace lee::particles

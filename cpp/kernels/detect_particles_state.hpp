@@ -1,0 +1,96 @@
+#pragma once
+
+// What is known of a pair of frames on its way to the list of particles.
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include "common/aligned.hpp"
+#include "common/particle_tiles.hpp"
+#include "kernels/simd/detect_particles.hpp"
+#include "lee/detect_particles.hpp"
+
+namespace lee::particles {
+
+/// An image whose rows can be read a little beyond their ends, and one row beyond the first and the last.
+class Padded {
+  public:
+    Padded() = default;
+    Padded(std::size_t rows, std::size_t columns)
+        : pitch_((columns + 15) / 16 * 16 + 2 * margin),
+          data_(aligned_array<float>((rows + 2) * pitch_)),
+          size_((rows + 2) * pitch_) {}
+    [[nodiscard]] float* row(std::size_t y) const { return data_.get() + (y + 1) * pitch_ + margin; }
+    [[nodiscard]] float* row_before(std::size_t y) const { return row(y) - pitch_; }
+    [[nodiscard]] float* row_after(std::size_t y) const { return row(y) + pitch_; }
+    [[nodiscard]] explicit operator bool() const { return static_cast<bool>(data_); }
+    [[nodiscard]] std::size_t pitch() const { return pitch_; }
+    void fill(float value) const { std::fill_n(data_.get(), size_, value); }
+
+  private:
+    static constexpr std::size_t margin = 16;
+    std::size_t pitch_ = 0;
+    AlignedArray<float> data_;
+    std::size_t size_ = 0;
+};
+
+struct State {
+    State(std::size_t rows_px, std::size_t columns_px, const DetectParticlesParams& given);
+
+    const DetectParticlesParams& params;
+    const simd::DetectParticlesLoops& loops;
+    std::size_t rows, columns;
+    Tiles tiles;
+    std::vector<Between> between_y, between_x;
+    std::vector<std::pair<std::size_t, std::size_t>> stretches;  ///< columns between the same two tiles
+    float floor = 0;                                             ///< least variance of a pixel's difference
+
+    Padded left;        ///< the difference; freed of texture; of the spots found so far
+    Padded reference;   ///< the frame without what is looked for: the earlier one, moved, or, where it is to
+                        ///< disappear, the later
+    Padded brightness;  ///< the same, smoothed
+    Padded axial;       ///< how `before` changes with height, smoothed; may be absent
+    Padded weight;      ///< 1 / variance, 0 where masked
+    Padded snr;         ///< behind the matched filter, over white noise's deviation
+    Padded texture;  ///< variance of `snr` over that of white noise, where texture raises it; may be absent
+    std::vector<char> textured;  ///< by tile: whether anything was taken from the difference
+    std::vector<float> scale;    ///< standard deviation of `snr` by tile, that aside
+
+    DetectedParticles found;
+
+    /// Pixels that take part.
+    [[nodiscard]] std::size_t area() const { return rows * columns - found.not_measured - found.saturated; }
+    /// Standard deviation of `snr`.
+    [[nodiscard]] Deviation deviation() const;
+    /// A row of values between the tiles' middles.
+    void ramp(const float* tile_values, std::size_t y, float* out) const;
+};
+
+/// left, brightness, axial; counts the pixels that take no part.
+template <class Pixel>
+void take_difference(State& state, HostView<const Pixel, 2> before, HostView<const Pixel, 2> after,
+                     HostView<const float, 2> axial);
+
+/// Free `left` of texture, and weigh it by its noise.
+void free_of_texture(State& state);
+
+/// snr, texture and scale for a spot's width.
+void filter(State& state, double sigma_px);
+
+struct Candidate {
+    std::size_t y, x;
+};
+/// Maxima of snr above `threshold` deviations, by rows, then columns.
+std::vector<Candidate> maxima(const State& state, float threshold);
+
+/// The width of points, from those that stand out by far; 0 where there are too few. `count`: how many it
+/// was.
+double spot_sigma(const State& state, double begin_px, std::size_t& count);
+
+/// Fit spots to all candidates, and write what is left into `left`.
+void fit_spots(State& state, double sigma_px, double threshold);
+
+}  // namespace lee::particles
