@@ -6,7 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from lee import cuda_arrays, kernels
 from lee.cuda_arrays import all_cuda
@@ -52,6 +52,11 @@ class DetectedParticles(NamedTuple):
     """Pixels that took no part."""
     left_out: int
     """Spots beyond what a crowded place can hold."""
+
+    def only(self, which: NDArray[np.bool_]) -> DetectedParticles:
+        """Keep some of the spots."""
+        spots = self._fields[: self._fields.index("flags") + 1]
+        return self._replace(**{name: getattr(self, name)[which] for name in spots})
 
 
 def detect_particles(

@@ -1,0 +1,220 @@
+"""Particles along the axis: how bright each is in slices above and below the surface, and where it is sharpest."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.linalg import splu
+from scipy.spatial import cKDTree
+
+Map = NDArray[np.float32]
+Values = NDArray[np.float64]
+
+_REACH = 3.0  # of a spot, in its standard deviations
+_RING = (4.0, 6.0)  # where its background is taken
+# Spots that stand out this far tell how deep a point is in focus, and how many of them must.
+_BRIGHT_SNR = 15.0
+_LEAST_BRIGHT = 8
+# Places tried, of the spacing of slices.
+_FINE_STEP = 0.02
+# Share of a spot that must be seen.
+_LEAST_SEEN = 0.3
+# How far the rings of a bright spot reach, in its standard deviations; their share of its peak, at most; and how
+# far off the surface they are brightest, at least, in standard deviations of the brightness along the axis.
+_HALO_REACH, _HALO_SHARE, _HALO_OFF = 6.0, 0.5, 0.8
+# Deviations above which a slice shows a particle.
+_SEEN = 3.0
+
+
+class Focus(NamedTuple):
+    """Where particles are sharpest; all (N,).
+
+    ``offset_um`` and its standard deviation: from the surface, positive toward the objective; NaN where the
+    brightness has no maximum among the slices. ``peak``, ``peak_sigma``: counts, there. ``planes``: slices it
+    was seen in. ``at_end``: brightest in the first or last slice.
+    """
+
+    offset_um: Values
+    offset_sigma_um: Values
+    peak: Values
+    peak_sigma: Values
+    planes: NDArray[np.int64]
+    at_end: NDArray[np.bool_]
+
+    def only(self, which: NDArray[np.bool_]) -> Focus:
+        """Keep some of them."""
+        return Focus(*(values[which] for values in self))
+
+
+def profiles(slices: Map, y_px: Values, x_px: Values, width_px: Values) -> Values:
+    """Fit the peaks of spots at known places, all of a slice together.
+
+    Parameters
+    ----------
+    slices : (K, H, W) float32, counts
+        Differences; NaN takes no part.
+    y_px, x_px, width_px : (N,) float64, px
+
+    Returns
+    -------
+    (K, N) float64, counts
+        NaN where too little of the spot was seen.
+    """
+    count = len(y_px)
+    if count == 0:
+        return np.zeros((len(slices), 0))
+    spots = [_spot(slices.shape[1:], y_px[k], x_px[k], width_px[k]) for k in range(count)]
+    pixels, place = np.unique(np.concatenate([where for where, _ in spots]), return_inverse=True)
+    owner = np.repeat(np.arange(count), [len(where) for where, _ in spots])
+    bells = np.concatenate([shape for _, shape in spots])
+    model = sparse.csr_matrix((bells, (place, owner)), (len(pixels), count))
+    # A pixel's background is that of the spots over it.
+    share = sparse.diags(1 / np.asarray(model.sum(axis=1)).ravel()) @ model
+    out = np.full((len(slices), count), np.nan)
+    for number, one in enumerate(slices):
+        counted = one.ravel()[pixels].astype(np.float64)
+        good = np.isfinite(counted)
+        ground = np.array([_background(one, y_px[k], x_px[k], width_px[k]) for k in range(count)])
+        left = np.where(good, counted - share @ ground, 0)
+        seen = sparse.diags(good.astype(np.float64)) @ model
+        normal = (seen.T @ seen).tocsc()
+        told = normal.diagonal() > _LEAST_SEEN * np.pi * width_px**2
+        normal += sparse.diags(np.where(told, 1e-6 * normal.diagonal(), 1.0))
+        out[number] = np.where(told, splu(normal.tocsc()).solve(seen.T @ left), np.nan)
+    return out
+
+
+def focus_of(profile: Values, sigma: Values, offsets_um: Values, usual_um: float) -> tuple[Focus, float]:
+    """Fit Gaussians of one common width to brightness along the axis.
+
+    Parameters
+    ----------
+    profile, sigma : (K, N) float64, counts
+        Peaks in K slices and their standard deviations; NaN where nothing was seen.
+    offsets_um : (K,) float64, um
+        Evenly spaced, rising.
+    usual_um : float, um
+        Standard deviation of the Gaussian, where too few bright particles tell it.
+
+    Returns
+    -------
+    Focus
+    float
+        The width used, um.
+    """
+    known = np.isfinite(profile) & np.isfinite(sigma) & (sigma > 0)
+    weight = np.where(known, 1 / np.where(known, sigma, 1) ** 2, 0)
+    value = np.where(known, profile, 0)
+    depth = _depth(value, weight, offsets_um, usual_um)
+    step = offsets_um[1] - offsets_um[0] if len(offsets_um) > 1 else 1.0
+    places = np.arange(offsets_um[0], offsets_um[-1] + 0.5 * _FINE_STEP * step, _FINE_STEP * step)
+    gain, information = _gain(value, weight, offsets_um, places, depth)
+    best = gain.argmax(axis=0)
+    who = np.arange(profile.shape[1])
+    at_end = (best == 0) | (best == len(places) - 1)
+    best = np.clip(best, 1, max(len(places) - 2, 1))
+    bend = np.zeros(len(who))
+    offset = np.full(len(who), np.nan)
+    if len(places) > 2:
+        before, here, after = (gain[best + k, who] for k in (-1, 0, 1))
+        bend = (2 * here - before - after) / (_FINE_STEP * step) ** 2
+        with np.errstate(invalid="ignore", divide="ignore"):
+            shift = 0.5 * (after - before) / (2 * here - before - after)
+        offset = places[best] + np.where(np.isfinite(shift), np.clip(shift, -1, 1), 0) * _FINE_STEP * step
+    # Half the gain in chi square is the logarithm of the likelihood.
+    told = (known.sum(axis=0) >= 3) & (bend > 0) & ~at_end
+    with np.errstate(divide="ignore", invalid="ignore"):
+        offset_sigma = np.where(told, np.sqrt(2 / bend), np.nan)
+        peak = np.sqrt(gain[best, who] / information[best, who])
+        peak_sigma = np.sqrt(1 / information[best, who])
+    planes = (known & (value > _SEEN * np.where(known, sigma, np.inf))).sum(axis=0)
+    return Focus(
+        np.where(told, offset, np.nan),
+        offset_sigma,
+        peak,
+        peak_sigma,
+        planes,
+        at_end & (known.sum(axis=0) >= 3),
+    ), depth
+
+
+def halos(focus: Focus, y_px: Values, x_px: Values, width_px: Values, depth_um: float) -> NDArray[np.bool_]:
+    """Tell light that belongs to a bright neighbour from particles, (N,) bool.
+
+    The rings of a point grow out of focus, where its own light fades: what stands beside a brighter spot and is
+    brightest off the surface, which that spot lies on, is such a ring.
+
+    Parameters
+    ----------
+    focus : Focus
+        Counted from the surface.
+    y_px, x_px, width_px : (N,) float64, px
+    depth_um : float, um
+        Standard deviation of a point's brightness along the axis.
+    """
+    out = np.zeros(len(y_px), np.bool_)
+    if not len(out):
+        return out
+    tree = cKDTree(np.column_stack([y_px, x_px]))
+    with np.errstate(invalid="ignore"):
+        off = focus.at_end | (np.abs(focus.offset_um) > _HALO_OFF * depth_um)
+    for k in np.flatnonzero(off):
+        near = tree.query_ball_point((y_px[k], x_px[k]), _HALO_REACH * width_px[k])
+        near = [n for n in near if not off[n]]
+        out[k] = bool(near) and focus.peak[near].max() * _HALO_SHARE > focus.peak[k]
+    return out
+
+
+def _gain(
+    value: Values, weight: Values, offsets: Values, places: Values, depth: float
+) -> tuple[Values, Values]:
+    """Chi square gained by a Gaussian at each place, (M, N), and what its peak is known by."""
+    shape = np.exp(-0.5 * ((offsets[None, :] - places[:, None]) / depth) ** 2)
+    product = np.clip(shape @ (weight * value), 0, None)
+    information = shape**2 @ weight
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(information > 0, product**2 / information, 0), information
+
+
+def _depth(value: Values, weight: Values, offsets: Values, usual_um: float) -> float:
+    """Width that explains the bright ones best, by the median of those each is explained best by."""
+    bright = np.flatnonzero((np.sqrt(weight) * value).max(axis=0) > _BRIGHT_SNR)
+    if len(bright) < _LEAST_BRIGHT or len(offsets) < 5:
+        return usual_um
+    tried = usual_um * np.geomspace(0.4, 3.0, 25)
+    inside = offsets[1:-1]
+    gains = np.stack(
+        [
+            _gain(value[:, bright], weight[:, bright], offsets, np.linspace(inside[0], inside[-1], 41), s)[
+                0
+            ].max(axis=0)
+            for s in tried
+        ]
+    )
+    chosen = gains.argmax(axis=0)
+    sound = (chosen > 0) & (chosen < len(tried) - 1)
+    return float(np.median(tried[chosen[sound]])) if sound.sum() >= _LEAST_BRIGHT else usual_um
+
+
+def _spot(shape: tuple[int, ...], y: float, x: float, width: float) -> tuple[NDArray[np.intp], Values]:
+    reach = _REACH * width
+    rows = np.arange(max(int(np.ceil(y - reach)), 0), min(int(y + reach), shape[0] - 1) + 1)
+    columns = np.arange(max(int(np.ceil(x - reach)), 0), min(int(x + reach), shape[1] - 1) + 1)
+    bell = np.exp(-0.5 * ((rows - y) / width) ** 2)[:, None] * np.exp(-0.5 * ((columns - x) / width) ** 2)
+    return (rows[:, None] * shape[1] + columns).ravel(), bell.ravel()
+
+
+def _background(difference: Map, y: float, x: float, width: float) -> float:
+    reach = int(np.ceil(_RING[1] * width))
+    row, column = int(round(y)), int(round(x))
+    rows = slice(max(row - reach, 0), row + reach + 1)
+    columns = slice(max(column - reach, 0), column + reach + 1)
+    part = difference[rows, columns]
+    off_y = np.arange(rows.start, rows.start + part.shape[0])[:, None] - y
+    off_x = np.arange(columns.start, columns.start + part.shape[1]) - x
+    away = np.hypot(off_y, off_x) / width
+    ring = part[(away >= _RING[0]) & (away <= _RING[1]) & np.isfinite(part)]
+    return float(np.median(ring)) if len(ring) else 0.0
