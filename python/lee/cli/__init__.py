@@ -12,6 +12,7 @@ from lee.cli.curvature import curvature
 from lee.cli.demo import demo
 from lee.cli.export import export
 from lee.cli.one_line import DONE, FAILED, MISUSED, one_line, warnings_in_one_line
+from lee.cli.particles import particles
 from lee.cli.reconstruct import reconstruct
 from lee.cli.series import series
 from lee.cli.view import view
@@ -50,7 +51,7 @@ def commands() -> None:
     """  # noqa: D301  click wants the character itself
 
 
-for _command in (demo, reconstruct, series, curvature, export, view, bench):
+for _command in (demo, reconstruct, series, curvature, particles, export, view, bench):
     commands.add_command(_command)
 
 

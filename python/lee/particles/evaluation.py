@@ -32,9 +32,9 @@ class ParticleResults:
         Of the experiment.
     times_s : sequence of float, s
         All times that were looked at, those without particles too; by default those of the particles.
-    surface : Surface, optional
+    surface : Surface, or mapping of time in s to Surface, optional
         On the grid of the particles.
-    curvature_per_um : (H, W) float32, 1/um, optional
+    curvature_per_um : (H, W) float32, 1/um, or mapping of time in s to (H, W), optional
         Mean curvature of the surface, a trench positive.
     curvature_scale_um : float, um, optional
         What it was measured at.
@@ -58,8 +58,8 @@ class ParticleResults:
     pixel_um: float
     name: str = ""
     times_s: Sequence[float] = ()
-    surface: Surface | None = None
-    curvature_per_um: ArrayLike | None = None
+    surface: Surface | Mapping[float, Surface] | None = None
+    curvature_per_um: ArrayLike | Mapping[float, ArrayLike] | None = None
     curvature_scale_um: float | None = None
     seen: ArrayLike | Mapping[float, ArrayLike] | None = None
     density_scale_um: float | Literal["auto"] = "auto"
@@ -179,7 +179,7 @@ def evaluate(results: ParticleResults, *, confidence: float = 0.95, seed: int = 
         densities[time] = density_map(
             parts[time],
             pixel_um=results.pixel_um,
-            surface=results.surface,
+            surface=of_time(results.surface, time, "surface"),
             shape=shape,
             seen=of_time(results.seen, time, "mask of what was seen"),
             scale_um=scale,
@@ -192,7 +192,10 @@ def evaluate(results: ParticleResults, *, confidence: float = 0.95, seed: int = 
     if results.curvature_per_um is not None:
         for time in parts:
             relations[time] = relate_density(
-                densities[time], results.curvature_per_um, confidence=confidence, seed=seed
+                densities[time],
+                of_time(results.curvature_per_um, time, "curvature"),
+                confidence=confidence,
+                seed=seed,
             )
     return Evaluation(
         particles=parts,

@@ -168,7 +168,7 @@ def _between_frames(
     }
     table.attrs = facts
     seen = np.isfinite(earlier) & np.isfinite(later) & (earlier < saturation) & (later < saturation)
-    return Found(table, facts, seen, later.astype(np.float32))
+    return Found(table, facts, seen, later.astype(np.float32), surface)
 
 
 def _between_stacks(

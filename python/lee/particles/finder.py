@@ -232,7 +232,7 @@ class ParticleFinder:
         }
         table.attrs = facts
         seen = np.isfinite(before) & np.isfinite(after) & (after < options["saturation"])
-        return Found(table, facts, seen, after)
+        return Found(table, facts, seen, after, height)
 
     def _differences(self, earlier: Map, later: Map, shift_px: tuple[float, float]) -> Map:
         """What appears, or disappears, in each slice, texture taken out."""

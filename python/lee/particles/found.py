@@ -36,12 +36,15 @@ class Found:
         Where a particle could have been found.
     image : (H, W) float32, counts
         The later frame, or the later scan along its surface; NaN where nothing was seen.
+    surface : Surface or None
+        What the scans were sliced along, on the grid of the particles.
     """
 
     particles: pd.DataFrame
     facts: dict[str, Any]
     seen: NDArray[np.bool_]
     image: NDArray[np.float32]
+    surface: Surface | None
 
 
 def facts_of(detected: DetectedParticles, false_alarms: float) -> dict[str, Any]:

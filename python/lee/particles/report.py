@@ -210,10 +210,11 @@ class _Writer:
 
     def relief(self) -> list[Section]:
         r, time = self._results, self._found.fullest
-        if r.surface is None or not has_relief(r.surface):
+        surface = of_time(r.surface, time, "surface")
+        if surface is None or not has_relief(surface):
             return []
         figure = relief_figure(
-            r.surface, self._found.particles[time], title=time_title(time), renderer=self._renderer
+            surface, self._found.particles[time], title=time_title(time), renderer=self._renderer
         )
         pictures = {"The surface seen obliquely": self._figure("particles_3d.png", figure)}
         return [Section("On the surface", "", pictures=pictures)]
@@ -225,7 +226,8 @@ class _Writer:
         at = f", at a scale of {r.curvature_scale_um:.3g} µm" if r.curvature_scale_um is not None else ""
         beside = f", and the mean curvature{at}: trenches positive (red), peaks negative (blue)"
         caption = "Density, its standard deviation" + (beside if r.curvature_per_um is not None else "")
-        figure = density_figure(one, r.curvature_per_um, title=time_title(time))
+        bent = of_time(r.curvature_per_um, time, "curvature")
+        figure = density_figure(one, bent, title=time_title(time))
         pictures = {caption: self._figure("density.png", figure)}
         if len(found.densities) > 1:
             pictures["Density over time"] = self._figure(

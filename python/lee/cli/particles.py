@@ -1,0 +1,196 @@
+"""`lee particles`: what appears on the surface between scans; `lee particles calibrate`."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lee.cli.curvature import um_or_auto
+from lee.cli.options import PATH, overwrite_option, progress_bar, step_bar, threads_option, um
+from lee.cli.series import seconds
+
+
+def times(text: str) -> list[float]:
+    """Parse times in s, parted by commas; the function's name is the placeholder in the help."""
+    return [0.0 if part.strip() in ("0", "0.0") else seconds(part) for part in text.split(",")]
+
+
+class _WithDefault(click.Group):
+    """A group that takes what is none of its commands for the arguments of `find`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the default command's name before its arguments."""
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = ["find", *args]
+        return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Show the default command's help, and the other's name."""
+        inner = click.Context(self.commands["find"], parent=ctx.parent, info_name=ctx.info_name)
+        self.commands["find"].format_help(inner, formatter)
+        self.format_commands(ctx, formatter)
+
+
+@click.group(cls=_WithDefault, no_args_is_help=True)
+def particles() -> None:
+    """Find particles between scans."""
+
+
+@particles.command("find", hidden=True)
+@click.argument("scans", type=PATH, nargs=-1, required=True, metavar="BEFORE AFTER [AFTER ...] | RUN")
+@click.option("-o", "--output", type=PATH, required=True, metavar="DIR", help="Folder to write.")
+@click.option("--surface", type=PATH, help="Of AFTER, as `lee reconstruct` wrote it; else reconstructed.")
+@click.option("--calibration", type=PATH, help="Intensity to diameter: calibration.json, or its CSV table.")
+@click.option(
+    "--false-alarms",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="False particles expected in each pair; sets the threshold.",
+)
+@click.option(
+    "--spot-sigma-px",
+    type=click.FloatRange(0.5, 6),
+    metavar="PX",
+    help="Standard deviation of a point's spot; else found from bright ones.",
+)
+@click.option("--disappearing", is_flag=True, help="Look for what disappears: stripping.")
+@click.option("--interval-s", type=seconds, help="From scan to scan, where no run tells the times.")
+@click.option("--at-s", type=times, metavar="S,S,...", help="Only pairs whose later scan began about then.")
+@click.option("--z-step-um", type=um, help="Frame k of a scan lies at k times this height.")
+@click.option("--pixel-um", type=um, help="Pixel size; else what the scans say.")
+@click.option(
+    "--scale-um",
+    type=um_or_auto,
+    default="auto",
+    show_default=True,
+    metavar="UM|auto",
+    help="Scale of the curvature that densities are held against.",
+)
+@click.option("--parquet", is_flag=True, help="Write the table as Parquet, too; needs pyarrow.")
+@click.option("--trackpy", is_flag=True, help="Add the columns trackpy.link expects.")
+@threads_option
+@overwrite_option
+def find(
+    scans: tuple[Path, ...],
+    output: Path,
+    surface: Path | None,
+    calibration: Path | None,
+    false_alarms: float,
+    spot_sigma_px: float | None,
+    disappearing: bool,
+    interval_s: float | None,
+    at_s: list[float] | None,
+    z_step_um: float | None,
+    pixel_um: float | None,
+    scale_um: Any,
+    parquet: bool,
+    trackpy: bool,
+    threads: int,
+    overwrite: bool,
+) -> None:
+    """Find the particles that appear from BEFORE to AFTER, on the surface.
+
+    Both are stacks, as `lee reconstruct` takes them, or both single images. More scans, in order of time, or
+    the folder of a run, give the particles of each scan against the one before. DIR gets report.html to read,
+    particles.csv with a row a particle (um, counts, nm), densities as TIFF, numbers over time and by curvature
+    as CSV, figures, and particles.json with all it was made with.
+
+    \b
+    Example:
+      lee particles before.ome.tif after.ome.tif -o nuclei
+      lee particles run -o nuclei --at-s 10,50,80 --calibration calibration.json
+      lee particles calibrate sem.csv -o calibration.json
+    """  # noqa: D301  click wants the character itself
+    from lee.particles.calibration import load_calibration
+    from lee.particles.folder import check_folder, save_particles
+    from lee.particles.over_time import find_over_time
+    from lee.particles.sources import pairs_of
+    from lee.surface import Surface
+
+    begun = time.perf_counter()
+    check_folder(output, overwrite=overwrite)
+    pairs = pairs_of(scans, interval_s=interval_s, at_s=at_s or (), z_step_um=z_step_um, pixel_um=pixel_um)
+    sizes = None if calibration is None else load_calibration(calibration)
+    heights = None if surface is None else Surface.load(surface, pixel_um=pixel_um)
+    options = {
+        "false_alarms": false_alarms,
+        "spot_sigma_px": spot_sigma_px,
+        "disappearing": disappearing,
+        "threads": threads,
+    }
+    with progress_bar(scans[-1].name, "%") as progress:
+        results, facts = find_over_time(
+            pairs,
+            name=scans[-1].name,
+            surface=heights,
+            calibration=sizes,
+            scale_um=scale_um,
+            progress=progress,
+            **options,
+        )
+    asked = options | {
+        "scans": [str(pair.before.path) for pair in pairs] + [str(pairs[-1].after.path)],
+        "surface": None if surface is None else str(surface),
+        "calibration": None if calibration is None else str(calibration),
+    }
+    with step_bar(f"{output.name}: figures") as said:
+        found = save_particles(
+            output,
+            results,
+            facts,
+            parameters=asked,
+            parquet=parquet,
+            trackpy=trackpy,
+            overwrite=overwrite,
+            progress=said,
+        )
+    for moment, density in found.densities.items():
+        when = f"{moment:g} s: " if len(found.densities) > 1 else ""
+        low, high = density.mean_interval
+        click.echo(
+            f"{when}{len(found.particles[moment])} particles, {density.mean_per_um2:.3g} per um2 of "
+            f"{'surface' if density.field.is_true_area else 'image'} ({low:.3g} to {high:.3g}), "
+            f"least signal to noise {facts[moment]['threshold_snr']:.2f}"
+        )
+    if sizes is None:
+        click.echo("no calibration given: sizes are intensities in counts (--calibration)")
+    click.echo(f"{output / 'report.html'}, in {time.perf_counter() - begun:.1f} s")
+
+
+@particles.command(no_args_is_help=True)
+@click.argument("table", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, metavar="JSON", help="File to write.")
+@click.option("--figure", type=PATH, metavar="PNG", help="Draw points and curve, too.")
+def calibrate(table: Path, output: Path, figure: Path | None) -> None:
+    """Fit particle diameter against scattered intensity.
+
+    TABLE is a CSV file with the columns intensity_counts and diameter_nm, a row a particle, say as `lee
+    particles` and an electron microscope measured it, and as you like intensity_sigma_counts and
+    diameter_sigma_nm, their standard deviations.
+
+    \b
+    Example:
+      lee particles calibrate sem.csv -o calibration.json --figure calibration.png
+    """  # noqa: D301  click wants the character itself
+    from lee.atomic import new_file
+    from lee.errors import InputError
+    from lee.particles.calibration import load_calibration
+
+    if table.suffix.lower() != ".csv":
+        raise InputError(f"{table}: give a CSV table with the columns intensity_counts and diameter_nm")
+    fitted = load_calibration(table)
+    fitted.save(output)
+    if figure is not None:
+        from lee.particles.calibration_figure import calibration_figure
+
+        with new_file(figure) as partial:
+            calibration_figure(fitted).savefig(partial, format="png")
+    low, high = fitted.range_counts
+    used = int(fitted.used.sum())
+    (small, large), _, _ = fitted.diameter([low, high])
+    click.echo(
+        f"{output}: {small:.3g} to {large:.3g} nm for {low:.3g} to {high:.3g} counts, from {used} of "
+        f"{len(fitted.used)} particles, which scatter by {fitted.scatter:.1%} of their diameter"
+    )

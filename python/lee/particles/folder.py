@@ -1,0 +1,156 @@
+"""Particles on disk: tables, maps, figures, the report, and what all was made with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lee.atomic import new_folder
+from lee.mapfile import write_map
+from lee.particles import report
+from lee.particles.evaluation import Evaluation, ParticleResults, evaluate
+from lee.particles.table import has_flag, with_trackpy_columns, write_table
+
+FORMAT = "lee particles"
+FORMAT_VERSION = 1
+_FIXED = frozenset({"particles.csv", "particles.parquet", "particles.json", "over_time.csv", "by_curvature.csv"})
+_DENSITY = "density_per_um2"
+
+
+class _Writable(Exception):  # noqa: N818  no error: it ends the trial
+    """The output folder could be begun."""
+
+
+def save_particles(
+    folder: str | Path,
+    results: ParticleResults,
+    facts: Mapping[float, Mapping[str, Any]],
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    parquet: bool = False,
+    trackpy: bool = False,
+    overwrite: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> Evaluation:
+    """Write all there is about particles as a folder, which appears only when all of it is written.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Must not exist unless `overwrite`.
+    results : ParticleResults
+    facts : mapping of time in s to dict
+        Of each pair, as `lee.particles.over_time.find_over_time` gives them.
+    parameters : mapping, optional
+        What was asked for; must fit into JSON.
+    parquet, trackpy : bool
+        Write the table as Parquet too; add trackpy's columns to it, positions laid over the first time's.
+    overwrite : bool
+        Replace an older folder of this kind. One that holds anything else is never replaced.
+    progress : callable, optional
+        Called with the name of each file that is done.
+
+    Returns
+    -------
+    Evaluation
+
+    Raises
+    ------
+    InputError
+        If something cannot be evaluated or written.
+    """
+    place = Path(folder)
+    with new_folder(place, overwrite=overwrite, known=_known(place)) as partial:
+        found = evaluate(results)
+        table = _for_trackpy(results, facts) if trackpy else results.particles
+        write_table(table, partial / "particles.csv")
+        if parquet:
+            write_table(table, partial / "particles.parquet")
+        found.over_time().to_csv(partial / "over_time.csv", index=False, float_format="%.7g")
+        if found.relations:
+            found.by_curvature().to_csv(partial / "by_curvature.csv", index=False, float_format="%.7g")
+        for time, density in found.densities.items():
+            when = f"_{time:g}s" if len(found.densities) > 1 else ""
+            write_map(partial / f"{_DENSITY}{when}.tif", density.per_um2, results.pixel_um)
+        text = json.dumps(_described(results, facts, parameters or {}), indent=2, allow_nan=False)
+        (partial / "particles.json").write_text(text + "\n", encoding="utf-8")
+        report.write_particle_report(partial, results, evaluation=found, progress=progress)
+    return found
+
+
+def check_folder(folder: str | Path, *, overwrite: bool = False) -> None:
+    """Find out before long work whether its result could be written.
+
+    Raises
+    ------
+    InputError
+        As `save_particles`.
+    """
+    with suppress(_Writable), new_folder(folder, overwrite=overwrite, known=_known(Path(folder))):
+        raise _Writable
+
+
+def _known(place: Path) -> frozenset[str]:
+    maps = {path.name for path in place.glob(f"{_DENSITY}*.tif")} if place.is_dir() else set()
+    return frozenset({*_FIXED, *report.FILES, *maps})
+
+
+def _for_trackpy(results: ParticleResults, facts: Mapping[float, Mapping[str, Any]]) -> pd.DataFrame:
+    times = results.particles["time_s"].to_numpy(np.float64)
+    widths = np.array([one["spot_sigma_px"] for one in facts.values()])
+    out = with_trackpy_columns(
+        results.particles, pixel_um=results.pixel_um, spot_sigma_px=float(np.median(widths))
+    )
+    frames = {time: k for k, time in enumerate(facts)}
+    for time, one in facts.items():
+        here = np.isclose(times, time, equal_nan=True)
+        dy, dx = one["shift_from_first_px"]
+        out.loc[here, "y"] -= dy
+        out.loc[here, "x"] -= dx
+        out.loc[here, "frame"] = frames[time]
+    return out
+
+
+def _described(
+    results: ParticleResults, facts: Mapping[float, Mapping[str, Any]], parameters: Mapping[str, Any]
+) -> dict[str, Any]:
+    flags = {flag: int(has_flag(results.particles, flag).sum()) for flag in _flags(results.particles)}
+    try:
+        installed = version("lee-microscopy")
+    except PackageNotFoundError:
+        installed = "not installed as a package"
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "name": results.name,
+        "pixel_um": results.pixel_um,
+        "axes": "x_um and y_um run from the middle of pixel (0, 0) of each time's own scan",
+        "intensity": "counts of the Gaussian fitted to the spot in best focus, 2 pi peak width^2",
+        "particles": len(results.particles),
+        "flags": flags,
+        "curvature_scale_um": results.curvature_scale_um,
+        "parameters": dict(parameters),
+        "pairs": [_plain({"time_s": time, **one}) for time, one in facts.items()],
+        "version": installed,
+    }
+
+
+def _flags(particles: pd.DataFrame) -> list[str]:
+    return sorted({word for words in particles["flag"].astype(str) for word in words.split()})
+
+
+def _plain(one: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn NaN into null, and keep digits that say something."""
+    return {
+        name: (None if np.isnan(value) else float(f"{value:.7g}")) if isinstance(value, float) else value
+        for name, value in one.items()
+    }
