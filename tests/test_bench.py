@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("cv2")
 
-from bench import heatsink, peers, renderer_b, specimens_b
+from bench import heatsink, peers, renderer_b, specimens_b, spot_detectors, spots
 from bench.cases import all_cases
 from bench.opencv_refocuser import OpenCvRefocuser, fitted_offset
 from bench.scores import score, within_sigma
@@ -183,6 +183,60 @@ def test_flatness_finds_levels_and_counts_outliers_inside_them():
     assert len(heatsink.parts(inside)) == 1
 
 
+# --- spots ---
+
+
+def test_fields_of_spots_are_what_they_say():
+    field = spots.random_field(300, 60, seed=1, peaks=(3.0, 9.0), share=0.25)
+    assert (len(field.places), field.clustered.sum()) == (60, 15)
+    assert np.all((field.peaks >= 3) & (field.peaks <= 9))
+    assert not (field.isolated() & field.clustered).any()
+    image = field.drawn()
+    assert image.sum() == pytest.approx(2 * np.pi * 1.4**2 * field.peaks.sum(), rel=1e-3)
+    before, after = spots.frames(image, 2, dtype=np.uint16, level=500, noise=20)
+    left = after.astype(float) - before - 20 * image
+    assert np.std(left) == pytest.approx(20, rel=0.02)
+    assert abs(left.mean()) < 0.4
+
+
+def test_found_spots_are_paired_once_and_nearest_first():
+    truth = [(10, 10), (10, 11), (50, 50), (80, 80)]
+    found = [(10, 10.8), (10, 9.7), (50, 51.4), (80, 81.6), (10, 11.1)]
+    of_truth, of_found = spots.matched(truth, found)
+    assert sorted(zip(of_truth.tolist(), of_found.tolist(), strict=True)) == [(0, 1), (1, 4), (2, 2)]
+    assert len(spots.matched(truth, [])[0]) == len(spots.matched([], found)[0]) == 0
+
+
+def test_scores_of_spots_are_shares_of_what_was_drawn():
+    field = spots.Field(
+        (100, 100),
+        np.array([(20.0, 20.0), (20.0, 60.0), (70.0, 70.0), (73.0, 70.0)]),
+        np.array([10.0, 20.0, 10.0, 10.0]),
+        np.array([False, False, True, True]),
+    )
+    got = spots.scores(field, [(20.1, 20.0), (20.0, 60.05), (70.0, 70.0), (90.0, 10.0), (5.0, 5.0)])
+    assert (got.precision, got.recall, got.cluster_recall) == (0.6, 0.75, 0.5)
+    assert got.f1 == pytest.approx(6 / 9)
+    assert got.over_bound == pytest.approx(np.sqrt(0.5) / spots.BOUND_PX)
+    nothing = spots.scores(field, np.zeros((0, 2)))
+    assert (nothing.f1, nothing.recall) == (0, 0)
+    assert np.isnan(nothing.over_bound)
+
+
+@pytest.mark.parametrize(
+    "detector", spot_detectors.DETECTORS, ids=lambda one: f"{one.name} {bool(one.thresholds)}"
+)
+def test_other_detectors_find_bright_spots(detector):
+    if not detector.is_here():
+        pytest.skip(f"{detector.distribution} is not installed")
+    true = np.array([(y, x) for y in range(20, 120, 20) for x in range(20, 120, 20)]) + 0.3
+    before, after = spots.frames(spots.drawn((130, 130), true, 20.0, 1.4), 3)
+    threshold = detector.thresholds[-1] if detector.thresholds else float("nan")
+    found = detector.find(after - before, 1.4, threshold)
+    assert len(spots.matched(true, found)[0]) >= 24
+    assert not detector.thresholds or len(found) <= 27
+
+
 # --- the programs ---
 
 
@@ -191,6 +245,7 @@ def test_flatness_finds_levels_and_counts_outliers_inside_them():
     [
         (["bench.accuracy", "--quick", "--only", "rig gentle, low"], "gentle, low light"),
         (["bench.bench_refocuser", "--quick", "--runs", "1"], "400x320 noise"),
+        (["bench.bench_detect_particles", "--quick"], "tuned on the truth"),
     ],
 )
 def test_benchmarks_run_as_programs(arguments, expected):
