@@ -116,6 +116,17 @@ def test_a_few_outliers_change_little() -> None:
     assert found.scatter < 0.04
 
 
+def test_one_outlier_of_twelve_is_found() -> None:
+    found = []
+    for seed in range(12):
+        counts, nm, _ = drawn(np.random.default_rng(seed), "square", (12, 0.1, 0.05, 0.03))
+        middle = np.argsort(counts)[6]
+        nm[middle] *= 2.5 if seed % 2 else 0.4
+        calibration = Calibration.fit(counts, nm, 0.1 * counts, 0.05 * nm)
+        found.append(not calibration.used[middle] and calibration.used.sum() >= 10)
+    assert np.mean(found) > 0.9
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_the_curve_rises_everywhere(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -15,11 +15,12 @@ LEAST_POINTS = 5
 _KNOTS = 9
 # Standard deviations: of the slope's logarithm from end to end of the curve, and of log diameter.
 _BENDS = np.geomspace(0.03, 4, 8)
+_STIFF = _BENDS[_BENDS < 1]  # so that outliers, and particles of few sizes, cannot bend it to themselves
 _SCATTERS = np.geomspace(0.002, 1, 32)
 _MOST_BY_CHANCE = 0.05
 _LEAST_FOR_OUTLIERS = 8
 _MOST_OUTLIERS = 1 / 4
-_FALSE_OUTLIERS = 0.01  # tables without any of which one is said to have some
+_FALSE_OUTLIERS = 0.05  # tables without any of which one is said to have some
 _ROUNDS = 60
 _CORE_ROUNDS = 20
 _LEAST_SCALE = 0.01
@@ -151,7 +152,9 @@ def _fit(points: Points) -> tuple[Curve, float]:
     return curve, scatter
 
 
-def _integrated(curve: Curve, gradient: Values, apart: Values, known: Values) -> tuple[Values, Values, float]:
+def _integrated(
+    curve: Curve, gradient: Values, apart: Values, known: Values, bend: Values = _BENDS
+) -> tuple[Values, Values, float]:
     """Solve the linearised model over all bends and scatters.
 
     Parameters
@@ -159,6 +162,8 @@ def _integrated(curve: Curve, gradient: Values, apart: Values, known: Values) ->
     gradient, apart, known
         Of the points: the curve's gradient (N, 1 + K), how far they lie above it, and the variance of that
         from errors given, (N,).
+    bend
+        Standard deviations of the slope's logarithm from end to end, (B,).
 
     Returns
     -------
@@ -173,8 +178,8 @@ def _integrated(curve: Curve, gradient: Values, apart: Values, known: Values) ->
     walk[0, 0] = walk[1:, 1] = 1
     from_first = np.tril(np.ones((curve.knots, steps)), -1) / np.sqrt(steps)
     walk[1:, 2:] = from_first - from_first[steps // 2]
-    bends = np.ones((len(_BENDS), 2 + steps))
-    bends[:, 2:] = _BENDS[:, None]
+    bends = np.ones((len(bend), 2 + steps))
+    bends[:, 2:] = bend[:, None]
     to_parameters = walk * bends[:, None, :]  # (B, 1 + K, 2 + steps)
 
     target = apart + gradient @ curve.parameters
@@ -190,7 +195,7 @@ def _integrated(curve: Curve, gradient: Values, apart: Values, known: Values) ->
     chi2 = weight @ target**2 - (solution * b).sum(axis=-1)
     evidence = (np.log(weight).sum(axis=-1) - np.linalg.slogdet(A)[1] - chi2) / 2
     # The grids are even in logarithms: half-Cauchy, times the size, for bends; nothing to add for scatters.
-    evidence += np.log(_BENDS / (1 + _BENDS**2))[:, None]
+    evidence += np.log(bend / (1 + bend**2))[:, None]
     share = np.exp(evidence - evidence.max())
     share /= share.sum()
 
@@ -207,14 +212,11 @@ def _core(points: Points) -> NDArray[np.bool_]:
     """Tell which three quarters of the points lie closest to a curve of least absolute deviations, (N,)."""
     curve = _straight(points)
     for _ in range(_CORE_ROUNDS):
-        slope = curve.slope(points.x)
-        foot = points.x + _SIDEWAYS * (points.y - curve.at(points.x)) / slope
-        foot = np.clip(foot, curve.low, curve.high)
-        apart = points.y - curve.at(foot) - curve.slope(foot) * (points.x - foot)
-        size = np.abs(points.y - curve.at(points.x))
+        apart = points.y - curve.at(points.x)
+        size = np.abs(apart)
         scale = max(1.4826 * float(np.median(size)), _LEAST_SCALE)
         known = np.maximum(size, 0.05 * scale) * scale
-        step, _, _ = _integrated(curve, curve.gradient(foot), apart, known)
+        step, _, _ = _integrated(curve, curve.gradient(points.x), apart, known, _STIFF)
         curve = replace(curve, parameters=curve.parameters + np.clip(step, -0.5, 0.5))
     size = np.abs(points.y - curve.at(points.x))
     return np.asarray(size <= np.sort(size)[len(size) - int(len(size) * _MOST_OUTLIERS) - 1])
@@ -223,5 +225,5 @@ def _core(points: Points) -> NDArray[np.bool_]:
 def _within(curve: Curve, scatter: float, points: Points, fitted: int) -> NDArray[np.bool_]:
     variance = points.y_sigma**2 + (curve.slope(points.x) * points.x_sigma) ** 2
     variance += scatter**2 + curve.variance(points.x)
-    most = stats.t.isf(_FALSE_OUTLIERS / len(points.x) / 2, max(fitted - 4, 3))
+    most = stats.t.isf(_FALSE_OUTLIERS / len(points.x) / 2, fitted)
     return np.asarray(np.abs(points.y - curve.at(points.x)) <= most * np.sqrt(variance))
