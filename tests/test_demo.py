@@ -1,15 +1,19 @@
 """The demonstration: its errors are what they claim, and it writes what it says."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tifffile
 
-from lee import demo, demo_growing
+from lee import demo, demo_growing, demo_nuclei
 from lee.demo import FILES, errors_of, run_demo
 from lee.demo_growing import GrowingDemo
 from lee.devices.virtual import DEMO_DRIFT_PX, RunTruth, electrode, growing_electrode, render_scan
 from lee.errors import InputError
+from lee.particles.table import read_table
 from lee.plain_focus import plain_heights
+from lee.report import Section
 from lee.run import open_run
 from lee.stack import open_stack
 from lee.surface import Surface
@@ -31,6 +35,11 @@ def small(monkeypatch):
     monkeypatch.setattr(demo_growing, "SCANS", 6)
     monkeypatch.setattr(demo_growing, "INTERVAL_S", 20.0)
     monkeypatch.setattr(demo_growing, "WALK_PX", 0.3)
+    monkeypatch.setattr(demo_nuclei, "SIDE_PX", 144)
+    monkeypatch.setattr(demo_nuclei, "TIMES_S", (0.0, 10.0, 40.0, 50.0))
+    monkeypatch.setattr(demo_nuclei, "AT_S", (10.0, 50.0))
+    monkeypatch.setattr(demo_nuclei, "STEPS", 6)
+    monkeypatch.setattr(demo_nuclei, "KNOWN", 50)
 
 
 @pytest.fixture
@@ -62,7 +71,14 @@ def one_run(monkeypatch):
         return found
 
     monkeypatch.setattr(demo, "demo_scene", small_scene)
+
+    def run_nuclei(folder, run, **options):
+        folder.mkdir()
+        run.mkdir()
+        return SimpleNamespace(rows=lambda: [{"time": "10 s"}], section=lambda place: Section("Nuclei", ""))
+
     monkeypatch.setattr(demo_growing, "run_growing", run_growing)
+    monkeypatch.setattr(demo_nuclei, "run_nuclei", run_nuclei)
     return found
 
 
@@ -118,8 +134,8 @@ def test_it_writes_what_it_says(tmp_path, small):
     assert np.array_equal(Surface.load(folder / "surface").height_um, found.surface.height_um, equal_nan=True)
     truth = tifffile.imread(folder / "truth_um.tif")
     assert np.array_equal(truth, found.scan.truth_seen_in(demo.REFERENCE_FRAME), equal_nan=True)
-    assert seen == [(k + 1, len(stack) + 12) for k in range(len(stack))] + seen[len(stack) :]
-    assert seen[-1] == (len(stack) + 12, len(stack) + 12)
+    assert seen == [(k + 1, len(stack) + 18) for k in range(len(stack))] + seen[len(stack) :]
+    assert seen[-1] == (len(stack) + 18, len(stack) + 18)
     page = (folder / "report.html").read_text()
     assert all(row["rms um"] in page for row in found.rows())
     assert all(row["measured nm/s"] in page for row in found.growing.rows())
@@ -128,6 +144,26 @@ def test_it_writes_what_it_says(tmp_path, small):
     assert len(run) == 6
     assert run.phases[0] == "plating" != run.phases[-1] == "stripping"
     assert (folder / "run" / "series" / "report.html").is_file()
+    assert all(row["diameter, median error"] in page for row in found.nuclei.rows())
+    assert (folder / "nuclei" / "report.html").is_file()
+
+
+def test_nuclei_are_found_where_they_appeared(tmp_path, small):
+    found = demo_nuclei.run_nuclei(tmp_path / "nuclei", tmp_path / "run", seed=1, threads=1)
+    assert [row["time"] for row in found.rows()] == ["10 s", "50 s"]
+    for row in found.rows():
+        assert int(row["clear"]) >= 5
+        assert float(row["of these found"].rstrip("%")) >= 80
+        assert int(row["false"]) <= 4
+        assert float(row["place, median error um"]) < 0.05
+        assert float(row["own focus, median error um"]) < 0.3
+        assert abs(float(row["diameter, median error"].rstrip("%"))) < 4
+    truth = RunTruth.load(tmp_path / "run")
+    table = read_table(tmp_path / "nuclei" / "particles.csv")
+    row = demo_nuclei.compared(table.iloc[:0], truth, 0.0, 10.0, {"threshold_snr": 4.0, "spot_sigma_px": 1.2,
+                               "noise_counts": 0.6, "noise_excess": 1.0})  # fmt: skip
+    assert (row["of these found"], row["found"], row["false"]) == ("0%", "0", "0")
+    assert row["diameter, median error"] == row["within 1 sigma"] == "-"
 
 
 def test_a_growing_run_is_measured_as_it_grew(tmp_path, small):
@@ -156,7 +192,7 @@ def test_the_table_of_rates_says_how_far_they_are_off(one_run):
 
 def test_its_table_holds_lee_and_the_plain_measures(tmp_path, one_run):
     found = run_demo(tmp_path / "demo", threads=1)
-    heights, rates = found.text().split("\n\n")
+    heights, rates, _ = found.text().split("\n\n")
     assert [line.split()[1] for line in rates.splitlines()[1:]] == ["trenches", "protrusions", "whole"] * 2
     lines = heights.splitlines()
     assert all(line.endswith("-") for line in lines[1:] if line.startswith("plain"))  # they tell no sigma

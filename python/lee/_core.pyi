@@ -163,7 +163,6 @@ def height_derivatives(
     stream: int,
 ) -> None: ...
 def curvature_window(*, family: str, scale_um: float, pixel_um: float) -> tuple[int, float]: ...
-
 @overload
 def detect_particles(
     before: NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32],

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lee import demo_growing
+from lee import demo_growing, demo_nuclei
 from lee.atomic import new_folder
 from lee.demo_growing import GrowingDemo
+from lee.demo_nuclei import NucleiDemo
 from lee.devices.virtual import DEMO_DRIFT_PX, Scan, demo_scene, render_scan
 from lee.devices.virtual.scan_file import write_ome_scan
 from lee.mapfile import write_map
@@ -22,7 +23,18 @@ from lee.report import Section, write_report
 from lee.stack import ZStack
 from lee.surface import Surface
 
-FILES = frozenset({"scan.ome.tif", "truth_um.tif", "surface", "error_maps.png", "run", "report.html"})
+FILES = frozenset(
+    {
+        "scan.ome.tif",
+        "truth_um.tif",
+        "surface",
+        "error_maps.png",
+        "run",
+        "nucleation",
+        "nuclei",
+        "report.html",
+    }
+)
 STEP_UM = 0.2
 GROSS_STEPS = 3  # an error beyond so many z steps is a wrong peak, not a noisy one
 REFERENCE_FRAME = 0  # a surface lies where the first frame shows the sample
@@ -101,6 +113,7 @@ class Demo:
     scan: Scan
     errors: Sequence[Errors]
     growing: GrowingDemo
+    nuclei: NucleiDemo
 
     def rows(self) -> list[dict[str, str]]:
         """Give the errors as a table, one mapping of column to text a row."""
@@ -118,8 +131,8 @@ class Demo:
         ]
 
     def text(self) -> str:
-        """Give both tables, of heights and of rates, as lines of text."""
-        return "\n\n".join(_lines(rows) for rows in (self.rows(), self.growing.rows()))
+        """Give the tables of heights, of rates and of nuclei as lines of text."""
+        return "\n\n".join(_lines(rows) for rows in (self.rows(), self.growing.rows(), self.nuclei.rows()))
 
 
 def _lines(rows: Sequence[Mapping[str, str]]) -> str:
@@ -146,7 +159,7 @@ def run_demo(
     threads: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Demo:
-    """Render the demo's scan and its run, measure them, and write scans, surfaces, pictures and report.
+    """Render the demo's scan and its two runs, measure them, and write scans, surfaces, pictures and report.
 
     Parameters
     ----------
@@ -172,7 +185,8 @@ def run_demo(
         scene = demo_scene(seed)
         scan = render_scan(scene, z_um=scene.z_range(STEP_UM), drift_px=DEMO_DRIFT_PX, seed=seed)
         stack = ZStack.from_array(scan.frames, scan.z_um, scan.pixel_um)
-        steps = len(stack) + 2 * demo_growing.SCANS
+        runs = 2 * demo_growing.SCANS
+        steps = len(stack) + runs + demo_nuclei.STEPS
 
         def told(before: int) -> Callable[[int, int], None] | None:
             return None if progress is None else lambda done, _: progress(before + done, steps)
@@ -181,7 +195,14 @@ def run_demo(
         growing = demo_growing.run_growing(
             place / "run", seed=seed, threads=threads, progress=told(len(stack))
         )
-        found = Demo(surface, scan, _errors(surface, scan), growing)
+        nuclei = demo_nuclei.run_nuclei(
+            place / "nuclei",
+            place / "nucleation",
+            seed=seed,
+            threads=threads,
+            progress=told(len(stack) + runs),
+        )
+        found = Demo(surface, scan, _errors(surface, scan), growing, nuclei)
         _write(place, found)
     return found
 
@@ -239,5 +260,6 @@ def _write(place: Path, found: Demo) -> None:
             ),
             Section("The surface", pictures={"What lee measured": place / "surface" / "preview.png"}),
             found.growing.section(place / "run"),
+            found.nuclei.section(place / "nuclei"),
         ],
     )

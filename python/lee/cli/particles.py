@@ -93,9 +93,9 @@ def find(
     """Find the particles that appear from BEFORE to AFTER, on the surface.
 
     Both are stacks, as `lee reconstruct` takes them, or both single images. More scans, in order of time, or
-    the folder of a run, give the particles of each scan against the one before. DIR gets report.html to read,
-    particles.csv with a row a particle (um, counts, nm), densities as TIFF, numbers over time and by curvature
-    as CSV, figures, and particles.json with all it was made with.
+    the folder of a run, give the particles of each scan against the one before. DIR gets report.html to
+    read, particles.csv with a row a particle (um, counts, nm), densities as TIFF, numbers over time and by
+    curvature as CSV, figures, and particles.json with all it was made with.
 
     \b
     Example:
@@ -168,7 +168,8 @@ def calibrate(table: Path, output: Path, figure: Path | None) -> None:
 
     TABLE is a CSV file with the columns intensity_counts and diameter_nm, a row a particle, say as `lee
     particles` and an electron microscope measured it, and as you like intensity_sigma_counts and
-    diameter_sigma_nm, their standard deviations.
+    diameter_sigma_nm, their standard deviations. Counts must come from the exposure that the calibration is
+    to serve.
 
     \b
     Example:

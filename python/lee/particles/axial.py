@@ -1,4 +1,4 @@
-"""Particles along the axis: how bright each is in slices above and below the surface, and where it is sharpest."""
+"""Particles along the axis: how bright each is above and below the surface, and where it is sharpest."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _LEAST_BRIGHT = 8
 _FINE_STEP = 0.02
 # Share of a spot that must be seen.
 _LEAST_SEEN = 0.3
-# How far the rings of a bright spot reach, in its standard deviations; their share of its peak, at most; and how
-# far off the surface they are brightest, at least, in standard deviations of the brightness along the axis.
+# How far the rings of a bright spot reach, in its standard deviations; their share of its peak, at most; and
+# how far off the surface they are brightest, at least, in standard deviations of the light along the axis.
 _HALO_REACH, _HALO_SHARE, _HALO_OFF = 6.0, 0.5, 0.8
 # Deviations above which a slice shows a particle.
 _SEEN = 3.0
@@ -46,7 +46,7 @@ class Focus(NamedTuple):
 
     def only(self, which: NDArray[np.bool_]) -> Focus:
         """Keep some of them."""
-        return Focus(*(values[which] for values in self))
+        return self._replace(**{name: values[which] for name, values in self._asdict().items()})
 
 
 def profiles(slices: Map, y_px: Values, x_px: Values, width_px: Values) -> Values:
@@ -141,20 +141,22 @@ def focus_of(profile: Values, sigma: Values, offsets_um: Values, usual_um: float
     ), depth
 
 
-def halos(focus: Focus, y_px: Values, x_px: Values, width_px: Values, depth_um: float) -> NDArray[np.bool_]:
+def halos(focus: Focus, places_px: tuple[Values, Values, Values], depth_um: float) -> NDArray[np.bool_]:
     """Tell light that belongs to a bright neighbour from particles, (N,) bool.
 
-    The rings of a point grow out of focus, where its own light fades: what stands beside a brighter spot and is
-    brightest off the surface, which that spot lies on, is such a ring.
+    The rings of a point grow out of focus, where its own light fades: what stands beside a brighter spot on
+    the surface, and is brightest off it, is such a ring.
 
     Parameters
     ----------
     focus : Focus
         Counted from the surface.
-    y_px, x_px, width_px : (N,) float64, px
+    places_px : three of (N,) float64, px
+        y, x and width of their spots.
     depth_um : float, um
         Standard deviation of a point's brightness along the axis.
     """
+    y_px, x_px, width_px = places_px
     out = np.zeros(len(y_px), np.bool_)
     if not len(out):
         return out
@@ -209,7 +211,7 @@ def _spot(shape: tuple[int, ...], y: float, x: float, width: float) -> tuple[NDA
 
 def _background(difference: Map, y: float, x: float, width: float) -> float:
     reach = int(np.ceil(_RING[1] * width))
-    row, column = int(round(y)), int(round(x))
+    row, column = round(y), round(x)
     rows = slice(max(row - reach, 0), row + reach + 1)
     columns = slice(max(column - reach, 0), column + reach + 1)
     part = difference[rows, columns]

@@ -78,9 +78,9 @@ def detect_particles(
     `before` is moved over `after` and taken from it. What can be had by moving, refocusing and brightening
     `before` is fitted to the difference in tiles of about 64 px and taken away (after Alard & Lupton, ApJ 503
     (1998) 325), so that the surface's own texture does not pose as particles. Noise is estimated from tile to
-    tile, as a straight line over brightness. A filter matched to a Gaussian spot gives a signal-to-noise ratio;
-    its maxima above a threshold are fitted by Gaussians, overlapping ones together, and where the fit leaves
-    something spots are added or split as long as chi square falls by more than noise explains.
+    tile, as a straight line over brightness. A filter matched to a Gaussian spot gives a signal-to-noise
+    ratio; its maxima above a threshold are fitted by Gaussians, overlapping ones together, and where the fit
+    leaves something spots are added or split as long as chi square falls by more than noise explains.
 
     The threshold is where noise alone is expected to have `false_alarms` maxima in the field (of a Gaussian
     random field: Adler, The Geometry of Random Fields, 1981). A position is good to about 0.80 px over the
@@ -95,8 +95,8 @@ def detect_particles(
         How `before` changes with height, any unit: what a surface that has grown between the frames changes.
         Without it the Laplacian of `before` stands in for it.
     spot_sigma_px : float, px, optional
-        Standard deviation of the Gaussian a point shows as, 0.5 to 6. By default from the bright spots at hand;
-        where fewer than eight tell, it is `expected_sigma_px`.
+        Standard deviation of the Gaussian a point shows as, 0.5 to 6. By default from the bright spots at
+        hand; where fewer than eight tell, it is `expected_sigma_px`.
     expected_sigma_px : float, px
         See `spot_sigma_px`.
     false_alarms : float
@@ -159,14 +159,14 @@ def detect_particles(
     }
     try:
         if on_device:
-            table, facts = _on_device(*frames, change, options)
+            table, facts = _on_device(frames[0], frames[1], change, options)
         else:
             table, facts = kernels.detect_particles(*frames, change, **options, threads=int(threads))
     except ValueError as error:
         raise InputError(str(error)) from error
-    flags = table[:, 8].astype(np.uint8)
     del facts["count"]
-    return DetectedParticles(*(table[:, k] for k in range(8)), flags, **facts)
+    columns = {name: table[:, k] for k, name in enumerate(DetectedParticles._fields[:8])}
+    return DetectedParticles(**columns, flags=table[:, 8].astype(np.uint8), **facts)
 
 
 def _on_device(before: Any, after: Any, axial: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -45,10 +45,11 @@ def find_particles(
     """Find the particles that appear between two scans, or two frames, of the same place.
 
     Scans are compared at equal true height: frames are interpolated in z where their heights differ, drift
-    inside and between scans is taken out, and both are sliced along the surface, so that every place is looked
-    at in focus (see `lee.particles.finder`). Spots are then found by `lee.detect_particles`. Where along the
-    axis a particle is brightest is its own focus; its brightness there, the volume of the Gaussian fitted to
-    its spot, is its intensity: about 0.86 of all light of a point seen through a round aperture.
+    inside and between scans is taken out, and both are sliced along the surface, so that every place is
+    looked at in focus (see `lee.particles.finder`). Spots are then found by `lee.detect_particles`. Where
+    along the axis a particle is brightest is its own focus; its brightness there, the volume of the Gaussian
+    fitted to its spot, is its intensity: about 0.86 of all light of a point seen through a round aperture.
+    It grows with the exposure: a calibration must be measured at the same.
 
     Parameters
     ----------
@@ -77,8 +78,8 @@ def find_particles(
     -------
     DataFrame
         A row a particle, columns and units as in `lee.particles.table.COLUMNS`; without particles an empty
-        table with all columns. ``attrs`` tells threshold, spot width, noise, registration, and how many pixels
-        were saturated or not measured.
+        table with all columns. ``attrs`` tells threshold, spot width, noise, registration, and how many
+        pixels were saturated or not measured.
 
     Raises
     ------
@@ -118,8 +119,8 @@ def search(before: Any, after: Any, *, pixel_um: float | None = None, **options:
             )
         if np.ndim(one) == 3:
             raise InputError(
-                f"particles: {name} has shape {np.shape(one)}; make stacks with ZStack.from_array(frames, z_um, "
-                "pixel_um)"
+                f"particles: {name} has shape {np.shape(one)}; make stacks with "
+                "ZStack.from_array(frames, z_um, pixel_um)"
             )
     if pixel_um is None or not (np.isfinite(pixel_um) and pixel_um > 0):
         raise InputError(f"particles: pixel_um is {pixel_um}; give the size of a pixel in um")
@@ -166,7 +167,7 @@ def _between_frames(
         "shared_texture": None if np.isnan(found.shared) else round(found.shared, 4),
         "pixel_um": pixel_um,
     }
-    table.attrs = facts
+    table.attrs.update(facts)
     seen = np.isfinite(earlier) & np.isfinite(later) & (earlier < saturation) & (later < saturation)
     return Found(table, facts, seen, later.astype(np.float32), surface)
 
@@ -183,15 +184,12 @@ def _between_stacks(
     **options: Any,
 ) -> Found:
     _same_shape(before.shape[1:], after.shape[1:])
-    for name, one in (("before", before), ("after", after)):
-        size = one.pixel_um if pixel_um is None else pixel_um
-        if not np.isclose(size, one.pixel_um, rtol=1e-3) or not np.isclose(
-            one.pixel_um, after.pixel_um, rtol=1e-3
-        ):
-            raise InputError(
-                f"particles: pixels of {one.pixel_um:g} um in {name}, but of {size if pixel_um else after.pixel_um:g} "
-                "um otherwise; give scans of one scale"
-            )
+    sizes = {"before": before.pixel_um, "after": after.pixel_um}
+    if pixel_um is not None:
+        sizes["pixel_um"] = pixel_um
+    if not np.allclose(list(sizes.values()), after.pixel_um, rtol=1e-3):
+        said = ", ".join(f"{name} {size:g} um" for name, size in sizes.items())
+        raise InputError(f"particles: pixels differ in size ({said}); give scans of one scale")
     if surface is None:
         from lee.reconstruct import reconstruct
         from lee.refocuser import ReconstructParams
@@ -199,8 +197,8 @@ def _between_stacks(
         surface = reconstruct(after, params=ReconstructParams(threads=threads), device="cpu")
         if not surface.valid.any():
             raise InputError(
-                "particles: nothing comes into focus in after, so there is no surface to look along; give surface=, or "
-                "two single frames"
+                "particles: nothing comes into focus in after, so there is no surface to look along; give "
+                "surface=, or two single frames"
             )
     told = np.array(surface.metadata.get("drift_px", []), dtype=np.float64)
     later_drift = told if told.shape == (len(after), 2) else _drift(after)
@@ -233,7 +231,7 @@ def _drift(stack: ZStack) -> np.ndarray[Any, np.dtype[np.float64]]:
 def _between(
     before: ZStack, after: ZStack, earlier: Any, later: Any, surface: Surface
 ) -> tuple[float, float]:
-    """Shift from the first frame of `before` to that of `after`, from frames where the surface is in focus."""
+    """Shift from the first frame of `before` to that of `after`, by frames that show the surface sharp."""
     low = max(before.z_um.min(), after.z_um.min())
     high = min(before.z_um.max(), after.z_um.max())
     heights = np.percentile(surface.height_filled_um, np.linspace(5, 95, _COMPARED)).clip(low, high)
@@ -257,6 +255,6 @@ def _full_scale(*frames: Any) -> float:
 def _same_shape(before: tuple[int, ...], after: tuple[int, ...]) -> None:
     if before != after:
         raise InputError(
-            f"particles: before shows {before[0]} x {before[1]} pixels (rows x columns) but after {after[0]} x "
-            f"{after[1]}; give two of one camera setting"
+            f"particles: before shows {before[0]} x {before[1]} pixels (rows x columns) but after "
+            f"{after[0]} x {after[1]}; give two of one camera setting"
         )

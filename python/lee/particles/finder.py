@@ -46,10 +46,10 @@ _SMOOTH_PX = 1.5
 class ParticleFinder:
     """Finds what appears between a scan that is done and one whose frames arrive.
 
-    Both are averaged to planes of equal true height, as far as they reach into each other, and sliced along the
-    surface: at each pixel the frames around the surface's own height are compared. So a particle is looked for
-    where it is sharp, once, and what lies out of focus above or below is not looked at. Beside slices, which do
-    not grow with the scan, only the few frames of the planes at hand are kept.
+    Both are averaged to planes of equal true height, as far as they reach into each other, and sliced along
+    the surface: at each pixel the frames around the surface's own height are compared. So a particle is
+    looked for where it is sharp, once, and what lies out of focus above or below is not looked at. Beside
+    slices, which do not grow with the scan, only the few frames of the planes at hand are kept.
 
     Parameters
     ----------
@@ -93,8 +93,8 @@ class ParticleFinder:
         self._shape = (before.shape[1], before.shape[2])
         if surface.shape != self._shape:
             raise InputError(
-                f"particles: the frames are {self._shape} but the surface is {surface.shape}; give the surface "
-                "of these scans"
+                f"particles: the frames are {self._shape} but the surface is {surface.shape}; give the "
+                "surface of these scans"
             )
         self._surface = surface
         self._calibration = calibration
@@ -112,11 +112,11 @@ class ParticleFinder:
         step = self._heights[1] - self._heights[0] if len(self._heights) > 1 else self._depth_um / _PLANES
         self._step = float(step)
         smooth = ndimage.gaussian_filter(surface.height_filled_um, _SMOOTH_PX, mode="nearest")
-        self._along = lambda: SurfaceSlices(smooth, self._heights, self._step, _REACH)
+        self._smooth = np.asarray(smooth, dtype=np.float32)
         self._most = 0.0
         self._dtype: np.dtype[Any] = before.dtype
         drift = np.zeros((len(before), 2)) if drift_px is None else np.asarray(drift_px)
-        earlier, planes = self._along(), PlaneAverager(self._heights, self._step)
+        earlier, planes = self._new_slices(), PlaneAverager(self._heights, self._step)
         order = np.argsort(before.z_um)
         for k, frame in enumerate(before):
             self._watch(frame)
@@ -127,7 +127,7 @@ class ParticleFinder:
         for number, plane in planes.finish():
             self._take(earlier, number, plane, before.z_um[order], np.subtract(shift_px, drift[order]))
         self._before = earlier.finish()
-        self._later, self._planes = self._along(), PlaneAverager(self._heights, self._step)
+        self._later, self._planes = self._new_slices(), PlaneAverager(self._heights, self._step)
         self._drift: list[tuple[float, float, float]] = []
 
     def push(self, frame: NDArray[Any], z_um: float, *, drift_px: tuple[float, float] = (0.0, 0.0)) -> None:
@@ -182,8 +182,8 @@ class ParticleFinder:
         if not (np.isfinite(later[middle]) & np.isfinite(earlier[middle])).any():
             low, high = np.percentile(self._surface.height_filled_um, (1, 99))
             raise InputError(
-                f"particles: both scans pass {self._heights[0]:g} to {self._heights[-1]:g} um, where none of the "
-                f"surface lies ({low:g} to {high:g} um); give scans that pass through the surface"
+                f"particles: both scans pass {self._heights[0]:g} to {self._heights[-1]:g} um, where none of "
+                f"the surface lies ({low:g} to {high:g} um); give scans that pass through the surface"
             )
         weights = np.exp(-0.5 * (self._later.offsets_um / (_MIXED * self._depth_um)) ** 2)
         before, after = _mixed(earlier, later, weights)
@@ -202,14 +202,15 @@ class ParticleFinder:
                 sigma_from=sharp.sigma_from,
             )
         differences = self._differences(earlier, later, found.shift_px)
-        places = [np.asarray(v, np.float64) for v in (detected.y_px, detected.x_px, detected.width_px)]
+        spots = (detected.y_px, detected.x_px, detected.width_px)
+        y, x, width = (np.asarray(values, np.float64) for values in spots)
         focus, depth = focus_of(
-            profiles(differences, *places),
+            profiles(differences, y, x, width),
             _profile_sigma(differences, detected, weights),
             self._later.offsets_um,
             self._depth_um / _HALF_WIDTH,
         )
-        halo = halos(focus, *places, depth)
+        halo = halos(focus, (y, x, width), depth)
         detected, focus = detected.only(~halo), focus.only(~halo)
         height = surface or self._surface
         table = table_of(
@@ -230,12 +231,12 @@ class ParticleFinder:
             "focus_depth_um": _HALF_WIDTH * depth,
             "pixel_um": height.pixel_um,
         }
-        table.attrs = facts
+        table.attrs.update(facts)
         seen = np.isfinite(before) & np.isfinite(after) & (after < options["saturation"])
         return Found(table, facts, seen, after, height)
 
     def _differences(self, earlier: Map, later: Map, shift_px: tuple[float, float]) -> Map:
-        """What appears, or disappears, in each slice, texture taken out."""
+        """Take one scan from the other in each slice, and texture out of that."""
         moved = np.stack([_moved(one, shift_px) for one in earlier])
         sign = -1 if self._options["disappearing"] else 1
         reference = later if self._options["disappearing"] else moved
@@ -247,6 +248,9 @@ class ParticleFinder:
             out[k] = freed(sign * (later[k] - moved[k]), reference[k], change)
         return out
 
+    def _new_slices(self) -> SurfaceSlices:
+        return SurfaceSlices(self._smooth, self._heights, self._step, _REACH)
+
     def _known_drift(self) -> tuple[Path, Path]:
         known = np.array(sorted(self._drift))
         return known[:, 0], -known[:, 1:]
@@ -256,7 +260,7 @@ class ParticleFinder:
             self._most = max(self._most, float(frame.max()))
 
     def _saturation(self) -> float:
-        """Give counts from which means are saturated: near the full scale of the fewest bits that hold all."""
+        """Give counts from which means are saturated: near the full scale of the bits in use."""
         if self._dtype.kind != "u":
             return float("inf")
         bits = next(b for b in (8, 10, 12, 14, 16) if self._most < 2**b)
@@ -307,7 +311,7 @@ def _mixed(earlier: Map, later: Map, weights: NDArray[np.float64]) -> tuple[Map,
 def _profile_sigma(
     differences: Map, detected: DetectedParticles, weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Standard deviations of peaks in each slice: the detection's own, by how noisy slice and mean are."""
+    """Scale the standard deviations of the detected peaks by how noisy each slice is."""
     mean, _ = _mixed(differences, differences, weights)
     noise = _spread(mean)
     ratio = np.array([_spread(one) / noise if noise > 0 else 1.0 for one in differences])

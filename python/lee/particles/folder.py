@@ -21,7 +21,9 @@ from lee.particles.table import has_flag, with_trackpy_columns, write_table
 
 FORMAT = "lee particles"
 FORMAT_VERSION = 1
-_FIXED = frozenset({"particles.csv", "particles.parquet", "particles.json", "over_time.csv", "by_curvature.csv"})
+_FIXED = frozenset(
+    {"particles.csv", "particles.parquet", "particles.json", "over_time.csv", "by_curvature.csv"}
+)
 _DENSITY = "density_per_um2"
 
 

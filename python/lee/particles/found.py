@@ -146,7 +146,7 @@ def _add(words: list[list[str]], word: str, which: NDArray[np.bool_]) -> None:
 def _at(values: NDArray[np.float32], y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
     rows = np.clip(np.rint(y).astype(int), 0, values.shape[0] - 1)
     columns = np.clip(np.rint(x).astype(int), 0, values.shape[1] - 1)
-    return values[rows, columns].astype(np.float64)
+    return np.asarray(values[rows, columns], dtype=np.float64)
 
 
 def _on_surface(
@@ -155,7 +155,7 @@ def _on_surface(
     """Mean height, and mean standard deviation, of what was measured within a spot's width."""
     height, sigma = np.full(len(y), np.nan), np.full(len(y), np.nan)
     for k in range(len(y)):
-        row, column, reach = int(round(y[k])), int(round(x[k])), max(int(round(width[k])), 1)
+        row, column, reach = round(y[k]), round(x[k]), max(round(width[k]), 1)
         part = np.s_[max(row - reach, 0) : row + reach + 1, max(column - reach, 0) : column + reach + 1]
         good = surface.valid[part]
         if good.any():

@@ -32,8 +32,8 @@ _WORST_SIGMA_PX = 1.0
 class Match(NamedTuple):
     """How far the later picture shows things from where the earlier does, and how much both share.
 
-    ``shift_px`` (dy, dx); 0 where nothing shared tells it. ``shared`` is the correlation of what is no noise; NaN
-    where there is no texture above noise.
+    ``shift_px`` (dy, dx); 0 where nothing shared tells it. ``shared`` is the correlation of what is no noise;
+    NaN where there is no texture above noise.
     """
 
     shift_px: tuple[float, float]
@@ -80,9 +80,9 @@ def refuse_texture(found: Match) -> None:
     if found.shared < _LEAST_SHARED:
         dy, dx = found.shift_px
         raise InputError(
-            f"particles: before and after share only {max(found.shared, 0):.0%} of their texture after a shift "
-            f"of ({dy:.1f}, {dx:.1f}) px, so their difference is texture, not particles; give scans of the same "
-            "place, at equal true heights, close in time"
+            f"particles: before and after share only {max(found.shared, 0):.0%} of their texture after a "
+            f"shift of ({dy:.1f}, {dx:.1f}) px, so their difference is texture, not particles; give scans of "
+            "the same place, at equal true heights, close in time"
         )
 
 
@@ -103,7 +103,7 @@ def _banded(picture: Map) -> Map:
 
 
 def _noise(picture: Map, known: NDArray[np.bool_]) -> float:
-    """Variance that white noise keeps in the band, from differences of neighbours in which texture cancels."""
+    """Variance that white noise keeps in the band, from differences in which texture cancels."""
     if min(picture.shape) < 2:
         return 0.0
     crossed = (picture[:-1, :-1] - picture[:-1, 1:] - picture[1:, :-1] + picture[1:, 1:]) / 2

@@ -52,22 +52,24 @@ def find_over_time(
     progress : callable, optional
         Called with (steps done, steps in all), a hundred a pair.
     **options
-        ``false_alarms``, ``spot_sigma_px``, ``disappearing``, ``threads``, as `lee.find_particles` takes them.
+        ``false_alarms``, ``spot_sigma_px``, ``disappearing``, ``threads``, as in `lee.find_particles`.
 
     Returns
     -------
     ParticleResults
     dict of time in s to dict
-        Facts of each pair; ``shift_from_first_px`` (dy, dx) is how far its later scan shows things from where that
-        of the first pair does.
+        Facts of each pair; ``shift_from_first_px`` (dy, dx) is how far its later scan shows things from where
+        that of the first pair does.
 
     Raises
     ------
     InputError
-        As `lee.find_particles`; or if a surface is given for several pairs, or pixels differ from pair to pair.
+        As `lee.find_particles`; or if one surface is given for several pairs, or their pixels differ.
     """
     if surface is not None and len(pairs) > 1:
-        raise InputError(f"one surface for {len(pairs)} pairs of scans; leave it away, and each is reconstructed")
+        raise InputError(
+            f"one surface for {len(pairs)} pairs of scans; leave it away, and each is reconstructed"
+        )
     found: dict[float, Found] = {}
     for k, pair in enumerate(pairs):
 
@@ -84,7 +86,9 @@ def find_over_time(
         if not np.isclose(one.facts["pixel_um"], first.facts["pixel_um"], rtol=1e-3):
             raise InputError("pixels differ in size from pair to pair; give scans of one scale")
         same = one is first or one.image.shape != first.image.shape
-        facts[time]["shift_from_first_px"] = [0.0, 0.0] if same else list(match(first.image, one.image).shift_px)
+        facts[time]["shift_from_first_px"] = (
+            [0.0, 0.0] if same else list(match(first.image, one.image).shift_px)
+        )
     bent, scale = _curvatures(found, scale_um, int(options.get("threads", 0)))
     tables = [one.particles for one in found.values() if len(one.particles)]
     for table in tables:
@@ -96,7 +100,9 @@ def find_over_time(
         pixel_um=float(first.facts["pixel_um"]),
         name=name,
         times_s=list(found),
-        surface=None if first.surface is None else {t: one.surface for t, one in found.items() if one.surface},
+        surface=None
+        if first.surface is None
+        else {t: one.surface for t, one in found.items() if one.surface},
         curvature_per_um=bent,
         curvature_scale_um=scale,
         seen={time: one.seen for time, one in found.items()},

@@ -48,7 +48,7 @@ def common_heights(
         there = (ordered[1:] >= low) & (ordered[:-1] <= high)
         step = max(step, float(np.diff(ordered)[there].max(initial=0.0)))
     count = int((high - low) / step + 1e-9) + 1
-    return (low + high) / 2 + (np.arange(count) - (count - 1) / 2) * step
+    return np.asarray((low + high) / 2 + (np.arange(count) - (count - 1) / 2) * step)
 
 
 class PlaneAverager:

@@ -28,7 +28,7 @@ class SurfaceSlices:
 
     def __init__(self, height_um: Map, heights_um: NDArray[np.float64], step_um: float, reach: int) -> None:
         self.heights_um = heights_um
-        self.offsets_um = np.arange(-reach, reach + 1) * step_um
+        self.offsets_um = np.arange(-reach, reach + 1, dtype=np.float64) * step_um
         self._shape = height_um.shape
         self._reach = reach
         # Beyond the planes nothing is seen, however far.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -70,12 +71,14 @@ def pairs_of(
             )
         times = [np.nan] * len(paths) if interval_s is None else [k * interval_s for k in range(len(paths))]
         scans = [Scan(path, t, z_step_um, pixel_um) for path, t in zip(paths, times, strict=True)]
-    pairs = [Pair(a, b) for a, b in zip(scans[:-1], scans[1:], strict=True)]
+    pairs = [Pair(a, b) for a, b in pairwise(scans)]
     if not at_s:
         return pairs
     begun = np.array([pair.after.time_s for pair in pairs])
     if np.isnan(begun).any():
-        raise InputError("the times of the scans are not known; give the seconds from scan to scan (--interval-s)")
+        raise InputError(
+            "the times of the scans are not known; give the seconds from scan to scan (--interval-s)"
+        )
     return [pairs[k] for k in sorted({int(np.abs(begun - t).argmin()) for t in at_s})]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -67,4 +69,4 @@ def _explained(difference: Map, x: Map, known: NDArray[np.bool_]) -> Map:
 def _tiles(extent: int) -> list[slice]:
     count = max(round(extent / _TILE_PX), 1)
     cuts = [k * extent // count for k in range(count + 1)]
-    return [slice(a, b) for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [slice(a, b) for a, b in pairwise(cuts)]
