@@ -76,14 +76,17 @@ def test_the_commands_run_one_after_the_other(after_demo, programs):
     for line in commands("lee"):
         ran(line, after_demo, PATH=programs)
     made = {path.name for path in after_demo.iterdir()}
-    assert {"surface", "stepped", "electrode.x3p", "view.png"} <= made
+    assert {"surface", "stepped", "electrode.x3p", "view.png", "nuclei", "calibration.json"} <= made
     named = set(re.findall(r"`(\w+\.(?:tif|glb|png|json))`", README)) - {"view.png"}
     assert named == {path.name for path in (after_demo / "surface").iterdir()}
 
 
 def test_the_python_snippet_runs(after_demo):
     done = ran([sys.executable, "-c", only("python")], after_demo)
-    assert re.fullmatch(r"\d+% measured, pixels of 0.25 um\n", done.stdout)
+    measured, *table = done.stdout.splitlines()
+    assert re.fullmatch(r"\d+% measured, pixels of 0.25 um", measured)
+    assert table[0].split() == ["x_um", "y_um", "z_um", "intensity_counts", "snr", "flag"]
+    assert len(table) > 20
     assert (after_demo / "from_python" / "surface.json").is_file()
     assert (after_demo / "electrode.ply").is_file()
 
