@@ -108,7 +108,8 @@ def write_table(particles: pd.DataFrame, path: str | Path) -> Path:
                 particles.to_parquet(partial, index=False)
             except ImportError as error:
                 raise InputError(
-                    f"{path}: Parquet needs pyarrow, which is missing: pip install 'lee-microscopy[parquet]', or write .csv"
+                    f"{path}: Parquet needs pyarrow, which is missing: install lee-microscopy[parquet], or "
+                    "write .csv"
                 ) from error
     return path
 
