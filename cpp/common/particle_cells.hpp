@@ -143,13 +143,14 @@ LEE_BOTH void gather_cell(const Grid& grid, const Cell* kept, int index, Cell& o
     }
 }
 
-/// Signal-to-noise ratio of each spot of a cell, its neighbours as they are.
+/// Signal-to-noise ratio of a spot, its neighbours as they are.
+LEE_BOTH float snr_of(const Residuals& image, const Spot& spot, const Deviation& deviation) {
+    return spot.peak * __builtin_sqrtf(normal_of(image, spot).pp) / deviation(spot.y, spot.x);
+}
+
 LEE_BOTH void measure_cell(const Residuals& image, Cell& cell, const Deviation& deviation) {
-    for (int k = 0; k < cell.count; ++k) {
-        Emitter& one = cell.emitters[k];
-        const Normal of = normal_of(image, one.spot);
-        one.snr = one.spot.peak * __builtin_sqrtf(of.pp) / deviation(one.spot.y, one.spot.x);
-    }
+    for (int k = 0; k < cell.count; ++k)
+        cell.emitters[k].snr = snr_of(image, cell.emitters[k].spot, deviation);
 }
 
 /// Whether a spot is too faint, or too near a brighter one to be told from it.

@@ -105,4 +105,11 @@ LEE_BOTH Particle report(const Residuals& image, const Grid& grid, const Cell* c
             sigma[1],   sigma[2],   one.snr,       static_cast<float>(flags)};
 }
 
+/// A particle's middle lies on a pixel that was measured.
+LEE_BOTH bool lies_on_measured(const Residuals& image, const Particle& one) {
+    const int y = nearest(one.y_px), x = nearest(one.x_px);
+    return y >= 0 && x >= 0 && y < image.rows && x < image.columns &&
+           image.weight[static_cast<std::size_t>(y) * image.pitch + static_cast<std::size_t>(x)] > 0;
+}
+
 }  // namespace lee::particles

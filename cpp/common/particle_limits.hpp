@@ -2,6 +2,8 @@
 
 // Thresholds of the search for particles, on the host for both backends.
 #include <algorithm>
+#include <cmath>
+#include <span>
 
 #include "common/particle_cells.hpp"
 #include "lee/detect_particles.hpp"
@@ -14,6 +16,26 @@ inline constexpr float below_threshold = 0.7F;
 inline constexpr double false_companions = 1e-2;
 /// Optics draw points that differ from Gaussians by about this share of their peak.
 inline constexpr float shape_mismatch = 0.03F;
+
+/// How often spots are moved, tried for others beside them, and pruned, at most.
+inline constexpr int most_sweeps = 30, most_rounds = 5, most_passes = 3, most_prunings = 4;
+/// A spot that moves less is left alone: px, or share of twice the peak.
+inline constexpr float sweep_tolerance = 2e-3F;
+
+inline Grid grid_of(std::size_t rows, std::size_t columns, float point) {
+    const float side = cell_side(point);
+    const auto cells = [side](std::size_t extent) {
+        return static_cast<int>(std::ceil(static_cast<float>(extent) / side));
+    };
+    return {cells(rows), cells(columns), side};
+}
+
+/// By rows, then columns.
+inline void sort_by_place(std::span<Particle> particles) {
+    std::ranges::sort(particles, [](const Particle& a, const Particle& b) {
+        return a.y_px < b.y_px || (a.y_px == b.y_px && a.x_px < b.x_px);
+    });
+}
 
 inline Limits limits_of(double threshold, double sigma_px) {
     // A companion is looked for within three standard deviations of the spot.

@@ -70,6 +70,15 @@ struct Between {
     float share;
 };
 
+/// Values kept by tile, at a pixel between the tiles' middles.
+LEE_BOTH float ramp_at(const float* by_tile, std::size_t tile_columns, const Between& of_y,
+                       const Between& of_x) {
+    const float *low = by_tile + of_y.low * tile_columns, *high = by_tile + of_y.high * tile_columns;
+    const float a = low[of_x.low] + of_y.share * (high[of_x.low] - low[of_x.low]);
+    const float b = low[of_x.high] + of_y.share * (high[of_x.high] - low[of_x.high]);
+    return a + of_x.share * (b - a);
+}
+
 /// Standard deviation behind the matched filter, over that of white noise: from tile to tile, and where
 /// texture raises it.
 struct Deviation {
@@ -84,12 +93,7 @@ struct Deviation {
         const int top = static_cast<int>(y + 0.5F), left = static_cast<int>(x + 0.5F);
         const int row = top < 0 ? 0 : top < rows ? top : rows - 1;
         const int column = left < 0 ? 0 : left < columns ? left : columns - 1;
-        const Between& v = of_y[row];
-        const Between& u = of_x[column];
-        const float *low = scale + v.low * tile_columns, *high = scale + v.high * tile_columns;
-        const float a = low[u.low] + v.share * (high[u.low] - low[u.low]);
-        const float b = low[u.high] + v.share * (high[u.high] - low[u.high]);
-        const float from_tiles = a + u.share * (b - a);
+        const float from_tiles = ramp_at(scale, tile_columns, of_y[row], of_x[column]);
         if (texture == nullptr) return from_tiles;
         return from_tiles *
                __builtin_sqrtf(

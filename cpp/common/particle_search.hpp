@@ -171,19 +171,23 @@ LEE_BOTH bool merge_cell(const Residuals& image, const Grid& grid, const Cell* c
     return any;
 }
 
+/// What is to become of one spot of a cell.
+LEE_BOTH Proposal proposal_of(const Residuals& image, const Grid& grid, const Cell* cells, int index,
+                              const Emitter& one, const Deviation& deviation, const Limits& limits,
+                              float point) {
+    if (one.settled) return {Proposal::Kind::none, one.spot, one.spot};
+    const float noise = deviation(one.spot.y, one.spot.x);
+    const Proposal split = split_of(image, one.spot, noise, limits, point);
+    if (split.kind != Proposal::Kind::none) return split;
+    return companion_of(image, grid, cells, index, one.spot, noise, limits, point);
+}
+
 /// What is to become of the spots of a cell, (cell_spots); says whether anything is.
 LEE_BOTH bool propose_cell(const Residuals& image, const Grid& grid, const Cell* cells, int index,
                            const Deviation& deviation, const Limits& limits, float point, Proposal* out) {
     bool any = false;
     for (int k = 0; k < cells[index].count; ++k) {
-        const Emitter& one = cells[index].emitters[k];
-        out[k] = {Proposal::Kind::none, one.spot, one.spot};
-        if (one.settled) continue;
-        const float noise = deviation(one.spot.y, one.spot.x);
-        out[k] = split_of(image, one.spot, noise, limits, point);
-        if (out[k].kind == Proposal::Kind::none) {
-            out[k] = companion_of(image, grid, cells, index, one.spot, noise, limits, point);
-        }
+        out[k] = proposal_of(image, grid, cells, index, cells[index].emitters[k], deviation, limits, point);
         any = any || out[k].kind != Proposal::Kind::none;
     }
     return any;

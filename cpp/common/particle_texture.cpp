@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <vector>
-
-#include "common/particle_tiles.hpp"
 
 namespace lee::particles {
 namespace {
@@ -40,6 +37,39 @@ bool solve(const std::array<Three, 3>& a, const Three& b, unsigned used, Three& 
 }
 
 }  // namespace
+
+std::vector<float> gaussian(double sigma_px, int power) {
+    const auto reach = static_cast<std::ptrdiff_t>(std::ceil(filter_reach * sigma_px));
+    std::vector<float> taps;
+    for (std::ptrdiff_t k = -reach; k <= reach; ++k) {
+        const double u = static_cast<double>(k) / sigma_px;
+        taps.push_back(static_cast<float>(std::exp(-0.5 * power * u * u)));
+    }
+    return taps;
+}
+
+double sum_of(std::span<const float> taps) {
+    double sum = 0;
+    for (const float tap : taps) sum += tap;
+    return sum;
+}
+
+std::vector<float> mean_gaussian(double sigma_px) {
+    std::vector<float> taps = gaussian(sigma_px, 1);
+    const double sum = sum_of(taps);
+    for (float& tap : taps) tap = static_cast<float>(tap / sum);
+    return taps;
+}
+
+float least_information(std::span<const float> square_taps) {
+    return static_cast<float>(least_seen * sum_of(square_taps) * sum_of(square_taps));
+}
+
+std::vector<float> deviations_of(std::span<const Squares> totals, double sigma_px) {
+    std::vector<float> scale = scale_of(totals, patch_px(sigma_px), filter_clip);
+    for (float& one : scale) one = std::max(one, least_deviation);
+    return scale;
+}
 
 TextureVariance texture_variance(std::span<const TextureSample> samples) {
     if (samples.empty()) return {1.0F, 0.0F, 0.0F};

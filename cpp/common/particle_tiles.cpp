@@ -12,9 +12,6 @@ namespace {
 constexpr std::size_t tile_px = 64;
 // What is explained must be this many times the variance of a pixel: chance explains four.
 constexpr double significance = 30.0;
-// Middle share of the samples a tile is begun with, and how much smaller their deviation is than all
-// samples'.
-constexpr double middle_share = 0.75, middle_sigma = 0.6072;
 
 double median(std::vector<double> values) {
     if (values.empty()) return 0.0;
@@ -86,7 +83,7 @@ Start start_of(std::span<float> difference, std::span<const float> brightness) {
     std::nth_element(known.begin(), known.begin() + n / 2, known.end());
     start.offset = known[static_cast<std::size_t>(n / 2)];
     for (float& value : known) value = std::abs(value - start.offset);
-    const auto inner = std::max<std::ptrdiff_t>(1, std::lround(middle_share * static_cast<double>(n)));
+    const std::ptrdiff_t inner = inner_samples(static_cast<std::uint32_t>(n));
     std::nth_element(known.begin(), known.begin() + (inner - 1), known.end());
     double sum = 0, all = 0;
     for (std::ptrdiff_t k = 0; k < n; ++k) {
@@ -94,9 +91,7 @@ Start start_of(std::span<float> difference, std::span<const float> brightness) {
         all += square;
         if (k < inner) sum += square;
     }
-    const double sigma = std::sqrt(sum / static_cast<double>(inner)) / middle_sigma;
-    // Where most differences of whole counts are none.
-    start.sigma = static_cast<float>(sigma > 0 ? sigma : std::sqrt(all / static_cast<double>(n)));
+    start.sigma = start_sigma(sum, static_cast<std::uint32_t>(inner), all, static_cast<std::uint32_t>(n));
     return start;
 }
 
@@ -137,6 +132,17 @@ Fit fit_of(std::span<const double, sums> total, const Start& start, double clip)
     fit.coefficient[regressors] = static_cast<float>(offset);
     fit.sigma = static_cast<float>(std::sqrt(left / n / clipped_variance(clip)));
     return fit;
+}
+
+std::array<std::vector<float>, coefficients> coefficient_maps(std::span<const Fit> fits,
+                                                              std::span<const Start> starts) {
+    std::array<std::vector<float>, coefficients> maps;
+    for (std::size_t c = 0; c < coefficients; ++c) {
+        for (const Fit& fit : fits) maps[c].push_back(fit.coefficient[c]);
+    }
+    for (std::size_t k = 0; k < fits.size(); ++k)
+        maps[regressors][k] -= maps[regressors - 1][k] * starts[k].level;
+    return maps;
 }
 
 NoiseModel noise_of(const Tiles& tiles, std::span<const std::array<double, noise_sums>> totals,

@@ -1,10 +1,13 @@
 #pragma once
 
 // The width of a single bright spot, and the width of most of them.
+#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <vector>
 
 #include "common/particle_spot.hpp"
+#include "lee/detect_particles.hpp"
 
 namespace lee::particles {
 
@@ -72,5 +75,23 @@ LEE_BOTH WidthOf width_of(const Residuals& image, float y, float x, float begin_
 /// The width most spots have: that around which the most lie, clusters being wider and noise on both sides; 0
 /// where there are fewer than `least_widths`. `count`: how many it rests on.
 double common_width(const std::vector<WidthOf>& widths, std::size_t& count);
+
+/// The width of points, given or found: filter(sigma) makes ready for width(sigma), which tells it from the
+/// spots at hand, or 0.
+template <class Filter, class Width>
+double point_width(const DetectParticlesParams& params, const Filter& filter, const Width& width) {
+    if (params.spot_sigma_px != 0) return params.spot_sigma_px;
+    double sigma = params.expected_sigma_px;
+    // Once more where the first filter was far from fitting, and may have merged or missed spots.
+    for (int round = 0; round < 2; ++round) {
+        filter(sigma);
+        const double found = width(sigma);
+        if (found == 0) break;
+        const double was = sigma;
+        sigma = std::clamp(found, 0.5, double{widest_px});
+        if (std::abs(sigma / was - 1) < 0.2) break;
+    }
+    return sigma;
+}
 
 }  // namespace lee::particles

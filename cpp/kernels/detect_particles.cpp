@@ -1,12 +1,10 @@
 #include "lee/detect_particles.hpp"
 
-#include <algorithm>
-#include <cmath>
 #include <string>
 #include <type_traits>
 
 #include "common/detect_particles_check.hpp"
-#include "common/particle_limits.hpp"
+#include "common/particle_width.hpp"
 #include "kernels/detect_particles_state.hpp"
 
 namespace lee {
@@ -56,19 +54,9 @@ DetectedParticles detect(HostView<const Pixel, 2> before, HostView<const Pixel, 
     particles::take_difference(state, before, after, axial);
     particles::free_of_texture(state);
     DetectedParticles& found = state.found;
-    double sigma = params.spot_sigma_px;
-    if (sigma == 0) {
-        sigma = params.expected_sigma_px;
-        // Once more where the first filter was far from fitting, and may have merged or missed spots.
-        for (int round = 0; round < 2; ++round) {
-            particles::filter(state, sigma);
-            const double width = particles::spot_sigma(state, sigma, found.sigma_from);
-            if (width == 0) break;
-            const double was = sigma;
-            sigma = std::clamp(width, 0.5, double{particles::widest_px});
-            if (std::abs(sigma / was - 1) < 0.2) break;
-        }
-    }
+    const double sigma = particles::point_width(
+        params, [&](double px) { particles::filter(state, px); },
+        [&](double px) { return particles::spot_sigma(state, px, found.sigma_from); });
     particles::filter(state, sigma);
     found.spot_sigma_px = sigma;
     found.threshold_snr = params.threshold_snr > 0 ? params.threshold_snr

@@ -140,10 +140,14 @@ void smooth(const Loops& loops, const Row& row_of, Index first, Index last, Inde
             const Padded& out) {
     const auto count = static_cast<std::size_t>(last - first + 2 * reach);
     const auto kept = aligned_array<float>(count * columns);
-    for (std::size_t k = 0; k < count; ++k) {
-        row_of(std::clamp<Index>(first - reach + static_cast<Index>(k), 0, rows - 1),
-               kept.get() + k * columns);
-    }
+    const auto row_at = [&](Index y) {
+        return kept.get() + static_cast<std::size_t>(y - (first - reach)) * columns;
+    };
+    // Outside the image its first and last row are repeated, which count once.
+    const Index begin = std::max<Index>(first - reach, 0), end = std::min(last + reach, rows);
+    for (Index y = begin; y < end; ++y) row_of(y, row_at(y));
+    for (Index y = first - reach; y < begin; ++y) std::copy_n(row_at(begin), columns, row_at(y));
+    for (Index y = end; y < last + reach; ++y) std::copy_n(row_at(end - 1), columns, row_at(y));
     constexpr std::size_t margin = 8;
     const auto down = aligned_array<float>(columns + 2 * margin);
     for (Index y = first; y < last; ++y) {

@@ -12,11 +12,6 @@ namespace lee::particles {
 namespace {
 
 constexpr std::size_t block_rows = 64, block_columns = 512;
-constexpr double clip = 3.0;
-// What stands out this far is taken for a spot, and not for noise, this far around, in widths of a spot.
-constexpr float spot_threshold = 4.4F;
-constexpr double spot_reach = 3.5;
-constexpr std::size_t sampled = 5;  // every so many pixels, where all are not needed
 
 struct Block {
     std::size_t y0, y1, x0, x1;
@@ -82,25 +77,9 @@ class Blurred {
     AlignedArray<float> along_, line_;
 };
 
-std::vector<float> gaussian(double sigma_px, int power) {
-    const auto reach = static_cast<std::ptrdiff_t>(std::ceil(filter_reach * sigma_px));
-    std::vector<float> taps;
-    for (std::ptrdiff_t k = -reach; k <= reach; ++k) {
-        const double u = static_cast<double>(k) / sigma_px;
-        taps.push_back(static_cast<float>(std::exp(-0.5 * power * u * u)));
-    }
-    return taps;
-}
-
-double sum_of(const std::vector<float>& taps) {
-    double sum = 0;
-    for (const float tap : taps) sum += tap;
-    return sum;
-}
-
 void match(State& state, double sigma_px) {
     const std::vector<float> shape = gaussian(sigma_px, 1), square = gaussian(sigma_px, 2);
-    const auto least = static_cast<float>(least_seen * sum_of(square) * sum_of(square));
+    const float least = least_information(square);
     state.snr = Padded(state.rows, state.columns);
     state.snr.fill(0.0F);
     for_each_block(state, [&](const Block& block) {
@@ -123,10 +102,7 @@ void match(State& state, double sigma_px) {
 
 /// Strength of what a change of height leaves around each pixel, over its noise.
 Padded strength(const State& state, double sigma_px, bool of_axial) {
-    const std::vector<float> taps = gaussian(sigma_px, 1);
-    const double sum = sum_of(taps);
-    std::vector<float> mean(taps);
-    for (float& tap : mean) tap = static_cast<float>(tap / sum);
+    const std::vector<float> mean = mean_gaussian(sigma_px);
     Padded out(state.rows, state.columns);
     for_each_block(state, [&](const Block& block) {
         Blurred blurred(state, block, mean);
@@ -150,8 +126,8 @@ void model_texture(State& state, double sigma_px) {
     Padded axial;
     if (state.axial) axial = strength(state, sigma_px, true);
     std::vector<TextureSample> samples;
-    for (std::size_t y = sampled / 2; y < state.rows; y += sampled) {
-        for (std::size_t x = sampled / 2; x < state.columns; x += sampled) {
+    for (std::size_t y = filter_step / 2; y < state.rows; y += filter_step) {
+        for (std::size_t x = filter_step / 2; x < state.columns; x += filter_step) {
             if (!(state.weight.row(y)[x] > 0)) continue;
             const float s = state.snr.row(y)[x];
             samples.push_back({s * s, laplacian.row(y)[x], axial ? axial.row(y)[x] : 0.0F});
@@ -171,8 +147,8 @@ void model_texture(State& state, double sigma_px) {
 /// Robust standard deviation of the whole field, as it is or with texture's part taken out.
 float whole_deviation(const State& state, bool without_texture) {
     std::vector<float> sizes;
-    for (std::size_t y = sampled / 2; y < state.rows; y += sampled) {
-        for (std::size_t x = sampled / 2; x < state.columns; x += sampled) {
+    for (std::size_t y = filter_step / 2; y < state.rows; y += filter_step) {
+        for (std::size_t x = filter_step / 2; x < state.columns; x += filter_step) {
             if (!(state.weight.row(y)[x] > 0)) continue;
             const float variance = without_texture ? state.texture.row(y)[x] : 1.0F;
             sizes.push_back(std::abs(state.snr.row(y)[x]) / std::sqrt(variance));
@@ -181,7 +157,7 @@ float whole_deviation(const State& state, bool without_texture) {
     if (sizes.empty()) return 1.0F;
     const auto middle = sizes.begin() + static_cast<std::ptrdiff_t>(sizes.size() / 2);
     std::nth_element(sizes.begin(), middle, sizes.end());
-    return std::max(*middle / 0.6745F, least_deviation);
+    return particles::whole_deviation(*middle);
 }
 
 /// Squares within `clip` deviations, by tile, and the limits they lie within.
@@ -201,7 +177,7 @@ TileSquares squares_of(const State& state, float whole) {
         float deviation = whole;
         for (int round = 0; round < 2; ++round) {
             sum.fill(0.0F), count.fill(0.0F);
-            out.limits[k] = static_cast<float>(clip) * deviation;
+            out.limits[k] = static_cast<float>(filter_clip) * deviation;
             for (std::size_t y = tiles.y.begin(ty); y < tiles.y.begin(ty + 1); ++y) {
                 const float* values = state.snr.row(y) + x0;
                 if (state.texture) {
@@ -215,7 +191,8 @@ TileSquares squares_of(const State& state, float whole) {
             Squares& total = out.totals[k] = {};
             for (std::size_t i = 0; i < n; ++i) total.count += count[i], total.sum += sum[i];
             if (!(total.count > 0)) continue;
-            deviation = static_cast<float>(std::sqrt(total.sum / total.count / clipped_variance(clip)));
+            deviation =
+                static_cast<float>(std::sqrt(total.sum / total.count / clipped_variance(filter_clip)));
             // A tile of nothing but spots, or of nothing at all, is no measure of noise.
             deviation = std::clamp(deviation, 0.5F * whole, 2.0F * whole);
         }
@@ -244,12 +221,6 @@ void leave_out(const State& state, const std::vector<Candidate>& spots, double s
             }
         }
     }
-}
-
-std::vector<float> deviations(const TileSquares& squares, double sigma_px) {
-    std::vector<float> scale = scale_of(squares.totals, patch_px(sigma_px), clip);
-    for (float& one : scale) one = std::max(one, least_deviation);
-    return scale;
 }
 
 /// Rows of the field's standard deviation times a factor.
@@ -291,10 +262,10 @@ void scale(State& state, double sigma_px) {
     const float whole = whole_deviation(state, false);
     state.found.excess = whole;
     TileSquares squares = squares_of(state, state.texture ? whole_deviation(state, true) : whole);
-    state.scale = deviations(squares, sigma_px);
+    state.scale = deviations_of(squares.totals, sigma_px);
     // Spots that stand out must not pass for noise: without them once more.
     leave_out(state, maxima(state, spot_threshold), sigma_px, squares);
-    state.scale = deviations(squares, sigma_px);
+    state.scale = deviations_of(squares.totals, sigma_px);
 }
 
 }  // namespace

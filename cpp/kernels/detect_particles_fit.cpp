@@ -13,9 +13,6 @@
 namespace lee::particles {
 namespace {
 
-constexpr int most_sweeps = 30, most_rounds = 5, most_passes = 3, most_prunings = 4;
-constexpr float tolerance = 2e-3F;  // px, or share of twice the peak
-
 class Spots {
   public:
     Spots(State& state, double sigma_px, double threshold)
@@ -25,11 +22,7 @@ class Spots {
           deviation_(state.deviation()),
           image_{state.left.row(0), state.weight.row(0), state.left.pitch(), static_cast<int>(state.rows),
                  static_cast<int>(state.columns)} {
-        const float side = cell_side(point_);
-        const auto cells = [side](std::size_t extent) {
-            return static_cast<int>(std::ceil(static_cast<float>(extent) / side));
-        };
-        grid_ = {cells(state.rows), cells(state.columns), side};
+        grid_ = grid_of(state.rows, state.columns, point_);
         cells_.resize(static_cast<std::size_t>(grid_.size()));
         gathered_.resize(cells_.size());
     }
@@ -68,27 +61,18 @@ class Spots {
             for (int k = 0; k < cell(index).count; ++k) {
                 const Particle one = particles::report(image_, grid_, cells_.data(), index,
                                                        cell(index).emitters[k], deviation_, point_);
-                if (is_inside(one)) found[static_cast<std::size_t>(index)].push_back(one);
+                if (lies_on_measured(image_, one)) found[static_cast<std::size_t>(index)].push_back(one);
             }
         });
         for (const auto& part : found) {
             state_.found.particles.insert(state_.found.particles.end(), part.begin(), part.end());
         }
-        std::ranges::sort(state_.found.particles, [](const Particle& a, const Particle& b) {
-            return a.y_px < b.y_px || (a.y_px == b.y_px && a.x_px < b.x_px);
-        });
+        sort_by_place(state_.found.particles);
         state_.found.count = state_.found.particles.size();
     }
 
   private:
     Cell& cell(int index) { return cells_[static_cast<std::size_t>(index)]; }
-
-    // A particle's middle lies on a pixel that was measured.
-    [[nodiscard]] bool is_inside(const Particle& one) const {
-        const int y = nearest(one.y_px), x = nearest(one.x_px);
-        return y >= 0 && x >= 0 && y < image_.rows && x < image_.columns &&
-               image_.weight[static_cast<std::size_t>(y) * image_.pitch + static_cast<std::size_t>(x)] > 0;
-    }
 
     [[nodiscard]] std::vector<int> used() const {
         std::vector<int> cells;
@@ -181,7 +165,7 @@ class Spots {
         for (int k = 0; k < most_sweeps && !cells.empty(); ++k) {
             by_colours(cells, [&](int index) {
                 moved[static_cast<std::size_t>(index)] =
-                    state_.loops.sweep(image_, grid_, cell(index), index, point_, tolerance);
+                    state_.loops.sweep(image_, grid_, cell(index), index, point_, sweep_tolerance);
             });
             std::vector<int> next = around(cells, moved);
             for (const int index : cells) moved[static_cast<std::size_t>(index)] = 0;

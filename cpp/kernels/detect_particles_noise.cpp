@@ -9,10 +9,6 @@
 namespace lee::particles {
 namespace {
 
-// Pixels farther out than so many standard deviations are spots, or will be: first from a rough start.
-constexpr double rough_clip = 4.0, clip = 3.0;
-constexpr std::size_t sampled = 4;  // every so many pixels, along both axes
-
 constexpr std::size_t stride = simd::tile_stride;
 
 struct Tile {
@@ -50,8 +46,8 @@ std::array<double, N> total(const float* sums, std::size_t columns) {
 
 Start begin(const State& state, const Tile& tile) {
     std::vector<float> difference, brightness;
-    for (std::size_t y = tile.y0; y < tile.y1; y += sampled) {
-        for (std::size_t x = tile.x0; x < tile.x0 + tile.columns; x += sampled) {
+    for (std::size_t y = tile.y0; y < tile.y1; y += start_step) {
+        for (std::size_t x = tile.x0; x < tile.x0 + tile.columns; x += start_step) {
             difference.push_back(state.left.row(y)[x]);
             brightness.push_back(state.brightness.row(y)[x]);
         }
@@ -69,14 +65,8 @@ Fit fit(const State& state, const Tile& tile, const Start& start, const Fit& so_
 }
 
 void free_rows(State& state, const std::vector<Start>& starts, const std::vector<Fit>& fits) {
-    const std::size_t count = state.tiles.size(), n = state.columns;
-    std::array<std::vector<float>, coefficients> maps;
-    for (std::size_t c = 0; c < coefficients; ++c) {
-        maps[c].resize(count);
-        for (std::size_t k = 0; k < count; ++k) maps[c][k] = fits[k].coefficient[c];
-    }
-    // From here on brightness is not counted from a tile's own level.
-    for (std::size_t k = 0; k < count; ++k) maps[regressors][k] -= maps[regressors - 1][k] * starts[k].level;
+    const std::size_t n = state.columns;
+    const std::array<std::vector<float>, coefficients> maps = coefficient_maps(fits, starts);
     constexpr std::size_t strip = 16;
     parallel_for((state.rows + strip - 1) / strip, state.params.threads, [&](std::size_t band, int) {
         const auto ramps = aligned_array<float>(coefficients * n);
@@ -105,12 +95,12 @@ void weigh(State& state, const std::vector<Start>& starts, const std::vector<Fit
         alignas(vector_bytes) std::array<float, noise_sums * stride> columns{};
         for (std::size_t y = tile.y0; y < tile.y1; ++y) {
             state.loops.add_noise(state.left.row(y) + tile.x0, state.brightness.row(y) + tile.x0,
-                                  starts[tile.k].level, static_cast<float>(clip * fits[tile.k].sigma),
+                                  starts[tile.k].level, static_cast<float>(noise_clip * fits[tile.k].sigma),
                                   columns.data(), tile.columns);
         }
         totals[tile.k] = total<noise_sums>(columns.data(), tile.columns);
     });
-    NoiseModel model = noise_of(state.tiles, totals, starts, clip, state.floor);
+    NoiseModel model = noise_of(state.tiles, totals, starts, noise_clip, state.floor);
     if (!(model.typical > 0) && !(model.of.floor > 0)) {
         model.typical = noise_of_noiseless(largest_difference(state));
         model.of.floor = static_cast<float>(model.typical * model.typical);
@@ -150,9 +140,9 @@ void free_of_texture(State& state) {
         Fit first;
         first.coefficient[regressors] = start.offset;
         first.sigma = start.sigma;
-        const Fit rough = fit(state, tile, start, first, rough_clip);
+        const Fit rough = fit(state, tile, start, first, start_clip);
         starts[tile.k] = start;
-        fits[tile.k] = fit(state, tile, start, rough, clip);
+        fits[tile.k] = fit(state, tile, start, rough, noise_clip);
         state.textured[tile.k] = fits[tile.k].significant;
     });
     free_rows(state, starts, fits);

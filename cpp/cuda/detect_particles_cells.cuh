@@ -1,0 +1,34 @@
+#pragma once
+
+// The cells that spots are kept in, and what a launch does with them.
+
+#include "common/particle_cells.hpp"
+#include "common/particle_search.hpp"
+#include "cuda/detect_particles_state.cuh"
+
+namespace lee::particles::on_device {
+
+/// A lane a spot: more than a cell can hold.
+inline constexpr unsigned lanes = 32;
+static_assert(cell_spots <= lanes);
+
+struct Scene {
+    Residuals image;
+    Grid grid;
+    Deviation deviation;
+    Limits limits;
+    float point;
+};
+
+/// What becomes of the spots of all cells, (cells, cell_spots), nothing done yet; `any`: whether anything
+/// does. `merging`: pairs that are as well one; else companions and splits.
+void propose(const State& state, const Scene& scene, const Cell* cells, bool merging, Proposal* out,
+             std::uint32_t* any);
+
+/// Signal-to-noise ratio of all spots.
+void measure(const State& state, const Scene& scene, Cell* cells);
+
+/// The spots as they are told, in no order.
+std::vector<Particle> report(const State& state, const Scene& scene, const Cell* cells);
+
+}  // namespace lee::particles::on_device
