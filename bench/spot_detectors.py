@@ -102,7 +102,7 @@ def big_fish(difference: Image, sigma_px: float, threshold: float) -> Places:
 
 
 def big_fish_decomposed(difference: Image, sigma_px: float, threshold: float) -> Places:
-    """Return also what its fits take dense places apart into; they need whole numbers above 0."""
+    """Return also what its fits, which draw at random, split dense places into; they need whole numbers."""
     from bigfish.detection import decompose_dense, detect_spots
 
     counts = np.rint(500 * (difference - difference.min())).clip(0, 65535).astype(np.uint16)
