@@ -14,7 +14,7 @@ from lee.drift_trust import TrustedDrift
 from lee.errors import InputError
 from lee.kernel_arguments import planes
 from lee.particles.detect import detect_particles
-from lee.particles.finder import RIG_SPOT_UM, ParticleFinder
+from lee.particles.finder import LEAST_SPOT_PX, RIG_SPOT_UM, ParticleFinder
 from lee.particles.found import Found, facts_of, table_of
 from lee.particles.match import common_shift, match, refuse_texture
 from lee.refocuser import LEAST_DRIFT_PX
@@ -154,7 +154,7 @@ def _between_frames(
         earlier,
         later,
         spot_sigma_px=spot_sigma_px,
-        expected_sigma_px=float(np.clip(RIG_SPOT_UM / pixel_um, 0.5, 6)),
+        expected_sigma_px=float(np.clip(RIG_SPOT_UM / pixel_um, LEAST_SPOT_PX, 6)),
         false_alarms=false_alarms,
         saturation=saturation,
         shift_px=found.shift_px,

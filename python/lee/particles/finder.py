@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ Path = NDArray[np.float64]
 
 # A point in green light through the rig's objective: 0.21 lambda / NA (Zhang, Zerubia, Olivo-Marin 2007).
 RIG_SPOT_UM = 0.23
+# Pixels wider than a spot spread it over about this; expecting less would take single pixels for spots.
+LEAST_SPOT_PX = 0.7
 # Planes and slices to a depth of field, and slices to each side of the surface.
 _PLANES = 3
 _REACH = 3
@@ -39,6 +42,8 @@ _SATURATED = 0.98
 # Slices are mixed by a Gaussian of this standard deviation, in depths of field: wider, rings of bright
 # particles out of focus come in.
 _MIXED = 0.33
+# Planes farther apart than this share of the depth of field leave texture in the difference.
+_COARSE = 0.5
 _STILL_PX = 0.02
 _SMOOTH_PX = 1.5
 
@@ -102,7 +107,7 @@ class ParticleFinder:
             "false_alarms": false_alarms,
             "disappearing": disappearing,
             "threads": threads,
-            "expected_sigma_px": float(np.clip(RIG_SPOT_UM / surface.pixel_um, 0.5, 6)),
+            "expected_sigma_px": float(np.clip(RIG_SPOT_UM / surface.pixel_um, LEAST_SPOT_PX, 6)),
         }
         self._spot_sigma_px = spot_sigma_px
         told = surface.metadata.get("parameters", {}).get("depth_of_field_um")
@@ -111,6 +116,12 @@ class ParticleFinder:
         self._heights = common_heights(before.z_um, later, self._depth_um / _PLANES)
         step = self._heights[1] - self._heights[0] if len(self._heights) > 1 else self._depth_um / _PLANES
         self._step = float(step)
+        if self._step > _COARSE * self._depth_um:
+            warnings.warn(
+                f"particles: frames lie {self._step:.3g} um apart but focus is {self._depth_um:.3g} um deep; "
+                "between such planes texture cannot be interpolated, and more false particles come through",
+                stacklevel=2,
+            )
         smooth = ndimage.gaussian_filter(surface.height_filled_um, _SMOOTH_PX, mode="nearest")
         self._smooth = np.asarray(smooth, dtype=np.float32)
         self._most = 0.0

@@ -39,6 +39,8 @@ class SurfaceSlices:
         # Pixels in the order of the plane below them: those a plane adds to then lie side by side.
         self._order = np.argsort(below, kind="stable")
         self._below = below[self._order]
+        self._low = int(below.min())
+        self._starts = np.searchsorted(self._below, np.arange(self._low, int(below.max()) + 2))
         self._share = (place[self._order] - self._below).astype(np.float32)
         self._sums = np.zeros((2 * reach + 1, height_um.size), np.float32)
         self._seen = np.zeros(len(heights_um), np.bool_)
@@ -49,9 +51,10 @@ class SurfaceSlices:
         flat = plane.ravel()
         for slice_number, offset in enumerate(range(-self._reach, self._reach + 1)):
             for below, upper in ((number - offset, False), (number - offset - 1, True)):
-                begin, end = np.searchsorted(self._below, (below, below + 1))
-                if begin == end:
+                group = below - self._low
+                if not 0 <= group < len(self._starts) - 1:
                     continue
+                begin, end = self._starts[group : group + 2]
                 share = self._share[begin:end]
                 weight = share if upper else 1 - share
                 self._sums[slice_number, begin:end] += weight * flat[self._order[begin:end]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ _SMOOTH_PX = 1.0
 # What stands out further is no texture, in robust standard deviations.
 _CLIP = 4.0
 _ROUNDS = 2
+# Every so many pixels are fitted: enough for five numbers.
+_SAMPLED = 3
 
 
 def freed(difference: Map, reference: Map, axial: Map) -> Map:
@@ -49,21 +52,22 @@ def freed(difference: Map, reference: Map, axial: Map) -> Map:
 
 
 def _explained(difference: Map, x: Map, known: NDArray[np.bool_]) -> Map:
-    y, use = difference.ravel(), known.ravel().copy()
-    fitted = np.zeros(y.shape, np.float32)
+    """Fit a tile's difference by regressors x (K, H * W), from some of its pixels."""
+    some = slice(None, None, _SAMPLED)
+    part, y, use = x[:, some].astype(np.float64), difference.ravel()[some], known.ravel()[some]
+    scale = np.sqrt((part**2).mean(axis=1)) + 1e-12
+    part /= scale[:, None]
+    coefficients: NDArray[Any] = np.zeros(len(x))
     for _ in range(_ROUNDS):
-        if use.sum() < 8 * len(x):
+        count = int(use.sum())
+        if count < 8 * len(x):
             break
-        part = x[:, use].astype(np.float64)
-        scale = np.sqrt((part**2).mean(axis=1)) + 1e-12
-        part /= scale[:, None]
-        normal = part @ part.T + 1e-9 * use.sum() * np.eye(len(x))
-        fitted = ((np.linalg.solve(normal, part @ y[use]) / scale) @ x).astype(np.float32)
-        left = y - fitted
-        sample = left[use]
-        limit = _CLIP * 1.4826 * np.median(np.abs(sample - np.median(sample)))
-        use = known.ravel() & (np.abs(left) <= limit)
-    return fitted.reshape(difference.shape)
+        a, b = part[:, use], y[use]
+        coefficients = np.linalg.solve(a @ a.T + 1e-9 * count * np.eye(len(x)), a @ b)
+        left = y - coefficients @ part
+        limit = _CLIP * 1.4826 * np.median(np.abs(left[use]))
+        use = use & (np.abs(left) <= limit)
+    return np.asarray(((coefficients / scale) @ x).reshape(difference.shape), dtype=np.float32)
 
 
 def _tiles(extent: int) -> list[slice]:
