@@ -20,9 +20,9 @@ _BRIGHT_SNR = 15.0
 _LEAST_BRIGHT = 8
 # Places tried, of the spacing of slices.
 _FINE_STEP = 0.02
-# Brightness along the axis is no Gaussian, least on slopes: by this share of its standard deviation the place of
+# Brightness along the axis is no Gaussian: by this share of its standard deviation the place of
 # its maximum was off beyond noise, on rendered scans.
-_NOT_GAUSSIAN = 0.025
+_NOT_GAUSSIAN = 0.02
 # Share of a spot that must be seen.
 _LEAST_SEEN = 0.3
 # How far the rings of a bright spot reach, in its standard deviations; their share of its peak, at most; and
