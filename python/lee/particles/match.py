@@ -27,6 +27,9 @@ _LEAST_SHARED = 0.5
 # Against the noise: with less texture there is nothing to be misled by, and nothing to judge by.
 _LEAST_TEXTURE = 1.0
 _WORST_SIGMA_PX = 1.0
+# Windows that stand still hold a shift back by some per cent of it: once near, it is measured again.
+_PASSES = 3
+_NEAR_PX = 0.5
 
 
 class Match(NamedTuple):
@@ -88,10 +91,16 @@ def refuse_texture(found: Match) -> None:
 
 def _displacement(before: Map, after: Map) -> tuple[float, float] | None:
     grid = TileGrid((before.shape[0], before.shape[1]))
-    found, _ = grid.displacements(grid.spectra(before), grid.spectra(after))
-    if found is None or np.sqrt(np.trace(found.covariance_px2)) > _WORST_SIGMA_PX:
-        return None
-    return float(found.shift_px[0]), float(found.shift_px[1])
+    spectra = grid.spectra(after)
+    total = np.zeros(2)
+    for _ in range(_PASSES):
+        found, _ = grid.displacements(grid.spectra(shift_frame(before, *total)), spectra)
+        if found is None or np.sqrt(np.trace(found.covariance_px2)) > _WORST_SIGMA_PX:
+            return None
+        total += found.shift_px
+        if np.abs(found.shift_px).max() < _NEAR_PX:
+            break
+    return float(total[0]), float(total[1])
 
 
 def _banded(picture: Map) -> Map:
