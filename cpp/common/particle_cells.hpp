@@ -98,25 +98,41 @@ LEE_BOTH bool commit_cell(const Residuals& image, Cell& cell, float point) {
     return changed;
 }
 
+/// Where a cell lies; its spots stay there, or near.
+struct Home {
+    float y0, x0, side, roam;
+
+    LEE_BOTH Home(const Grid& grid, int index, float point)
+        : y0(static_cast<float>(index / grid.columns) * grid.side_px),
+          x0(static_cast<float>(index % grid.columns) * grid.side_px),
+          side(grid.side_px),
+          roam(1.4F * point) {}
+    LEE_BOTH void keep(Spot& spot) const {
+        spot.y = clamped(spot.y, y0 - roam, y0 + side + roam);
+        spot.x = clamped(spot.x, x0 - roam, x0 + side + roam);
+    }
+};
+
+/// Whether a spot has moved by more than `tolerance`.
+LEE_BOTH bool has_moved(const Spot& spot, const Spot& next, float tolerance) {
+    const float dy = next.y > spot.y ? next.y - spot.y : spot.y - next.y;
+    const float dx = next.x > spot.x ? next.x - spot.x : spot.x - next.x;
+    const float change = (next.peak > spot.peak ? next.peak - spot.peak : spot.peak - next.peak) / next.peak;
+    return dy > tolerance || dx > tolerance || 0.5F * change > tolerance;
+}
+
 /// One step of every spot of a cell; says whether any moved by more than `tolerance`.
 LEE_BOTH bool sweep_cell(const Residuals& image, const Grid& grid, Cell& cell, int index, float point,
                          float tolerance) {
     bool moved = false;
-    const float y0 = static_cast<float>(index / grid.columns) * grid.side_px;
-    const float x0 = static_cast<float>(index % grid.columns) * grid.side_px;
-    const float roam = 1.4F * point;
+    const Home home(grid, index, point);
     for (int k = 0; k < cell.count; ++k) {
         Spot& spot = cell.emitters[k].spot;
         Spot next = spot;
-        if (!step(image, next)) continue;
-        next.y = clamped(next.y, y0 - roam, y0 + grid.side_px + roam);
-        next.x = clamped(next.x, x0 - roam, x0 + grid.side_px + roam);
+        if (!step(normal_of(image, spot), next)) continue;
+        home.keep(next);
         redraw(image, spot, next, point);
-        const float dy = next.y > spot.y ? next.y - spot.y : spot.y - next.y;
-        const float dx = next.x > spot.x ? next.x - spot.x : spot.x - next.x;
-        const float change =
-            (next.peak > spot.peak ? next.peak - spot.peak : spot.peak - next.peak) / next.peak;
-        moved = moved || dy > tolerance || dx > tolerance || 0.5F * change > tolerance;
+        moved = moved || has_moved(spot, next, tolerance);
         spot = next;
     }
     return moved;

@@ -176,10 +176,9 @@ LEE_BOTH float clamped(float value, float low, float high) {
     return value < low ? low : value > high ? high : value;
 }
 
-/// One Gauss-Newton step of a spot whose model has been taken out of the residuals; false where nothing of it
-/// can be seen.
-LEE_BOTH bool step(const Residuals& image, Spot& spot) {
-    const Normal of = normal_of(image, spot);
+/// One Gauss-Newton step of a spot whose model has been taken out of the residuals, from its sums; false
+/// where nothing of it can be seen.
+LEE_BOTH bool step(const Normal& of, Spot& spot) {
     if (!(of.pp > 0.0F)) return false;
     constexpr float damping = 1.001F;
     // A place is known at least to a few widths: without it, nearly masked spots would fly off.

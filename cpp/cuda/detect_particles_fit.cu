@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "common/particle_limits.hpp"
-#include "cuda/detect_particles_cells.cuh"
+#include "cuda/detect_particles_sweep.cuh"
 
 namespace lee::particles::on_device {
 namespace {
@@ -25,10 +25,8 @@ struct Colour {
           x(which % 2),
           columns((grid.columns - x + 1) / 2),
           count((grid.rows - y + 1) / 2 * columns) {}
-    /// The cell of a thread, -1 without.
-    __device__ int own(const Grid& grid) const {
-        const int k = own_cell();
-        return k < count ? (y + k / columns * 2) * grid.columns + x + k % columns * 2 : -1;
+    __device__ int at(const Grid& grid, int k) const {
+        return (y + k / columns * 2) * grid.columns + x + k % columns * 2;
     }
 };
 
@@ -73,19 +71,18 @@ __global__ void __launch_bounds__(cell_threads)
 
 __global__ void __launch_bounds__(cell_threads)
     commit_cells(Scene scene, Colour colour, Cell* cells, std::uint8_t* changed) {
-    const int index = colour.own(scene.grid);
-    if (index < 0) return;
+    const int k = own_cell();
+    if (k >= colour.count) return;
+    const int index = colour.at(scene.grid, k);
     changed[index] = commit_cell(scene.image, cells[index], scene.point) ? 1 : 0;
 }
 
-__global__ void __launch_bounds__(cell_threads)
+/// A warp a cell.
+__global__ void __launch_bounds__(lanes)
     sweep_cells(Scene scene, Colour colour, Cell* cells, const std::uint8_t* active, std::uint8_t* moved) {
-    const int index = colour.own(scene.grid);
-    if (index < 0) return;
-    moved[index] = active[index] != 0 && sweep_cell(scene.image, scene.grid, cells[index], index, scene.point,
-                                                    sweep_tolerance)
-                       ? 1
-                       : 0;
+    const int index = colour.at(scene.grid, static_cast<int>(blockIdx.x));
+    const bool any = active[index] != 0 && sweep_together(scene, cells[index], index);
+    if (threadIdx.x == 0) moved[index] = any ? 1 : 0;
 }
 
 /// Cells that hold spots, at and around those marked. `anew`: what lies there is looked at again.
@@ -202,13 +199,14 @@ class Spots {
                      std::forward<Arguments>(arguments)...);
     }
 
+    /// `share`: cells that a block works on.
     template <class... Parameters, class... Arguments>
-    void by_colours(void (*kernel)(Parameters...), Arguments&&... arguments) const {
+    void by_colours(unsigned share, void (*kernel)(Parameters...), Arguments&&... arguments) const {
         for (int k = 0; k < 4; ++k) {
             const Colour colour(scene_.grid, k);
             if (colour.count == 0) continue;
             cuda::launch(operation, kernel,
-                         {.grid = dim3(cuda::blocks(static_cast<std::size_t>(colour.count), cell_threads)),
+                         {.grid = dim3(cuda::blocks(static_cast<std::size_t>(colour.count), share)),
                           .block = dim3(cell_threads),
                           .stream = state_.stream},
                          scene_, colour, arguments...);
@@ -223,7 +221,7 @@ class Spots {
         return state_.download(any_)[0] != 0;
     }
 
-    void commit() { by_colours(commit_cells, cells_.get(), marked_.get()); }
+    void commit() { by_colours(cell_threads, commit_cells, cells_.get(), marked_.get()); }
 
     void spread_marks(bool anew) {
         state_.each(count_, spread, scene_.grid, cells_.get(), marked_.get(), anew, active_.get(),
@@ -252,7 +250,7 @@ class Spots {
         const auto some = [&] {
             for (int k = 0; k < sweeps_at_once; ++k) {
                 if (k + 1 == sweeps_at_once) state_.clear(any_);
-                by_colours(sweep_cells, cells_.get(), active_.get(), marked_.get());
+                by_colours(1, sweep_cells, cells_.get(), active_.get(), marked_.get());
                 spread_marks(false);
             }
         };

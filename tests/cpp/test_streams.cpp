@@ -3,11 +3,14 @@
 
 #include <cmath>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "expect.hpp"
 #include "lee/adaptive_variance.hpp"
 #include "lee/argmax_refocus.hpp"
+#include "lee/detect_particles.hpp"
+#include "lee/error.hpp"
 #include "lee/opening.hpp"
 #include "lee/refocuser.hpp"
 
@@ -161,6 +164,106 @@ void a_stack_is_measured_and_refocused_without_a_wait_between() {
     }
 }
 
+/// Spots over a texture that has moved and changed its focus; each in its own way for each kind of pixel.
+template <class Pixel>
+struct Pair {
+    static constexpr std::size_t height = 131, width = 170;
+    std::vector<Pixel> before = std::vector<Pixel>(height * width), after = before;
+    std::vector<float> axial = std::vector<float>(height * width);
+
+    Pair() {
+        std::uint32_t random = 12345;
+        const auto noise = [&random] {
+            double sum = 0;
+            for (int k = 0; k < 4; ++k) sum += (random = random * 1664525U + 1013904223U) / 4294967296.0;
+            return 5 * (sum - 2);
+        };
+        for (std::size_t i = 0; i < before.size(); ++i) {
+            const auto y = static_cast<double>(i / width), x = static_cast<double>(i % width);
+            const auto waves = [y](double at) { return 20 * std::sin(0.5 * at + 0.2 * y); };
+            double spots = 0;
+            for (int k = 0; k < 24; ++k) {
+                const double v = y - 9.3 - 21 * (k / 4), u = x - 16.7 - 43 * (k % 4) + 0.3 * k;
+                spots += (20.0 + 4 * k) * std::exp(-(v * v + u * u) / 3.5);
+                if (k % 3 == 0) spots += 50 * std::exp(-((v - 2) * (v - 2) + (u - 2) * (u - 2)) / 3.5);
+            }
+            before[i] = static_cast<Pixel>(100 + waves(x) + noise());
+            after[i] = static_cast<Pixel>(100 + waves(x + 0.4) + spots + noise());
+            axial[i] = static_cast<float>(-waves(x));
+        }
+    }
+};
+
+bool alike(float a, float b, float within) {
+    return std::abs(a - b) <= within || (std::isnan(a) && std::isnan(b));
+}
+
+template <class Pixel>
+void particles_are_those_of_the_host(const Pair<Pixel>& pair, bool with_axial,
+                                     const lee::DetectParticlesParams& params) {
+    const std::array<std::size_t, 2> image{pair.height, pair.width};
+    const lee::DetectedParticles want = lee::detect_particles(
+        lee::HostView<const Pixel, 2>{pair.before.data(), image}, {pair.after.data(), image},
+        with_axial ? lee::HostView<const float, 2>{pair.axial.data(), image}
+                   : lee::HostView<const float, 2>{},
+        params);
+    EXPECT(want.count > 10);
+    const OnDevice<Pixel> before(pair.before), after(pair.after);
+    const OnDevice<float> axial(pair.axial), out(std::vector<float>(9 * (want.count + 1), -1.0F));
+    const OnStream stream;
+    const auto run = [&](std::size_t capacity) {
+        return lee::detect_particles(lee::DeviceView<const Pixel, 2>::at(before.get(), image),
+                                     lee::DeviceView<const Pixel, 2>::at(after.get(), image),
+                                     with_axial ? lee::DeviceView<const float, 2>::at(axial.get(), image)
+                                                : lee::DeviceView<const float, 2>{},
+                                     lee::DeviceView<float, 2>::at(out.get(), {capacity, 9}), params, stream);
+    };
+    EXPECT(run(want.count - 1).count == want.count);
+    EXPECT(out.read() == std::vector<float>(9 * (want.count + 1), -1.0F));
+    const lee::DetectedParticles got = run(want.count + 1);
+    EXPECT(got.count == want.count && got.particles.empty());
+    EXPECT(got.not_measured == want.not_measured && got.saturated == want.saturated);
+    EXPECT(got.left_out == want.left_out && got.sigma_from == want.sigma_from);
+    EXPECT(std::abs(got.spot_sigma_px - want.spot_sigma_px) < 1e-5);
+    EXPECT(std::abs(got.threshold_snr - want.threshold_snr) < 1e-5);
+    EXPECT(std::abs(got.noise / want.noise - 1) < 1e-5 && std::abs(got.excess / want.excess - 1) < 1e-5);
+    const std::vector<float> told = out.read();
+    for (std::size_t k = 0; k < want.count; ++k) {
+        const lee::Particle& one = want.particles[k];
+        const float* other = told.data() + 9 * k;
+        EXPECT(alike(other[0], one.y_px, 1e-3F) && alike(other[1], one.x_px, 1e-3F));
+        EXPECT(alike(other[2], one.peak, 1e-3F * one.peak) && alike(other[3], one.width_px, 1e-3F));
+        EXPECT(alike(other[4], one.y_sigma_px, 1e-4F) && alike(other[5], one.x_sigma_px, 1e-4F));
+        EXPECT(alike(other[6], one.peak_sigma, 1e-3F * one.peak) && alike(other[7], one.snr, 1e-2F));
+        EXPECT(other[8] == one.flags);
+    }
+    for (std::size_t k = 0; k < 9; ++k) EXPECT(told[9 * want.count + k] == -1.0F);
+}
+
+void particles_of_every_kind_of_pixel_are_those_of_the_host() {
+    const Pair<std::uint8_t> bytes;
+    particles_are_those_of_the_host(bytes, false, {.saturation = 165});
+    const Pair<std::uint16_t> words;
+    particles_are_those_of_the_host(words, true, {.spot_sigma_px = 1.3, .shift_px = {0.3, -1.6}});
+    Pair<float> reals;
+    for (std::size_t i = 0; i < reals.before.size(); i += 401) {
+        reals.before[i] = std::nanf("");
+        reals.axial[i] = std::nanf("");
+        reals.after[i / 2] = HUGE_VALF;
+    }
+    particles_are_those_of_the_host(reals, true, {});
+    std::swap(reals.before, reals.after);
+    particles_are_those_of_the_host(reals, false, {.shift_px = {-2, 1}, .disappearing = true});
+}
+
+void particles_need_a_table_of_nine_columns() {
+    const OnDevice<float> frame(std::vector<float>(20)), table(std::vector<float>(8));
+    const auto image = lee::DeviceView<const float, 2>::at(frame.get(), {4, 5});
+    expect_error<lee::ShapeError>("detect_particles: particles is (1, 8); give (capacity, 9)", [&] {
+        (void)lee::detect_particles(image, image, {}, lee::DeviceView<float, 2>::at(table.get(), {1, 8}), {});
+    });
+}
+
 }  // namespace
 
 int main() {
@@ -173,4 +276,6 @@ int main() {
     frames_from_one_buffer_are_all_told_apart();
     the_opening_needs_its_footprint_only_while_it_is_called();
     a_stack_is_measured_and_refocused_without_a_wait_between();
+    particles_of_every_kind_of_pixel_are_those_of_the_host();
+    particles_need_a_table_of_nine_columns();
 }
