@@ -118,7 +118,7 @@ def focus_of(profile: Values, sigma: Values, offsets_um: Values, usual_um: float
     best = gain.argmax(axis=0)
     who = np.arange(profile.shape[1])
     at_end = (best == 0) | (best == len(places) - 1)
-    best = np.clip(best, 1, max(len(places) - 2, 1))
+    best = np.clip(best, min(1, len(places) - 1), max(len(places) - 2, 0))
     bend = np.zeros(len(who))
     offset = np.full(len(who), np.nan)
     if len(places) > 2:
