@@ -66,6 +66,23 @@ def test_noise_that_grows_with_brightness():
         assert 0.3 < bright.mean() < 0.7
 
 
+@pytest.mark.parametrize("grain_px", [6, 12])
+def test_noise_that_differs_from_grain_to_grain(grain_px):
+    """Brightness over three decades within every tile: its bright pixels' noise is not cut short."""
+    expected, found, bright = 20.0, [], []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        grain = gaussian_filter(rng.normal(size=(512, 512)), grain_px)
+        mean = 400 * np.exp(grain / grain.std())
+        pair = [rng.poisson(mean).astype(np.float32) for _ in range(2)]
+        spots = lee.detect_particles(*pair, spot_sigma_px=SIGMA_PX, false_alarms=expected)
+        at = np.rint(places(spots)).astype(int)
+        bright.append(mean[at[:, 0], at[:, 1]] > np.median(mean))
+        found.append(len(at))
+    assert 0.5 * expected < np.mean(found) < 1.8 * expected
+    assert 0.25 < np.concatenate(bright).mean() < 0.85
+
+
 def test_peaks_and_noise_over_brightness():
     """The stated standard deviations follow the photons."""
     rng = np.random.default_rng(2)

@@ -206,6 +206,26 @@ NoiseModel noise_of(const Tiles& tiles, std::span<const std::array<double, noise
     return model;
 }
 
+std::vector<Variance> noise_limits(std::span<const Fit> fits) {
+    std::vector<Variance> limits;
+    for (const Fit& fit : fits) {
+        const double limit = noise_clip * static_cast<double>(fit.sigma);
+        limits.push_back({static_cast<float>(limit * limit), 0.0F, 0.0F, 0.0F});
+    }
+    return limits;
+}
+
+std::vector<Variance> noise_limits(const NoiseModel& model) {
+    constexpr auto square = static_cast<float>(noise_clip * noise_clip);
+    std::vector<Variance> limits;
+    for (const float factor : model.factor) {
+        const float times = square * factor;
+        limits.push_back(
+            {times * model.of.base, times * model.of.slope, times * model.of.least, square * model.of.floor});
+    }
+    return limits;
+}
+
 std::vector<float> scale_of(std::span<const Squares> totals, double patch_px, double clip) {
     double count = 0, sum = 0;
     std::vector<double> seen;

@@ -82,6 +82,13 @@ struct NoiseModel {
     std::vector<float> factor;  ///< of the variance, by tile
     double typical = 0;         ///< median standard deviation of tiles, counts
 };
+/// How often the noise is estimated: at first every pixel of a tile is held against the tile's own standard
+/// deviation, which cuts bright pixels' noise short; then against the model before.
+inline constexpr int noise_rounds = 3;
+/// Squares of what lies noise_clip standard deviations off, by tile.
+std::vector<Variance> noise_limits(std::span<const Fit> fits);
+std::vector<Variance> noise_limits(const NoiseModel& model);
+
 /// What stands in for the noise of frames that have none.
 inline double noise_of_noiseless(float largest_difference) {
     return 1e-3 * static_cast<double>(largest_difference);

@@ -143,14 +143,15 @@ __global__ void __launch_bounds__(threads)
 
 __global__ void __launch_bounds__(tile_threads)
     add_noise(Tiles tiles, const float* left, const float* brightness, Extent image, const Start* starts,
-              const float* limits, double* out) {
+              const Variance* limits, double* out) {
     const TilePlace tile(tiles);
-    const float level = starts[tile.k].level, limit = limits[tile.k];
+    const float level = starts[tile.k].level;
+    const Variance limit = limits[tile.k];
     float sum[noise_sums] = {};
     for (std::size_t y = tile.y0; y < tile.y1 && threadIdx.x < tile.columns; ++y) {
         const std::size_t at = y * image.columns + tile.x0 + threadIdx.x;
         const float r = left[at], m = brightness[at] - level;
-        if (!within(r, limit)) continue;
+        if (!(r * r < variance_of(limit, brightness[at], 1.0F))) continue;
         sum[noise_count] += 1.0F;
         sum[of_m] += m, sum[of_mm] += m * m;
         sum[of_rr] += r * r, sum[of_rrm] += r * r * m;
@@ -192,16 +193,21 @@ float largest_difference(const State& state) {
     return __builtin_bit_cast(float, state.download(largest)[0]);
 }
 
-void weigh(State& state, const std::vector<Start>& starts, const Array<Start>& starts_there,
-           const std::vector<Fit>& fits) {
-    std::vector<float> limits;
-    for (const Fit& fit : fits) limits.push_back(trial_of(fit, noise_clip).limit);
-    const Array<float> limits_there = state.upload(limits);
+NoiseModel noise_within(const State& state, const std::vector<Start>& starts,
+                        const Array<Start>& starts_there, const std::vector<Variance>& limits) {
+    const Array<Variance> limits_there = state.upload(limits);
     const Array<double> sums = state.array<double>(state.tiles.size() * noise_sums);
     state.each_tile(add_noise, state.tiles, state.left.get(), state.brightness.get(), state.image,
                     starts_there.get(), limits_there.get(), sums.get());
-    NoiseModel model =
-        noise_of(state.tiles, by_tile<noise_sums>(state.download(sums)), starts, noise_clip, state.floor);
+    return noise_of(state.tiles, by_tile<noise_sums>(state.download(sums)), starts, noise_clip, state.floor);
+}
+
+void weigh(State& state, const std::vector<Start>& starts, const Array<Start>& starts_there,
+           const std::vector<Fit>& fits) {
+    NoiseModel model = noise_within(state, starts, starts_there, noise_limits(fits));
+    for (int round = 1; round < noise_rounds && model.typical > 0; ++round) {
+        model = noise_within(state, starts, starts_there, noise_limits(model));
+    }
     if (!(model.typical > 0) && !(model.of.floor > 0)) {
         model.typical = noise_of_noiseless(largest_difference(state));
         model.of.floor = static_cast<float>(model.typical * model.typical);

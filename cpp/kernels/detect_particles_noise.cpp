@@ -88,19 +88,26 @@ float largest_difference(const State& state) {
     return largest;
 }
 
-void weigh(State& state, const std::vector<Start>& starts, const std::vector<Fit>& fits) {
-    const std::size_t n = state.columns;
+NoiseModel noise_within(const State& state, const std::vector<Start>& starts,
+                        const std::vector<Variance>& limits) {
     std::vector<std::array<double, noise_sums>> totals(state.tiles.size());
     for_each_tile(state, [&](const Tile& tile) {
         alignas(vector_bytes) std::array<float, noise_sums * stride> columns{};
         for (std::size_t y = tile.y0; y < tile.y1; ++y) {
             state.loops.add_noise(state.left.row(y) + tile.x0, state.brightness.row(y) + tile.x0,
-                                  starts[tile.k].level, static_cast<float>(noise_clip * fits[tile.k].sigma),
-                                  columns.data(), tile.columns);
+                                  starts[tile.k].level, limits[tile.k], columns.data(), tile.columns);
         }
         totals[tile.k] = total<noise_sums>(columns.data(), tile.columns);
     });
-    NoiseModel model = noise_of(state.tiles, totals, starts, noise_clip, state.floor);
+    return noise_of(state.tiles, totals, starts, noise_clip, state.floor);
+}
+
+void weigh(State& state, const std::vector<Start>& starts, const std::vector<Fit>& fits) {
+    const std::size_t n = state.columns;
+    NoiseModel model = noise_within(state, starts, noise_limits(fits));
+    for (int round = 1; round < noise_rounds && model.typical > 0; ++round) {
+        model = noise_within(state, starts, noise_limits(model));
+    }
     if (!(model.typical > 0) && !(model.of.floor > 0)) {
         model.typical = noise_of_noiseless(largest_difference(state));
         model.of.floor = static_cast<float>(model.typical * model.typical);

@@ -129,10 +129,11 @@ void free_any(const ParticleRow& row, const float* const* coefficients, float* l
     }
 }
 
-void add_noise(const float* __restrict left, const float* __restrict brightness, float level, float limit,
-               float* __restrict sums, std::size_t n) {
+void add_noise(const float* __restrict left, const float* __restrict brightness, float level,
+               const Variance& square_of_limit, float* __restrict sums, std::size_t n) {
+    const Variance limit = square_of_limit;
     for (std::size_t i = 0; i < n; ++i) {
-        const bool use = particles::within(left[i], limit);
+        const bool use = left[i] * left[i] < variance_of(limit, brightness[i], 1.0F);
         const float one = use ? 1.0F : 0.0F, r = use ? left[i] : 0.0F;
         const float m = brightness[i] - level;
         float* sum = sums + i;

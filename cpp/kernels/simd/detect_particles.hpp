@@ -38,9 +38,10 @@ struct DetectParticlesLoops {
                      std::size_t n);
     /// left[i] = the difference, freed of what the coefficients say, one for each pixel: coefficients[k][i]
     void (*free)(const ParticleRow& row, const float* const* coefficients, float* left, std::size_t n);
-    /// The sums for the noise in the same way, k in [0, particles::noise_sums)
-    void (*add_noise)(const float* left, const float* brightness, float level, float limit, float* sums,
-                      std::size_t n);
+    /// The sums for the noise in the same way, k in [0, particles::noise_sums), of what lies within a limit
+    /// that hangs on brightness
+    void (*add_noise)(const float* left, const float* brightness, float level,
+                      const particles::Variance& square_of_limit, float* sums, std::size_t n);
     /// weight[i] = 1 / variance, 0 where left[i] is NaN, which becomes 0
     void (*weigh)(float* left, const float* brightness, const float* factor, const particles::Variance& of,
                   float* weight, std::size_t n);
