@@ -211,6 +211,13 @@ def test_a_faint_spot_off_focus_beside_a_bright_one_is_its_ring():
     assert found.tolist() == [False, True, True]
 
 
+def test_a_bright_spot_off_the_surface_has_rings_too():
+    found = halos(
+        foci([2.2, -1.6, np.nan], [50.0, 10.0, 8.0], [False, False, True]), places([20, 25, 13]), 1.5
+    )
+    assert found.tolist() == [False, True, True]
+
+
 @pytest.mark.parametrize(
     ("offset", "peak", "x"),
     [

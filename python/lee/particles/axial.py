@@ -147,8 +147,8 @@ def focus_of(profile: Values, sigma: Values, offsets_um: Values, usual_um: float
 def halos(focus: Focus, places_px: tuple[Values, Values, Values], depth_um: float) -> NDArray[np.bool_]:
     """Tell light that belongs to a bright neighbour from particles, (N,) bool.
 
-    The rings of a point grow out of focus, where its own light fades: what stands beside a brighter spot on
-    the surface, and is brightest off it, is such a ring.
+    The rings of a point grow out of focus, where its own light fades: what stands beside a brighter spot, and
+    is brightest off the surface and away from that spot's own focus, is such a ring.
 
     Parameters
     ----------
@@ -167,9 +167,10 @@ def halos(focus: Focus, places_px: tuple[Values, Values, Values], depth_um: floa
     with np.errstate(invalid="ignore"):
         off = focus.at_end | (np.abs(focus.offset_um) > _HALO_OFF * depth_um)
     for k in np.flatnonzero(off):
-        near = tree.query_ball_point((y_px[k], x_px[k]), _HALO_REACH * width_px[k])
-        near = [n for n in near if not off[n]]
-        out[k] = bool(near) and focus.peak[near].max() * _HALO_SHARE > focus.peak[k]
+        near = np.array(tree.query_ball_point((y_px[k], x_px[k]), _HALO_REACH * width_px[k]))
+        apart = np.abs(focus.offset_um[near] - focus.offset_um[k]) > _HALO_OFF * depth_um
+        near = near[~off[near] | ((apart | focus.at_end[k]) & ~focus.at_end[near])]
+        out[k] = len(near) > 0 and focus.peak[near].max() * _HALO_SHARE > focus.peak[k]
     return out
 
 
