@@ -147,6 +147,7 @@ def _between_frames(
     _same_shape(earlier.shape, later.shape)
     if surface is not None and surface.shape != later.shape:
         raise InputError(f"particles: the frames are {later.shape} but the surface is {surface.shape}")
+    _same_scale(pixel_um=pixel_um, surface=surface)
     found = match(earlier.astype(np.float32), later.astype(np.float32))
     refuse_texture(found)
     saturation = _full_scale(earlier, later)
@@ -184,12 +185,7 @@ def _between_stacks(
     **options: Any,
 ) -> Found:
     _same_shape(before.shape[1:], after.shape[1:])
-    sizes = {"before": before.pixel_um, "after": after.pixel_um}
-    if pixel_um is not None:
-        sizes["pixel_um"] = pixel_um
-    if not np.allclose(list(sizes.values()), after.pixel_um, rtol=1e-3):
-        said = ", ".join(f"{name} {size:g} um" for name, size in sizes.items())
-        raise InputError(f"particles: pixels differ in size ({said}); give scans of one scale")
+    _same_scale(before=before.pixel_um, after=after.pixel_um, pixel_um=pixel_um, surface=surface)
     if surface is None:
         from lee.reconstruct import reconstruct
         from lee.refocuser import ReconstructParams
@@ -258,3 +254,12 @@ def _same_shape(before: tuple[int, ...], after: tuple[int, ...]) -> None:
             f"particles: before shows {before[0]} x {before[1]} pixels (rows x columns) but after "
             f"{after[0]} x {after[1]}; give two of one camera setting"
         )
+
+
+def _same_scale(*, surface: Surface | None, **sizes_um: float | None) -> None:
+    told = {name: size for name, size in sizes_um.items() if size is not None}
+    if surface is not None:
+        told["surface"] = surface.pixel_um
+    if not np.allclose(list(told.values()), next(iter(told.values())), rtol=1e-3):
+        said = ", ".join(f"{name} {size:g} um" for name, size in told.items())
+        raise InputError(f"particles: pixels differ in size ({said}); give scans of one scale")

@@ -113,6 +113,7 @@ class ParticleFinder:
         told = surface.metadata.get("parameters", {}).get("depth_of_field_um")
         self._depth_um = float(told or RIG_DEPTH_OF_FIELD_UM)
         later = before.z_um if heights_um is None else np.asarray(heights_um, np.float64)
+        self._passed_um = (float(before.z_um.min()), float(before.z_um.max()))
         self._heights = common_heights(before.z_um, later, self._depth_um / _PLANES)
         step = self._heights[1] - self._heights[0] if len(self._heights) > 1 else self._depth_um / _PLANES
         self._step = float(step)
@@ -192,9 +193,12 @@ class ParticleFinder:
         middle = _REACH
         if not (np.isfinite(later[middle]) & np.isfinite(earlier[middle])).any():
             low, high = np.percentile(self._surface.height_filled_um, (1, 99))
+            passed = [z for z, _, _ in self._drift]
+            later_um = f"{min(passed):g} to {max(passed):g} um" if passed else "nothing"
             raise InputError(
-                f"particles: both scans pass {self._heights[0]:g} to {self._heights[-1]:g} um, where none of "
-                f"the surface lies ({low:g} to {high:g} um); give scans that pass through the surface"
+                f"particles: before passes {self._passed_um[0]:g} to {self._passed_um[1]:g} um and after "
+                f"{later_um}, so that none of the surface, {low:g} to {high:g} um, is sharp in both; give "
+                "scans that pass through it"
             )
         weights = np.exp(-0.5 * (self._later.offsets_um / (_MIXED * self._depth_um)) ** 2)
         before, after = _mixed(earlier, later, weights)

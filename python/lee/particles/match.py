@@ -112,13 +112,16 @@ def _banded(picture: Map) -> Map:
 
 
 def _noise(picture: Map, known: NDArray[np.bool_]) -> float:
-    """Variance that white noise keeps in the band, from differences in which texture cancels."""
+    """Variance that white noise keeps in the band, from differences in which texture cancels.
+
+    Infinite where nothing tells it: then there is nothing to judge texture by.
+    """
     if min(picture.shape) < 2:
-        return 0.0
+        return np.inf
     crossed = (picture[:-1, :-1] - picture[:-1, 1:] - picture[1:, :-1] + picture[1:, 1:]) / 2
     inside = known[:-1, :-1] & known[:-1, 1:] & known[1:, :-1] & known[1:, 1:]
     if not inside.any():
-        return 0.0
+        return np.inf
     deviation = 1.4826 * float(np.median(np.abs(crossed[inside])))
     point = np.zeros((33, 33), np.float32)
     point[16, 16] = 1
