@@ -161,10 +161,15 @@ def _summaries(facts: Mapping[float, Mapping[str, Any]], disappearing: bool) -> 
         "least signal to noise": each("threshold_snr", 2),
         "spot width, standard deviation (px)": each("spot_sigma_px", 2),
         "noise of a pixel (counts)": each("noise_counts", 2),
-        "shift taken out (px)": {t: "{:.2f}, {:.2f}".format(*one["shift_px"]) for t, one in facts.items()},
+        "shift taken out (px)": {t: _px(one["shift_px"]) for t, one in facts.items()},
         "pixels saturated": {t: one["saturated_px"] for t, one in facts.items()},
         "pixels not measured": {t: one["not_measured_px"] for t, one in facts.items()},
     }
     if "halos" in first:
         told["rings of bright spots left out"] = {t: one["halos"] for t, one in facts.items()}
     return told
+
+
+def _px(shift: Sequence[float]) -> str:
+    # Adding 0 turns a rounded -0 into 0.
+    return ", ".join(f"{round(part, 2) + 0.0:.2f}" for part in shift)
