@@ -61,7 +61,7 @@ def pairs_of(
     """
     if len(paths) == 1 and paths[0].is_file():
         raise InputError(
-            f"{paths[0]}: one scan; particles are looked for between two, give BEFORE and AFTER, or a run's folder"
+            f"{paths[0]}: one scan; give BEFORE and AFTER, or the folder of a run"
         )
     if len(paths) == 1:
         run = open_run(paths[0], interval_s=interval_s, z_step_um=z_step_um, pixel_um=pixel_um)
