@@ -9,6 +9,8 @@ namespace lee::particles {
 /// Neighbours whose own uncertainty counts, at most: the nearest ones within `overlap` widths.
 inline constexpr int joint_spots = 5;
 inline constexpr float overlap = 3.5F;
+/// A spot is called wide from so many widths of a point on: less is a matter of focus.
+inline constexpr float wide_from = 1.2F;
 
 /// Variances of the first spot's y, x and peak when all are fitted together; false where they cannot be told.
 template <int n>
@@ -100,7 +102,8 @@ LEE_BOTH Particle report(const Residuals& image, const Grid& grid, const Cell* c
         }
     }
     const int flags = (count > 1 ? particle_crowded : 0) | (edge ? particle_edge : 0) |
-                      (masked ? particle_masked : 0) | (one.spot.width > 1.01F * point ? particle_wide : 0);
+                      (masked ? particle_masked : 0) |
+                      (one.spot.width > wide_from * point ? particle_wide : 0);
     return {one.spot.y, one.spot.x, one.spot.peak, one.spot.width,           sigma[0],
             sigma[1],   sigma[2],   one.snr,       static_cast<float>(flags)};
 }

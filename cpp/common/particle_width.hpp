@@ -76,20 +76,24 @@ LEE_BOTH WidthOf width_of(const Residuals& image, float y, float x, float begin_
 /// where there are fewer than `least_widths`. `count`: how many it rests on.
 double common_width(const std::vector<WidthOf>& widths, std::size_t& count);
 
-/// The width of points, given or found: filter(sigma) makes ready for width(sigma), which tells it from the
-/// spots at hand, or 0.
+/// A filter whose width is off by less than this share loses no more than a thousandth of the signal.
+inline constexpr double near_enough = 0.03;
+
+/// The width of points, given or found, and the field filtered for it: filter(sigma) makes ready for
+/// width(sigma), which tells the width from the spots at hand, or 0.
 template <class Filter, class Width>
-double point_width(const DetectParticlesParams& params, const Filter& filter, const Width& width) {
-    if (params.spot_sigma_px != 0) return params.spot_sigma_px;
-    double sigma = params.expected_sigma_px;
+double filter_for_points(const DetectParticlesParams& params, const Filter& filter, const Width& width) {
+    const bool given = params.spot_sigma_px != 0;
+    double sigma = given ? params.spot_sigma_px : params.expected_sigma_px;
+    filter(sigma);
     // Once more where the first filter was far from fitting, and may have merged or missed spots.
-    for (int round = 0; round < 2; ++round) {
-        filter(sigma);
-        const double found = width(sigma);
+    for (int round = 0; !given && round < 2; ++round) {
+        const double found = width(sigma), was = sigma;
         if (found == 0) break;
-        const double was = sigma;
         sigma = std::clamp(found, 0.5, double{widest_px});
-        if (std::abs(sigma / was - 1) < 0.2) break;
+        const double off = std::abs(sigma / was - 1);
+        if (off > near_enough) filter(sigma);
+        if (off < 0.2) break;
     }
     return sigma;
 }

@@ -71,10 +71,9 @@ DetectedParticles detect(DeviceView<const Pixel, 2> before, DeviceView<const Pix
     on_device::take_difference(state, before, after, axial);
     on_device::free_of_texture(state);
     DetectedParticles& found = state.found;
-    const double sigma = particles::point_width(
+    const double sigma = particles::filter_for_points(
         params, [&](double px) { on_device::filter(state, px); },
         [&](double px) { return on_device::spot_sigma(state, px, found.sigma_from); });
-    on_device::filter(state, sigma);
     found.spot_sigma_px = sigma;
     found.threshold_snr = params.threshold_snr > 0 ? params.threshold_snr
                                                    : particle_threshold(static_cast<double>(state.area()),

@@ -54,10 +54,9 @@ DetectedParticles detect(HostView<const Pixel, 2> before, HostView<const Pixel, 
     particles::take_difference(state, before, after, axial);
     particles::free_of_texture(state);
     DetectedParticles& found = state.found;
-    const double sigma = particles::point_width(
+    const double sigma = particles::filter_for_points(
         params, [&](double px) { particles::filter(state, px); },
         [&](double px) { return particles::spot_sigma(state, px, found.sigma_from); });
-    particles::filter(state, sigma);
     found.spot_sigma_px = sigma;
     found.threshold_snr = params.threshold_snr > 0 ? params.threshold_snr
                                                    : particle_threshold(static_cast<double>(state.area()),
