@@ -114,7 +114,7 @@ def find_over_time(
 def _of_pair(pair: Pair, *, surface: Surface | None, progress: Any, **options: Any) -> Found:
     with opened(pair.before) as before, opened(pair.after) as after:
         pixel = None if is_stack(after) else pair.after.pixel_um
-        if not is_stack(after) and pixel is None:
+        if not (is_stack(before) or is_stack(after)) and pixel is None:
             raise InputError(f"{pair.after.path}: a single image; give the size of its pixels (--pixel-um)")
         try:
             return search(

@@ -60,9 +60,7 @@ def pairs_of(
         If there are fewer than two scans, or their times are not known where they must be.
     """
     if len(paths) == 1 and paths[0].is_file():
-        raise InputError(
-            f"{paths[0]}: one scan; give BEFORE and AFTER, or the folder of a run"
-        )
+        raise InputError(f"{paths[0]}: one scan; give BEFORE and AFTER, or the folder of a run")
     if len(paths) == 1:
         run = open_run(paths[0], interval_s=interval_s, z_step_um=z_step_um, pixel_um=pixel_um)
         scans = [_of_run(run, k) for k in range(len(run))]

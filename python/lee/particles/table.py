@@ -132,5 +132,5 @@ def read_table(path: str | Path) -> pd.DataFrame:
     missing = [name for name in COLUMNS if name not in found]
     if missing:
         raise InputError(f"{path}: has no column {missing[0]}; give a table that `lee particles` wrote")
-    found["flag"] = found["flag"].fillna("").astype(object)
+    found["flag"] = found["flag"].astype(object).where(found["flag"].notna(), "")
     return found
