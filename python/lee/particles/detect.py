@@ -42,7 +42,7 @@ class DetectedParticles(NamedTuple):
     sigma_from: int
     """Bright spots it was found from; 0 where it was given or expected."""
     threshold_snr: float
-    """Least signal-to-noise ratio."""
+    """Least signal-to-noise ratio of a spot alone; without its neighbours a crowded one can have less."""
     noise: float
     """Standard deviation of a pixel's difference, counts: median over the field."""
     excess: float

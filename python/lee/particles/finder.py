@@ -37,6 +37,8 @@ LEAST_SPOT_PX = 0.7
 _PLANES = 3
 _REACH = 3
 _HALF_WIDTH = 2.3548  # full width at half maximum, in standard deviations
+# A point's light along the axis is wider than a focus curve, which goes with its square.
+_POINT_DEPTH = 2**0.5
 # Mean counts from this share of the full scale on are taken for saturated: they are means of a few frames.
 _SATURATED = 0.98
 # Slices are mixed by a Gaussian of this standard deviation, in depths of field: wider, rings of bright
@@ -223,7 +225,7 @@ class ParticleFinder:
             profiles(differences, y, x, width),
             _profile_sigma(differences, detected, weights),
             self._later.offsets_um,
-            self._depth_um / _HALF_WIDTH,
+            _POINT_DEPTH * self._depth_um / _HALF_WIDTH,
         )
         halo = halos(focus, (y, x, width), depth)
         detected, focus = detected.only(~halo), focus.only(~halo)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lee.surface import Surface
 
 # Farther than this from the surface, in its own depth, a particle is not on it.
-_OFF_SURFACE = 0.5
+_OFF_SURFACE = 0.25
 _SURE = 3.0
 
 
