@@ -1,0 +1,180 @@
+"""What a camera and a stage must do to serve the rig; drivers and the virtual rig do it alike.
+
+Every call that waits has a deadline and ends in a fault of `lee.devices.faults` when it passes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lee.devices.plan import ScanPlan
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a device says it is."""
+
+    vendor: str
+    model: str
+    serial: str
+    firmware: str = ""
+
+
+@dataclass(frozen=True)
+class CameraSettings:
+    """What is asked of a camera.
+
+    ``exposure_s`` of a frame; ``region`` (top, left, height, width) px, None for the whole sensor;
+    ``pixel_format`` Mono8, Mono10, Mono12 or Mono16; ``triggered`` by the stage's pulses, else free-running
+    at ``frames_per_s``; ``buffers`` frames the driver may hold.
+    """
+
+    exposure_s: float
+    pixel_format: str = "Mono8"
+    region: tuple[int, int, int, int] | None = None
+    triggered: bool = True
+    frames_per_s: float = 80.0
+    buffers: int = 64
+
+
+@dataclass(frozen=True, eq=False)
+class CameraFrame:
+    """A frame as the camera delivered it.
+
+    ``image`` (H, W) uint8 or uint16, the caller's own; ``frame_id`` counted by the camera from 0, widened
+    beyond its own bits; ``timestamp_s`` by the camera's clock, when exposure began; ``complete`` False where
+    a part of the image is missing.
+    """
+
+    image: NDArray[Any]
+    frame_id: int
+    timestamp_s: float
+    complete: bool = True
+
+
+class Camera(Protocol):
+    """A camera; frames come oldest first."""
+
+    @property
+    def identity(self) -> Identity:
+        """What it says it is."""
+
+    def configure(self, settings: CameraSettings) -> CameraSettings:
+        """Set it up; return what the device applied, read back from it.
+
+        Raises ``InputError`` for what it cannot do, ``DeviceLost`` where it does not answer.
+        """
+
+    def start(self) -> None:
+        """Begin to take frames, or to wait for pulses; frame ids begin anew."""
+
+    def next_frame(self, timeout_s: float) -> CameraFrame | None:
+        """Wait for the oldest frame not taken yet; None where none came in time.
+
+        Raises ``DeviceLost``, or ``Backpressure`` where the camera had no buffer for a frame.
+        """
+
+    def stop(self) -> None:
+        """Take no more frames; those that arrived can still be had."""
+
+    def close(self) -> None:
+        """Let go of the device; harmless when repeated."""
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """Where the stage is: ``position_counts``, ``moving``, ``homed``, and how old that is, ``age_s``."""
+
+    position_counts: int
+    moving: bool
+    homed: bool
+    age_s: float
+
+
+class Stage(Protocol):
+    """A stage along the optical axis, in its own counts; it rises toward the objective."""
+
+    @property
+    def identity(self) -> Identity:
+        """What it says it is."""
+
+    @property
+    def counts_per_um(self) -> float:
+        """Scale, from its calibration."""
+
+    @property
+    def can_trigger(self) -> bool:
+        """Whether it sends a pulse at every step of a plan by itself."""
+
+    def status(self, timeout_s: float = 1.0) -> StageStatus:
+        """Tell where it is now.
+
+        Raises ``DeviceLost`` where no status younger than the timeout can be had.
+        """
+
+    def home(self, *, consent: bool, timeout_s: float = 120.0) -> None:
+        """Drive to the reference; without consent refused, since an objective may be in the way.
+
+        Raises ``InputError`` without consent, ``StageStalled`` where it does not arrive.
+        """
+
+    def move_to(self, counts: int, *, timeout_s: float = 30.0) -> None:
+        """Move and wait until it rests there.
+
+        Raises ``InputError`` beyond its limits, ``StageStalled`` or ``DeviceLost``.
+        """
+
+    def begin_scan(self, plan: ScanPlan) -> None:
+        """Set speed and pulses and set off from ``plan.start_counts``; returns at once."""
+
+    def end_scan(self, *, timeout_s: float) -> int:
+        """Wait until the scan's end is reached; return the pulses sent, -1 where the stage cannot tell.
+
+        Raises ``StageStalled`` or ``DeviceLost``; the stage is then stopped.
+        """
+
+    def stop(self) -> None:
+        """Stop at once, whatever it does."""
+
+    def close(self) -> None:
+        """Let go of the device; harmless when repeated."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rig:
+    """A camera and a stage that belong together."""
+
+    camera: Camera
+    stage: Stage
+
+    def close(self) -> None:
+        """Let go of both, the stage stopped first."""
+        try:
+            self.stage.stop()
+        finally:
+            self.stage.close()
+            self.camera.close()
+
+
+def widened_ids(raw: NDArray[np.integer[Any]], bits: int, *, lowest: int = 0) -> NDArray[np.int64]:
+    """Continue frame ids that wrap around, so that they count on.
+
+    Parameters
+    ----------
+    raw : (N,) int
+        As the camera gives them, in order of arrival; gaps shorter than half the range.
+    bits : int
+        Of the camera's counter.
+    lowest : int
+        What follows the highest: 0, or 1 for cameras that keep 0 for "no id".
+    """
+    ids = np.asarray(raw, dtype=np.int64)
+    if len(ids) == 0:
+        return ids
+    period = 2**bits - lowest
+    steps = np.diff(ids) % period
+    return np.asarray(np.concatenate([[0], np.cumsum(steps)]) + ids[0], dtype=np.int64)
