@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lee.footprint import disk
 from lee.kernels import opening
+from lee.particles.detect import detect_particles
 from lee.refocuser import ReconstructParams, Refocuser
 
 SIZES = ((1200, 1200), (2048, 2448))
@@ -27,11 +28,16 @@ def table(*, runs: int = 5, threads: int = 0) -> Iterator[str]:
         0 = all available cores.
     """
     rng = np.random.default_rng(0)
-    yield f"{'what':32}{'size':>12}{'ms':>10}{'per s':>10}{'Mpx/s':>10}{'GB/s':>8}"
+    yield f"{'what':34}{'size':>12}{'ms':>10}{'per s':>10}{'Mpx/s':>10}{'GB/s':>8}"
     for rows, columns in SIZES:
         frames = rng.integers(0, 256, (_FRAMES, rows, columns), dtype=np.uint8)
         yield _line("memory copy, float32", frames[0], median_s(runs, _copying(frames[0])), 8)
         yield _line("refocuser, one 8-bit frame", frames[0], _frame_s(frames, runs, threads), 1)
+
+        def find(before: NDArray[np.uint8] = frames[0], after: NDArray[np.uint8] = frames[1]) -> None:
+            detect_particles(before, after, threads=threads)
+
+        yield _line("particles, a pair of 8-bit frames", frames[0], median_s(runs, find), 2)
         height = rng.normal(size=(rows, columns)).astype(np.float32)
         for radius in RADII_PX:
             footprint = disk(radius)
@@ -75,6 +81,6 @@ def _frame_s(frames: NDArray[np.uint8], runs: int, threads: int) -> float:
 def _line(what: str, image: NDArray[np.generic], seconds: float, bytes_px: int) -> str:
     rows, columns = image.shape
     return (
-        f"{what:32}{f'{columns}x{rows}':>12}{1e3 * seconds:>10.2f}{1 / seconds:>10.1f}"
+        f"{what:34}{f'{columns}x{rows}':>12}{1e3 * seconds:>10.2f}{1 / seconds:>10.1f}"
         f"{image.size / seconds / 1e6:>10.0f}{bytes_px * image.size / seconds / 1e9:>8.2f}"
     )
