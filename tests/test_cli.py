@@ -203,7 +203,9 @@ def test_bench_prints_a_table(capsys, monkeypatch):
     assert run(["bench", "--runs", "1", "--threads", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["what", "size", "ms", "per", "s", "Mpx/s", "GB/s"]
-    assert [line.split()[0] for line in lines[1:]] == ["memory", "refocuser,", "opening,", "opening,"]
+    assert [line.split()[0] for line in lines[1:]] == [
+        "memory", "refocuser,", "particles,", "opening,", "opening,",
+    ]  # fmt: skip
     assert all(float(line.split()[-1]) > 0 for line in lines[1:])
 
 
