@@ -1,0 +1,111 @@
+"""What a segment tells of itself before its first frame, as JSON that any program can read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from lee.devices.plan import ScanPlan
+from lee.devices.protocols import CameraSettings, Identity
+from lee.errors import InputError
+
+DTYPES = ("uint8", "uint16")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+@dataclass(frozen=True)
+class SegmentHeader:
+    """Facts of one scan that are known when it begins.
+
+    Parameters
+    ----------
+    shape : (H, W)
+        Of a frame.
+    dtype : str
+        uint8 or uint16, stored little-endian.
+    frames : int
+        Frames expected; room is kept for them.
+    plan : ScanPlan, optional
+        Where the pulses fall.
+    settings : CameraSettings, optional
+        As the camera applied them.
+    camera, stage : Identity, optional
+    pixel_um : float, optional
+        Size of a pixel in the plane of the sample.
+    started : str
+        When the scan began, ISO 8601 with a time zone; now by default.
+    notes : mapping
+        What else should stay with the scan; must fit into JSON.
+
+    Raises
+    ------
+    InputError
+        If a value cannot be used.
+    """
+
+    shape: tuple[int, int]
+    dtype: str
+    frames: int
+    plan: ScanPlan | None = None
+    settings: CameraSettings | None = None
+    camera: Identity | None = None
+    stage: Identity | None = None
+    pixel_um: float | None = None
+    started: str = field(default_factory=_now)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.shape) != 2 or min(self.shape) < 1:
+            raise InputError(f"segment: shape is {tuple(self.shape)}; give a frame's (height, width)")
+        if self.dtype not in DTYPES:
+            raise InputError(f"segment: dtype is {self.dtype}; cameras give {' or '.join(DTYPES)}")
+        if self.frames < 1:
+            raise InputError(f"segment: frames is {self.frames}; give the frames expected, 1 or more")
+        if self.pixel_um is not None and not (np.isfinite(self.pixel_um) and self.pixel_um > 0):
+            raise InputError(f"segment: pixel_um is {self.pixel_um}; give um above 0")
+        try:
+            begun = datetime.fromisoformat(self.started)
+        except ValueError:
+            raise InputError(f"segment: started is {self.started!r}; give ISO 8601") from None
+        if begun.tzinfo is None:
+            raise InputError(f"segment: started is {self.started!r}; give it with a time zone")
+
+    @property
+    def begun(self) -> datetime:
+        """When the scan began."""
+        return datetime.fromisoformat(self.started)
+
+    @property
+    def image_bytes(self) -> int:
+        """Bytes of one image."""
+        return self.shape[0] * self.shape[1] * np.dtype(self.dtype).itemsize
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` takes."""
+        return {**asdict(self), "shape": list(self.shape), "notes": dict(self.notes)}
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> SegmentHeader:
+        """Build from `to_json`; names it does not know are left aside."""
+        known = {name: said[name] for name in cls.__dataclass_fields__ if name in said}
+        for name, kind in (
+            ("plan", ScanPlan),
+            ("settings", CameraSettings),
+            ("camera", Identity),
+            ("stage", Identity),
+        ):
+            if known.get(name) is not None:
+                known[name] = kind(**known[name])
+        settings = known.get("settings")
+        if settings is not None and settings.region is not None:
+            known["settings"] = CameraSettings(
+                **{**asdict(settings), "region": tuple(settings.region)}  # JSON has lists only
+            )
+        return cls(**{**known, "shape": tuple(known["shape"])})

@@ -1,0 +1,46 @@
+"""Whether a folder has room for what is about to be recorded."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lee.errors import InputError
+
+# Left to everything else that writes there: tables, logs, the system.
+SPARE_BYTES = 64 * 2**20
+
+
+def free_bytes(folder: str | Path) -> int:
+    """Bytes that may still be written in a folder."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
+def room_for(folder: str | Path, bytes_: int, *, spare_bytes: int = SPARE_BYTES) -> int:
+    """Return the bytes left in `folder` if `bytes_` and a spare fit into them.
+
+    Raises
+    ------
+    InputError
+        With the numbers, if they do not, or the folder is not there.
+    """
+    try:
+        left = free_bytes(folder)
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}; give a folder that can be written") from error
+    if bytes_ + spare_bytes > left:
+        raise InputError(
+            f"{folder}: {said_bytes(bytes_)} are needed and {said_bytes(spare_bytes)} kept free, "
+            f"but only {said_bytes(left)} are left; free some, or record elsewhere"
+        )
+    return left
+
+
+def said_bytes(size: float) -> str:
+    """Say a size as people read it."""
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.4g} GB"

@@ -1,0 +1,286 @@
+"""Write the raw frames of one scan so that nothing is lost and every moment leaves a readable file."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import uuid
+import zlib
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lee.devices.faults import RigFault
+from lee.errors import InputError
+from lee.recording.header import SegmentHeader
+from lee.recording.layout import (
+    ENTRY,
+    INCOMPLETE,
+    PAGE,
+    TRAILER_BYTES,
+    pack_footer,
+    pack_record,
+    pack_start,
+    paged,
+)
+from lee.recording.ledger import Ledger
+from lee.recording.room import free_bytes, room_for, said_bytes
+
+# How much may wait in memory before the disk is told to begin: little enough that the end waits for little.
+_BEGIN_WRITING_BYTES = 32 * 2**20
+
+
+class RecordingFailed(RigFault):
+    """A frame could not be written; what was written before stays and can be read."""
+
+
+class SegmentWriter:
+    """A segment being written, one frame after the other; see `lee.recording.layout` for its bytes.
+
+    The place for all frames of the plan is taken when it is made, so that the disk cannot run full in the
+    middle of a scan. While it is open the file is locked, so that readers know. As a context manager it
+    abandons what was not finished.
+
+    Parameters
+    ----------
+    path : str or Path
+        Ends in ``.raw`` by custom. Nothing may be there: a recording is never overwritten.
+    header : SegmentHeader
+
+    Raises
+    ------
+    InputError
+        If the name is taken or cannot be written, or there is no room for the whole scan.
+    """
+
+    def __init__(self, path: str | Path, header: SegmentHeader) -> None:
+        self.path = Path(path)
+        self.header = header
+        self._scan = uuid.uuid4()
+        self._page = bytearray(PAGE)
+        self._record_bytes = PAGE + paged(header.image_bytes)
+        self._padding = bytes(paged(header.image_bytes) - header.image_bytes)
+        self._entries: list[tuple[Any, ...]] = []
+        self._file = -1
+        start = self._start()
+        self._first = self._begun = len(start)
+        room = len(start) + header.frames * (self._record_bytes + ENTRY.itemsize) + PAGE + TRAILER_BYTES
+        room_for(self.path.parent, room)
+        self._create(start)
+        try:
+            os.posix_fallocate(self._file, 0, room)
+            os.fsync(self._file)
+            _sync_folder(self.path.parent)
+        except OSError as error:
+            self._let_go()
+            self.path.unlink()
+            raise InputError(
+                f"{self.path}: no room for {header.frames} frames, {said_bytes(room)} "
+                f"({error.strerror}); free some, or record elsewhere"
+            ) from error
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _start(self) -> bytes:
+        said = {
+            "format": "lee recorded scan",
+            "scan_id": self._scan.hex,
+            "record_bytes": self._record_bytes,
+            "image_offset": PAGE,
+            **self.header.to_json(),
+        }
+        try:
+            return pack_start(said)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{self.path}: header does not fit into JSON ({error}); drop that note"
+            ) from error
+
+    def _create(self, start: bytes) -> None:
+        """Give the file its name only when it has its header."""
+        hidden = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        try:
+            self._file = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+            try:
+                with contextlib.suppress(OSError):  # not every network disk has locks
+                    fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.pwrite(self._file, start, 0)
+                os.link(hidden, self.path)
+            finally:
+                hidden.unlink()
+        except FileExistsError:
+            self._let_go()
+            raise InputError(f"{self.path}: exists already; a recording is never overwritten") from None
+        except OSError as error:
+            self._let_go()
+            raise InputError(
+                f"{self.path}: cannot be written ({error.strerror}); choose another place"
+            ) from error
+
+    def __len__(self) -> int:
+        """Return the number of frames written."""
+        return len(self._entries)
+
+    def append(
+        self,
+        image: NDArray[Any],
+        *,
+        frame_id: int,
+        timestamp_s: float,
+        z_um: float = np.nan,
+        complete: bool = True,
+    ) -> int:
+        """Write a frame; return its number in the file.
+
+        Parameters
+        ----------
+        image : (H, W) of the header's dtype
+        frame_id : int
+            Counted by the camera.
+        timestamp_s : float, s
+            By the camera's clock.
+        z_um : float, um
+            Height where known by now; `finish` takes what becomes known later.
+        complete : bool
+            False where a part of the image is missing.
+
+        Raises
+        ------
+        InputError
+            If the image is not of the scan's shape and dtype.
+        RecordingFailed
+            If the disk refuses it.
+        """
+        if self._file < 0:
+            raise InputError(f"{self.path}: is closed; frames come before finish")
+        if image.shape != self.header.shape or image.dtype != self.header.dtype:
+            raise InputError(
+                f"{self.path}: a frame of {image.shape} {image.dtype} does not fit a scan of "
+                f"{self.header.shape} {self.header.dtype}; begin another scan"
+            )
+        pixels: Any = np.ascontiguousarray(image, dtype=np.dtype(self.header.dtype).newbyteorder("<"))
+        flags = 0 if complete else INCOMPLETE
+        slot, crc = len(self._entries), zlib.crc32(pixels)
+        fields = (int(frame_id), float(timestamp_s), float(z_um), flags)
+        pack_record(self._page, self._scan.bytes, slot, fields, crc, pixels.nbytes)
+        at = self._first + slot * self._record_bytes
+        parts = [memoryview(self._page), memoryview(pixels).cast("B"), memoryview(self._padding)]
+        try:
+            self._write(parts, at)
+            self._begin_writing(at + self._record_bytes)
+        except OSError as error:
+            raise self._failed(error) from error
+        self._entries.append((slot, *fields, crc))
+        return slot
+
+    def _write(self, parts: list[memoryview], at: int) -> None:
+        while parts:
+            done = os.pwritev(self._file, parts, at)
+            at += done
+            while parts and done >= len(parts[0]):
+                done -= len(parts.pop(0))
+            if parts and done:
+                parts[0] = parts[0][done:]
+
+    def _begin_writing(self, end: int, at_least: int = _BEGIN_WRITING_BYTES) -> None:
+        """Have the system write now what it would keep for a while, else the end of a scan waits for all."""
+        if end - self._begun >= at_least:
+            os.posix_fadvise(self._file, self._begun, end - self._begun, os.POSIX_FADV_DONTNEED)
+            self._begun = end
+
+    def _failed(self, error: OSError) -> RecordingFailed:
+        kept = f"{len(self)} frames are safe in {self.path.name}"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            left = said_bytes(free_bytes(self.path.parent))
+            return RecordingFailed(f"{self.path}: no space for frame {len(self)} ({left} left); {kept}")
+        return RecordingFailed(
+            f"{self.path}: frame {len(self)} cannot be written ({error.strerror}); check the disk; {kept}"
+        )
+
+    def finish(self, ledger: Ledger, *, z_um: ArrayLike | None = None) -> None:
+        """End the scan; when this returns, it is on the disk whatever happens next.
+
+        Parameters
+        ----------
+        ledger : Ledger
+            What came of the pulses.
+        z_um : (frames written,) float, um, optional
+            Heights in place of those given with the frames.
+
+        Raises
+        ------
+        RecordingFailed
+            If the disk refuses; the frames written before stay.
+        """
+        if self._file < 0:
+            raise InputError(f"{self.path}: is closed already; a scan is finished once")
+        entries = np.array(self._entries, dtype=ENTRY)
+        if z_um is not None:
+            heights = np.asarray(z_um, dtype=np.float64)
+            if heights.shape != (len(self),):
+                raise InputError(
+                    f"{self.path}: {heights.size} heights for {len(self)} frames; give one for each"
+                )
+            entries["z_um"] = heights
+        end = self._first + len(self) * self._record_bytes
+        footer = pack_footer(self._scan.bytes, end, {"ledger": ledger.to_json()}, entries)
+        try:
+            self._write([memoryview(footer)], end)
+            os.ftruncate(self._file, end + len(footer))
+            os.fsync(self._file)
+            _sync_folder(self.path.parent)
+        except OSError as error:
+            raise RecordingFailed(
+                f"{self.path}: cannot be finished ({error.strerror}); its {len(self)} frames can be read"
+            ) from error
+        finally:
+            self._let_go()
+
+    def abandon(self) -> None:
+        """Stop without an end: what is written stays readable; a file without frames is removed.
+
+        Harmless when repeated.
+        """
+        if self._file < 0:
+            return
+        try:
+            if self._entries:
+                os.ftruncate(self._file, self._first + len(self) * self._record_bytes)
+                os.fsync(self._file)
+            else:
+                self.path.unlink(missing_ok=True)
+        except OSError as error:
+            raise RecordingFailed(
+                f"{self.path}: cannot be closed ({error.strerror}); check the disk"
+            ) from error
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> SegmentWriter:
+        """Return self."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Abandon what was not finished."""
+        self.abandon()
+
+
+def _sync_folder(folder: Path) -> None:
+    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(place)
+    finally:
+        os.close(place)

@@ -1,0 +1,258 @@
+"""Read the raw frames of one scan, finished or cut short at any moment."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import zlib
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lee.errors import InputError
+from lee.recording.header import SegmentHeader
+from lee.recording.layout import (
+    ENTRY,
+    INCOMPLETE,
+    PAGE,
+    RECORD_BYTES,
+    TRAILER_BYTES,
+    Damaged,
+    start_bytes,
+    unpack_footer,
+    unpack_record,
+    unpack_start,
+    unpack_trailer,
+)
+from lee.recording.ledger import Ledger
+
+
+class SegmentReader:
+    """A recorded scan; images are read when asked for, and checked as they are.
+
+    Without a footer, as a crash leaves it, all records are looked for and their images checked at once.
+
+    Attributes
+    ----------
+    path : Path
+    header : SegmentHeader
+    finished : bool
+        Whether the recording came to its end.
+    being_written : bool
+        Whether somebody recorded into it when it was opened.
+    ledger : Ledger or None
+        What came of the pulses; None without a footer.
+    frame_id : (N,) int64
+    timestamp_s : (N,) float64
+    z_um : (N,) float64, NaN where not known
+    complete : (N,) bool
+    torn : list of str
+        Records that were begun and are not whole; only without a footer.
+
+    Raises
+    ------
+    InputError
+        If this is no recorded scan, or its header is damaged.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise InputError(f"{self.path}: no such file; give a recorded scan") from None
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read ({error.strerror})") from error
+        try:
+            self._open()
+        except Damaged as error:
+            self.close()
+            raise InputError(f"{self.path}: {error}; give a scan recorded by lee") from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        self.being_written = _locked(self._file)
+        head = os.pread(self._file, PAGE, 0)
+        self._first = start_bytes(head)
+        said = unpack_start(os.pread(self._file, self._first, 0))
+        try:
+            self.header = SegmentHeader.from_json(said)
+            self._scan = bytes.fromhex(said["scan_id"])
+            self._record_bytes = int(said["record_bytes"])
+            self._image_offset = int(said["image_offset"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise Damaged(f"its header lacks or distorts something ({error})") from error
+        self._dtype = np.dtype(self.header.dtype).newbyteorder("<")
+        self.torn: list[str] = []
+        self.ledger: Ledger | None = None
+        try:
+            entries, self.ledger = self._footer()
+            self.finished = True
+        except Damaged:
+            self.finished = False
+            entries = self._scanned()
+        self._entries = entries
+        self.frame_id: NDArray[np.int64] = entries["frame_id"].astype(np.int64)
+        self.timestamp_s: NDArray[np.float64] = entries["timestamp_s"].astype(np.float64)
+        self.z_um: NDArray[np.float64] = entries["z_um"].astype(np.float64)
+        self.complete: NDArray[np.bool_] = (entries["flags"] & INCOMPLETE) == 0
+
+    def _footer(self) -> tuple[np.ndarray[Any, Any], Ledger]:
+        size = os.fstat(self._file).st_size
+        end = size - TRAILER_BYTES
+        if end < self._first:
+            raise Damaged("has no footer")
+        begins, text, count, crc = unpack_trailer(os.pread(self._file, TRAILER_BYTES, end), self._scan)
+        if begins < self._first or begins + text + count * ENTRY.itemsize != end:
+            raise Damaged("its footer is damaged")
+        said, entries = unpack_footer(self._read(begins, end - begins), text, crc)
+        return entries, Ledger.from_json(said["ledger"])
+
+    def _scanned(self) -> np.ndarray[Any, Any]:
+        """Look for records one slot after the other; one that is torn does not hide those behind it."""
+        found: list[tuple[Any, ...]] = []
+        size = os.fstat(self._file).st_size
+        for slot in range(-(-(size - self._first) // self._record_bytes)):
+            page = os.pread(self._file, RECORD_BYTES, self._first + slot * self._record_bytes)
+            if not any(page):
+                continue  # kept free for a frame that never came
+            try:
+                entry = unpack_record(page, self._scan, slot, self.header.image_bytes)
+                if zlib.crc32(self._pixels(slot)) != entry[-1]:
+                    raise Damaged("its image is not whole")
+            except Damaged as error:
+                self.torn.append(f"record {slot}: {error}")
+            else:
+                found.append(entry)
+        return np.array(found, dtype=ENTRY)
+
+    def _pixels(self, slot: int) -> bytes:
+        at = self._first + slot * self._record_bytes + self._image_offset
+        return self._read(at, self.header.image_bytes)
+
+    def _read(self, at: int, size: int) -> bytes:
+        """Read `size` bytes; one call of the system may give less."""
+        block = os.pread(self._file, size, at)
+        while len(block) < size:
+            more = os.pread(self._file, size - len(block), at + len(block))
+            if not more:
+                break
+            block += more
+        return block
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self._entries)
+
+    def read(self, k: int) -> NDArray[Any]:
+        """Image k, (H, W), read-only. Safe to call from several threads.
+
+        Raises
+        ------
+        InputError
+            If it is not what was recorded.
+        """
+        fault, pixels = self._checked(k)
+        if fault:
+            raise InputError(f"{fault}; leave the frame out, or take another copy")
+        return np.frombuffer(pixels, dtype=self._dtype).reshape(self.header.shape)
+
+    def _checked(self, k: int) -> tuple[str, bytes]:
+        pixels = self._pixels(int(self._entries["slot"][k]))
+        if len(pixels) != self.header.image_bytes:
+            return f"{self.name(k)}: its image is cut off", pixels
+        if zlib.crc32(pixels) != self._entries["image_crc"][k]:
+            return f"{self.name(k)}: its image is damaged", pixels
+        return "", pixels
+
+    def crc(self, k: int) -> int:
+        """CRC-32 of image k as it was recorded."""
+        return int(self._entries["image_crc"][k])
+
+    def name(self, k: int) -> str:
+        """File, record and camera's number of frame k."""
+        return f"{self.path}, record {self._entries['slot'][k]} (frame id {self.frame_id[k]})"
+
+    def verify(self) -> list[str]:
+        """Read everything; return what is not as it was recorded, one line each."""
+        faults = [f"{self.path}, {torn}" for torn in self.torn]
+        if not self.finished:
+            faults.append(f"{self.path}: was not finished")
+        for k in range(len(self)):
+            slot = int(self._entries["slot"][k])
+            page = os.pread(self._file, RECORD_BYTES, self._first + slot * self._record_bytes)
+            try:
+                unpack_record(page, self._scan, slot, self.header.image_bytes)
+            except Damaged as error:
+                faults.append(f"{self.name(k)}: {error}")
+            fault, _ = self._checked(k)
+            if fault:
+                faults.append(fault)
+        return faults
+
+    def close(self) -> None:
+        """Let go of the file; harmless when repeated."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> SegmentReader:
+        """Return self."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+def header_of(path: Path) -> SegmentHeader:
+    """Header of a recorded scan, without a look at its frames.
+
+    Raises
+    ------
+    InputError
+        If there is none that can be read.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(PAGE)
+            return SegmentHeader.from_json(unpack_start(head + file.read(start_bytes(head) - len(head))))
+    except (OSError, Damaged, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: its header cannot be read ({error}); give a recorded scan") from error
+
+
+def is_segment(path: Path) -> bool:
+    """Whether a file begins as a recorded scan does."""
+    try:
+        with path.open("rb") as file:
+            start_bytes(file.read(PAGE))
+    except (OSError, Damaged):
+        return False
+    return True
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether somebody records into a file now."""
+    try:
+        with path.open("rb") as file:
+            return _locked(file.fileno())
+    except OSError:
+        return False
+
+
+def _locked(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # not every network disk has locks
+        return False
+    fcntl.flock(file, fcntl.LOCK_UN)
+    return False
