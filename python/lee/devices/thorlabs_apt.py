@@ -1,0 +1,295 @@
+"""The line to a Thorlabs controller: what `thorlabs-apt-device` leaves open, so that a stage can rely on it.
+
+The library is free software under the GPL and an extra of `lee`; it is imported when a stage is opened.
+Added to it here: the controller's answers can be waited for; the reader outlives bytes that are no message; a
+port that fails is told; the age of the status is known; commands leave within milliseconds.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from lee.devices.faults import DeviceLost
+from lee.errors import InputError
+
+HOST, USB = 0x01, 0x50
+CHANNEL = 1
+READ_INTERVAL_S = 0.002
+ASK_AGAIN_S = 0.25
+# Silence counts only while the reader listens, so that a busy computer is not taken for a lost stage.
+LISTENED_AT_MOST_S = 0.05
+# Beyond this, in watchdog times, the reader itself is taken to hang.
+DEAF_AFTER = 2.5
+STATUS = ("mot_get_statusupdate", "mot_get_dcstatusupdate", "mot_move_completed", "mot_move_stopped")
+
+
+@dataclass(frozen=True)
+class Report:
+    """One status of the controller; ``number`` counts them, ``received_s`` is of `time.monotonic`."""
+
+    number: int
+    received_s: float
+    position_counts: int
+    moving: bool
+    homing: bool
+    homed: bool
+    enabled: bool
+
+
+def library() -> Any:
+    """Import the library now, not before a stage is opened.
+
+    Raises
+    ------
+    InputError
+        If it is not installed.
+    """
+    try:
+        import_module("serial.tools.list_ports")
+        return import_module("thorlabs_apt_device")
+    except ImportError as error:
+        raise InputError(
+            f"stage: a Thorlabs stage needs {error.name}; install lee-microscopy[rig]"
+        ) from error
+
+
+def messages() -> Any:
+    """Give the library's functions that build a message each, under the names of the APT protocol."""
+    library()
+    return import_module("thorlabs_apt_device.protocol")
+
+
+def port_of(serial_number: str) -> str:
+    """Find the serial port whose USB device has this serial number.
+
+    Raises
+    ------
+    DeviceLost
+        If there is none.
+    """
+    library()
+    ports = import_module("serial.tools.list_ports").comports()
+    for port in ports:
+        if port.serial_number == serial_number:
+            return str(port.device)
+    seen = ", ".join(f"{port.device} ({port.serial_number or 'no number'})" for port in ports) or "none"
+    raise DeviceLost(
+        f"stage: no port has the serial number {serial_number} (ports: {seen}); is it plugged in and on?"
+    )
+
+
+@cache
+def _motor() -> Any:
+    """Give the library's motor, one that tells a `Line` what it hears and what fails."""
+    parent: Any = library().APTDevice_Motor
+
+    class Motor(parent):  # type: ignore[misc]
+        def __init__(self, line: Line, **options: Any) -> None:
+            self.line = line  # before the reader starts
+            super().__init__(**options)
+
+        def _process_message(self, m: Any) -> None:
+            self.line.hear(m)
+            super()._process_message(m)
+
+        def _schedule_reads(self) -> None:
+            if self.line.lost:
+                return
+            self.line.listen()
+            try:
+                super()._schedule_reads()
+            except OSError as error:
+                self.line.lose(f"reading failed: {error}")
+            except Exception:  # bytes that look like a message and are none; the library would read no more
+                self.line.unreadable += 1
+                self._loop.call_later(self.read_interval, self._schedule_reads)
+
+        def _write(self, command_bytes: bytes) -> None:
+            if self.line.lost:
+                return
+            try:
+                super()._write(command_bytes)
+            except Exception as error:  # the port's own kinds differ between systems
+                self.line.lose(f"writing failed: {error}")
+
+    return Motor
+
+
+class Line:
+    """An open line to one controller.
+
+    Parameters
+    ----------
+    port : str
+        Name of the serial port.
+    watchdog_s : float
+        A controller silent for so long is lost.
+
+    Raises
+    ------
+    DeviceLost
+        If the port cannot be opened, or another program has it.
+    """
+
+    def __init__(self, port: str, *, watchdog_s: float) -> None:
+        self.port = port
+        self.watchdog_s = watchdog_s
+        self.lost = ""
+        self.unreadable = 0
+        self._heard = threading.Condition()
+        self._report: Report | None = None
+        self._answers: dict[str, Any] = {}
+        self._silent_s = 0.0
+        self._listened_s = self._status_s = time.monotonic()
+        endpoint = library().EndPoint.USB
+        try:
+            self._motor = _motor()(
+                self,
+                serial_port=port,
+                home=False,  # the library's own default drives the stage a second after opening
+                status_updates="polled",
+                controller=endpoint,
+                bays=(endpoint,),
+                channels=(CHANNEL,),
+            )
+        except OSError as error:
+            raise DeviceLost(
+                f"stage: {port} cannot be opened ({error}); is it plugged in, and yours?"
+            ) from error
+        self._motor._unpacker.on_error = "continue"
+        # A blocking read holds back every command for up to 100 ms.
+        self._motor.read_interval = READ_INTERVAL_S
+        try:
+            self._motor._port.timeout = 0
+            self._motor._port.exclusive = True
+        except OSError as error:
+            self.close()
+            raise DeviceLost(f"stage: {port} is used by another program ({error}); close it") from error
+
+    # --- called by the reader's thread ---
+
+    def hear(self, message: Any) -> None:
+        """Keep a message, and a status with it."""
+        now = time.monotonic()
+        with self._heard:
+            self._answers[message.msg] = message
+            if message.msg in STATUS:
+                ways = ("moving_forward", "moving_reverse", "jogging_forward", "jogging_reverse", "homing")
+                self._report = Report(
+                    number=self._report.number + 1 if self._report else 1,
+                    received_s=now,
+                    position_counts=message.position,
+                    moving=any(getattr(message, way) for way in ways),
+                    homing=message.homing,
+                    homed=message.homed,
+                    enabled=message.channel_enabled,
+                )
+                self._status_s, self._silent_s = now, 0.0
+            self._heard.notify_all()
+
+    def listen(self) -> None:
+        """Count the silence up to now."""
+        now = time.monotonic()
+        self._silent_s += min(now - self._listened_s, LISTENED_AT_MOST_S)
+        self._listened_s = now
+
+    def lose(self, why: str) -> None:
+        """Remember why nothing more will come."""
+        with self._heard:
+            self.lost = self.lost or why
+            self._heard.notify_all()
+
+    # --- called by the stage ---
+
+    @property
+    def age_s(self) -> float:
+        """Since the last status, s."""
+        return time.monotonic() - self._status_s
+
+    def check(self) -> None:
+        """Raise ``DeviceLost`` where the port failed, or no status came for the watchdog's time."""
+        if self.lost:
+            raise DeviceLost(f"stage: {self.port} is lost ({self.lost}); plug it in and open it again")
+        if self._silent_s > self.watchdog_s or self.age_s > DEAF_AFTER * self.watchdog_s:
+            raise DeviceLost(
+                f"stage: {self.port} has told no status for {self.age_s:.1f} s; check its cable and its power"
+            )
+
+    def send(self, message: bytes) -> None:
+        """Send a message; ``DeviceLost`` where the port failed."""
+        loop = self._motor._loop
+        if self.lost or loop is None:
+            self.lose("it is closed")
+            self.check()
+        try:
+            loop.call_soon_threadsafe(self._motor._write, message)
+        except RuntimeError as error:
+            self.lose(str(error))
+            self.check()
+
+    def ask(self, request: bytes, answer: str, *, timeout_s: float = 1.5) -> Any:
+        """Send a request, again and again, until its answer comes."""
+        deadline = time.monotonic() + timeout_s
+        with self._heard:
+            self._answers.pop(answer, None)
+        while time.monotonic() < deadline:
+            self.send(request)
+            if self._wait(lambda: answer in self._answers or bool(self.lost), ASK_AGAIN_S):
+                if self.lost:
+                    self.check()
+                return self._answers[answer]
+        raise DeviceLost(
+            f"stage: {self.port} does not answer within {timeout_s:g} s; is it a Thorlabs controller, and on?"
+        )
+
+    def answered(self, answer: str) -> bool:
+        """Whether this message came since it was last forgotten."""
+        return answer in self._answers
+
+    def forget(self, answer: str) -> None:
+        """Wait for this message anew."""
+        with self._heard:
+            self._answers.pop(answer, None)
+
+    def last(self) -> Report | None:
+        """Newest status, None before the first."""
+        return self._report
+
+    def next_report(self, after: int, *, timeout_s: float) -> Report:
+        """Wait for a status that is newer than the one of this number.
+
+        Raises
+        ------
+        DeviceLost
+            If none comes in time, or the watchdog's time has passed.
+        """
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self._wait(lambda: bool(self.lost) or self._newer(after), 0.02)
+            report = self._report
+            if report is not None and report.number > after and not self.lost:
+                return report
+            self.check()
+            if time.monotonic() > deadline:
+                raise DeviceLost(f"stage: {self.port} told no status within {timeout_s:g} s; check its cable")
+
+    def close(self) -> None:
+        """Close the port and end the reader; harmless when repeated.  The library stops the motor first."""
+        self._motor.close()
+        self._motor._thread.join(timeout=2.0)
+        atexit.unregister(self._motor._atexit)
+        self.lose("it is closed")
+
+    def _newer(self, after: int) -> bool:
+        return self._report is not None and self._report.number > after
+
+    def _wait(self, done: Callable[[], bool], timeout_s: float) -> bool:
+        with self._heard:
+            return self._heard.wait_for(done, timeout_s)
