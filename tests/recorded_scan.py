@@ -11,7 +11,12 @@ PERIOD_S = 1 / 80
 
 def plan_of(pulses):
     return ScanPlan(
-        first_counts=2000, step_counts=400, pulses=pulses, counts_per_um=2000.0, frames_per_s=80.0, lead_counts=0
+        first_counts=2000,
+        step_counts=400,
+        pulses=pulses,
+        counts_per_um=2000.0,
+        frames_per_s=80.0,
+        lead_counts=0,
     )
 
 

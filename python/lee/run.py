@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lee.errors import InputError
+from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
+from lee.recording.segment_reader import is_being_written, is_segment
 from lee.run_times import Listed, read_scans_csv, recorded_times
 from lee.stack import ZStack, open_stack
 from lee.stack_folder import IMAGE_SUFFIXES, TIFF_SUFFIXES
@@ -124,7 +126,8 @@ def open_run(
         ``phase``, ``z_step_um`` and ``pixel_um`` are optional.
     interval_s : float, s, optional
         Time from the beginning of one scan to that of the next, where there is no ``scans.csv``. Where
-        neither is given, the times in the scans' own OME metadata are taken.
+        neither is given, the times that the scans themselves tell are taken: recorded ones in their header,
+        others in their OME metadata. A scan that is being recorded now is left out.
     z_step_um, pixel_um : float, um, optional
         Calibration of all scans for which ``scans.csv`` tells none.
 
@@ -138,6 +141,9 @@ def open_run(
         raise InputError(f"{folder}: no such folder; give the folder of a run")
     home = folder / SCANS if (folder / SCANS).is_dir() else folder
     scans = sorted((entry for entry in home.iterdir() if _is_scan(entry)), key=_natural)
+    found = {scan.name for scan in scans}
+    # A recorded scan beside what was made of it is there once.
+    scans = [scan for scan in scans if scan.suffix != RECORDED_SUFFIX or f"{scan.stem}.zarr" not in found]
     if not scans:
         raise InputError(f"{folder}: holds no scans; put stacks there, or into its folder {SCANS}")
     listed: list[Listed]
@@ -151,7 +157,7 @@ def open_run(
             raise InputError(f"interval_s is {interval_s:g}; give the seconds from scan to scan, above 0")
         listed, source = [Listed(k * interval_s) for k in range(len(scans))], f"every {interval_s:g} s"
     else:
-        listed, source = recorded_times(folder, scans), "OME AcquisitionDate"
+        listed, source = recorded_times(folder, scans)
     names = [scan.name for scan in scans]
     times = checked_times([entry.time_s for entry in listed], names, str(folder))
     return Run(
@@ -172,6 +178,8 @@ def _known(values: list[float | None]) -> NDArray[np.float64]:
 def _is_scan(entry: Path) -> bool:
     if entry.name.startswith(".") or entry.name in (SURFACES, RESULTS, SCANS):
         return False
+    if entry.suffix.lower() == RECORDED_SUFFIX:
+        return is_segment(entry) and not is_being_written(entry)
     if not entry.is_dir():
         return entry.suffix.lower() in _FILE_SUFFIXES
     if is_zarr(entry):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from xml.etree import ElementTree
 import tifffile
 
 from lee.errors import InputError
+from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
+from lee.recording.segment_reader import header_of
 
 PHASES = ("", "plating", "stripping", "rest")
 
@@ -74,8 +77,11 @@ def read_scans_csv(path: Path, scans: Sequence[Path]) -> list[Listed]:
     return [found[scan.name] for scan in scans]
 
 
-def recorded_times(folder: Path, scans: Sequence[Path]) -> list[Listed]:
-    """Take the times from the scans' OME metadata (AcquisitionDate), counted from the first.
+def recorded_times(folder: Path, scans: Sequence[Path]) -> tuple[list[Listed], str]:
+    """Take the times that the scans themselves tell, counted from the first, and say where they stood.
+
+    Recorded scans tell it in their header, and what was made of them in its attributes; others in their OME
+    metadata (AcquisitionDate).
 
     Raises
     ------
@@ -91,12 +97,14 @@ def recorded_times(folder: Path, scans: Sequence[Path]) -> list[Listed]:
             )
     known = [time for time in begun if time is not None]
     try:
-        return [Listed((time - known[0]).total_seconds()) for time in known]
+        listed = [Listed((time - known[0]).total_seconds()) for time in known]
     except TypeError:  # some with a time zone, some without
         raise InputError(
             f"{folder}: some scans tell a time zone and some none; give a scans.csv with "
             "the header scan,time_s"
         ) from None
+    recorded = all(scan.suffix.lower() in (RECORDED_SUFFIX, ".zarr") for scan in scans)
+    return listed, "recorded" if recorded else "OME AcquisitionDate"
 
 
 def _listed(row: dict[str, Any], where: str) -> Listed:
@@ -127,6 +135,10 @@ def _number(row: dict[str, Any], name: str, where: str) -> float | None:
 
 
 def _acquired(scan: Path) -> datetime | None:
+    if scan.suffix.lower() == RECORDED_SUFFIX:
+        return _recorded(scan)
+    if scan.is_dir() and (scan / "zarr.json").is_file():
+        return _converted(scan)
     if scan.is_dir() or scan.suffix.lower() not in (".tif", ".tiff"):
         return None
     try:
@@ -135,4 +147,19 @@ def _acquired(scan: Path) -> datetime | None:
         date = ElementTree.fromstring(xml).find(".//{*}AcquisitionDate") if xml else None
         return None if date is None or not date.text else datetime.fromisoformat(date.text.strip())
     except Exception:  # tifffile raises many kinds on damaged files
+        return None
+
+
+def _recorded(scan: Path) -> datetime | None:
+    try:
+        return header_of(scan).begun
+    except InputError:
+        return None
+
+
+def _converted(scan: Path) -> datetime | None:
+    try:
+        said = json.loads((scan / "zarr.json").read_text(encoding="utf-8"))
+        return datetime.fromisoformat(said["attributes"]["lee"]["header"]["started"])
+    except (OSError, KeyError, TypeError, ValueError):
         return None

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
+from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
+from lee.recording.source import SegmentSource
 from lee.stack_folder import IMAGE_SUFFIXES, TIFF_SUFFIXES, FolderSource, image_files
 from lee.stack_source import ArraySource, Frame, FrameSource, open_npy
 from lee.stack_tiff import TiffSource
@@ -191,7 +193,8 @@ def open_stack(
     path : folder or file
         A folder of PNG, TIFF, JPEG or BMP images, ordered by the numbers in their names (other and hidden
         files are ignored); a multi-page TIFF, BigTIFF, OME-TIFF or ImageJ stack; an OME-Zarr folder (NGFF 0.4
-        or 0.5, its largest level) or a plain zarr array; a ``.npy`` file, (Z, H, W) or (Z, H, W, 3).
+        or 0.5, its largest level) or a plain zarr array; a ``.npy`` file, (Z, H, W) or (Z, H, W, 3); a scan
+        recorded by lee, ``.raw``.
     z_step_um : float, um
         Frame k lies at k times this step.
     z_um : (Z,) um, or path of a CSV file with the header ``frame,z_um`` (frames counted from 0)
@@ -246,6 +249,8 @@ def _source(path: Path) -> FrameSource:
         return open_npy(path)
     if path.suffix.lower() in TIFF_SUFFIXES:
         return TiffSource(path)
+    if path.suffix.lower() == RECORDED_SUFFIX:
+        return SegmentSource(path)
     if path.suffix.lower() in IMAGE_SUFFIXES:
         raise InputError(f"{path}: is a single image; give the folder that holds the frames of the scan")
     raise InputError(f"{path}: is not a stack; give a folder of images, a TIFF, an OME-Zarr or a .npy file")
