@@ -300,6 +300,14 @@ def test_cut_short_before_heights_were_known_the_plan_tells_them(tmp_path):
         assert stack.metadata["recording"] == "cut short: 7 whole frames"
 
 
+def test_ids_that_go_on_from_scan_to_scan_are_no_loss(tmp_path):
+    with SegmentWriter(tmp_path / "a.raw", header_of(6, first_id=70_000)) as writer:
+        for k in (0, 1, 3, 4):
+            writer.append(image_of(k), frame_id=70_000 + k, timestamp_s=k / 80)
+    with lee.open_stack(tmp_path / "a.raw") as stack:
+        assert np.array_equal(stack.z_um, plan_of(6).z_um[[0, 1, 3, 4]])
+
+
 def test_a_scan_being_recorded_is_no_stack_yet(tmp_path):
     writer = SegmentWriter(tmp_path / "scan_001.raw", header_of(4))
     for k in range(4):

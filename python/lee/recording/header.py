@@ -37,6 +37,8 @@ class SegmentHeader:
     settings : CameraSettings, optional
         As the camera applied them.
     camera, stage : Identity, optional
+    first_id : int
+        That the camera gives the frame of the first pulse.
     pixel_um : float, optional
         Size of a pixel in the plane of the sample.
     started : str
@@ -57,6 +59,7 @@ class SegmentHeader:
     settings: CameraSettings | None = None
     camera: Identity | None = None
     stage: Identity | None = None
+    first_id: int = 0
     pixel_um: float | None = None
     started: str = field(default_factory=_now)
     notes: Mapping[str, Any] = field(default_factory=dict)

@@ -170,6 +170,10 @@ class SegmentReader:
             return f"{self.name(k)}: its image is damaged", pixels
         return "", pixels
 
+    def fault(self, k: int) -> str:
+        """Tell what is wrong with image k; nothing where it is as it was recorded."""
+        return self._checked(k)[0]
+
     def crc(self, k: int) -> int:
         """CRC-32 of image k as it was recorded."""
         return int(self._entries["image_crc"][k])

@@ -78,6 +78,7 @@ def heights_of(reader: SegmentReader) -> tuple[NDArray[np.float64] | None, str]:
         reader.timestamp_s,
         pulses_planned=plan.pulses,
         frames_per_s=plan.frames_per_s,
+        first_id=reader.header.first_id,
     ).pulse
     return np.where(placed >= 0, plan.z_um[placed], np.nan), "plan, by frame ids and timestamps"
 

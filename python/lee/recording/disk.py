@@ -1,0 +1,157 @@
+"""How fast a disk takes frames, measured where they are to be recorded."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lee.errors import InputError
+from lee.recording.header import SegmentHeader
+from lee.recording.ledger import Ledger
+from lee.recording.room import free_bytes, room_for, said_bytes
+from lee.recording.segment import SegmentWriter
+
+__all__ = ["DiskSpeed", "probe_disk", "room_for"]
+
+# Different frames, so that a disk that compresses or joins equal blocks is not taken for a fast one.
+_FRAMES = 8
+
+
+@dataclass(frozen=True)
+class DiskSpeed:
+    """What a folder's disk can do.
+
+    Parameters
+    ----------
+    folder : Path
+    sequential_mb_per_s : float, 1e6 bytes/s
+        Plain writing of one file from beginning to end, until it is safe on the disk.
+    recording_mb_per_s : float, 1e6 bytes/s
+        Recording a scan, checksums and its end included, until it is safe on the disk.
+    longest_append_s : float, s
+        That a single frame took.
+    free_bytes : int
+        Room left.
+    frame_bytes : int
+        Of a frame as it was recorded.
+    """
+
+    folder: Path
+    sequential_mb_per_s: float
+    recording_mb_per_s: float
+    longest_append_s: float
+    free_bytes: int
+    frame_bytes: int
+
+    @property
+    def frames_per_s(self) -> float:
+        """Frames a second that can be recorded for as long as there is room."""
+        return self.recording_mb_per_s * 1e6 / self.frame_bytes
+
+    def seconds_at(self, frames_per_s: float) -> float:
+        """How long the room lasts, s."""
+        return self.free_bytes / (self.frame_bytes * frames_per_s)
+
+    def said(self, frames_per_s: float = 80.0) -> str:
+        """Say in one line whether frames can be recorded at a rate."""
+        can = f"{self.frames_per_s:.0f} frames/s"
+        enough = "keeps up with" if self.frames_per_s >= frames_per_s else "is too slow for"
+        return (
+            f"{self.folder}: records {self.recording_mb_per_s:.0f} MB/s (plain writing "
+            f"{self.sequential_mb_per_s:.0f} MB/s), {can}; {enough} {frames_per_s:g} frames/s; "
+            f"{said_bytes(self.free_bytes)} left, {self.seconds_at(frames_per_s) / 60:.0f} minutes"
+        )
+
+
+def probe_disk(
+    folder: str | Path,
+    *,
+    bytes_: int = 2 * 10**9,
+    frame_shape: tuple[int, int] = (2048, 2448),
+    dtype: str = "uint8",
+    rounds: int = 3,
+) -> DiskSpeed:
+    """Measure how fast frames can be recorded in a folder; nothing stays there.
+
+    Parameters
+    ----------
+    folder : str or Path
+    bytes_ : int
+        Written in all, half of it plainly and half as a recording; more says more about long scans.
+    frame_shape : (H, W)
+    dtype : str
+        uint8 or uint16.
+    rounds : int
+        Plain and recorded in turn; the medians count, since others may use the disk too.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written or has no room for it.
+    """
+    place = Path(folder)
+    header = SegmentHeader(shape=frame_shape, dtype=dtype, frames=1)
+    if rounds < 1:
+        raise InputError(f"disk probe: rounds is {rounds}; give 1 or more")
+    count = max(1, bytes_ // (2 * rounds * header.image_bytes))
+    room_for(place, count * header.image_bytes)
+    header = SegmentHeader(shape=frame_shape, dtype=dtype, frames=count)
+    generator = np.random.default_rng(0)
+    top = np.iinfo(np.dtype(dtype)).max
+    frames = [generator.integers(0, top, frame_shape, dtype=dtype) for _ in range(min(_FRAMES, count))]
+    plain, recorded, longest = [], [], 0.0
+    try:
+        with tempfile.TemporaryDirectory(prefix=".lee-disk-", dir=place) as hidden:
+            for _ in range(rounds):
+                plain.append(_write_plainly(Path(hidden) / "plain", frames, count))
+                seconds, slowest = _record(Path(hidden) / "recorded.raw", frames, header)
+                recorded.append(seconds)
+                longest = max(longest, slowest)
+    except OSError as error:
+        raise InputError(f"{place}: cannot be written ({error.strerror}); choose another folder") from error
+    size = count * header.image_bytes / 1e6
+    return DiskSpeed(
+        folder=place,
+        sequential_mb_per_s=size / median(plain),
+        recording_mb_per_s=size / median(recorded),
+        longest_append_s=longest,
+        free_bytes=free_bytes(place),
+        frame_bytes=header.image_bytes,
+    )
+
+
+def _write_plainly(path: Path, frames: list[NDArray[Any]], count: int) -> float:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+    try:
+        begun = perf_counter()
+        for k in range(count):
+            rest = memoryview(frames[k % len(frames)]).cast("B")  # type: ignore[arg-type]
+            while rest:
+                rest = rest[os.write(file, rest) :]
+        os.fsync(file)
+        return perf_counter() - begun
+    finally:
+        os.close(file)
+        path.unlink()
+
+
+def _record(path: Path, frames: list[NDArray[Any]], header: SegmentHeader) -> tuple[float, float]:
+    count, longest = header.frames, 0.0
+    begun = perf_counter()
+    with SegmentWriter(path, header) as writer:
+        for k in range(count):
+            before = perf_counter()
+            writer.append(frames[k % len(frames)], frame_id=k, timestamp_s=before)
+            longest = max(longest, perf_counter() - before)
+        writer.finish(Ledger(count, -1, count, 0, 0, 0, 0, count))
+    seconds = perf_counter() - begun
+    path.unlink()
+    return seconds, longest
