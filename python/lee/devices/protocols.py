@@ -5,12 +5,14 @@ Every call that waits has a deadline and ends in a fault of `lee.devices.faults`
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lee.devices.faults import RigFault
 from lee.devices.plan import ScanPlan
 
 
@@ -64,7 +66,7 @@ class Camera(Protocol):
         """What it says it is."""
 
     def configure(self, settings: CameraSettings) -> CameraSettings:
-        """Set it up; return what the device applied, read back from it.
+        """Set it up; return what the device applied, read back from it; the region always told.
 
         Raises ``InputError`` for what it cannot do, ``DeviceLost`` where it does not answer.
         """
@@ -129,7 +131,11 @@ class Stage(Protocol):
         """
 
     def begin_scan(self, plan: ScanPlan) -> None:
-        """Set speed and pulses and set off from ``plan.start_counts``; returns at once."""
+        """Set speed and pulses and set off from ``plan.start_counts``; returns as soon as it has set off.
+
+        Where the stage is not there, or came from the other side, it goes there first, from the scan's side.
+        Raises ``InputError`` for a plan it cannot do, and what `move_to` raises.
+        """
 
     def end_scan(self, *, timeout_s: float) -> int:
         """Wait until the scan's end is reached; return the pulses sent, -1 where the stage cannot tell.
@@ -153,11 +159,11 @@ class Rig:
 
     def close(self) -> None:
         """Let go of both, the stage stopped first."""
-        try:
+        # One that does not answer cannot be stopped, and is let go of all the same.
+        with suppress(RigFault):
             self.stage.stop()
-        finally:
-            self.stage.close()
-            self.camera.close()
+        self.stage.close()
+        self.camera.close()
 
 
 def widened_ids(raw: NDArray[np.integer[Any]], bits: int, *, lowest: int = 0) -> NDArray[np.int64]:

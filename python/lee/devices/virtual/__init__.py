@@ -1,10 +1,15 @@
-"""The virtual rig: scans of known surfaces, drawn by wave optics.
+"""The virtual rig: scans of known surfaces drawn by wave optics; a camera and a stage that fail like real ones.
 
 It shares no code with the reconstruction, so that the two cannot share an error.
 """
 
 from lee.devices.virtual.bodies import Bubble, Debris, Flash, Spike
+from lee.devices.virtual.camera_device import SensorTiming, VirtualCamera
+from lee.devices.virtual.carriage import PERFECT, Mechanics
+from lee.devices.virtual.clock import SimulatedClock
 from lee.devices.virtual.demo import DEMO_DRIFT_PX, demo_scene
+from lee.devices.virtual.fault_plan import At, Faults
+from lee.devices.virtual.frame_bank import Bank, FrameBank, quick_bank
 from lee.devices.virtual.growing import (
     GrowingScene,
     GrownScan,
@@ -21,19 +26,27 @@ from lee.devices.virtual.nuclei_growth import nucleate, nucleation_rate
 from lee.devices.virtual.nuclei_truth import Appeared, NucleiSeen, appeared, intensity_counts
 from lee.devices.virtual.optics import Optics
 from lee.devices.virtual.render import Scan, iter_frames, render_scan
+from lee.devices.virtual.rig_device import parts_of, virtual_rig
 from lee.devices.virtual.scene import Scene, electrode, flat, from_topography, gentle, rugged
 from lee.devices.virtual.sensor import Camera
+from lee.devices.virtual.stage_device import VirtualStage
 
 __all__ = [
     "DEMO_DRIFT_PX",
+    "PERFECT",
     "Appeared",
+    "At",
+    "Bank",
     "Bubble",
     "Camera",
     "Debris",
+    "Faults",
     "Flash",
+    "FrameBank",
     "GrowingScene",
     "GrownScan",
     "GrowthLaw",
+    "Mechanics",
     "NucleiSeen",
     "Nucleus",
     "Optics",
@@ -42,7 +55,11 @@ __all__ = [
     "Scan",
     "Scattering",
     "Scene",
+    "SensorTiming",
+    "SimulatedClock",
     "Spike",
+    "VirtualCamera",
+    "VirtualStage",
     "appeared",
     "demo_scene",
     "electrode",
@@ -55,8 +72,11 @@ __all__ = [
     "iter_scans",
     "nucleate",
     "nucleation_rate",
+    "parts_of",
+    "quick_bank",
     "render_run",
     "render_scan",
     "rugged",
     "stage_walk",
+    "virtual_rig",
 ]

@@ -1,0 +1,59 @@
+"""What is to go wrong at the virtual rig, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from lee.errors import InputError
+
+
+@dataclass(frozen=True)
+class At:
+    """A moment: right at a pulse, or a time after the rig was made.
+
+    Pulses are counted from 0 over all scans since the rig was made, whether or not a camera heard them.
+    """
+
+    pulse: int | None = None
+    time_s: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.pulse is None) == (self.time_s is None):
+            raise InputError("fault: give its moment as a pulse or as a time_s, one of the two")
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What is to go wrong.
+
+    Parameters
+    ----------
+    lost_frames : collection of int
+        Pulses whose frame is lost on its way: a gap in the frame ids.
+    incomplete_frames : collection of int
+        Pulses whose frame arrives without its last rows.
+    missed_triggers : collection of int
+        Pulses that never reach the camera: fewer frames than pulses, no gap in the ids.
+    unplug_camera, unplug_stage : At, optional
+        From then on the device does not answer. A stage still ends its motion and sends its pulses.
+    stall : At, optional
+        From then on the stage's motor does not turn, until `VirtualStage.free`.
+    lost_completions : int
+        So many messages "move completed" never arrive.
+    camera_offset_s, camera_ppm : float
+        How far ahead the camera's clock is, and how much faster it runs.
+    slow_camera_s : float
+        How much longer the camera is busy with every frame.
+    """
+
+    lost_frames: Collection[int] = ()
+    incomplete_frames: Collection[int] = ()
+    missed_triggers: Collection[int] = ()
+    unplug_camera: At | None = None
+    unplug_stage: At | None = None
+    stall: At | None = None
+    lost_completions: int = 0
+    camera_offset_s: float = 0.0
+    camera_ppm: float = 0.0
+    slow_camera_s: float = 0.0
