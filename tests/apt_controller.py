@@ -64,7 +64,8 @@ class AptController:
     """The controller and its stage; `port` is the name of its serial port.
 
     Set to make it fail: ``garbage`` bytes before every answer, ``loses_completions``, ``frozen`` (it tells
-    no status), ``stalls`` (told to move, it does not), ``delay_s`` of every answer; `unplug` takes it away.
+    no status), ``stalls`` (told to move, it does not), ``delay_s`` of every answer, ``ignores`` (messages, by
+    their numbers); `unplug` takes it away.
     """
 
     def __init__(self, *, serial=26_001_234, model=b"KST101", position=0):
@@ -72,6 +73,7 @@ class AptController:
         self.place = position
         self.garbage = self.loses_completions = self.frozen = self.stalls = False
         self.delay_s = 0.0
+        self.ignores = set()
         self.received = []  # message ids
         self.pulses = []  # position of every pulse
         self.settings = dict(SETTINGS)
@@ -133,9 +135,10 @@ class AptController:
             message, self._incoming = self._incoming[:size], self._incoming[size:]
             self.received.append(number)
             self._advance()
-            self._obey(number, message[2], message[3], message[6:])
+            if number not in self.ignores:
+                self._obey(number, message[3], message[6:])
 
-    def _obey(self, number, _channel, option, data):
+    def _obey(self, number, option, data):
         if number == 0x0005:
             info = struct.pack("<l8sH4B60s3H", self.serial, self.model, 16, 3, 2, 1, 0, b"", 1, 0, 1)
             self._answer(0x0006, info)

@@ -33,6 +33,7 @@ HIGH, LOW = 1, 2
 STOP_NOW = 1
 ENABLE = 1
 HOMING_BEGINS_WITHIN_S = 2.0
+TRIES = 4
 
 
 class ThorlabsStage(Stage):
@@ -267,8 +268,7 @@ class ThorlabsStage(Stage):
         self._stop_asked.clear()
         self._scan = None
         self._set_trigger(TRIGGER_OFF)
-        self._line.send(self._to(self._apt.mot_set_genmoveparams, backlash_distance=0))
-        self._confirm("genmoveparams", {"backlash_distance": 0})
+        self._set("genmoveparams", backlash_distance=0)
         if not self._last().enabled:
             self._line.send(self._to(self._apt.mod_set_chanenablestate, enable_state=ENABLE))
 
@@ -277,47 +277,51 @@ class ThorlabsStage(Stage):
         acceleration = round(
             self.settings.acceleration_um_per_s2 * self.counts_per_um * ACCELERATION_PER_COUNT
         )
-        wanted = {"acceleration": acceleration, "max_velocity": velocity}
-        self._line.send(self._to(self._apt.mot_set_velparams, min_velocity=0, **wanted))
-        self._confirm("velparams", wanted)
+        self._set("velparams", min_velocity=0, acceleration=acceleration, max_velocity=velocity)
 
     def _set_trigger(self, mode: int) -> None:
         """Set the mode of the port that pulses; the other port stays as it is."""
         now = self._line.ask(self._to(self._apt.mot_req_kcubetrigconfig), "mot_get_kcubetrigconfig")
         both = {name: getattr(now, name) for port in (1, 2) for name in _trigger_names(port)}
         names = _trigger_names(self.settings.trigger_port)
-        wanted = dict(zip(names, (mode, HIGH if self.settings.pulse_high else LOW), strict=True))
-        self._line.send(self._to(self._apt.mot_set_kcubetrigioconfig, **{**both, **wanted}))
-        self._confirm("kcubetrigconfig", wanted)
+        ours = dict(zip(names, (mode, HIGH if self.settings.pulse_high else LOW), strict=True))
+        self._set("kcubetrigconfig", **{**both, **ours})
 
     def _arm(self, plan: ScanPlan) -> None:
         """Tell where pulses fall, then switch them on; the way back would pulse at the same places."""
         first, last = sorted((int(plan.pulse_counts[0]), int(plan.pulse_counts[-1])))
         step = abs(plan.step_counts)
-        wanted = {
-            "start_pos_fwd": first,
-            "interval_fwd": step,
-            "num_pulses_fwd": plan.pulses,
-            "start_pos_rev": last,
-            "interval_rev": step,
-            "num_pulses_rev": plan.pulses,
-            "pulse_width": self.settings.pulse_us,
-            "num_cycles": 1,
-        }
-        self._line.send(self._to(self._apt.mot_set_kcubeposttrigparams, **wanted))
-        self._confirm("kcubeposttrigparams", wanted)
+        self._set(
+            "kcubeposttrigparams",
+            start_pos_fwd=first,
+            interval_fwd=step,
+            num_pulses_fwd=plan.pulses,
+            start_pos_rev=last,
+            interval_rev=step,
+            num_pulses_rev=plan.pulses,
+            pulse_width=self.settings.pulse_us,
+            num_cycles=1,
+        )
         self._set_trigger(AT_POSITION_STEPS)
 
-    def _confirm(self, settings: str, wanted: dict[str, int]) -> None:
-        """Read settings back; ``RigFault`` where the controller has others (it may round to 0.1 %)."""
-        told = self._line.ask(self._to(getattr(self._apt, f"mot_req_{settings}")), f"mot_get_{settings}")
-        for name, value in wanted.items():
-            got = getattr(told, name)
-            if abs(got - value) > (1e-3 * abs(value) if settings == "velparams" else 0):
-                raise RigFault(
-                    f"stage: the controller took {name} = {got} for {value}; "
-                    "check that this model and its firmware know the setting"
-                )
+    def _set(self, settings: str, **wanted: int) -> None:
+        """Set, and read back; ``RigFault`` where the controller keeps others (it may round speeds to 0.1 %).
+
+        Tried a few times, since a late answer to an earlier question may be read in its place.
+        """
+        # The library's two names for the trigger ports differ.
+        setter = {"kcubetrigconfig": "kcubetrigioconfig"}.get(settings, settings)
+        allowed = 1e-3 if settings == "velparams" else 0.0
+        for _ in range(TRIES):
+            self._line.send(self._to(getattr(self._apt, f"mot_set_{setter}"), **wanted))
+            told = self._line.ask(self._to(getattr(self._apt, f"mot_req_{settings}")), f"mot_get_{settings}")
+            got = {name: getattr(told, name) for name in wanted}
+            if all(abs(got[name] - value) <= allowed * abs(value) for name, value in wanted.items()):
+                return
+        raise RigFault(
+            f"stage: the controller keeps {got} where {wanted} was set; "
+            "check that this model and its firmware know these settings"
+        )
 
     def _to(self, message: Any, **content: int) -> bytes:
         return bytes(message(dest=USB, source=HOST, chan_ident=CHANNEL, **content))

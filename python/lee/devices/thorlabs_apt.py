@@ -26,7 +26,7 @@ ASK_AGAIN_S = 0.25
 # Silence counts only while the reader listens, so that a busy computer is not taken for a lost stage.
 LISTENED_AT_MOST_S = 0.05
 # Beyond this, in watchdog times, the reader itself is taken to hang.
-DEAF_AFTER = 2.5
+DEAF_AFTER = 5.0
 STATUS = ("mot_get_statusupdate", "mot_get_dcstatusupdate", "mot_move_completed", "mot_move_stopped")
 
 
