@@ -48,6 +48,7 @@ def test_settings_are_rounded_and_read_back():
     assert applied.frames_per_s == pytest.approx(1 / (applied.exposure_s + 12 * 4e-6))
     assert applied.buffers == 7
     assert camera.configure(applied) == applied
+    assert camera.configure(TRIGGERED).region == (0, 0, 16, 24)
 
 
 @pytest.mark.parametrize(

@@ -132,8 +132,7 @@ def test_a_stage_that_fails_during_a_scan(faults, error, said):
 def test_a_rig_lets_go_of_both_though_its_stage_is_lost():
     rig, _ = rig_of()
     rig.stage.unplug()
-    with pytest.raises(DeviceLost, match="takes no command"):
-        rig.close()
+    rig.close()
     with pytest.raises(DeviceLost, match="it is closed"):
         rig.camera.start()
 

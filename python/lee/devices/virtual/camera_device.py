@@ -192,8 +192,8 @@ class VirtualCamera(Camera):
     @property
     def busy_s(self) -> float:
         """How long it hears no pulse after one, s."""
-        high = self._region(self._settings)[2]
-        return self._settings.exposure_s + high * self._timing.line_s + self._faults.slow_camera_s
+        tall = self._settings.region[2] if self._settings.region else self._bank.shape[0]
+        return self._settings.exposure_s + tall * self._timing.line_s + self._faults.slow_camera_s
 
     def unplug(self, at: At | None = None) -> None:
         """Let it answer no more, now or at a time."""
@@ -217,9 +217,6 @@ class VirtualCamera(Camera):
         if self._clock() >= self._unplugged_s:
             raise DeviceLost("camera: it does not answer; check its cable and open it again")
 
-    def _region(self, settings: CameraSettings) -> tuple[int, int, int, int]:
-        return settings.region or (0, 0, *self._bank.shape)
-
     def _applied(self, asked: CameraSettings) -> CameraSettings:
         can = self._timing
         low, high = can.exposure_s
@@ -234,23 +231,23 @@ class VirtualCamera(Camera):
         if not 0 < asked.frames_per_s < inf:
             raise InputError(f"camera: frames_per_s {asked.frames_per_s:g} must be above 0")
         step = can.region_step_px
-        region = asked.region
-        if region is not None:
-            inside = all(
-                at >= 0 and size >= step and at + size <= whole
-                for at, size, whole in zip(region[:2], region[2:], self._bank.shape, strict=True)
-            )
-            if not inside:
-                raise InputError(f"camera: region {region} leaves its sensor of {self._bank.shape} px")
-            top, left, tall, wide = (size - size % step for size in region)
-            region = (top, left, tall, wide)
-        else:
-            region = (0, 0, *self._bank.shape)
-        # The first tolerance is one of floating point: a multiple of the step stays what it is.
+        region = asked.region or (0, 0, *self._bank.shape)
+        inside = all(
+            at >= 0 and size >= step and at + size <= whole
+            for at, size, whole in zip(region[:2], region[2:], self._bank.shape, strict=True)
+        )
+        if not inside:
+            raise InputError(f"camera: region {region} leaves its sensor of {self._bank.shape} px")
+        top, left, tall, wide = (size - size % step for size in region)
+        # A multiple of the step stays what it is, whatever floating point makes of it.
         exposure = floor(asked.exposure_s / can.exposure_step_s + 1e-6) * can.exposure_step_s
-        applied = replace(asked, exposure_s=exposure, region=region)
-        busy_s = exposure + self._region(applied)[2] * can.line_s
-        return replace(applied, frames_per_s=min(asked.frames_per_s, 1 / busy_s))
+        fastest = 1 / (exposure + tall * can.line_s)
+        return replace(
+            asked,
+            exposure_s=exposure,
+            region=(top, left, tall, wide),
+            frames_per_s=min(asked.frames_per_s, fastest),
+        )
 
     def _triggers(self, until_s: float) -> tuple[int, NDArray[np.float64]]:
         if self._settings.triggered and self._line is not None:
