@@ -1,0 +1,155 @@
+"""A run at the rig: scans follow one another, each on the disk and accounted for before the next begins."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lee.acquire import ScanTaken, take_scan
+from lee.devices.plan import ScanPlan
+from lee.devices.protocols import CameraSettings, Rig
+from lee.errors import InputError
+from lee.recording.room import room_for
+from lee.refocuser import ReconstructParams
+from lee.run import SCANS, SURFACES
+from lee.store import SurfaceStore
+
+# What a segment takes beside its images, at most, and a surface in the store.
+_RECORD_BYTES, _SURFACE_BYTES_PX = 2 * 4096, 17
+
+
+def record_run(
+    rig: Rig,
+    folder: str | Path,
+    plan: ScanPlan,
+    *,
+    settings: CameraSettings,
+    pixel_um: float,
+    duration_s: float,
+    interval_s: float,
+    reconstruct: bool = True,
+    params: ReconstructParams | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[ScanTaken]:
+    """Scan again and again; yield what came of each scan.
+
+    The run is a folder that `lee.open_run` and `lee series` take: ``scans/scan_000.raw`` and on, and, where
+    surfaces are asked for, ``surfaces.zarr``. Nothing that is there is overwritten: a run recorded into the
+    same folder again goes on where it ended.
+
+    Parameters
+    ----------
+    rig : Rig
+    folder : str or Path
+    plan : ScanPlan
+        Of every scan.
+    settings : CameraSettings
+        What is asked of the camera.
+    pixel_um : float, um
+    duration_s, interval_s : float, s
+        Scans begin every `interval_s`, or as soon as the one before has ended, until `duration_s` is over.
+    reconstruct : bool
+        Measure surfaces while scans run.
+    params : ReconstructParams, optional
+    clock, sleep : callables, s
+        Those of the devices.
+
+    Raises
+    ------
+    InputError
+        Before anything moves: if there is no room for the whole run, with the numbers, or an argument
+        cannot be used.
+    RigFault
+        What ended a scan early, after that scan was yielded; the stage is stopped.
+    """
+    if not 0 < interval_s <= duration_s:
+        raise InputError(
+            f"record: interval_s is {interval_s:g} and duration_s {duration_s:g}; give an interval above 0 "
+            "that fits into the duration"
+        )
+    place = Path(folder)
+    scans = place / SCANS
+    applied = rig.camera.configure(settings)
+    if applied.region is None:
+        raise InputError("record: the camera tells no region; its driver must")
+    shape = (applied.region[2], applied.region[3])
+    count = max(int(duration_s / max(interval_s, plan.seconds)), 1)
+    each = plan.pulses * (shape[0] * shape[1] * (1 if applied.pixel_format == "Mono8" else 2) + _RECORD_BYTES)
+    scans.mkdir(parents=True, exist_ok=True)
+    room_for(place, count * (each + (_SURFACE_BYTES_PX * shape[0] * shape[1] if reconstruct else 0)))
+    first = 1 + max((int(path.stem.rsplit("_", 1)[1]) for path in scans.glob("scan_*.raw")), default=-1)
+    return _scans(
+        rig,
+        place,
+        plan,
+        applied,
+        pixel_um=pixel_um,
+        first=first,
+        duration_s=duration_s,
+        interval_s=interval_s,
+        reconstruct=reconstruct,
+        params=params,
+        clock=clock,
+        sleep=sleep,
+    )
+
+
+def _scans(
+    rig: Rig,
+    place: Path,
+    plan: ScanPlan,
+    applied: CameraSettings,
+    *,
+    pixel_um: float,
+    first: int,
+    duration_s: float,
+    interval_s: float,
+    reconstruct: bool,
+    params: ReconstructParams | None,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> Iterator[ScanTaken]:
+    begun, turn, number = clock(), 0, first
+    while True:
+        name = f"scan_{number:03d}.raw"
+        started = datetime.now(UTC)
+        taken = take_scan(
+            rig,
+            plan,
+            place / SCANS / name,
+            settings=applied,
+            pixel_um=pixel_um,
+            reconstruct=reconstruct,
+            params=params,
+            clock=clock,
+        )
+        if taken.surface is not None:
+            _keep(place, taken, name, started)
+        yield taken
+        if taken.fault is not None:
+            raise taken.fault
+        # A scan that took longer than its turn costs the turns it missed, no more.
+        turn = max(turn + 1, int((clock() - begun) / interval_s))
+        if turn * interval_s >= duration_s:
+            return
+        sleep(max(begun + turn * interval_s - clock(), 0.0))
+        number += 1
+
+
+def _keep(place: Path, taken: ScanTaken, name: str, started: datetime) -> None:
+    """Put a surface into the run's store."""
+    surface = taken.surface
+    assert surface is not None
+    path = place / SURFACES
+    if not path.exists():
+        SurfaceStore.create(
+            path, times_s=[], scans=[], shape=surface.shape, pixel_um=surface.pixel_um,
+            metadata={"started": started.isoformat()},
+        )  # fmt: skip
+    store = SurfaceStore.open(path, mode="r+")
+    zero = datetime.fromisoformat(str(store.metadata["started"]))
+    k = store.append((started - zero).total_seconds(), name)
+    store.write(k, surface)

@@ -1,0 +1,223 @@
+"""Scans at the virtual rig: what goes wrong is told, what was taken is written, the stage stands still."""
+
+import numpy as np
+import pytest
+
+import lee
+from lee.acquire import take_scan
+from lee.devices.faults import Backpressure, DeviceLost, StageStalled
+from lee.devices.plan import ScanPlan
+from lee.devices.protocols import CameraSettings
+from lee.devices.virtual.clock import SimulatedClock
+from lee.devices.virtual.fault_plan import At, Faults
+from lee.devices.virtual.frame_bank import quick_bank
+from lee.devices.virtual.rig_device import virtual_rig
+from lee.errors import InputError
+from lee.record import record_run
+from lee.recording.segment import RecordingFailed, SegmentWriter
+from lee.recording.segment_reader import SegmentReader
+from lee.run import open_run
+from lee.store import SurfaceStore
+
+PIXEL_UM = 0.25
+SETTINGS = CameraSettings(exposure_s=0.003)
+BANK = quick_bank((64, 80), relief_um=12.0)
+
+
+def planned(rig, frames_per_s=80.0):
+    return ScanPlan.of_um(
+        998.0, 1014.0, step_um=0.2, counts_per_um=rig.stage.counts_per_um, frames_per_s=frames_per_s
+    )
+
+
+def scanned(path, faults=None, **options):
+    """Scan once on a clock of its own."""
+    clock = SimulatedClock()
+    rig = virtual_rig(BANK, faults=faults, clock=clock, sleep=clock.sleep)
+    plan = planned(rig)
+    applied = rig.camera.configure(SETTINGS)
+    taken = take_scan(rig, plan, path, settings=applied, pixel_um=PIXEL_UM, clock=clock, **options)
+    return taken, plan, rig
+
+
+def test_a_scan_without_faults_is_complete(tmp_path):
+    taken, plan, rig = scanned(tmp_path / "a.raw")
+    assert taken.fault is None
+    assert taken.ledger.complete
+    assert taken.ledger.frames_written == taken.ledger.pulses_counted == plan.pulses
+    stack = lee.open_stack(taken.path)
+    assert np.allclose(stack.z_um, plan.z_um)
+    assert stack.pixel_um == PIXEL_UM
+    assert SegmentReader(taken.path).verify() == []
+    assert taken.surface is not None
+    assert taken.surface.shape == (64, 80)
+    assert not rig.stage.status().moving
+
+
+def test_no_surface_is_made_unasked(tmp_path):
+    taken, _, _ = scanned(tmp_path / "a.raw", reconstruct=False)
+    assert taken.ledger.complete
+    assert (taken.surface, taken.no_surface, taken.skipped) == (None, "", 0)
+
+
+@pytest.mark.parametrize(
+    ("faults", "missing", "said"),
+    [
+        (Faults(lost_frames=(10, 40, 41)), (10, 40, 41), "3 lost between camera and computer"),
+        (Faults(missed_triggers=(30,)), (30,), "1 pulses missed by the camera"),
+        (Faults(incomplete_frames=(12,)), (12,), "1 with a part of the image missing"),
+    ],
+)
+def test_holes_stand_at_their_place(tmp_path, faults, missing, said):
+    taken, plan, _ = scanned(tmp_path / "a.raw", faults)
+    assert taken.fault is None
+    assert not taken.ledger.complete
+    assert said in taken.ledger.said()
+    kept = np.setdiff1d(np.arange(plan.pulses), missing)
+    stack = lee.open_stack(taken.path)
+    assert np.allclose(stack.z_um, plan.z_um[kept])
+    whole, plan, _ = scanned(tmp_path / "whole.raw")
+    complete = lee.open_stack(whole.path)
+    for at in (0, 15, 50, len(kept) - 1):
+        assert np.array_equal(stack[at], complete[int(kept[at])])
+
+
+@pytest.mark.parametrize(
+    ("faults", "fault", "frames"),
+    [
+        (Faults(stall=At(pulse=50)), StageStalled, 51),
+        (Faults(unplug_stage=At(pulse=50)), DeviceLost, 81),
+        (Faults(unplug_camera=At(pulse=50)), DeviceLost, 50),
+    ],
+)
+def test_a_fault_ends_the_scan_and_loses_nothing(tmp_path, faults, fault, frames):
+    taken, plan, rig = scanned(tmp_path / "a.raw", faults)
+    assert isinstance(taken.fault, fault)
+    assert taken.ledger.frames_written >= frames - 1
+    stack = lee.open_stack(taken.path)
+    assert len(stack) == taken.ledger.frames_written
+    assert np.allclose(stack.z_um, plan.z_um[: len(stack)])
+    assert SegmentReader(taken.path).verify() == []
+    rig.close()
+
+
+def test_a_camera_too_slow_misses_pulses_and_says_so(tmp_path):
+    taken, plan, _ = scanned(tmp_path / "a.raw", Faults(slow_camera_s=0.02))
+    assert taken.ledger.frames_written < 0.6 * plan.pulses
+    assert taken.ledger.missed_triggers > 0.4 * plan.pulses
+    assert not taken.ledger.complete
+
+
+def test_a_disk_that_fails_ends_the_scan_and_keeps_what_it_has(tmp_path, monkeypatch):
+    append = SegmentWriter.append
+
+    def full(self, *image, **facts):
+        if len(self) == 20:
+            raise RecordingFailed("a.raw: no space for frame 20")
+        return append(self, *image, **facts)
+
+    monkeypatch.setattr(SegmentWriter, "append", full)
+    taken, plan, rig = scanned(tmp_path / "a.raw")
+    assert isinstance(taken.fault, RecordingFailed)
+    assert taken.ledger.frames_written == 20
+    assert not taken.ledger.complete
+    assert len(lee.open_stack(taken.path)) == 20
+    rig.stage._sleep(2.0)  # while it comes to rest
+    assert not rig.stage.status().moving
+    assert rig.stage.status().position_counts < plan.end_counts
+
+
+def test_a_disk_that_stands_still_is_told(tmp_path, monkeypatch):
+    import threading
+
+    free = threading.Event()
+    append = SegmentWriter.append
+
+    def slow(self, *image, **facts):
+        free.wait(10)
+        return append(self, *image, **facts)
+
+    monkeypatch.setattr(SegmentWriter, "append", slow)
+    monkeypatch.setattr("lee.acquire._DISK_S", 0.2)
+    monkeypatch.setattr("lee.acquire._RING", 8)
+    threading.Timer(0.8, free.set).start()
+    taken, _, _ = scanned(tmp_path / "a.raw")
+    assert isinstance(taken.fault, Backpressure)
+    assert "the disk took no frame for 0.2 s" in str(taken.fault)
+    assert 8 <= taken.ledger.frames_written < 81
+    assert len(lee.open_stack(taken.path)) == taken.ledger.frames_written
+
+
+def test_a_camera_that_tells_no_region_is_refused(tmp_path):
+    rig = virtual_rig(BANK)
+    with pytest.raises(InputError, match="the camera tells no region"):
+        take_scan(rig, planned(rig), tmp_path / "a.raw", settings=SETTINGS, pixel_um=PIXEL_UM)
+    assert not (tmp_path / "a.raw").exists()
+
+
+# --- a run ---
+
+
+def recorded(folder, faults=None, duration_s=18.0, interval_s=6.0, **options):
+    clock = SimulatedClock()
+    rig = virtual_rig(BANK, faults=faults, clock=clock, sleep=clock.sleep)
+    return record_run(
+        rig,
+        folder,
+        planned(rig),
+        settings=SETTINGS,
+        pixel_um=PIXEL_UM,
+        duration_s=duration_s,
+        interval_s=interval_s,
+        clock=clock,
+        sleep=clock.sleep,
+        **options,
+    )
+
+
+def test_a_run_is_one_that_lee_opens(tmp_path):
+    taken = list(recorded(tmp_path / "run"))
+    assert len(taken) == 3
+    assert all(one.ledger.complete for one in taken)
+    run = open_run(tmp_path / "run")
+    assert run.names == ["scan_000.raw", "scan_001.raw", "scan_002.raw"]
+    assert run.pixel_um == PIXEL_UM
+    assert np.all(np.diff(run.times_s) > 0)
+    store = SurfaceStore.open(tmp_path / "run" / "surfaces.zarr")
+    assert store.scans == run.names
+    again = list(recorded(tmp_path / "run", duration_s=6.0))
+    assert again[0].path.name == "scan_003.raw"
+    assert len(open_run(tmp_path / "run")) == 4
+
+
+def test_a_fault_ends_the_run_after_its_scan_is_told(tmp_path):
+    seen = []
+    with pytest.raises(StageStalled, match="does not turn"):
+        seen.extend(recorded(tmp_path / "run", Faults(stall=At(pulse=100))))
+    assert len(list((tmp_path / "run" / "scans").glob("*.raw"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"interval_s": 0.0}, r"interval_s is 0 and duration_s 18; give an interval above 0"),
+        ({"interval_s": 60.0}, r"interval_s is 60 and duration_s 18"),
+        ({"duration_s": 6e9}, r"are needed and .* kept free, but only .* are left"),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused_before_it_begins(tmp_path, options, said):
+    with pytest.raises(InputError, match=said):
+        recorded(tmp_path / "run", **options)
+    assert not list(tmp_path.rglob("*.raw"))
+
+
+def test_it_keeps_pace_with_the_clock_on_the_wall(tmp_path):
+    """Two seconds of 512 x 512 px at 80 frames/s: written and reconstructed without a loss."""
+    rig = virtual_rig(quick_bank((512, 512), relief_um=25.0))
+    plan = ScanPlan.of_um(
+        998.0, 1028.0, step_um=0.2, counts_per_um=rig.stage.counts_per_um, frames_per_s=80.0
+    )
+    applied = rig.camera.configure(SETTINGS)
+    taken = take_scan(rig, plan, tmp_path / "a.raw", settings=applied, pixel_um=PIXEL_UM)
+    assert taken.ledger.complete, taken.ledger.said()
+    assert taken.surface is not None
