@@ -33,6 +33,9 @@ from lee.recording.room import free_bytes, room_for, said_bytes
 
 # How much may wait in memory before the disk is told to begin: little enough that the end waits for little.
 _BEGIN_WRITING_BYTES = 32 * 2**20
+# How much of what is on the disk is looked at again, to give its memory back: a cache that grew with the scan
+# would take new memory for every frame, which in a virtual machine costs ten times the writing.
+_GIVE_BACK_BYTES = 256 * 2**20
 
 
 class RecordingFailed(RigFault):
@@ -188,10 +191,11 @@ class SegmentWriter:
             if parts and done:
                 parts[0] = parts[0][done:]
 
-    def _begin_writing(self, end: int, at_least: int = _BEGIN_WRITING_BYTES) -> None:
+    def _begin_writing(self, end: int) -> None:
         """Have the system write now what it would keep for a while, else the end of a scan waits for all."""
-        if end - self._begun >= at_least:
-            os.posix_fadvise(self._file, self._begun, end - self._begun, os.POSIX_FADV_DONTNEED)
+        if end - self._begun >= _BEGIN_WRITING_BYTES:
+            begin = max(0, self._begun - _GIVE_BACK_BYTES)
+            os.posix_fadvise(self._file, begin, end - begin, os.POSIX_FADV_DONTNEED)
             self._begun = end
 
     def _failed(self, error: OSError) -> RecordingFailed:
