@@ -78,6 +78,9 @@ def test_heights_known_at_the_end_replace_those_of_the_frames(tmp_path):
     with SegmentWriter(tmp_path / "b.raw", header_of(3)) as writer:
         for k in range(3):
             writer.append(image_of(k), frame_id=k, timestamp_s=k / 80)
+        other = record(tmp_path / "c.raw", 4)
+        with pytest.raises(InputError, match="tells of 4 frames written, it holds 3"):
+            writer.finish(other.ledger)
         with pytest.raises(InputError, match="2 heights for 3 frames"):
             writer.finish(told.ledger, z_um=[1, 2])
         writer.finish(told.ledger, z_um=[1, 2, 4])
@@ -259,14 +262,15 @@ except RecordingFailed as error:
 
 def test_a_failed_end_is_told_in_one_line(tmp_path, monkeypatch):
     writer = SegmentWriter(tmp_path / "a.raw", header_of(3))
-    writer.append(image_of(0), frame_id=0, timestamp_s=0)
+    for k in range(3):
+        writer.append(image_of(k), frame_id=k, timestamp_s=k / 80)
 
     def refuse(file):
         raise OSError(5, "Input/output error")
 
     told = record(tmp_path / "b.raw", 3)
     monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(RecordingFailed, match=r"cannot be finished \(Input/output error\); its 1 frames"):
+    with pytest.raises(RecordingFailed, match=r"cannot be finished \(Input/output error\); its 3 frames"):
         writer.finish(told.ledger)
 
 

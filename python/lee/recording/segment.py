@@ -87,7 +87,7 @@ class SegmentWriter:
                 f"({error.strerror}); free some, or record elsewhere"
             ) from error
         except BaseException:
-            self._let_go()
+            self.abandon()
             raise
 
     def _start(self) -> bytes:
@@ -219,11 +219,18 @@ class SegmentWriter:
 
         Raises
         ------
+        InputError
+            If the ledger or the heights are not of the frames written; the scan can still be finished.
         RecordingFailed
             If the disk refuses; the frames written before stay.
         """
         if self._file < 0:
             raise InputError(f"{self.path}: is closed already; a scan is finished once")
+        if ledger.frames_written != len(self):
+            raise InputError(
+                f"{self.path}: the ledger tells of {ledger.frames_written} frames written, "
+                f"it holds {len(self)}; count them again"
+            )
         entries = np.array(self._entries, dtype=ENTRY)
         if z_um is not None:
             heights = np.asarray(z_um, dtype=np.float64)
