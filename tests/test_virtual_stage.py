@@ -333,6 +333,33 @@ def test_a_move_ends_within_its_deadline():
     assert not stage.status().moving
 
 
+def test_a_stop_from_elsewhere_ends_the_waiting():
+    """While one waits for a move, another may stop it: the one who waits is told, soon."""
+    clock = SimulatedClock()
+
+    def sleep(seconds):
+        before = clock()
+        clock.sleep(seconds)
+        if before < 2.0 <= clock():
+            stage.stop()
+
+    stage = VirtualStage(mechanics=PERFECT, clock=clock, sleep=sleep)
+    with pytest.raises(StageStalled, match=r"rests at \d+ counts and was sent to .* was it stopped"):
+        stage.move_to(round(10000 * COUNTS_PER_UM))
+    assert clock() < 2.0 + 1.0 + 0.2  # braking from 1000 um/s, and settling
+    assert stage.true_um() == pytest.approx(1500 + 500, abs=15)
+
+
+def test_closing_stops_it():
+    stage, clock = stage_of()
+    stage.begin_scan(PLAN)
+    stage.close()
+    clock.sleep(1.0)
+    resting = stage.true_um()
+    clock.sleep(1.0)
+    assert stage.true_um() == resting
+
+
 def test_a_closed_stage_is_lost():
     stage, _ = stage_of()
     stage.close()

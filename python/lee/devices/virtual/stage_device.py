@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from math import floor, inf
 
 import numpy as np
@@ -187,7 +188,9 @@ class VirtualStage(Stage):
                 self._carriage.brake(self._clock())
 
     def close(self) -> None:
-        """Let go of it."""
+        """Brake it where it still hears that, and let go of it."""
+        with suppress(DeviceLost):
+            self.stop()
         self._closed = True
 
     # --- what a test and the rest of the virtual rig ask ---
