@@ -17,7 +17,7 @@ from lee.devices.virtual import gentle, render_scan
 from lee.errors import DeviceError, DeviceMemoryError, InputError
 from lee.surface import FILES, Surface
 
-COMMANDS = ["demo", "reconstruct", "series", "curvature", "particles", "export", "view", "bench"]
+COMMANDS = ["demo", "reconstruct", "series", "curvature", "particles", "rig", "export", "view", "bench"]
 PIXEL_UM = 0.25
 
 

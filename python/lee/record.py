@@ -12,8 +12,9 @@ from lee.devices.plan import ScanPlan
 from lee.devices.protocols import CameraSettings, Rig
 from lee.errors import InputError
 from lee.recording.room import room_for
-from lee.refocuser import ReconstructParams
+from lee.refocuser import RIG_DEPTH_OF_FIELD_UM, ReconstructParams
 from lee.run import SCANS, SURFACES
+from lee.run_reconstruct import series_params, wanted_of
 from lee.store import SurfaceStore
 
 # What a segment takes beside its images, at most, and a surface in the store.
@@ -81,6 +82,8 @@ def record_run(
     scans.mkdir(parents=True, exist_ok=True)
     room_for(place, count * (each + (_SURFACE_BYTES_PX * shape[0] * shape[1] if reconstruct else 0)))
     first = 1 + max((int(path.stem.rsplit("_", 1)[1]) for path in scans.glob("scan_*.raw")), default=-1)
+    if reconstruct:
+        _check_surfaces(place, first)
     return _scans(
         rig,
         place,
@@ -91,7 +94,7 @@ def record_run(
         duration_s=duration_s,
         interval_s=interval_s,
         reconstruct=reconstruct,
-        params=params,
+        params=series_params(params),
         clock=clock,
         sleep=sleep,
     )
@@ -108,7 +111,7 @@ def _scans(
     duration_s: float,
     interval_s: float,
     reconstruct: bool,
-    params: ReconstructParams | None,
+    params: ReconstructParams,
     clock: Callable[[], float],
     sleep: Callable[[float], None],
 ) -> Iterator[ScanTaken]:
@@ -126,8 +129,8 @@ def _scans(
             params=params,
             clock=clock,
         )
-        if taken.surface is not None:
-            _keep(place, taken, name, started)
+        if reconstruct:
+            _keep(place, taken, started, params, pixel_um)
         yield taken
         if taken.fault is not None:
             raise taken.fault
@@ -139,17 +142,41 @@ def _scans(
         number += 1
 
 
-def _keep(place: Path, taken: ScanTaken, name: str, started: datetime) -> None:
-    """Put a surface into the run's store."""
-    surface = taken.surface
-    assert surface is not None
+def _check_surfaces(place: Path, scans: int) -> None:
+    """Refuse to begin surfaces in the middle of a run, or to go on with those that `lee series` began."""
+    store = SurfaceStore.open(place / SURFACES) if (place / SURFACES).exists() else None
+    if scans != (0 if store is None else len(store)) or (store and "started" not in store.metadata):
+        raise InputError(
+            f"{place}: holds {scans} scans and {len(store) if store else 0} surfaces of the rig; record into "
+            "a new folder, or without surfaces (--no-surfaces), and let `lee series` make them"
+        )
+
+
+def _keep(
+    place: Path, taken: ScanTaken, started: datetime, params: ReconstructParams, pixel_um: float
+) -> None:
+    """Put what came of a scan into the run's store, as `lee series` would."""
     path = place / SURFACES
     if not path.exists():
+        if taken.surface is None:
+            return
         SurfaceStore.create(
-            path, times_s=[], scans=[], shape=surface.shape, pixel_um=surface.pixel_um,
-            metadata={"started": started.isoformat()},
-        )  # fmt: skip
+            path,
+            times_s=[],
+            scans=[],
+            shape=taken.surface.shape,
+            pixel_um=pixel_um,
+            metadata={
+                **wanted_of(params, None),
+                "times_source": "the recordings' own",
+                "depth_of_field_um": params.depth_of_field_um or RIG_DEPTH_OF_FIELD_UM,
+                "started": started.isoformat(),
+            },
+        )
     store = SurfaceStore.open(path, mode="r+")
     zero = datetime.fromisoformat(str(store.metadata["started"]))
-    k = store.append((started - zero).total_seconds(), name)
-    store.write(k, surface)
+    k = store.append((started - zero).total_seconds(), taken.path.name)
+    if taken.surface is None:
+        store.fail(k, taken.no_surface)
+    else:
+        store.write(k, taken.surface)

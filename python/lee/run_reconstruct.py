@@ -146,13 +146,21 @@ def _measure(job: _Job) -> str | None:
     return None
 
 
+def wanted_of(params: ReconstructParams, target: Target | None) -> dict[str, Any]:
+    """Return what a store's metadata says of how its surfaces are made: all must be made alike."""
+    shaping = {name: value for name, value in asdict(params).items() if name != "threads"}
+    wanted: dict[str, Any] = _plain(
+        {"parameters": shaping, "target": None if target is None else asdict(target)}
+    )
+    return wanted
+
+
 def _prepared(
     run: Run, params: ReconstructParams, target: Target | None, overwrite: bool
 ) -> tuple[SurfaceStore, dict[int, str]]:
     """Return the store with a place for each scan, and why some scans cannot even be opened."""
     shape, pixel_um, unopened = _one_size(run)
-    shaping = {name: value for name, value in asdict(params).items() if name != "threads"}
-    wanted = _plain({"parameters": shaping, "target": None if target is None else asdict(target)})
+    wanted = wanted_of(params, target)
     path = run.path / SURFACES
     phases = [str(phase) for phase in run.phases]
     if not path.exists() or overwrite:

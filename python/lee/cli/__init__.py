@@ -14,6 +14,7 @@ from lee.cli.export import export
 from lee.cli.one_line import DONE, FAILED, MISUSED, one_line, warnings_in_one_line
 from lee.cli.particles import particles
 from lee.cli.reconstruct import reconstruct
+from lee.cli.rig import rig
 from lee.cli.series import series
 from lee.cli.view import view
 
@@ -51,7 +52,7 @@ def commands() -> None:
     """  # noqa: D301  click wants the character itself
 
 
-for _command in (demo, reconstruct, series, curvature, particles, export, view, bench):
+for _command in (demo, reconstruct, series, curvature, particles, rig, export, view, bench):
     commands.add_command(_command)
 
 

@@ -157,6 +157,14 @@ class Rig:
     camera: Camera
     stage: Stage
 
+    def __enter__(self) -> Rig:
+        """Return self; leaving the block lets go of both."""
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        """Close."""
+        self.close()
+
     def close(self) -> None:
         """Let go of both, the stage stopped first."""
         # One that does not answer cannot be stopped, and is let go of all the same.

@@ -1,0 +1,137 @@
+"""`lee rig`: what the rig has, how fast its disk is, and a run recorded."""
+
+from pathlib import Path
+
+import click
+
+from lee.cli.options import PATH, um
+from lee.cli.series import seconds
+
+
+@click.group(no_args_is_help=True)
+def rig() -> None:
+    """Run the microscope: camera and stage as a TOML file describes them.
+
+    \b
+    Example:
+      lee rig doctor rig.toml
+      lee rig probe-disk /data
+      lee rig record rig.toml -o run --start-um 950 --end-um 1030 --pixel-um 0.1 --duration-s 1500
+    """  # noqa: D301  click wants the character itself
+
+
+@rig.command()
+@click.argument("config", type=PATH, required=False)
+@click.option("-o", "--output", type=PATH, default=".", show_default=True, help="Where a run would go.")
+def doctor(config: Path | None, output: Path) -> None:
+    """Say what the rig has and what it lacks; nothing moves.
+
+    \b
+    Example:
+      lee rig doctor
+      lee rig doctor rig.toml -o /data
+    """  # noqa: D301
+    from lee.doctor import examine
+    from lee.errors import InputError
+
+    bad = []
+    for what, good, said in examine(config, folder=output):
+        mark = {True: "ok", False: "BAD", None: "-"}[good]
+        click.echo(f"{mark:>4}  {what}: {said}")
+        bad += [what] if good is False else []
+    if bad:
+        raise InputError(f"the rig cannot be used yet: {', '.join(bad)}")
+
+
+@rig.command("probe-disk", no_args_is_help=True)
+@click.argument("folder", type=PATH)
+@click.option("--frames-per-s", type=click.FloatRange(min=0, min_open=True), default=80.0, show_default=True)
+@click.option(
+    "--frame-px", type=(click.IntRange(min=1), click.IntRange(min=1)), default=(2048, 2448),
+    show_default=True, metavar="H W", help="Size of a frame.",
+)  # fmt: skip
+@click.option("--mb", type=click.IntRange(min=16), default=2000, show_default=True, help="Written in all.")
+def probe_disk(folder: Path, frames_per_s: float, frame_px: tuple[int, int], mb: int) -> None:
+    """Measure how fast frames can be recorded in FOLDER; nothing stays there.
+
+    \b
+    Example:
+      lee rig probe-disk /data
+    """  # noqa: D301
+    from lee.recording.disk import probe_disk as probe
+
+    click.echo(probe(folder, bytes_=mb * 10**6, frame_shape=frame_px).said(frames_per_s))
+
+
+@rig.command(no_args_is_help=True)
+@click.argument("config", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, metavar="RUN", help="Folder of the run.")
+@click.option("--start-um", type=float, required=True, help="Height of the first frame, by the stage.")
+@click.option("--end-um", type=float, required=True, help="Height that scans end at.")
+@click.option("--step-um", type=um, default=0.2, show_default=True, help="From frame to frame.")
+@click.option("--lead-um", type=um, default=2.0, show_default=True, help="Way to reach the speed on.")
+@click.option("--pixel-um", type=um, required=True, help="Size of a pixel in the plane of the sample.")
+@click.option("--duration-s", type=seconds, required=True, help="How long the run lasts.")
+@click.option("--interval-s", type=seconds, help="From scan to scan; by default one right after the other.")
+@click.option("--no-surfaces", is_flag=True, help="Record only; surfaces can be had later by `lee series`.")
+def record(
+    config: Path,
+    output: Path,
+    start_um: float,
+    end_um: float,
+    step_um: float,
+    lead_um: float,
+    pixel_um: float,
+    duration_s: float,
+    interval_s: float | None,
+    no_surfaces: bool,
+) -> None:
+    """Scan again and again, record every frame, and measure surfaces while scans run.
+
+    The step is rounded to whole counts of the stage. RUN is a folder that `lee series` takes; recorded into
+    again, it goes on. Every scan is on the disk and accounted for before the next begins: one line tells what
+    came of it.
+
+    \b
+    Example:
+      lee rig record rig.toml -o run --start-um 950 --end-um 1030 --pixel-um 0.1 --duration-s 1500
+    """  # noqa: D301
+    from lee.devices import open_rig
+    from lee.devices.config import load_config
+    from lee.devices.plan import ScanPlan
+    from lee.record import record_run
+
+    asked = load_config(config)
+    with open_rig(asked) as opened:
+        plan = ScanPlan.of_um(
+            start_um,
+            end_um,
+            step_um=step_um,
+            counts_per_um=opened.stage.counts_per_um,
+            frames_per_s=asked.camera.frames_per_s,
+            lead_um=lead_um,
+        )
+        click.echo(
+            f"{plan.pulses} frames a scan, {plan.step_um:.6f} um apart, at {plan.speed_um_per_s:.2f} um/s: "
+            f"{plan.seconds:.1f} s"
+        )
+        scans = whole = 0
+        for taken in record_run(
+            opened,
+            output,
+            plan,
+            settings=asked.camera.settings,
+            pixel_um=pixel_um,
+            duration_s=duration_s,
+            interval_s=min(interval_s or plan.seconds, duration_s),
+            reconstruct=not no_surfaces,
+        ):
+            scans, whole = scans + 1, whole + taken.ledger.complete
+            told = ""
+            if taken.surface is not None:
+                told = f"; surface {taken.surface.coverage:.0%} measured, {taken.surface_after_s:.2f} s later"
+                told += f", {taken.skipped} frames passed it by" if taken.skipped else ""
+            elif taken.no_surface:
+                told = f"; no surface: {taken.no_surface}"
+            click.echo(f"{taken.path.name}: {taken.ledger.said()}{told}")
+    click.echo(f"{output}: {whole} of {scans} scans complete")

@@ -1,0 +1,140 @@
+"""`lee rig`: what it tells of a rig, and a run recorded from the command line."""
+
+import pytest
+
+from lee.cli import run
+from lee.run import open_run
+
+CONFIG = """
+[camera]
+driver = "virtual"
+sensor_px = [64, 80]
+frames_per_s = 200.0
+exposure_s = 0.001
+[stage]
+driver = "virtual"
+lowest_um = 900.0
+highest_um = 1100.0
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "rig.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+def recording(config, folder, *more):
+    given = [
+        "--start-um",
+        "998",
+        "--end-um",
+        "1023",
+        "--step-um",
+        "0.4",
+        "--lead-um",
+        "4",
+        "--pixel-um",
+        "0.25",
+    ]
+    return run(["rig", "record", str(config), "-o", str(folder), *given, *more])
+
+
+def test_doctor_tells_what_is_there(config, tmp_path, capsys):
+    assert run(["rig", "doctor", str(config), "-o", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert f"  ok  configuration: {config}: virtual camera, virtual stage" in told
+    assert "  ok  stage: lee virtual stage" in told
+    assert "  ok  camera: lee virtual camera" in told
+    assert "free in" in told
+
+
+def test_doctor_needs_no_configuration(tmp_path, capsys):
+    assert run(["rig", "doctor", "-o", str(tmp_path)]) == 0
+    assert "configuration" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (("[stage]", "[stag]"), "unknown section"),
+        (('"virtual"\nsensor', '"vrtual"\nsensor'), "driver is 'vrtual'; it is one of"),
+        (("highest_um", "hihgest_um"), "hihgest_um is unknown"),
+    ],
+)
+def test_doctor_tells_what_is_wrong(config, capsys, changed, said):
+    config.write_text(CONFIG.replace(*changed))
+    assert run(["rig", "doctor", str(config)]) == 1
+    out, err = capsys.readouterr()
+    assert said in out
+    assert err == "lee: the rig cannot be used yet: configuration\n"
+
+
+def test_doctor_tells_a_missing_device(config, tmp_path, capsys):
+    pytest.importorskip("thorlabs_apt_device", reason="the stage's library is missing")
+    stage = 'driver = "thorlabs"\nport = "/dev/no-such-port"\nlowest_um'
+    config.write_text(CONFIG.replace('driver = "virtual"\nlowest_um', stage))
+    assert run(["rig", "doctor", str(config), "-o", str(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    assert " BAD  stage: " in out
+    assert "no-such-port" in out
+    assert "stage" in err
+
+
+def test_a_run_is_recorded_and_goes_on(config, tmp_path, capsys):
+    assert recording(config, tmp_path / "run", "--duration-s", "2") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("63 frames a scan, 0.3997")
+    assert lines[1].startswith("scan_000.raw: complete: 63 of 63 frames; surface")
+    scans = len(lines) - 2
+    assert lines[-1] == f"{tmp_path / 'run'}: {scans} of {scans} scans complete"
+    assert len(open_run(tmp_path / "run")) == scans
+    assert recording(config, tmp_path / "run", "--duration-s", "0.5") == 0
+    assert f"scan_{scans:03d}.raw: complete" in capsys.readouterr().out
+
+
+def test_surfaces_can_wait(config, tmp_path, capsys):
+    assert recording(config, tmp_path / "run", "--duration-s", "0.5", "--no-surfaces") == 0
+    assert "; surface" not in capsys.readouterr().out
+    assert not (tmp_path / "run" / "surfaces.zarr").exists()
+    scans = len(open_run(tmp_path / "run"))
+    assert scans >= 1
+    assert recording(config, tmp_path / "run", "--duration-s", "0.5") == 1
+    assert f"holds {scans} scans and 0 surfaces of the rig" in capsys.readouterr().err
+    assert len(open_run(tmp_path / "run")) == scans
+    assert recording(config, tmp_path / "run", "--duration-s", "0.5", "--no-surfaces") == 0
+    assert len(open_run(tmp_path / "run")) > scans
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--start-um", "890"], "beyond its limits"),
+        (["--step-um", "0.0001"], "less than one count of the stage"),
+        (["--end-um", "998.2"], "a focus is found among 3 frames or more"),
+        (["--duration-s", "4000000000"], "are needed"),
+    ],
+)
+def test_a_run_that_cannot_be_is_refused(config, tmp_path, capsys, options, said):
+    assert recording(config, tmp_path / "run", "--duration-s", "1", *options) == 1
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+    assert not list(tmp_path.rglob("*.raw"))
+
+
+def test_the_disk_is_measured(tmp_path, capsys):
+    assert run(["rig", "probe-disk", str(tmp_path), "--mb", "32", "--frame-px", "256", "256"]) == 0
+    told = capsys.readouterr().out
+    assert "frames/s" in told
+    assert "MB/s" in told
+    assert not list(tmp_path.iterdir())
+    assert run(["rig", "probe-disk", str(tmp_path / "none")]) == 1
+    assert "none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["doctor", "probe-disk", "record"])
+def test_help_has_an_example(command, capsys):
+    assert run(["rig", command, "--help"]) == 0
+    assert f"lee rig {command}" in capsys.readouterr().out.split("Example:")[1]
