@@ -45,8 +45,9 @@ def _is(
 class CameraConfig:
     """The section ``[camera]``.
 
-    ``serial`` chooses among several. ``scene``, ``sensor_px`` (height, width) and ``seed`` are what the
-    virtual camera sees: ``quick`` grains without optics, or the scene of ``lee demo`` by wave ``optics``.
+    ``serial`` chooses among several; pulses come in at ``trigger_line``, as the camera names it. ``scene``,
+    ``sensor_px`` (height, width) and ``seed`` are what the virtual camera sees: ``quick`` grains without
+    optics, or the scene of ``lee demo`` by wave ``optics``.
     """
 
     driver: str = field(metadata=_is(among=CAMERA_DRIVERS))
@@ -55,6 +56,7 @@ class CameraConfig:
     pixel_format: str = field(default="Mono8", metadata=_is(among=PIXEL_FORMATS))
     region_px: tuple[int, ...] = field(default=(), metadata=_is(least=0, length=4))
     triggered: bool = field(default=True, metadata=_is())
+    trigger_line: str = field(default="Line0", metadata=_is())
     frames_per_s: float = field(default=80.0, metadata=_is(above=0, most=10000))
     buffers: int = field(default=64, metadata=_is(least=1, most=1000))
     scene: str = field(default="quick", metadata=_is(among=("quick", "optics")))
