@@ -14,7 +14,7 @@ from lee.errors import InputError
 
 Source = str | Path | Mapping[str, Any] | RigConfig
 _NEEDS = {
-    "aravis": "install Aravis 0.8 with its Python bindings (Debian: gir1.2-aravis-0.8 python3-gi)",
+    "aravis": "install Aravis 0.8 (Debian: libaravis-0.8-0)",
     "spinnaker": "install the camera vendor's own PySpin (the package of that name on the index is another)",
 }
 
