@@ -14,6 +14,7 @@ from lee.errors import InputError
 from lee.particles.find import find_particles
 from lee.particles.finder import ParticleFinder
 from lee.stack import ZStack
+from lee.surface import Surface
 from tests.particle_scans import PIXEL_UM, scan_pair
 from tests.test_particle_match import seen, world
 
@@ -240,3 +241,23 @@ def test_scans_in_coarse_steps_are_warned_of():
     ]
     with pytest.warns(UserWarning, match=r"frames lie 2 um apart but focus is .* um deep"):
         find_particles(*coarse, surface=surface())
+
+
+def test_steps_too_wide_to_interpolate_between_are_told(tmp_path):
+    """Where the user looks: as a warning, with the table, and in the report."""
+    from lee.devices.virtual.scan_file import write_ome_scan
+    from lee.particles.over_time import find_over_time
+    from lee.particles.sources import pairs_of
+
+    scene = rig.gentle((96, 96), 0.25, 1, relief_um=2.0)
+    z_um = scene.z_range(2.0, 6.0)
+    paths = [tmp_path / f"{k}.ome.tif" for k in range(2)]
+    for k, path in enumerate(paths):
+        write_ome_scan(path, rig.render_scan(scene, z_um=z_um, seed=k).frames, z_um, 0.25)
+    level = np.zeros((96, 96), np.float32)
+    surface = Surface(level, level, level + 1, np.ones((96, 96), bool), level, 0.25)
+    with pytest.warns(UserWarning, match=r"frames lie 2 um apart but focus is 3.5 um deep"):
+        results, facts = find_over_time(pairs_of(paths), surface=surface)
+    (told,) = next(iter(facts.values()))["notes"]
+    assert told.startswith("frames lie 2 um apart")
+    assert f"Take care: {told}." in results.notes

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lee.errors import InputError
@@ -42,6 +42,22 @@ def new_file(path: str | Path) -> Iterator[Path]:
             partial = Path(folder) / path.name
             yield partial
             os.replace(partial, path)
+
+
+class _Writable(Exception):  # noqa: N818  no error: it ends the trial
+    """The folder could be begun."""
+
+
+def try_new_folder(path: str | Path, *, overwrite: bool = False, known: frozenset[str]) -> None:
+    """Find out before long work whether `new_folder` could write its result; nothing stays there.
+
+    Raises
+    ------
+    InputError
+        As `new_folder`.
+    """
+    with suppress(_Writable), new_folder(path, overwrite=overwrite, known=known):
+        raise _Writable
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lee.errors import InputError
+from lee.full_scale import full_scale
 
 if TYPE_CHECKING:
     from lee.stack import ZStack
@@ -161,7 +162,7 @@ class FrameGuard:
             return None
         saturated = 0.0
         if frame.dtype.kind == "u":
-            self._full_scale = max(self._full_scale, _full_scale(int(highest), frame.dtype.itemsize))
+            self._full_scale = max(self._full_scale, full_scale(int(highest)))
             saturated = float(np.count_nonzero(rows == self._full_scale)) / rows.size
         means = _block_means(rows)
         # Float frames may have any zero; their spread stands in for a level that is none.
@@ -176,13 +177,6 @@ def _change(before: _Look, after: _Look) -> _Change:
         float(np.sqrt(np.mean(difference * difference))),
         abs(after.saturated - before.saturated),
     )
-
-
-def _full_scale(highest: int, itemsize: int) -> int:
-    """Largest value the camera can give: 8, 10, 12, 14 or 16 bit, the least that holds what was seen."""
-    if itemsize == 1:
-        return 255
-    return next(2**bits - 1 for bits in (8, 10, 12, 14, 16) if highest < 2**bits)
 
 
 def _block_means(rows: NDArray[Any]) -> NDArray[np.float64]:

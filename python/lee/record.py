@@ -84,62 +84,35 @@ def record_run(
     first = 1 + max((int(path.stem.rsplit("_", 1)[1]) for path in scans.glob("scan_*.raw")), default=-1)
     if reconstruct:
         _check_surfaces(place, first)
-    return _scans(
-        rig,
-        place,
-        plan,
-        applied,
-        pixel_um=pixel_um,
-        first=first,
-        duration_s=duration_s,
-        interval_s=interval_s,
-        reconstruct=reconstruct,
-        params=series_params(params),
-        clock=clock,
-        sleep=sleep,
-    )
+    made_alike = series_params(params)
 
+    def scans_taken() -> Iterator[ScanTaken]:
+        begun, turn, number = clock(), 0, first
+        while True:
+            started = datetime.now(UTC)
+            taken = take_scan(
+                rig,
+                plan,
+                scans / f"scan_{number:03d}.raw",
+                settings=applied,
+                pixel_um=pixel_um,
+                reconstruct=reconstruct,
+                params=made_alike,
+                clock=clock,
+            )
+            if reconstruct:
+                _keep(place, taken, started, made_alike, pixel_um)
+            yield taken
+            if taken.fault is not None:
+                raise taken.fault
+            # A scan that took longer than its turn costs the turns it missed, no more.
+            turn = max(turn + 1, int((clock() - begun) / interval_s))
+            if turn * interval_s >= duration_s:
+                return
+            sleep(max(begun + turn * interval_s - clock(), 0.0))
+            number += 1
 
-def _scans(
-    rig: Rig,
-    place: Path,
-    plan: ScanPlan,
-    applied: CameraSettings,
-    *,
-    pixel_um: float,
-    first: int,
-    duration_s: float,
-    interval_s: float,
-    reconstruct: bool,
-    params: ReconstructParams,
-    clock: Callable[[], float],
-    sleep: Callable[[float], None],
-) -> Iterator[ScanTaken]:
-    begun, turn, number = clock(), 0, first
-    while True:
-        name = f"scan_{number:03d}.raw"
-        started = datetime.now(UTC)
-        taken = take_scan(
-            rig,
-            plan,
-            place / SCANS / name,
-            settings=applied,
-            pixel_um=pixel_um,
-            reconstruct=reconstruct,
-            params=params,
-            clock=clock,
-        )
-        if reconstruct:
-            _keep(place, taken, started, params, pixel_um)
-        yield taken
-        if taken.fault is not None:
-            raise taken.fault
-        # A scan that took longer than its turn costs the turns it missed, no more.
-        turn = max(turn + 1, int((clock() - begun) / interval_s))
-        if turn * interval_s >= duration_s:
-            return
-        sleep(max(begun + turn * interval_s - clock(), 0.0))
-        number += 1
+    return scans_taken()
 
 
 def _check_surfaces(place: Path, scans: int) -> None:

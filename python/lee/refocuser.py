@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from lee import cuda_arrays
 from lee.device import Device, resolve_device
 from lee.errors import DeviceMemoryError, InputError
+from lee.full_scale import SATURATED_SHARE, full_scale
 from lee.kernels import instruction_set, new_refocuser
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 RIG_DEPTH_OF_FIELD_UM = 3.5
 _DETAIL_PX = 5
 _WINDOW_PX = (5, 5)
-# Share of the full scale above which the mean of a few frames counts as saturated.
-_SATURATED = 0.98
 # Frames between two looks at the drift while a scan runs.
 _DRIFT_EVERY = 6
 # Smaller frames hold too little to find drift in.
@@ -135,7 +134,7 @@ class Refocuser:
         self._drift = (0.0, 0.0)
         self._rejected: list[dict[str, Any]] = []
         self._dtype: np.dtype[Any] | None = None
-        self._full_scale = 0.0
+        self._full_scale = 0
         self._finished = False
 
     def push(self, frame: ArrayLike, z_um: float, *, drift_px: tuple[float, float] | None = None) -> None:
@@ -316,10 +315,9 @@ class Refocuser:
             return
         # To look at a frame on the device would be to wait for it.
         most = 2 ** (8 * image.itemsize) - 1 if cuda_arrays.is_cuda(image) else int(image.max())
-        bits = next(b for b in (8, 10, 12, 14, 16) if most < 2**b)
-        if 2.0**bits - 1 > self._full_scale:
-            self._full_scale = 2.0**bits - 1
-            self._core.saturate_at(_SATURATED * self._full_scale)
+        if full_scale(most) > self._full_scale:
+            self._full_scale = full_scale(most)
+            self._core.saturate_at(SATURATED_SHARE * self._full_scale)
 
 
 def on_the_processor(error: DeviceMemoryError) -> Device:

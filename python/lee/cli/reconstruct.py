@@ -1,7 +1,6 @@
 """`lee reconstruct`: a stack becomes a measured surface."""
 
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +16,6 @@ if TYPE_CHECKING:
 
 
 _SHOWN_REJECTED = 5
-
-
-class _Writable(Exception):  # noqa: N818  no error: it ends the trial
-    """The output folder could be begun."""
 
 
 @click.command(no_args_is_help=True)
@@ -85,15 +80,17 @@ def reconstruct(
       lee reconstruct scan.ome.tif -o surface
       lee reconstruct frames/ -o surface --z-step-um 0.2 --pixel-um 0.1
     """  # noqa: D301  click wants the character itself
+    from lee.atomic import try_new_folder
     from lee.reconstruct import reconstruct as measure
     from lee.refocuser import ReconstructParams
     from lee.stack import open_stack
+    from lee.surface import FILES
 
     if z_step_um is not None and z_csv is not None:
         raise click.UsageError("--z-step-um and --z-csv are both given: give one of them")
     begun = time.perf_counter()
     with open_stack(stack, z_step_um=z_step_um, z_um=z_csv, pixel_um=pixel_um) as frames:
-        _check_output(output, overwrite)
+        try_new_folder(output, overwrite=overwrite, known=FILES)
         target = None if wanted is None else target_of(wanted, frames)
         params = ReconstructParams(
             focus=focus,
@@ -111,15 +108,6 @@ def reconstruct(
             )
         surface.save(output, overwrite=overwrite)
         click.echo(_summary(surface, len(frames), output, time.perf_counter() - begun))
-
-
-def _check_output(output: Path, overwrite: bool) -> None:
-    """Find out before the long work whether its result could be written."""
-    from lee.atomic import new_folder
-    from lee.surface import FILES
-
-    with suppress(_Writable), new_folder(output, overwrite=overwrite, known=FILES):
-        raise _Writable
 
 
 def _where(device: dict[str, str]) -> str:

@@ -12,6 +12,7 @@ from lee.cuda_arrays import is_cuda
 from lee.drift import estimate_drift
 from lee.drift_trust import TrustedDrift
 from lee.errors import InputError
+from lee.full_scale import full_scale
 from lee.kernel_arguments import planes
 from lee.particles.detect import detect_particles
 from lee.particles.finder import LEAST_SPOT_PX, RIG_SPOT_UM, ParticleFinder
@@ -150,7 +151,7 @@ def _between_frames(
     _same_scale(pixel_um=pixel_um, surface=surface)
     found = match(earlier.astype(np.float32), later.astype(np.float32))
     refuse_texture(found)
-    saturation = _full_scale(earlier, later)
+    saturation = _saturation(earlier, later)
     detected = detect_particles(
         earlier,
         later,
@@ -163,11 +164,7 @@ def _between_frames(
         threads=threads,
     )
     table = table_of(detected, pixel_um=pixel_um, time_s=time_s, surface=surface, calibration=calibration)
-    facts = facts_of(detected, false_alarms) | {
-        "shift_px": list(found.shift_px),
-        "shared_texture": None if np.isnan(found.shared) else round(found.shared, 4),
-        "pixel_um": pixel_um,
-    }
+    facts = facts_of(detected, found, false_alarms, pixel_um)
     table.attrs.update(facts)
     seen = np.isfinite(earlier) & np.isfinite(later) & (earlier < saturation) & (later < saturation)
     return Found(table, facts, seen, later.astype(np.float32), surface)
@@ -240,12 +237,12 @@ def _between(
     return dy - float(own_y), dx - float(own_x)
 
 
-def _full_scale(*frames: Any) -> float:
+def _saturation(*frames: Any) -> float:
     """Give the full scale of the fewest bits that hold all counts; infinity for floats."""
     if any(frame.dtype.kind != "u" for frame in frames):
         return float("inf")
     most = max(int(frame.max()) for frame in frames)
-    return float(next(2**b for b in (8, 10, 12, 14, 16) if most < 2**b) - 1)
+    return float(full_scale(most))
 
 
 def _same_shape(before: tuple[int, ...], after: tuple[int, ...]) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from lee.errors import InputError
+from lee.full_scale import SATURATED_SHARE, full_scale
 from lee.particles.axial import focus_of, halos, profiles
 from lee.particles.detect import DetectedParticles, detect_particles
 from lee.particles.found import Found, facts_of, table_of
@@ -39,11 +40,11 @@ _REACH = 3
 _HALF_WIDTH = 2.3548  # full width at half maximum, in standard deviations
 # A point's light along the axis is wider than a focus curve, which goes with its square.
 _POINT_DEPTH = 2**0.5
-# Mean counts from this share of the full scale on are taken for saturated: they are means of a few frames.
-_SATURATED = 0.98
 # Slices are mixed by a Gaussian of this standard deviation, in depths of field: wider, rings of bright
 # particles out of focus come in.
 _MIXED = 0.33
+# Above anything there is.
+_NOTHING_SNR = 1e9
 # Planes farther apart than this share of the depth of field leave texture in the difference.
 _COARSE = 0.5
 _STILL_PX = 0.02
@@ -119,15 +120,16 @@ class ParticleFinder:
         self._heights = common_heights(before.z_um, later, self._depth_um / _PLANES)
         step = self._heights[1] - self._heights[0] if len(self._heights) > 1 else self._depth_um / _PLANES
         self._step = float(step)
+        self._notes: list[str] = []
         if self._step > _COARSE * self._depth_um:
-            warnings.warn(
-                f"particles: frames lie {self._step:.3g} um apart but focus is {self._depth_um:.3g} um deep; "
+            self._notes.append(
+                f"frames lie {self._step:.3g} um apart but focus is {self._depth_um:.3g} um deep; "
                 "between such planes texture cannot be interpolated, and more false particles come through",
-                stacklevel=2,
             )
+            warnings.warn(f"particles: {self._notes[-1]}", stacklevel=2)
         smooth = ndimage.gaussian_filter(surface.height_filled_um, _SMOOTH_PX, mode="nearest")
         self._smooth = np.asarray(smooth, dtype=np.float32)
-        self._most = 0.0
+        self._most = 0
         self._dtype: np.dtype[Any] = before.dtype
         drift = np.zeros((len(before), 2)) if drift_px is None else np.asarray(drift_px)
         earlier, planes = self._new_slices(), PlaneAverager(self._heights, self._step)
@@ -212,7 +214,10 @@ class ParticleFinder:
         detected = detect_particles(before, after, axial=change, spot_sigma_px=self._spot_sigma_px, **options)
         if self._spot_sigma_px is None:
             # Where points are in focus, as in two single frames: slices above and below show them wider.
-            sharp = detect_particles(earlier[middle], later[middle], axial=change, **options)
+            # The width alone is wanted, so nothing needs to be fitted.
+            sharp = detect_particles(
+                earlier[middle], later[middle], axial=change, threshold_snr=_NOTHING_SNR, **options
+            )
             detected = detected._replace(
                 width_px=detected.width_px * (sharp.spot_sigma_px / detected.spot_sigma_px),
                 spot_sigma_px=sharp.spot_sigma_px,
@@ -239,14 +244,12 @@ class ParticleFinder:
             surface=height,
             calibration=self._calibration,
         )
-        facts = facts_of(detected, self._options["false_alarms"]) | {
+        facts = facts_of(detected, found, self._options["false_alarms"], height.pixel_um) | {
             "halos": int(halo.sum()),
-            "shift_px": list(found.shift_px),
-            "shared_texture": None if np.isnan(found.shared) else round(found.shared, 4),
+            "notes": self._notes,
             "heights_um": [float(self._heights[0]), float(self._heights[-1])],
             "plane_step_um": self._step,
             "focus_depth_um": _HALF_WIDTH * depth,
-            "pixel_um": height.pixel_um,
         }
         table.attrs.update(facts)
         seen = np.isfinite(before) & np.isfinite(after) & (after < options["saturation"])
@@ -274,14 +277,13 @@ class ParticleFinder:
 
     def _watch(self, frame: NDArray[Any]) -> None:
         if frame.dtype.kind == "u":
-            self._most = max(self._most, float(frame.max()))
+            self._most = max(self._most, int(frame.max()))
 
     def _saturation(self) -> float:
         """Give counts from which means are saturated: near the full scale of the bits in use."""
         if self._dtype.kind != "u":
             return float("inf")
-        bits = next(b for b in (8, 10, 12, 14, 16) if self._most < 2**b)
-        return _SATURATED * (2.0**bits - 1)
+        return SATURATED_SHARE * full_scale(self._most)
 
     @staticmethod
     def _take(slices: SurfaceSlices, number: int, plane: Map, z_um: Path, move_px: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,11 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lee.atomic import new_folder
+from lee.atomic import new_folder, try_new_folder
 from lee.mapfile import write_map
 from lee.particles import report
 from lee.particles.evaluation import Evaluation, ParticleResults, evaluate
 from lee.particles.table import has_flag, with_trackpy_columns, write_table
+from lee.surface import _plain
 
 FORMAT = "lee particles"
 FORMAT_VERSION = 1
@@ -25,10 +25,6 @@ _FIXED = frozenset(
     {"particles.csv", "particles.parquet", "particles.json", "over_time.csv", "by_curvature.csv"}
 )
 _DENSITY = "density_per_um2"
-
-
-class _Writable(Exception):  # noqa: N818  no error: it ends the trial
-    """The output folder could be begun."""
 
 
 def save_particles(
@@ -96,8 +92,7 @@ def check_folder(folder: str | Path, *, overwrite: bool = False) -> None:
     InputError
         As `save_particles`.
     """
-    with suppress(_Writable), new_folder(folder, overwrite=overwrite, known=_known(Path(folder))):
-        raise _Writable
+    try_new_folder(folder, overwrite=overwrite, known=_known(Path(folder)))
 
 
 def _known(place: Path) -> frozenset[str]:
@@ -141,18 +136,10 @@ def _described(
         "flags": flags,
         "curvature_scale_um": results.curvature_scale_um,
         "parameters": dict(parameters),
-        "pairs": [_plain({"time_s": time, **one}) for time, one in facts.items()],
+        "pairs": _plain([{"time_s": time, **one} for time, one in facts.items()]),
         "version": installed,
     }
 
 
 def _flags(particles: pd.DataFrame) -> list[str]:
     return sorted({word for words in particles["flag"].astype(str) for word in words.split()})
-
-
-def _plain(one: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn NaN into null, and keep digits that say something."""
-    return {
-        name: (None if np.isnan(value) else float(f"{value:.7g}")) if isinstance(value, float) else value
-        for name, value in one.items()
-    }

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lee.particles.axial import Focus
 from lee.particles.detect import FLAG_BITS, DetectedParticles
+from lee.particles.match import Match
 from lee.particles.table import COLUMNS, empty_table
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ class Found:
     surface: Surface | None
 
 
-def facts_of(detected: DetectedParticles, false_alarms: float) -> dict[str, Any]:
+def facts_of(
+    detected: DetectedParticles, registered: Match, false_alarms: float, pixel_um: float
+) -> dict[str, Any]:
     """Take what a detection tells beside the particles."""
     return {
         "particles": len(detected.y_px),
@@ -60,6 +63,9 @@ def facts_of(detected: DetectedParticles, false_alarms: float) -> dict[str, Any]
         "not_measured_px": detected.not_measured,
         "saturated_px": detected.saturated,
         "left_out": detected.left_out,
+        "shift_px": list(registered.shift_px),
+        "shared_texture": None if np.isnan(registered.shared) else round(registered.shared, 4),
+        "pixel_um": pixel_um,
     }
 
 

@@ -93,7 +93,11 @@ def find_over_time(
     tables = [one.particles for one in found.values() if len(one.particles)]
     for table in tables:
         table.attrs = {}
-    notes = [] if calibration is not None else ["No calibration was given: sizes are intensities, in counts."]
+    told = dict.fromkeys(note for one in facts.values() for note in one.get("notes", ()))
+    notes = [f"Take care: {note}." for note in told]
+    notes += (
+        [] if calibration is not None else ["No calibration was given: sizes are intensities, in counts."]
+    )
     return ParticleResults(
         particles=pd.concat(tables, ignore_index=True) if tables else empty_table(),
         image={time: one.image for time, one in found.items()},

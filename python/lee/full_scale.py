@@ -1,0 +1,9 @@
+"""The count at which a camera's pixels saturate, from the counts at hand."""
+
+# Means of a few frames count as saturated from this share of the full scale on.
+SATURATED_SHARE = 0.98
+
+
+def full_scale(highest: int) -> int:
+    """Return the largest count of the fewest bits, 8, 10, 12, 14 or 16, that hold the highest one seen."""
+    return next(2**bits - 1 for bits in (8, 10, 12, 14, 16) if highest < 2**bits)
