@@ -221,3 +221,15 @@ def test_it_keeps_pace_with_the_clock_on_the_wall(tmp_path):
     taken = take_scan(rig, plan, tmp_path / "a.raw", settings=applied, pixel_um=PIXEL_UM)
     assert taken.ledger.complete, taken.ledger.said()
     assert taken.surface is not None
+
+
+def test_a_run_ends_when_it_is_enough_and_every_frame_was_seen(tmp_path):
+    seen = []
+    taken = list(
+        recorded(
+            tmp_path / "run", on_frame=lambda frame: seen.append(frame.frame_id), enough=lambda: bool(seen)
+        )
+    )
+    assert len(taken) == 1
+    assert taken[0].ledger.complete
+    assert seen == list(range(taken[0].ledger.frames_written))

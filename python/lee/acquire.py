@@ -61,6 +61,7 @@ def take_scan(
     reconstruct: bool = True,
     params: ReconstructParams | None = None,
     patience_s: float = 2.0,
+    on_frame: Callable[[CameraFrame], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> ScanTaken:
     """Scan once.
@@ -80,6 +81,9 @@ def take_scan(
     params : ReconstructParams, optional
     patience_s : float, s
         How long beyond its end the scan is waited for.
+    on_frame : callable, optional
+        Called with every frame after it was handed to the disk, on the thread that takes frames: it must
+        return at once.
     clock : callable, s
         That of the devices.
 
@@ -113,10 +117,9 @@ def take_scan(
         building = _Building(header, plan, params) if reconstruct else None
         taken = _Taken()
         fault, pulses = None, -1
+        takers = [writing.take, *([building.take] if building else []), *([on_frame] if on_frame else [])]
         try:
-            pulses = _run(
-                rig, plan, taken, [writing.take, *([building.take] if building else [])], patience_s, clock
-            )
+            pulses = _run(rig, plan, taken, takers, patience_s, clock)
         except RigFault as error:
             fault = error
             _stop(rig)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lee.acquire import ScanTaken, take_scan
 from lee.devices.plan import ScanPlan
-from lee.devices.protocols import CameraSettings, Rig
+from lee.devices.protocols import CameraFrame, CameraSettings, Rig
 from lee.errors import InputError
 from lee.recording.room import room_for
 from lee.refocuser import RIG_DEPTH_OF_FIELD_UM, ReconstructParams
@@ -19,6 +19,8 @@ from lee.store import SurfaceStore
 
 # What a segment takes beside its images, at most, and a surface in the store.
 _RECORD_BYTES, _SURFACE_BYTES_PX = 2 * 4096, 17
+# How often a run that waits for its next scan asks whether it is to end, s.
+_LOOK_S = 0.25
 
 
 def record_run(
@@ -32,6 +34,8 @@ def record_run(
     interval_s: float,
     reconstruct: bool = True,
     params: ReconstructParams | None = None,
+    on_frame: Callable[[CameraFrame], None] | None = None,
+    enough: Callable[[], bool] | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[ScanTaken]:
@@ -55,6 +59,10 @@ def record_run(
     reconstruct : bool
         Measure surfaces while scans run.
     params : ReconstructParams, optional
+    on_frame : callable, optional
+        Called with every frame, as by `take_scan`.
+    enough : callable, optional
+        Asked after every scan; where it says yes, the run ends there.
     clock, sleep : callables, s
         Those of the devices.
 
@@ -98,6 +106,7 @@ def record_run(
                 pixel_um=pixel_um,
                 reconstruct=reconstruct,
                 params=made_alike,
+                on_frame=on_frame,
                 clock=clock,
             )
             if reconstruct:
@@ -109,7 +118,10 @@ def record_run(
             turn = max(turn + 1, int((clock() - begun) / interval_s))
             if turn * interval_s >= duration_s:
                 return
-            sleep(max(begun + turn * interval_s - clock(), 0.0))
+            while (left := begun + turn * interval_s - clock()) > 0 and not (enough and enough()):
+                sleep(min(left, _LOOK_S))
+            if enough and enough():
+                return
             number += 1
 
     return scans_taken()
