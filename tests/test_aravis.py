@@ -11,9 +11,10 @@ import pytest
 
 from lee.devices import aravis_library
 from lee.devices.aravis import LOST_AFTER_S, AravisCamera, Found, _chosen, open_camera
-from lee.devices.aravis_stream import GigeOptions, IdCounter
+from lee.devices.aravis_stream import GigeOptions
 from lee.devices.config import CameraConfig
 from lee.devices.faults import Backpressure, DeviceLost
+from lee.devices.frame_ids import IdCounter
 from lee.devices.protocols import CameraSettings
 from lee.errors import InputError
 from lee.recording.ledger import account

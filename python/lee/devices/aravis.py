@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from math import inf
 
 from lee.devices.aravis_library import Library, library
-from lee.devices.aravis_stream import FrameStream, GigeOptions, IdCounter
+from lee.devices.aravis_stream import FrameStream, GigeOptions
 from lee.devices.config import CameraConfig
 from lee.devices.faults import Backpressure, DeviceLost
+from lee.devices.frame_ids import IdCounter
 from lee.devices.protocols import Camera, CameraFrame, CameraSettings, Identity
 from lee.errors import InputError
 
