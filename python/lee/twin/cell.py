@@ -1,0 +1,313 @@
+"""The cell the twin computes: electrolyte, kinetics, layer or gap, and current."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from math import exp, isfinite, log, pi
+from pathlib import Path
+from typing import Any
+
+from lee.atomic import new_file
+from lee.errors import InputError
+
+FARADAY_C_PER_MOL = 96485.33212
+GAS_J_PER_MOL_K = 8.314462618
+LAYER_UM = 100.0
+_SECTION = "cell"
+
+
+def _is(
+    unit: str,
+    source: str,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    most: float,
+    absent: bool = False,
+) -> dict[str, Any]:
+    """Say what a parameter may be, and where its default comes from."""
+    return {"unit": unit, "source": source, "above": above, "least": least, "most": most, "absent": absent}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A plating cell with a concentrated binary z:z electrolyte; by default 2 M ZnSO₄ on zinc at 25 °C.
+
+    Each parameter's unit, default's source and limits stand in its field's ``metadata`` and in the file
+    `save` writes. Diffusivity, transference number, conductivity and thermodynamic factor are those at the
+    bulk concentration, and held constant. Potentials in the electrolyte are measured with a reference
+    electrode of the deposited metal (zinc against Zn²⁺), so that the open-circuit potential of the electrode
+    is zero everywhere.
+
+    Attributes
+    ----------
+    concentration_mol_per_l : float
+        Salt in the bulk.
+    current_density_ma_per_cm2 : float
+        Total current over the area of the electrode as seen from above. Positive plates, negative strips.
+    diffusivity_m2_per_s : float
+        Of the salt, as measured: with its thermodynamic factor in it.
+    transference : float
+        Transference number of the cation, relative to the solvent.
+    conductivity_s_per_m : float
+        Of the electrolyte, as measured.
+    thermodynamic_factor : float
+        1 + d ln f± / d ln c; it weighs the concentration's part in the potential.
+    charge : int
+        z of the cation and of the anion, and electrons of the reaction.
+    exchange_current_a_per_m2 : float
+        At the bulk concentration, per true area.
+    alpha_c, alpha_a : float
+        Cathodic and anodic transfer coefficients of the Butler–Volmer equation.
+    gamma : float
+        The exchange current follows (c/c₀)^gamma.
+    efficiency : float
+        Thickness grown over that of a dense deposit by Faraday's law: below 1 where hydrogen evolves, above 1
+        where the deposit is porous. It scales growth only; all current counts as the metal's in the
+        electrolyte.
+    molar_mass_g_per_mol, density_kg_per_m3 : float
+        Of the deposit.
+    temperature_k : float
+    layer_um : float or None
+        Stirred cell: the bulk concentration is held at this distance above the highest point.
+    gap_um : float or None
+        Closed cell: a planar anode of the same metal at this distance above the mean height. One of
+        `layer_um` and `gap_um`; without either, the layer is 100 µm.
+
+    Raises
+    ------
+    InputError
+        If a parameter is no number, outside its limits, or both distances are given.
+    """
+
+    concentration_mol_per_l: float = field(
+        default=2.0, metadata=_is("mol/L", "2 M ZnSO4 of the plating experiments", above=0, most=20)
+    )
+    current_density_ma_per_cm2: float = field(
+        default=80.0, metadata=_is("mA/cm2", "plating experiments, 80 mA/cm2", least=-1e5, most=1e5)
+    )
+    diffusivity_m2_per_s: float = field(
+        default=0.847e-9,
+        metadata=_is(
+            "m2/s",
+            "Nernst-Hartley: 2 D+ D- / (D+ + D-), D+ 0.703e-9 and D- 1.065e-9 (CRC Handbook, 25 C, dilute)",
+            above=0,
+            most=1e-6,
+        ),
+    )
+    transference: float = field(
+        default=0.398,
+        metadata=_is(
+            "1", "D+ / (D+ + D-) of the same ions (CRC Handbook, 25 C, dilute)", least=-2, most=0.999
+        ),
+    )
+    conductivity_s_per_m: float = field(
+        default=5.0,
+        metadata=_is(
+            "S/m",
+            "2 M ZnSO4 is measured at 5 to 6 S/m at 25 C; dilute-solution theory gives ten times that",
+            above=0,
+            most=1e4,
+        ),
+    )
+    thermodynamic_factor: float = field(
+        default=1.0,
+        metadata=_is(
+            "1",
+            "activity coefficient of ZnSO4 has its minimum near 2 mol/kg (Robinson and Stokes, 25 C)",
+            above=0,
+            most=20,
+        ),
+    )
+    charge: int = field(default=2, metadata=_is("1", "Zn2+, SO4 2-, Zn2+ + 2 e- = Zn", least=1, most=4))
+    exchange_current_a_per_m2: float = field(
+        default=30.0,
+        metadata=_is("A/m2", "zinc in sulfate: 3 to 300 A/m2 are reported; their middle", above=0, most=1e7),
+    )
+    alpha_c: float = field(
+        default=0.5,
+        metadata=_is("1", "two electrons one by one, the first slow: 1/2 (Newman, ch. 8)", above=0, most=4),
+    )
+    alpha_a: float = field(
+        default=1.5,
+        metadata=_is("1", "alpha_a + alpha_c = n = 2 for the same mechanism", above=0, most=4),
+    )
+    gamma: float = field(
+        default=0.5, metadata=_is("1", "exchange current of symmetrical concentrations", least=0, most=4)
+    )
+    efficiency: float = field(default=1.0, metadata=_is("1", "assumed: dense zinc only", least=0, most=1.5))
+    molar_mass_g_per_mol: float = field(
+        default=65.38, metadata=_is("g/mol", "zinc (IUPAC)", above=0, most=1000)
+    )
+    density_kg_per_m3: float = field(
+        default=7140.0, metadata=_is("kg/m3", "zinc (CRC Handbook)", above=0, most=1e5)
+    )
+    temperature_k: float = field(default=298.15, metadata=_is("K", "25 C, assumed", above=200, most=700))
+    layer_um: float | None = field(
+        default=None,
+        metadata=_is(
+            "um",
+            "100 um gives the concentrations of the plating experiments' model",
+            above=0,
+            most=1e5,
+            absent=True,
+        ),
+    )
+    gap_um: float | None = field(
+        default=None, metadata=_is("um", "none: the cell is stirred", above=0, most=1e5, absent=True)
+    )
+
+    def __post_init__(self) -> None:
+        for parameter in fields(self):
+            _check(parameter.name, getattr(self, parameter.name), parameter.metadata)
+        if self.charge != int(self.charge):
+            raise InputError(f"cell: charge is {self.charge:g}; it must be a whole number")
+        if self.layer_um is not None and self.gap_um is not None:
+            raise InputError(
+                "cell: layer_um and gap_um are both given; give one (layer_um stirred, gap_um closed)"
+            )
+        if self.layer_um is None and self.gap_um is None:
+            object.__setattr__(self, "layer_um", LAYER_UM)
+
+    @property
+    def distance_um(self) -> float:
+        """The layer or the gap, whichever the cell has."""
+        distance = self.layer_um if self.layer_um is not None else self.gap_um
+        assert distance is not None
+        return distance
+
+    @property
+    def thermal_voltage_v(self) -> float:
+        """RT/F."""
+        return GAS_J_PER_MOL_K * self.temperature_k / FARADAY_C_PER_MOL
+
+    @property
+    def diffusion_potential(self) -> float:
+        """Factor of ln c in the potential, over RT/F: (2/z)(1 − t₊)(1 + d ln f±/d ln c).
+
+        Newman and Thomas-Alyea, Electrochemical Systems (3rd ed.), eq. 12.27, for a reference electrode
+        M − Mᶻ⁺ ⇌ z e⁻ (s₊ = −1, n = z, no solvent in the reaction) in a z:z salt (ν = 2).
+        """
+        return 2 / self.charge * (1 - self.transference) * self.thermodynamic_factor
+
+    @property
+    def sand_time_s(self) -> float:
+        """Time until a flat electrode in still electrolyte runs out: π D (z F c₀ / 2 i (1 − t₊))² (Sand)."""
+        current = abs(self.current_density_ma_per_cm2) * 10
+        if current == 0:
+            return float("inf")
+        stored = self.charge * FARADAY_C_PER_MOL * self.concentration_mol_per_l * 1e3
+        return pi * self.diffusivity_m2_per_s * (stored / (2 * current * (1 - self.transference))) ** 2
+
+    @property
+    def limiting_current_ma_per_cm2(self) -> float:
+        """Largest steady current of a flat electrode over the layer, or over the closed gap (twice that)."""
+        flux = self.diffusivity_m2_per_s * self.concentration_mol_per_l * 1e3 / (self.distance_um * 1e-6)
+        current = self.charge * FARADAY_C_PER_MOL * flux / (1 - self.transference) / 10
+        return current if self.gap_um is None else 2 * current
+
+    @property
+    def overpotential_v(self) -> float:
+        """Overpotential of a flat electrode at the bulk concentration; negative when plating."""
+        ratio = self.current_density_ma_per_cm2 * 10 / self.exchange_current_a_per_m2
+        low, high = -log(1 + abs(ratio)) / self.alpha_c - 1, log(1 + abs(ratio)) / self.alpha_a + 1
+        for _ in range(200):
+            middle = 0.5 * (low + high)
+            cathodic = exp(-self.alpha_c * middle) - exp(self.alpha_a * middle)
+            low, high = (middle, high) if cathodic > ratio else (low, middle)
+        return 0.5 * (low + high) * self.thermal_voltage_v
+
+    @property
+    def polarisation_slope_ohm_m2(self) -> float:
+        """dη/di of the reaction at the cell's current."""
+        eta = self.overpotential_v / self.thermal_voltage_v
+        slope = self.alpha_c * exp(-self.alpha_c * eta) + self.alpha_a * exp(self.alpha_a * eta)
+        return self.thermal_voltage_v / (self.exchange_current_a_per_m2 * slope)
+
+    def wagner_number(self, length_um: float | None = None) -> float:
+        """Resistance of the reaction over that of the electrolyte, κ (dη/di) / length.
+
+        Far above 1 the current is even, far below it follows the electric field. `length_um` is the layer or
+        the gap if not given.
+        """
+        length_m = (length_um or self.distance_um) * 1e-6
+        return self.conductivity_s_per_m * self.polarisation_slope_ohm_m2 / length_m
+
+    @property
+    def growth_nm_per_s(self) -> float:
+        """Growth of a flat electrode at the cell's current and efficiency."""
+        charge_c_per_m3 = self.charge * FARADAY_C_PER_MOL * self.density_kg_per_m3 / self.molar_mass_g_per_mol
+        return self.efficiency * self.current_density_ma_per_cm2 * 10 / (charge_c_per_m3 * 1e3) * 1e9
+
+    def summary(self) -> str:
+        """Say what the numbers foretell, in one line: Sand time, limiting current, Wagner number."""
+        kind = "stirred, layer" if self.gap_um is None else "closed, gap"
+        return (
+            f"{self.current_density_ma_per_cm2:g} mA/cm2 in {self.concentration_mol_per_l:g} mol/L, "
+            f"{kind} {self.distance_um:g} um: Sand time {self.sand_time_s:.4g} s, limiting current "
+            f"{self.limiting_current_ma_per_cm2:.4g} mA/cm2, Wagner number {self.wagner_number():.3g}, "
+            f"flat growth {self.growth_nm_per_s:.3g} nm/s"
+        )
+
+    def to_dict(self) -> dict[str, float]:
+        """All parameters that are set, by name."""
+        held = {parameter.name: getattr(self, parameter.name) for parameter in fields(self)}
+        return {name: value for name, value in held.items() if value is not None}
+
+    def to_toml(self) -> str:
+        """Write the cell as TOML: section ``[cell]``, each parameter with its unit and default's source."""
+        told = {parameter.name: parameter.metadata for parameter in fields(self)}
+        lines = [
+            f"{name} = {value!r}  # {told[name]['unit']}; default: {told[name]['source']}"
+            for name, value in self.to_dict().items()
+        ]
+        return "\n".join([f"[{_SECTION}]", *lines, ""])
+
+    def save(self, path: str | Path) -> None:
+        """Write `to_toml` to a file."""
+        with new_file(path) as partial:
+            partial.write_text(self.to_toml(), encoding="utf-8")
+
+    @classmethod
+    def load(cls, source: str | Path | Mapping[str, Any]) -> Cell:
+        """Read a cell from a TOML file, or from what it would hold; what is left out has its default.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be read, or a section or key is unknown, or a value cannot be used.
+        """
+        name = "cell" if isinstance(source, Mapping) else str(source)
+        held = source if isinstance(source, Mapping) else _read(Path(source))
+        stray = [key for key in held if key != _SECTION]
+        if stray:
+            raise InputError(f"{name}: unknown section or key {stray[0]!r}; all stands in [{_SECTION}]")
+        given = held.get(_SECTION, {})
+        known = [parameter.name for parameter in fields(cls)]
+        unknown = [key for key in given if key not in known]
+        if unknown:
+            raise InputError(f"{name}: unknown key {unknown[0]!r}; keys are {', '.join(known)}")
+        return cls(**given)
+
+
+def _check(name: str, value: Any, told: Mapping[str, Any]) -> None:
+    if value is None and told["absent"]:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise InputError(f"cell: {name} is {value!r}; it must be a number, in {told['unit']}")
+    unit = "" if told["unit"] == "1" else f" {told['unit']}"
+    above, least, most = told["above"], told["least"], told["most"]
+    if (above is not None and value <= above) or (least is not None and value < least) or value > most:
+        allowed = f"above {above:g}" if above is not None else f"at least {least:g}"
+        raise InputError(f"cell: {name} is {value:g}{unit}; it must be {allowed} and at most {most:g}")
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give a cell's TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: is no TOML ({str(error).splitlines()[0]})") from error

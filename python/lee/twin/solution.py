@@ -1,0 +1,126 @@
+"""What a solve of the twin gives: maps on the electrode, fields in the electrolyte, balances."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lee.twin.cell import Cell
+
+
+@dataclass(frozen=True)
+class Fields:
+    """What is known at the nodes of the mesh, for each time of the solution.
+
+    Nodes stand in columns: ``[t, y, x, k]``, k = 0 on the electrode, the last on the bulk plane or the anode.
+
+    Attributes
+    ----------
+    x_um, y_um : (nx,), (ny,) float64
+        Columns' places; 0 is the outer edge of the first pixel.
+    z_um : (T, ny, nx, nz) float64
+        Heights of the nodes, in the height map's own zero.
+    concentration_mol_per_l, potential_v : (T, ny, nx, nz) float64
+        Potential against a reference electrode of the deposited metal, zero in the bulk (stirred cell) or on
+        the anode's metal (closed cell).
+    current_density_ma_per_cm2, overpotential_v, rate_nm_per_s : (T, ny, nx) float64
+        On the electrode's nodes, as in `Solution`.
+    """
+
+    x_um: NDArray[np.float64]
+    y_um: NDArray[np.float64]
+    z_um: NDArray[np.float64]
+    concentration_mol_per_l: NDArray[np.float64]
+    potential_v: NDArray[np.float64]
+    current_density_ma_per_cm2: NDArray[np.float64]
+    overpotential_v: NDArray[np.float64]
+    rate_nm_per_s: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Books of one accepted step; both errors are shares of what passed through the electrode in it.
+
+    Attributes
+    ----------
+    time_s, step_s : float
+        End of the step, and its length.
+    charge_error : float
+        Current into the electrode against current out of the bulk plane or the anode, and against the
+        current that was asked for; the larger of the two.
+    mass_error : float
+        Salt gained by the electrolyte against what crossed its borders, in shares of what the electrode took.
+    residuals : tuple of float
+        Newton's residuals, relative, first to last, of the step's stages one after another.
+    linear_iterations : int
+        Iterations of the linear solver in the step.
+    electrode_v : float
+        Potential of the electrode at the end of the step.
+    """
+
+    time_s: float
+    step_s: float
+    charge_error: float
+    mass_error: float
+    residuals: tuple[float, ...]
+    linear_iterations: int
+    electrode_v: float
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The local electrochemical environment over the electrode.
+
+    Maps are on the height map's pixels, (T, H, W) float32. Filled pixels are computed like the others;
+    `filled` tells them apart.
+
+    Attributes
+    ----------
+    times_s : (T,) float64
+        Times reached; fewer than were asked for if the solve `stopped`.
+    concentration_mol_per_l, potential_v, overpotential_v : (T, H, W) float32
+        In the electrolyte at the electrode; overpotential V − φ, negative where metal is plated.
+    current_density_ma_per_cm2 : (T, H, W) float32
+        Per true area, positive where metal is plated.
+    rate_nm_per_s : (T, H, W) float32
+        Growth along the surface's normal.
+    electrode_v : (T,) float64
+        Potential of the electrode.
+    height_um : (T, H, W) float32
+        The surface: as it was given, holes filled, and grown where the electrode moves.
+    filled : (H, W) bool
+        Where the height was not measured.
+    pixel_um : float
+    kind : str
+        "primary", "secondary" or "tertiary".
+    cell : Cell
+    fields : Fields
+    balances : tuple of Balance
+        One for each step.
+    timings_s : dict of float
+        Seconds spent: mesh, assembly, solver, all.
+    notes : tuple of str
+        What is assumed, what was smoothed away, what should be known; one line each.
+    stopped : str
+        Empty, or why the solve ended before the last time.
+    """
+
+    times_s: NDArray[np.float64]
+    concentration_mol_per_l: NDArray[np.float32]
+    potential_v: NDArray[np.float32]
+    overpotential_v: NDArray[np.float32]
+    current_density_ma_per_cm2: NDArray[np.float32]
+    rate_nm_per_s: NDArray[np.float32]
+    electrode_v: NDArray[np.float64]
+    height_um: NDArray[np.float32]
+    filled: NDArray[np.bool_]
+    pixel_um: float
+    kind: str
+    cell: Cell
+    fields: Fields
+    balances: tuple[Balance, ...] = ()
+    timings_s: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    stopped: str = ""
