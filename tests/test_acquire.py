@@ -138,8 +138,8 @@ def test_a_disk_that_stands_still_is_told(tmp_path, monkeypatch):
         return append(self, *image, **facts)
 
     monkeypatch.setattr(SegmentWriter, "append", slow)
-    monkeypatch.setattr("lee.acquire._DISK_S", 0.2)
-    monkeypatch.setattr("lee.acquire._RING", 8)
+    monkeypatch.setattr("lee.scan_threads._DISK_S", 0.2)
+    monkeypatch.setattr("lee.scan_threads._RING", 8)
     threading.Timer(0.8, free.set).start()
     taken, _, _ = scanned(tmp_path / "a.raw")
     assert isinstance(taken.fault, Backpressure)

@@ -7,30 +7,30 @@ reconstructs; where it falls behind, frames pass it by, counted.
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from math import ceil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lee.devices.faults import Backpressure, RigFault
+from lee.devices.faults import Backpressure, IncompleteFrame, RigFault, TriggerMismatch
 from lee.devices.plan import ScanPlan
 from lee.devices.protocols import CameraFrame, CameraSettings, Rig
 from lee.errors import InputError
 from lee.recording.header import SegmentHeader
-from lee.recording.ledger import Account, Ledger, account
+from lee.recording.ledger import Ledger
 from lee.recording.segment import SegmentWriter
-from lee.refocuser import ReconstructParams, Refocuser
+from lee.refocuser import ReconstructParams
+from lee.scan_heights import FreeHeights, Heights, Placed, PulseHeights, Synchronisation
+from lee.scan_threads import Building, Writing
 from lee.surface import Surface
 
-# Frames that may wait for the disk, and for the reconstruction.
-_RING, _WAITING = 64, 48
-# How long one look for a frame lasts, and how long the disk may stand still, s.
-_LOOK_S, _DISK_S = 0.25, 10.0
+# How long one look for a frame lasts, s.
+_LOOK_S = 0.25
 _DTYPES = {"Mono8": "uint8"}
 
 
@@ -39,6 +39,7 @@ class ScanTaken(NamedTuple):
 
     path: Path
     ledger: Ledger
+    synchronisation: Synchronisation
     surface: Surface | None
     """None where it was not asked for, or could not be made."""
     no_surface: str
@@ -47,8 +48,31 @@ class ScanTaken(NamedTuple):
     """Frames that the reconstruction could not keep up with; they are written all the same."""
     surface_after_s: float
     """From the last frame to the surface."""
+    disk_waited_s: float
+    """How long frames waited since the disk fell behind; 0 where it did not."""
     fault: RigFault | None
-    """What ended the scan early."""
+    """What ended the scan early, or makes the next one useless."""
+
+    def said(self) -> str:
+        """Say in one line what came of it."""
+        told = [f"{self.path.name}: {self.ledger.said()}"]
+        told += [self.synchronisation.said()] if self.synchronisation.said() else []
+        if self.disk_waited_s:
+            told.append(f"the disk fell behind: frames waited {self.disk_waited_s:.1f} s for it")
+        if self.surface is not None:
+            told.append(f"surface {self.surface.coverage:.0%} measured, {self.surface_after_s:.2f} s later")
+            if self.skipped:
+                told[-1] += f", {self.skipped} frames passed it by"
+        elif self.no_surface:
+            told.append(f"no surface: {self.no_surface}")
+        return "; ".join(told)
+
+
+def frames_most(plan: ScanPlan, settings: CameraSettings) -> int:
+    """Return how many frames a scan can have: as many as pulses, or, of a free camera, as its pace gives."""
+    if settings.triggered:
+        return plan.pulses
+    return ceil(1.05 * plan.pulses * settings.frames_per_s / plan.frames_per_s) + 8
 
 
 def take_scan(
@@ -74,7 +98,8 @@ def take_scan(
     path : str or Path
         Of the segment to write, ``.raw``.
     settings : CameraSettings
-        As the camera applied them.
+        As the camera applied them. Where it is not triggered, heights come from time; see
+        `lee.scan_heights`.
     pixel_um : float, um
     reconstruct : bool
         Measure the surface while frames arrive.
@@ -95,16 +120,19 @@ def take_scan(
     Raises
     ------
     InputError
-        If there is no room for the scan, or the camera does not tell its region.
+        If there is no room for the scan, the camera does not tell its region, or waits for pulses that the
+        stage cannot send.
     RigFault
         If the stage does not come to the start; nothing is written then.
     """
     if settings.region is None:
         raise InputError("take_scan: the camera tells no region; give the settings that it applied")
+    if settings.triggered and not rig.stage.can_trigger:
+        raise InputError("take_scan: this stage sends no pulses; set triggered = false for the camera")
     header = SegmentHeader(
         shape=settings.region[2:],
         dtype=_DTYPES.get(settings.pixel_format, "uint16"),
-        frames=plan.pulses,
+        frames=frames_most(plan, settings),
         plan=plan,
         settings=settings,
         camera=rig.camera.identity,
@@ -112,193 +140,138 @@ def take_scan(
         pixel_um=pixel_um,
     )
     rig.stage.move_to(plan.start_counts)
+    heights: Heights = (
+        PulseHeights(plan) if settings.triggered else FreeHeights(plan, rig.stage, settings, clock)
+    )
     with SegmentWriter(path, header) as segment:
-        writing = _Writing(segment)
-        building = _Building(header, plan, params) if reconstruct else None
-        taken = _Taken()
+        writing = Writing(segment)
+        building = Building(header.shape, pixel_um, params) if reconstruct else None
+
+        def hand_on(frame: CameraFrame) -> None:
+            z_um = heights(frame)
+            if z_um is not None:
+                writing.take(frame)
+                if building is not None and frame.complete and np.isfinite(z_um):
+                    building.take(frame.image, z_um)
+            if on_frame is not None:
+                on_frame(frame)
+
         fault, pulses = None, -1
-        takers = [writing.take, *([building.take] if building else []), *([on_frame] if on_frame else [])]
         try:
-            pulses = _run(rig, plan, taken, takers, patience_s, clock)
+            run = _run_triggered if settings.triggered else _run_freely
+            pulses = run(rig, plan, heights, hand_on, patience_s, clock)
         except RigFault as error:
             fault = error
-            _stop(rig)
+            with suppress(RigFault):  # one that no longer answers; the fault at hand says more
+                rig.stage.stop()
         ended = time.perf_counter()
         fault = writing.finish() or fault
-        told = _accounted(taken, plan, pulses, len(segment))
-        written = np.array(told.pulse[: len(segment)])
-        heights = np.where(written >= 0, plan.z_um[np.clip(written, 0, plan.pulses - 1)], np.nan)
-        segment.finish(told.ledger, z_um=heights)
+        placed = heights.ended(pulses=pulses, written=len(segment))
+        fault = fault or _useless(placed.ledger, settings)
+        notes = {
+            "synchronisation": placed.synchronisation.to_json(),
+            "disk_waited_s": writing.waited_s,
+            "fault": "" if fault is None else f"{type(fault).__name__}: {fault}",
+        }
+        segment.finish(placed.ledger, z_um=placed.z_um, notes=notes)
     surface, reason, skipped = (None, "", 0) if building is None else building.finish()
-    return ScanTaken(Path(path), told.ledger, surface, reason, skipped, time.perf_counter() - ended, fault)
+    return ScanTaken(
+        path=Path(path),
+        ledger=placed.ledger,
+        synchronisation=placed.synchronisation,
+        surface=None if surface is None else _at_its_height(surface, placed),
+        no_surface=reason,
+        skipped=skipped,
+        surface_after_s=time.perf_counter() - ended,
+        disk_waited_s=writing.waited_s,
+        fault=fault,
+    )
 
 
-class _Taken:
-    """What is kept of every frame received."""
-
-    def __init__(self) -> None:
-        self.ids: list[int] = []
-        self.times: list[float] = []
-        self.complete: list[bool] = []
-
-    def __call__(self, frame: CameraFrame) -> None:
-        self.ids.append(frame.frame_id)
-        self.times.append(frame.timestamp_s)
-        self.complete.append(frame.complete)
-
-
-def _run(
+def _run_triggered(
     rig: Rig,
     plan: ScanPlan,
-    taken: _Taken,
-    takers: list[Callable[[CameraFrame], None]],
+    heights: Heights,
+    hand_on: Callable[[CameraFrame], None],
     patience_s: float,
     clock: Callable[[], float],
 ) -> int:
     """Let the stage run and hand every frame on; return the pulses the stage counted."""
-
-    def hand_on(frame: CameraFrame) -> None:
-        taken(frame)
-        for take in takers:
-            take(frame)
-
-    way_s = abs(plan.end_counts - plan.start_counts) / plan.counts_per_um / plan.speed_um_per_s
     rig.camera.start()
     try:
         rig.stage.begin_scan(plan)
-        deadline = clock() + way_s + patience_s
-        while len(taken.ids) < plan.pulses and clock() < deadline:
+        deadline = clock() + _way_s(plan) + patience_s
+        while heights.seen() < plan.pulses and clock() < deadline:
             frame = rig.camera.next_frame(min(_LOOK_S, max(deadline - clock(), 0.0)))
             if frame is not None:
                 hand_on(frame)
         pulses = rig.stage.end_scan(timeout_s=max(deadline - clock(), patience_s))
     finally:
         rig.camera.stop()
-    while len(taken.ids) < 2 * plan.pulses and (frame := rig.camera.next_frame(0.0)) is not None:
+    while heights.seen() < 2 * plan.pulses and (frame := rig.camera.next_frame(0.0)) is not None:
         hand_on(frame)
     return pulses
 
 
-def _stop(rig: Rig) -> None:
+def _run_freely(
+    rig: Rig,
+    plan: ScanPlan,
+    heights: Heights,
+    hand_on: Callable[[CameraFrame], None],
+    patience_s: float,
+    clock: Callable[[], float],
+) -> int:
+    """Hand on what the camera takes while the stage runs; no pulse counts."""
+    rig.camera.start()
     try:
-        rig.stage.stop()
-    except RigFault:
-        # It no longer answers: the fault at hand says more.
-        return
-
-
-def _accounted(taken: _Taken, plan: ScanPlan, pulses: int, written: int) -> Account:
-    return account(
-        np.array(taken.ids, dtype=np.int64),
-        np.array(taken.times, dtype=np.float64),
-        pulses_planned=plan.pulses,
-        frames_per_s=plan.frames_per_s,
-        pulses_counted=pulses,
-        complete=np.array(taken.complete, dtype=np.bool_),
-        dropped=len(taken.ids) - written,
-        frames_written=written,
-    )
-
-
-class _Writing:
-    """Writes frames on its own thread, in their order."""
-
-    def __init__(self, segment: SegmentWriter) -> None:
-        self._segment = segment
-        self._ring: queue.Queue[CameraFrame | None] = queue.Queue(_RING)
-        self._fault: RigFault | None = None
-        self._thread = threading.Thread(target=self._work, name="lee-writer", daemon=True)
-        self._thread.start()
-
-    def take(self, frame: CameraFrame) -> None:
-        """Hand a frame over; waits where the disk is slow.
-
-        Raises the fault that stopped the writing, or ``Backpressure`` where the disk stands still.
-        """
-        if self._fault is not None:
-            raise self._fault
-        try:
-            self._ring.put(frame, timeout=_DISK_S)
-        except queue.Full:
-            raise Backpressure(
-                f"{self._segment.path}: the disk took no frame for {_DISK_S:g} s; check it, or record "
-                "elsewhere"
-            ) from None
-
-    def finish(self) -> RigFault | None:
-        """Wait until all is written; return what stopped it, if anything did."""
-        while self._thread.is_alive():
+        rig.stage.begin_scan(plan)
+        deadline = clock() + _way_s(plan) + patience_s
+        while clock() < deadline:
             try:
-                self._ring.put(None, timeout=_LOOK_S)
+                frame = rig.camera.next_frame(min(_LOOK_S, max(deadline - clock(), 0.0)))
+            except Backpressure:
+                if heights.seen():
+                    raise
+                continue  # frames of the way to the start, which nobody took
+            if frame is not None:
+                hand_on(frame)
+            if not rig.stage.last_status().moving and heights.seen():
                 break
-            except queue.Full:
-                continue
-        self._thread.join()
-        return self._fault
-
-    def _work(self) -> None:
-        while (frame := self._ring.get()) is not None:
-            if self._fault is not None or len(self._segment) >= self._segment.header.frames:
-                continue  # taken out all the same, so that nobody waits for room
-            try:
-                self._segment.append(
-                    frame.image,
-                    frame_id=frame.frame_id,
-                    timestamp_s=frame.timestamp_s,
-                    complete=frame.complete,
-                )
-            except RigFault as error:
-                self._fault = error
+        rig.stage.end_scan(timeout_s=max(deadline - clock(), patience_s))
+    finally:
+        rig.camera.stop()
+    return -1
 
 
-class _Building:
-    """Reconstructs on its own thread; what it cannot keep up with passes it by."""
+def _way_s(plan: ScanPlan) -> float:
+    return abs(plan.end_counts - plan.start_counts) / plan.counts_per_um / plan.speed_um_per_s
 
-    def __init__(self, header: SegmentHeader, plan: ScanPlan, params: ReconstructParams | None) -> None:
-        self._plan = plan
-        self._pulse = -1
-        self._id, self._time = -1, np.nan
-        self._skipped = 0
-        self._reason = ""
-        self._surface: Surface | None = None
-        assert header.pixel_um is not None
-        self._refocuser = Refocuser(header.shape, pixel_um=header.pixel_um, params=params)
-        self._waiting: queue.Queue[tuple[NDArray[Any], float] | None] = queue.Queue(_WAITING)
-        self._thread = threading.Thread(target=self._work, name="lee-reconstruction", daemon=True)
-        self._thread.start()
 
-    def take(self, frame: CameraFrame) -> None:
-        """Hand a frame over, at the height of its pulse; never waits."""
-        step = frame.frame_id - self._id
-        if self._id >= 0 and step == 1 and np.isfinite(self._time):
-            # A pulse that the camera missed leaves a gap in time alone.
-            step = max(step, round((frame.timestamp_s - self._time) * self._plan.frames_per_s))
-        self._id, self._time = frame.frame_id, frame.timestamp_s
-        self._pulse += step
-        if step < 1 or self._pulse >= self._plan.pulses or not frame.complete:
-            return
-        try:
-            self._waiting.put_nowait((frame.image, float(self._plan.z_um[self._pulse])))
-        except queue.Full:
-            self._skipped += 1
+def _useless(ledger: Ledger, settings: CameraSettings) -> RigFault | None:
+    """Return what makes the next scan as useless as this one."""
+    if settings.triggered and ledger.frames_received == 0:
+        sent = ledger.pulses_planned if ledger.pulses_counted == -1 else ledger.pulses_counted
+        return TriggerMismatch(
+            f"camera: made no frame of {sent} pulses; check the wire from the stage, and the trigger's line"
+        )
+    if ledger.frames_incomplete > ledger.frames_received // 2:
+        return IncompleteFrame(
+            f"camera: {ledger.frames_incomplete} of {ledger.frames_received} frames lack a part of their "
+            "image; check its cable and what else uses the bus"
+        )
+    return None
 
-    def finish(self) -> tuple[Surface | None, str, int]:
-        """Wait for the surface; return it, or why there is none, and the frames that passed by."""
-        self._waiting.put(None)
-        self._thread.join()
-        return self._surface, self._reason, self._skipped
 
-    def _work(self) -> None:
-        while (item := self._waiting.get()) is not None:
-            if self._reason:
-                continue
-            try:
-                self._refocuser.push(item[0], item[1])
-            except (InputError, RuntimeError) as error:
-                self._reason = str(error)
-        if self._reason:
-            return
-        try:
-            self._surface = self._refocuser.finish()
-        except (InputError, RuntimeError) as error:
-            self._reason = str(error)
+def _at_its_height(surface: Surface, placed: Placed) -> Surface:
+    """Put a surface whose frames were told planned heights where the frames truly were."""
+    known = placed.synchronisation
+    metadata = {**surface.metadata, "synchronisation": known.to_json()}
+    if known.method != "timestamps":
+        return replace(surface, metadata=metadata)
+    return replace(
+        surface,
+        height_um=placed.shift_um + placed.stretch * surface.height_um,
+        height_filled_um=placed.shift_um + placed.stretch * surface.height_filled_um,
+        height_sigma_um=placed.stretch * surface.height_sigma_um,
+        metadata=metadata,
+    )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lee.acquire import ScanTaken, take_scan
+from lee.acquire import ScanTaken, frames_most, take_scan
 from lee.devices.plan import ScanPlan
 from lee.devices.protocols import CameraFrame, CameraSettings, Rig
 from lee.errors import InputError
@@ -86,7 +86,8 @@ def record_run(
         raise InputError("record: the camera tells no region; its driver must")
     shape = (applied.region[2], applied.region[3])
     count = max(int(duration_s / max(interval_s, plan.seconds)), 1)
-    each = plan.pulses * (shape[0] * shape[1] * (1 if applied.pixel_format == "Mono8" else 2) + _RECORD_BYTES)
+    frames = frames_most(plan, applied)
+    each = frames * (shape[0] * shape[1] * (1 if applied.pixel_format == "Mono8" else 2) + _RECORD_BYTES)
     scans.mkdir(parents=True, exist_ok=True)
     room_for(place, count * (each + (_SURFACE_BYTES_PX * shape[0] * shape[1] if reconstruct else 0)))
     first = 1 + max((int(path.stem.rsplit("_", 1)[1]) for path in scans.glob("scan_*.raw")), default=-1)

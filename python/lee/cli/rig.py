@@ -127,11 +127,5 @@ def record(
             reconstruct=not no_surfaces,
         ):
             scans, whole = scans + 1, whole + taken.ledger.complete
-            told = ""
-            if taken.surface is not None:
-                told = f"; surface {taken.surface.coverage:.0%} measured, {taken.surface_after_s:.2f} s later"
-                told += f", {taken.skipped} frames passed it by" if taken.skipped else ""
-            elif taken.no_surface:
-                told = f"; no surface: {taken.no_surface}"
-            click.echo(f"{taken.path.name}: {taken.ledger.said()}{told}")
+            click.echo(taken.said())
     click.echo(f"{output}: {whole} of {scans} scans complete")

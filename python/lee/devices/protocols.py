@@ -109,6 +109,10 @@ class Stage(Protocol):
         """Scale, from its calibration."""
 
     @property
+    def limits_counts(self) -> tuple[int, int]:
+        """Where it may be sent, lowest and highest."""
+
+    @property
     def can_trigger(self) -> bool:
         """Whether it sends a pulse at every step of a plan by itself."""
 
@@ -116,6 +120,12 @@ class Stage(Protocol):
         """Tell where it is now.
 
         Raises ``DeviceLost`` where no status younger than the timeout can be had.
+        """
+
+    def last_status(self) -> StageStatus:
+        """Tell at once what it told last, however old that is.
+
+        Raises ``DeviceLost`` where it told nothing for longer than its watchdog allows.
         """
 
     def home(self, *, consent: bool, timeout_s: float = 120.0) -> None:

@@ -102,6 +102,11 @@ class ThorlabsStage(Stage):
         return self.settings.counts_per_um
 
     @property
+    def limits_counts(self) -> tuple[int, int]:
+        """Where it may be sent, from the settings."""
+        return self.settings.limits_counts
+
+    @property
     def can_trigger(self) -> bool:
         """Always: a K-Cube pulses at position steps."""
         return True
@@ -109,13 +114,12 @@ class ThorlabsStage(Stage):
     def status(self, timeout_s: float = 1.0) -> StageStatus:
         """Tell where it is by a status that comes after the call."""
         last = self._line.last()
-        report = self._line.next_report(last.number if last else 0, timeout_s=timeout_s)
-        return StageStatus(
-            position_counts=report.position_counts,
-            moving=report.moving,
-            homed=report.homed,
-            age_s=time.monotonic() - report.received_s,
-        )
+        return _status(self._line.next_report(last.number if last else 0, timeout_s=timeout_s))
+
+    def last_status(self) -> StageStatus:
+        """Tell the newest status that came; `Stage.last_status`."""
+        self._line.check()
+        return _status(self._line.last() or self._last())
 
     def home(self, *, consent: bool, timeout_s: float = 120.0) -> None:
         """Drive to the reference switch and wait; the controller's own homing speed is kept."""
@@ -334,6 +338,15 @@ class ThorlabsStage(Stage):
             serial=str(told.serial_number),
             firmware=".".join(str(part) for part in told.firmware_version),
         )
+
+
+def _status(report: Report) -> StageStatus:
+    return StageStatus(
+        position_counts=report.position_counts,
+        moving=report.moving,
+        homed=report.homed,
+        age_s=time.monotonic() - report.received_s,
+    )
 
 
 def _trigger_names(port: int) -> tuple[str, str]:

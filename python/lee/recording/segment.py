@@ -8,6 +8,7 @@ import fcntl
 import os
 import uuid
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -207,7 +208,9 @@ class SegmentWriter:
             f"{self.path}: frame {len(self)} cannot be written ({error.strerror}); check the disk; {kept}"
         )
 
-    def finish(self, ledger: Ledger, *, z_um: ArrayLike | None = None) -> None:
+    def finish(
+        self, ledger: Ledger, *, z_um: ArrayLike | None = None, notes: Mapping[str, Any] | None = None
+    ) -> None:
         """End the scan; when this returns, it is on the disk whatever happens next.
 
         Parameters
@@ -216,6 +219,8 @@ class SegmentWriter:
             What came of the pulses.
         z_um : (frames written,) float, um, optional
             Heights in place of those given with the frames.
+        notes : mapping, optional
+            What else became known of the scan; must fit into JSON.
 
         Raises
         ------
@@ -240,7 +245,8 @@ class SegmentWriter:
                 )
             entries["z_um"] = heights
         end = self._first + len(self) * self._record_bytes
-        footer = pack_footer(self._scan.bytes, end, {"ledger": ledger.to_json()}, entries)
+        said = {"ledger": ledger.to_json(), "notes": dict(notes or {})}
+        footer = pack_footer(self._scan.bytes, end, said, entries)
         try:
             self._write([memoryview(footer)], end)
             os.ftruncate(self._file, end + len(footer))

@@ -45,6 +45,8 @@ class SegmentReader:
         Whether somebody recorded into it when it was opened.
     ledger : Ledger or None
         What came of the pulses; None without a footer.
+    notes : dict
+        What became known at the end of the scan beside it, such as how heights are known.
     frame_id : (N,) int64
     timestamp_s : (N,) float64
     z_um : (N,) float64, NaN where not known
@@ -90,8 +92,9 @@ class SegmentReader:
         self._dtype = np.dtype(self.header.dtype).newbyteorder("<")
         self.torn: list[str] = []
         self.ledger: Ledger | None = None
+        self.notes: dict[str, Any] = {}
         try:
-            entries, self.ledger = self._footer()
+            entries, self.ledger, self.notes = self._footer()
             self.finished = True
         except Damaged:
             self.finished = False
@@ -102,7 +105,7 @@ class SegmentReader:
         self.z_um: NDArray[np.float64] = entries["z_um"].astype(np.float64)
         self.complete: NDArray[np.bool_] = (entries["flags"] & INCOMPLETE) == 0
 
-    def _footer(self) -> tuple[np.ndarray[Any, Any], Ledger]:
+    def _footer(self) -> tuple[np.ndarray[Any, Any], Ledger, dict[str, Any]]:
         size = os.fstat(self._file).st_size
         end = size - TRAILER_BYTES
         if end < self._first:
@@ -111,7 +114,7 @@ class SegmentReader:
         if begins < self._first or begins + text + count * ENTRY.itemsize != end:
             raise Damaged("its footer is damaged")
         said, entries = unpack_footer(self._read(begins, end - begins), text, crc)
-        return entries, Ledger.from_json(said["ledger"])
+        return entries, Ledger.from_json(said["ledger"]), dict(said.get("notes", {}))
 
     def _scanned(self) -> np.ndarray[Any, Any]:
         """Look for records one slot after the other; one that is torn does not hide those behind it."""

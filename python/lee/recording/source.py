@@ -66,12 +66,14 @@ class SegmentSource(FrameSource):
 def heights_of(reader: SegmentReader) -> tuple[NDArray[np.float64] | None, str]:
     """Height of every frame of a segment, um, NaN where not known, and where they came from.
 
-    Those recorded; where a crash left none, the plan's, by the pulses that ids and timestamps tell.
+    Those recorded; where a crash left none, the plan's, by the pulses that ids and timestamps tell. A camera
+    that ran freely has none then.
     """
     if np.isfinite(reader.z_um).any():
         return reader.z_um, "recorded heights"
-    plan = reader.header.plan
-    if plan is None or len(reader) == 0:
+    plan, settings = reader.header.plan, reader.header.settings
+    triggered = settings is None or settings.triggered
+    if plan is None or len(reader) == 0 or not triggered:
         return None, ""
     placed = account(
         reader.frame_id,
@@ -92,4 +94,5 @@ def recorded_facts(reader: SegmentReader) -> dict[str, Any]:
         "started": reader.header.started,
         "finished": reader.finished,
         "recording": f"cut short: {len(reader)} whole frames" if ledger is None else ledger.said(),
+        **reader.notes,
     }

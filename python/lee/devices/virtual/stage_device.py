@@ -123,6 +123,12 @@ class VirtualStage(Stage):
                 raise DeviceLost(f"stage: no status within {timeout_s:g} s; check its cable and its power")
             self._sleep(min(REPORT_INTERVAL_S, deadline - self._clock()))
 
+    def last_status(self) -> StageStatus:
+        """Tell what the controller told last, at once; `Stage.last_status`."""
+        told = self._told()
+        self._check_age(told)
+        return told
+
     def home(self, *, consent: bool, timeout_s: float = 120.0) -> None:
         """Drive down to the reference, which is 0 from then on; `Stage.home`."""
         if not consent:
@@ -255,10 +261,7 @@ class VirtualStage(Stage):
         while True:
             now, told = self._clock(), self._told()
             told_s = now - told.age_s
-            if told.age_s > self._watchdog_s or self._closed:
-                raise DeviceLost(
-                    f"stage: it has told no status for {told.age_s:.1f} s; check its cable and its power"
-                )
+            self._check_age(told)
             with self._lock:
                 arrived_s = self._carriage.arrived_s(leg)
                 if heard and arrived_s <= min(now, self._unplugged_s):
@@ -281,6 +284,12 @@ class VirtualStage(Stage):
                     f"stage: it {why}, at {place} counts on its way to {target}; see what is in its way"
                 )
             self._sleep(min(REPORT_INTERVAL_S, begun_s + timeout_s - now))
+
+    def _check_age(self, told: StageStatus) -> None:
+        if told.age_s > self._watchdog_s or self._closed:
+            raise DeviceLost(
+                f"stage: it has told no status for {told.age_s:.1f} s; check its cable and its power"
+            )
 
     def _check_answers(self) -> None:
         if self._closed:
