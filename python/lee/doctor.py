@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes.util
-import importlib
 import importlib.util
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,11 +12,9 @@ from lee.devices.config import RigConfig, load_config
 from lee.devices.faults import RigFault
 from lee.devices.opening import open_camera, open_rig, open_stage
 from lee.devices.protocols import Camera, Identity, Stage
+from lee.devices.spinnaker_library import vendors_own
 from lee.errors import InputError
 from lee.recording.room import free_bytes, said_bytes
-
-# The camera vendor's package has this; another one of its name on the index shows spinning bars.
-_VENDORS_OWN = "System"
 
 
 class Finding(NamedTuple):
@@ -82,19 +79,12 @@ def _software(what: str, there: bool, needed: bool, name: str, how: str) -> Find
 
 
 def _spinnaker(needed: bool) -> Finding:
-    what, how = (
-        "camera library PySpin",
-        "get the camera vendor's PySpin wheel; Aravis drives the camera without",
-    )
-    if not _has("PySpin"):
-        return Finding(what, False if needed else None, f"PySpin is missing: {how}")
+    what = "camera library PySpin"
     try:
-        module = importlib.import_module("PySpin")
-    except Exception as error:  # the vendor's libraries fail in many ways
-        return Finding(what, False if needed else None, f"PySpin cannot be loaded ({error}): {how}")
-    if hasattr(module, _VENDORS_OWN):
-        return Finding(what, True, "the vendor's PySpin is there")
-    return Finding(what, False if needed else None, f"a PySpin is there, but not the camera's: {how}")
+        vendors_own()
+    except InputError as error:
+        return Finding(what, False if needed else None, str(error).removeprefix("camera: "))
+    return Finding(what, True, "the vendor's PySpin is there")
 
 
 def _ports() -> Finding:
