@@ -81,14 +81,16 @@ def test_without_the_vendors_package_one_line_says_where_to_get_it(monkeypatch):
     assert "\n" not in str(told.value)
 
 
-def test_the_spinning_bars_of_that_name_are_refused(monkeypatch):
-    bars = types.ModuleType("PySpin")
-    bars.make_spin = lambda *given: given
-    monkeypatch.setitem(sys.modules, "PySpin", bars)
+@pytest.mark.parametrize("name", ["PySpin", "pyspin"])
+def test_the_spinning_bars_of_that_name_are_refused(monkeypatch, tmp_path, name):
+    (tmp_path / f"{name}.py").write_text("def make_spin(*given): return given")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "PySpin", raising=False)
     with pytest.raises(
         InputError, match=r"shows spinning bars .*pip uninstall PySpin, and get the camera vendor's"
     ):
         open_camera(CameraConfig(driver="spinnaker"))
+    sys.modules.pop("PySpin", None)
 
 
 def test_one_whose_libraries_do_not_load_says_why(monkeypatch, tmp_path):
@@ -210,17 +212,14 @@ def test_what_it_cannot_do_is_refused(camera, change, said):
         camera.start()
 
 
-def test_it_is_not_set_up_while_it_runs(camera):
+def test_what_is_refused_for_pulses_and_while_it_runs(device):
+    camera = SpinnakerCamera(trigger_line="Line7")
+    with pytest.raises(InputError, match="trigger_line 'Line7' is none of its Software, Line0, Line2"):
+        camera.configure(TRIGGERED)
     camera.configure(FREE)
     camera.start()
     with pytest.raises(InputError, match="taking frames; stop it before"):
         camera.configure(FREE)
-
-
-def test_a_line_it_does_not_have_is_refused(device):
-    camera = SpinnakerCamera(trigger_line="Line7")
-    with pytest.raises(InputError, match="trigger_line 'Line7' is none of its Software, Line0, Line2"):
-        camera.configure(TRIGGERED)
     camera.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +14,11 @@ from lee.devices.faults import DeviceLost
 from lee.errors import InputError
 
 WHERE = "get the camera vendor's wheel (Teledyne's Spinnaker SDK for Python), or take driver = \"aravis\""
-# What every version of the vendor's package has; its namesake on the index shows spinning bars.
+_NAMESAKE = (
+    "camera: the PySpin installed here shows spinning bars and drives no camera; "
+    f"pip uninstall PySpin, and {WHERE}"
+)
+# What every version of the vendor's package has.
 _VENDORS_OWN = ("System", "CameraPtr", "SpinnakerException", "CEnumerationPtr")
 # Of the library itself, and a node's own timeout: such a camera does not answer.
 _LOST = (*range(-1999, -1000), -2007)
@@ -32,6 +37,9 @@ def vendors_own() -> Any:
     try:
         module = importlib.import_module("PySpin")
     except ModuleNotFoundError as error:
+        # Where the namesake was installed by "pip install PySpin", it is imported as pyspin.
+        if error.name == "PySpin" and importlib.util.find_spec("pyspin") is not None:
+            raise InputError(_NAMESAKE) from error
         if error.name == "PySpin":
             raise InputError(f"camera: PySpin is not installed; {WHERE}") from error
         raise InputError(f"camera: PySpin needs {error.name}; {WHERE}") from error
@@ -39,10 +47,7 @@ def vendors_own() -> Any:
         said = " ".join(str(error).split())
         raise InputError(f"camera: PySpin cannot be loaded ({said}); {WHERE}") from error
     if not all(hasattr(module, name) for name in _VENDORS_OWN):
-        raise InputError(
-            "camera: the PySpin installed here shows spinning bars and drives no camera; "
-            f"pip uninstall PySpin, and {WHERE}"
-        )
+        raise InputError(_NAMESAKE)
     return module
 
 
