@@ -160,8 +160,9 @@ def take_scan(
         try:
             run = _run_triggered if settings.triggered else _run_freely
             pulses = run(rig, plan, heights, hand_on, patience_s, clock)
-        except RigFault as error:
-            fault = error
+        except (RigFault, KeyboardInterrupt) as error:
+            stopped = RigFault("the scan was interrupted; what was taken of it is written")
+            fault = error if isinstance(error, RigFault) else stopped
             with suppress(RigFault):  # one that no longer answers; the fault at hand says more
                 rig.stage.stop()
         ended = time.perf_counter()
@@ -240,6 +241,8 @@ def _run_freely(
         rig.stage.end_scan(timeout_s=max(deadline - clock(), patience_s))
     finally:
         rig.camera.stop()
+    while (frame := rig.camera.next_frame(0.0)) is not None:
+        hand_on(frame)
     return -1
 
 
@@ -254,10 +257,10 @@ def _useless(ledger: Ledger, settings: CameraSettings) -> RigFault | None:
         return TriggerMismatch(
             f"camera: made no frame of {sent} pulses; check the wire from the stage, and the trigger's line"
         )
-    if ledger.frames_incomplete > ledger.frames_received // 2:
+    if 0 < ledger.frames_received == ledger.frames_incomplete:
         return IncompleteFrame(
-            f"camera: {ledger.frames_incomplete} of {ledger.frames_received} frames lack a part of their "
-            "image; check its cable and what else uses the bus"
+            f"camera: all {ledger.frames_received} frames lack a part of their image; check its cable, and "
+            "what else uses the bus"
         )
     return None
 

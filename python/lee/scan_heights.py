@@ -8,8 +8,8 @@ by when it told its positions, and both are straight lines while the stage runs 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from math import sqrt
+from dataclasses import asdict, dataclass, replace
+from math import inf, sqrt
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -101,13 +101,13 @@ class _Frames:
         self.complete.append(frame.complete)
 
     def ledger(
-        self, plan: ScanPlan, written: int, *, planned: int, pulses: int = -1, first_id: int = 0
+        self, frames_per_s: float, written: int, *, planned: int, pulses: int = -1, first_id: int = 0
     ) -> tuple[Ledger, NDArray[np.int64]]:
         told = account(
             np.array(self.ids, dtype=np.int64) - first_id,
             np.array(self.times, dtype=np.float64),
             pulses_planned=planned,
-            frames_per_s=plan.frames_per_s,
+            frames_per_s=frames_per_s,
             pulses_counted=pulses,
             complete=np.array(self.complete, dtype=np.bool_),
             dropped=len(self.ids) - written,
@@ -142,7 +142,7 @@ class PulseHeights:
     def ended(self, *, pulses: int, written: int) -> Placed:
         """Account for all of them; `Heights.ended`."""
         plan = self._plan
-        ledger, pulse = self._frames.ledger(plan, written, planned=plan.pulses, pulses=pulses)
+        ledger, pulse = self._frames.ledger(plan.frames_per_s, written, planned=plan.pulses, pulses=pulses)
         placed = pulse[:written]
         z_um = np.where(placed >= 0, plan.z_um[np.clip(placed, 0, plan.pulses - 1)], np.nan)
         return Placed(ledger, z_um, Synchronisation("position trigger"))
@@ -168,27 +168,48 @@ class FreeHeights:
         self._plan, self._stage, self._clock = plan, stage, clock
         self._period_s, self._exposure_s = 1 / settings.frames_per_s, settings.exposure_s
         self._sign = 1 if plan.step_counts > 0 else -1
-        self._frames = _Frames()
+        self._frames, self._first_s = _Frames(), np.nan
         self._arrived_s: list[float] = []
         self._told: dict[float, int] = {}
+        self._entered_s, self._left_s = inf, inf
+        self._way_s = inf  # from a frame's own time to the computer's when it came, at the least
+        self._id, self._time_s = -1, np.nan
 
     def __call__(self, frame: CameraFrame) -> float | None:
         """Tell it the height that the planned speed gives; the frames of the lead are none of the scan."""
-        plan, arrived_s = self._plan, self._clock()
-        told = self._stage.last_status()
-        passed = self._sign * (told.position_counts - plan.first_counts)
-        if told.moving:
-            self._told.setdefault(arrived_s - told.age_s, told.position_counts)
-        whole = abs(plan.step_counts) * plan.pulses
-        if not (told.moving and 0 <= passed <= whole):
+        arrived_s = self._clock()
+        self._look(arrived_s)
+        if np.isfinite(frame.timestamp_s):
+            self._way_s = min(self._way_s, arrived_s - frame.timestamp_s)
+            self._id, self._time_s = frame.frame_id, frame.timestamp_s
+        # One that lost its time with a part of its image follows the last one that told it.
+        began = self._time_s + (frame.frame_id - self._id) * self._period_s + self._way_s
+        began -= self._exposure_s + self._period_s / 2
+        if not self._entered_s - self._period_s / 2 <= began <= self._left_s:
             return None
         self._frames.keep(frame)
         self._arrived_s.append(arrived_s)
-        return self._planned(frame.timestamp_s)
+        if np.isnan(self._first_s):
+            self._first_s = frame.timestamp_s
+        return float(self._planned(np.float64(frame.timestamp_s)))
 
-    def _planned(self, time_s: float) -> float:
-        since_s = time_s - self._frames.times[0]
-        return float(self._plan.z_um[0] + self._sign * self._plan.speed_um_per_s * since_s)
+    def _look(self, now_s: float) -> None:
+        """Keep what the stage told, and when it came to the plan's first and to its last height."""
+        told, plan = self._stage.last_status(), self._plan
+        if not told.moving:
+            return
+        told_s = now_s - told.age_s
+        self._told.setdefault(told_s, told.position_counts)
+        counts_per_s = plan.speed_um_per_s * plan.counts_per_um
+        since_s = self._sign * (told.position_counts - plan.pulse_counts) / counts_per_s
+        if self._entered_s == inf and since_s[0] >= 0:
+            self._entered_s = told_s - float(since_s[0])
+        if self._left_s == inf and since_s[-1] > 0:
+            self._left_s = told_s - float(since_s[-1])
+
+    def _planned(self, times_s: Any) -> Any:
+        since_s = times_s - self._first_s
+        return self._plan.z_um[0] + self._sign * self._plan.speed_um_per_s * since_s
 
     def seen(self) -> int:
         """Return how many frames were of the scan."""
@@ -198,29 +219,47 @@ class FreeHeights:
         """Lay the frames on the stage's way; `Heights.ended`. No pulse was sent."""
         plan = self._plan
         if not self._frames.ids:
-            ledger, _ = self._frames.ledger(plan, written, planned=plan.pulses)
+            ledger, _ = self._frames.ledger(1 / self._period_s, written, planned=plan.pulses)
             return Placed(ledger, np.empty(0), Synchronisation("none", "no frame came", -1.0, -1.0))
-        planned = np.array([self._planned(time_s) for time_s in self._frames.times])
-        stretch, shift, told = self._laid(planned)
+        arrived_s = np.where(np.isfinite(self._frames.times), self._arrived_s, np.nan)
+        self._frames.times = self._times_s().tolist()
+        times_s = np.array(self._frames.times)
+        planned = self._planned(times_s)
+        stretch, shift, told = self._laid(times_s, arrived_s, planned)
         z_um = shift + stretch * planned
-        # Pulses of the camera's own pace, from the plan's first height to its last.
         step = plan.speed_um_per_s * stretch * self._period_s
         before = self._missing(self._sign * (z_um[0] - plan.z_um[0]) / step)
         behind = self._missing(self._sign * (plan.z_um[-1] - z_um[-1]) / step)
-        first, last = self._frames.ids[0], self._frames.ids[-1]
         ledger, pulse = self._frames.ledger(
-            plan, written, planned=before + last - first + 1 + behind, first_id=first - before
+            1 / self._period_s, written, planned=2**31, first_id=self._frames.ids[0] - before
         )
+        # Frames that there should be by the camera's own pace, from the plan's first height to its last.
+        ledger = replace(ledger, pulses_planned=int(pulse.max()) + 1 + behind)
         return Placed(ledger, np.where(pulse < 0, np.nan, z_um)[:written], told, stretch, shift)
+
+    def _times_s(self) -> NDArray[np.float64]:
+        """Return when frames began by the camera's clock; one that does not tell lies between the others."""
+        ids, times = np.array(self._frames.ids, dtype=np.float64), np.array(self._frames.times)
+        known = np.isfinite(times)
+        if known.all() or not known.any():
+            return times
+        between = np.interp(ids, ids[known], times[known], left=np.nan, right=np.nan)
+        return np.asarray(between, dtype=np.float64)
 
     def _missing(self, steps: float) -> int:
         """Return how many frames are missing at an end; one that falls short by chance is none."""
         return int(steps) if np.isfinite(steps) and steps >= 1.5 else 0
 
-    def _laid(self, planned: NDArray[np.float64]) -> tuple[float, float, Synchronisation]:
-        """Return stretch and shift that make planned heights true, and what is known of them."""
+    def _laid(
+        self, camera_s: NDArray[np.float64], arrived_s: NDArray[np.float64], planned: NDArray[np.float64]
+    ) -> tuple[float, float, Synchronisation]:
+        """Return stretch and shift that make planned heights true, and what is known of them.
+
+        Frames that told no time of their own have no `arrived_s`.
+        """
         plan, speed = self._plan, self._plan.speed_um_per_s
-        camera_s, arrived_s = np.array(self._frames.times), np.array(self._arrived_s)
+        own = np.isfinite(arrived_s)
+        camera_s, arrived_s, planned = camera_s[own], arrived_s[own], planned[own]
         told_s = np.array(list(self._told))
         told_um = np.array(list(self._told.values())) / plan.counts_per_um
         low, high = sorted((float(plan.z_um[0]), float(plan.z_um[-1])))
@@ -232,7 +271,7 @@ class FreeHeights:
 
         if len(told_s) < _LEAST_SAMPLES:
             return none(f"the stage told {len(told_s)} positions in the scan, {_LEAST_SAMPLES} are needed")
-        if len(camera_s) < 3 or not np.isfinite(camera_s).all() or np.ptp(camera_s) <= 0:
+        if len(camera_s) < _LEAST_SAMPLES or np.ptp(camera_s) <= 0:
             return none("the camera tells no times")
         clock = line_below(camera_s, arrived_s)
         if abs(clock.slope - 1) > _CLOCK_TOLERANCE:

@@ -13,6 +13,7 @@ from typing import Any, TextIO
 import click
 from tqdm import tqdm
 
+from lee.devices.faults import RigFault
 from lee.errors import DeviceError, InputError
 
 DONE, FAILED, MISUSED = 0, 1, 2
@@ -48,7 +49,7 @@ def _meaning(error: BaseException) -> str:
         return "not enough memory: close other programs, or crop the frames"
     if isinstance(error, OSError):
         return _meaning_of_os_error(error)
-    if isinstance(error, (InputError, DeviceError)):
+    if isinstance(error, (InputError, DeviceError, RigFault)):
         return str(error)
     if isinstance(error, ImportError):
         return f"a part of lee or of what it needs cannot be loaded ({error}): install lee again"

@@ -211,6 +211,10 @@ def _widen_socket(port: int, size: int) -> None:
     """Set what the socket at a port may hold; Aravis does so when the first frame is half lost."""
     with suppress(OSError):  # where there is no /proc
         for name in os.listdir("/proc/self/fd"):
+            # One that is no socket would stay open twice.
+            with suppress(OSError):
+                if not os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
+                    continue
             with suppress(OSError), socket.fromfd(int(name), socket.AF_INET, socket.SOCK_DGRAM) as held:
                 if held.getsockopt(socket.SOL_SOCKET, socket.SO_TYPE) != socket.SOCK_DGRAM:
                     continue
