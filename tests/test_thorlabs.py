@@ -154,6 +154,16 @@ def test_moves_end_where_told_and_from_below(controller, stage):
     assert len(controller.moves) == moves + 1
 
 
+def test_near_its_lowest_limit_a_move_rises_from_there(controller):
+    limits = (START - 4_000, START + 100_000)
+    with stage_on(controller, settings=ThorlabsSettings(limits_counts=limits)) as stage:
+        for target, ways in ((START - 2_000, 2), (limits[0], 1)):
+            seen = len(controller.moves)
+            stage.move_to(target, timeout_s=5)
+            assert len(controller.moves) == seen + ways
+            assert controller.place == target
+
+
 @pytest.mark.parametrize("counts", [-1, 60_000_000])
 def test_limits_are_kept(controller, stage, counts):
     with pytest.raises(InputError, match="beyond the limits"):

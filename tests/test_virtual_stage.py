@@ -7,7 +7,7 @@ import pytest
 
 from lee.devices.faults import DeviceLost, StageStalled
 from lee.devices.plan import ScanPlan
-from lee.devices.virtual.carriage import PERFECT, Mechanics
+from lee.devices.virtual.carriage import PERFECT, Carriage, Mechanics
 from lee.devices.virtual.clock import SimulatedClock
 from lee.devices.virtual.fault_plan import At, Faults
 from lee.devices.virtual.motion import Profile
@@ -171,19 +171,39 @@ def test_pulses_end_where_it_is_stopped():
 
 
 def test_play_shows_on_the_way_down_only():
-    stage, _ = stage_of(mechanics=Mechanics(backlash_um=1.5, microstep_um=0.0, drift_um_per_s=0.0))
-    at = round(1000 * COUNTS_PER_UM)
-    stage.move_to(at)
-    assert stage.true_um() == pytest.approx(1000, abs=1e-3)
-    stage.move_to(round(1010 * COUNTS_PER_UM))
-    stage.move_to(round(1009 * COUNTS_PER_UM))
-    assert stage.true_um() == pytest.approx(1010, abs=1e-3), "the play is not yet taken up"
-    stage.move_to(at)
-    assert stage.status().position_counts == at
-    assert stage.true_um() == pytest.approx(1001.5, abs=1e-3)
-    stage.move_to(round(990 * COUNTS_PER_UM))
-    stage.move_to(at)
-    assert stage.true_um() == pytest.approx(1000, abs=1e-3)
+    how = Mechanics(backlash_um=1.5, microstep_um=0.0, drift_um_per_s=0.0)
+    carriage = Carriage(how, 1000.0, (0, 10**6), motor=1e5, zero=0.0, homed=True, born_s=0.0)
+    for time_s, told_um, true_um in ((1.0, 110, 110), (2.0, 109, 110), (3.0, 100, 101.5), (4.0, 101, 101.5),
+                                     (5.0, 102, 102)):  # fmt: skip
+        carriage.set_off(time_s, told_um * 1000, 1000.0)
+        assert carriage.true_um(time_s + 0.99) == pytest.approx(true_um, abs=1e-3)
+
+
+@pytest.mark.parametrize("lowest_um", [0.0, 997.0, 1000.0])
+def test_a_move_arrives_rising_and_without_play(lowest_um):
+    """However it came there; near the lowest limit it goes down to that, and straight down to the limit."""
+    play = Mechanics(backlash_um=1.5, microstep_um=0.0, drift_um_per_s=0.0)
+    stage, _ = stage_of(mechanics=play, position_um=1100.0, limits_um=(lowest_um, 1200.0))
+    lowest = []
+    stage._sleep = lambda s, slept=stage._sleep: (slept(s), lowest.append(stage.status().position_counts))
+    for from_um in (1050.0, 1001.0, 1000.5):
+        stage.move_to(round(from_um * COUNTS_PER_UM))
+        lowest.clear()
+        stage.move_to(round(1000 * COUNTS_PER_UM))
+        assert stage.status().position_counts == round(1000 * COUNTS_PER_UM)
+        assert stage.true_um() == pytest.approx(1000 + (1.5 if lowest_um == 1000 else 0), abs=1e-3)
+        assert min(lowest) / COUNTS_PER_UM == pytest.approx(max(990.0, lowest_um), abs=0.2)
+
+
+def test_play_that_is_out_costs_no_second_approach():
+    stage, clock = stage_of()
+    stage.move_to(round(1000 * COUNTS_PER_UM))
+    begun = clock()
+    stage.move_to(round(1001 * COUNTS_PER_UM))
+    straight = clock() - begun
+    stage.stop()  # from then on, nobody knows
+    stage.move_to(round(1002 * COUNTS_PER_UM))
+    assert clock() - begun - straight > 3 * straight
 
 
 def test_microsteps_wobble_within_a_full_step_and_the_stand_drifts():

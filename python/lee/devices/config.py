@@ -82,8 +82,9 @@ class StageConfig:
     """The section ``[stage]``.
 
     ``port`` or ``serial`` chooses among several. ``counts_per_um`` is a calibration, and ``calibrated_by``
-    says whose. It is never sent below ``lowest_um`` or above ``highest_um``. ``position_um`` is where the
-    virtual stage is at first, and ``scene_at_um`` where the virtual camera's height 0 is in focus.
+    says whose; ``backlash_um`` is its play, which approaches take out on a way twice as long: ``lee rig
+    calibrate`` measures both. It is never sent below ``lowest_um`` or above ``highest_um``. ``position_um``
+    is where the virtual stage is at first, and ``scene_at_um`` where the virtual camera's height 0 is in focus.
     """
 
     driver: str = field(metadata=_is(among=STAGE_DRIVERS))
@@ -91,6 +92,7 @@ class StageConfig:
     serial: str = field(default="", metadata=_is())
     counts_per_um: float = field(default=2008.64563, metadata=_is(above=0, most=1e6))
     calibrated_by: str = field(default="nominal scale, not calibrated", metadata=_is())
+    backlash_um: float = field(default=5.0, metadata=_is(least=0, most=100))
     lowest_um: float = field(default=0.0, metadata=_is(least=0, most=25000))
     highest_um: float = field(default=25000.0, metadata=_is(least=0, most=25000))
     scene_at_um: float = field(default=1000.0, metadata=_is(least=0, most=25000))

@@ -102,6 +102,7 @@ def _thorlabs(asked: StageConfig) -> Stage:
             counts_per_um=scale,
             calibrated_by=asked.calibrated_by,
             limits_counts=(round(asked.lowest_um * scale), round(asked.highest_um * scale)),
+            backlash_um=asked.backlash_um,
         ),
     )
 
@@ -125,6 +126,7 @@ def _virtual_rig(asked: RigConfig, *, of_camera: bool = True) -> Rig:
         scene_at_um=min(max(stage.scene_at_um, low), high),
         position_um=min(max(stage.position_um, low), high),
         counts_per_um=stage.counts_per_um,
+        backlash_um=stage.backlash_um,
         limits_um=(low, high),
     )
 

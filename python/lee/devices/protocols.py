@@ -135,9 +135,11 @@ class Stage(Protocol):
         """
 
     def move_to(self, counts: int, *, timeout_s: float = 30.0) -> None:
-        """Move and wait until it rests there.
+        """Move and wait until it rests there, the last of the way rising, so that play is taken out alike.
 
-        Raises ``InputError`` beyond its limits, ``StageStalled`` or ``DeviceLost``.
+        It arrives from below, over at least twice what its backlash is taken for, going down that far first
+        where it comes from above; where the lowest limit leaves less, from there, and at the limit itself
+        straight down. Raises ``InputError`` beyond its limits, ``StageStalled`` or ``DeviceLost``.
         """
 
     def begin_scan(self, plan: ScanPlan) -> None:

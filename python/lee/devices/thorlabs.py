@@ -135,7 +135,7 @@ class ThorlabsStage(Stage):
             self._wait_homed(timeout_s)
 
     def move_to(self, counts: int, *, timeout_s: float = 30.0) -> None:
-        """Move there, the last of the way rising, so that backlash is always taken out alike."""
+        """Move there, the last of the way rising, and wait; `Stage.move_to`."""
         self.settings.check_limits("counts", counts)
         self._ready()
         with _Halting(self):
@@ -144,7 +144,7 @@ class ThorlabsStage(Stage):
     def begin_scan(self, plan: ScanPlan) -> None:
         """Approach the plan's start in the direction of the scan, then set off; returns once it has set off.
 
-        A falling scan is approached from above, by ``backlash_um`` but never beyond the limits.
+        A falling scan is approached from above, by twice ``backlash_um`` but never beyond the limits.
 
         Raises
         ------
@@ -192,9 +192,8 @@ class ThorlabsStage(Stage):
         """Move to the target, at last in the direction of the sign and over the backlash's way."""
         here = self._last().position_counts
         lowest, highest = self.settings.limits_counts
-        before = min(
-            max(target - sign * round(self.settings.backlash_um * self.counts_per_um), lowest), highest
-        )
+        way_out = 2 * round(self.settings.backlash_um * self.counts_per_um)
+        before = min(max(target - sign * way_out, lowest), highest)
         taken_out = self._approached_from == sign and sign * (target - here) >= 0
         self._set_speed(self.settings.travel_um_per_s)
         if not taken_out and sign * (before - here) < 0:

@@ -14,7 +14,7 @@ class ThorlabsSettings:
 
     ``counts_per_um`` is a calibration and ``calibrated_by`` says whose: sources for the ZST225B disagree by
     11 ppm. ``limits_counts`` (lowest, highest) that is ever commanded. ``travel_um_per_s`` is the speed of
-    moves that are not scans. ``backlash_um`` is the way on which every approach takes the backlash out.
+    moves that are not scans. ``backlash_um`` is taken out by every approach, on a way twice as long.
     ``trigger_port`` 1 or 2 pulses for ``pulse_us``, high where ``pulse_high``. A move has arrived where the
     position has not changed for ``settle_s`` within ``tolerance_counts`` of its target, and has stalled where
     it has not for ``stall_s`` elsewhere. A controller silent for ``watchdog_s`` is lost.
@@ -25,7 +25,7 @@ class ThorlabsSettings:
     limits_counts: tuple[int, int] = (0, 50_216_140)
     travel_um_per_s: float = 500.0
     acceleration_um_per_s2: float = 1000.0
-    backlash_um: float = 10.0
+    backlash_um: float = 5.0
     trigger_port: int = 1
     pulse_us: int = 1000
     pulse_high: bool = True

@@ -11,7 +11,7 @@ from lee.devices.virtual.camera_device import SensorTiming, VirtualCamera
 from lee.devices.virtual.carriage import Mechanics
 from lee.devices.virtual.fault_plan import Faults
 from lee.devices.virtual.frame_bank import Bank, quick_bank
-from lee.devices.virtual.stage_device import COUNTS_PER_UM, LIMITS_UM, VirtualStage
+from lee.devices.virtual.stage_device import BACKLASH_UM, COUNTS_PER_UM, LIMITS_UM, VirtualStage
 
 
 def virtual_rig(
@@ -24,6 +24,7 @@ def virtual_rig(
     limits_um: tuple[float, float] = LIMITS_UM,
     homed: bool = True,
     mechanics: Mechanics | None = None,
+    backlash_um: float = BACKLASH_UM,
     timing: SensorTiming | None = None,
     tells_pulses: bool = True,
     watchdog_s: float = 1.0,
@@ -44,7 +45,7 @@ def virtual_rig(
         Height of the stage at which the bank's height 0 is in focus.
     position_um : float, optional
         Where the stage is when it is switched on; by default at the scene.
-    counts_per_um, limits_um, homed, mechanics, tells_pulses, watchdog_s
+    counts_per_um, limits_um, homed, mechanics, backlash_um, tells_pulses, watchdog_s
         As in `VirtualStage`.
     timing, after_highest_id, first_id
         As in `VirtualCamera`.
@@ -57,6 +58,7 @@ def virtual_rig(
         position_um=scene_at_um if position_um is None else position_um,
         homed=homed,
         mechanics=mechanics,
+        backlash_um=backlash_um,
         faults=faults,
         tells_pulses=tells_pulses,
         watchdog_s=watchdog_s,

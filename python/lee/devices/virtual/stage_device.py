@@ -23,8 +23,9 @@ LIMITS_UM = (0.0, 25000.0)
 REPORT_INTERVAL_S = 1 / 94
 SETTLED_S = 0.1
 STALLED_S = 0.5
-APPROACH_UM = 10.0
+BACKLASH_UM = 5.0
 _HOMING_SPEED_UM_PER_S = 500.0
+_APPROACH_S = 60.0
 
 
 class VirtualStage(Stage):
@@ -40,6 +41,8 @@ class VirtualStage(Stage):
     homed : bool
         False: it counts from where it was switched on until it is homed.
     mechanics : Mechanics, optional
+    backlash_um : float
+        What its play is taken for: approaches are twice as long. What it is, `mechanics` says.
     faults : Faults, optional
         What is to go wrong; times count from now.
     tells_pulses : bool
@@ -58,6 +61,7 @@ class VirtualStage(Stage):
         position_um: float = 0.0,
         homed: bool = True,
         mechanics: Mechanics | None = None,
+        backlash_um: float = BACKLASH_UM,
         faults: Faults | None = None,
         tells_pulses: bool = True,
         watchdog_s: float = 1.0,
@@ -79,6 +83,8 @@ class VirtualStage(Stage):
             homed=homed,
             born_s=clock(),
         )
+        self._way_out = 2 * round(backlash_um * counts_per_um)
+        self._taken_out = 0  # the sign of the way on which play was last taken out, 0 unknown
         self._unplugged_s, self._completed_s = inf, -inf
         self._closed = False
         self._scan: tuple[ScanPlan, Leg] | None = None
@@ -137,19 +143,16 @@ class VirtualStage(Stage):
             self._check_answers()
             speed = min(self._carriage.mechanics.speed_um_per_s, _HOMING_SPEED_UM_PER_S)
             reference = round(-self._carriage.last.zero)
+            self._taken_out = 0
             leg = self._carriage.set_off(self._clock(), reference, speed)
         self._wait(leg, reference, timeout_s)
         with self._lock:
             self._carriage.take_as_zero(self._clock())
 
     def move_to(self, counts: int, *, timeout_s: float = 30.0) -> None:
-        """Move and wait; `Stage.move_to`."""
+        """Move there, the last of the way rising, and wait; `Stage.move_to`."""
         self._check_inside(counts, "position")
-        with self._lock:
-            self._check_answers()
-            speed = self._carriage.mechanics.speed_um_per_s
-            leg = self._carriage.set_off(self._clock(), counts, speed)
-        self._wait(leg, counts, timeout_s)
+        self._approach(counts, 1, timeout_s)
 
     def begin_scan(self, plan: ScanPlan) -> None:
         """Go to the start from the scan's side, and set off; `Stage.begin_scan`.
@@ -160,12 +163,7 @@ class VirtualStage(Stage):
             If the plan has another scale, leaves the limits, or is too fast for the stage or its lead.
         """
         self._check_plan(plan)
-        sign = 1 if plan.step_counts > 0 else -1
-        if not self._came_to(plan.start_counts, sign):
-            low, high = self._carriage.stops
-            before = plan.start_counts - sign * round(APPROACH_UM * self._scale)
-            self.move_to(min(max(before, low), high))
-            self.move_to(plan.start_counts)
+        self._approach(plan.start_counts, 1 if plan.step_counts > 0 else -1, _APPROACH_S)
         with self._lock:
             self._check_answers()
             now = self._clock()
@@ -182,12 +180,15 @@ class VirtualStage(Stage):
         if self._scan is None:
             raise InputError("stage: no scan was begun")
         (plan, leg), self._scan = self._scan, None
+        taken_out, self._taken_out = self._taken_out, 0
         self._wait(leg, plan.end_counts, timeout_s)
+        self._taken_out = taken_out
         with self._lock:
             return self._carriage.sent(leg, self._clock()) if self._tells_pulses else -1
 
     def stop(self) -> None:
         """Brake; `Stage.stop`.  Raises ``DeviceLost`` where it does not hear that."""
+        self._taken_out = 0
         with self._lock:
             if not self._closed:
                 self._check_answers()
@@ -297,11 +298,26 @@ class VirtualStage(Stage):
         if self._clock() >= self._unplugged_s:
             raise DeviceLost("stage: it takes no command; check its cable and its power, and open it again")
 
-    def _came_to(self, counts: int, sign: int) -> bool:
+    def _approach(self, target: int, sign: int, timeout_s: float) -> None:
+        """Move to the target, at last in the direction of the sign and over the way that takes play out."""
+        deadline = self._clock() + timeout_s
         with self._lock:
-            now, last = self._clock(), self._carriage.last
-            there = self._carriage.told(now) == counts and not self._carriage.moving(now)
-            return there and sign * last.way > 0
+            now, (low, high) = self._clock(), self._carriage.stops
+            here, moving = self._carriage.told(now), self._carriage.moving(now)
+        taken_out, self._taken_out = self._taken_out == sign and sign * (target - here) >= 0, 0
+        before = min(max(target - sign * self._way_out, low), high)
+        if not taken_out and sign * (before - here) < 0:
+            self._go(before, deadline)
+        if not (taken_out and here == target and not moving):
+            self._go(target, deadline)
+        self._taken_out = sign
+
+    def _go(self, target: int, deadline: float) -> None:
+        with self._lock:
+            self._check_answers()
+            now, speed = self._clock(), self._carriage.mechanics.speed_um_per_s
+            leg = self._carriage.set_off(now, target, speed)
+        self._wait(leg, target, deadline - now)
 
     def _check_plan(self, plan: ScanPlan) -> None:
         self._check_inside(plan.start_counts, "scan's start")
