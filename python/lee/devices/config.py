@@ -84,7 +84,7 @@ class StageConfig:
     ``port`` or ``serial`` chooses among several. ``counts_per_um`` is a calibration, and ``calibrated_by``
     says whose; ``backlash_um`` is its play, which approaches take out on a way twice as long: ``lee rig
     calibrate`` measures both. It is never sent below ``lowest_um`` or above ``highest_um``. ``position_um``
-    is where the virtual stage is at first, and ``scene_at_um`` where the virtual camera's height 0 is in focus.
+    is where the virtual stage is at first, ``scene_at_um`` where the virtual camera's height 0 is in focus.
     """
 
     driver: str = field(metadata=_is(among=STAGE_DRIVERS))

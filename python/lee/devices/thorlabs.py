@@ -196,7 +196,7 @@ class ThorlabsStage(Stage):
         before = min(max(target - sign * way_out, lowest), highest)
         taken_out = self._approached_from == sign and sign * (target - here) >= 0
         self._set_speed(self.settings.travel_um_per_s)
-        if not taken_out and sign * (before - here) < 0:
+        if not taken_out and before != target and sign * (before - here) < 0:
             self._approached_from = 0
             self._move(before, deadline)
         self._move(target, deadline)

@@ -306,7 +306,7 @@ class VirtualStage(Stage):
             here, moving = self._carriage.told(now), self._carriage.moving(now)
         taken_out, self._taken_out = self._taken_out == sign and sign * (target - here) >= 0, 0
         before = min(max(target - sign * self._way_out, low), high)
-        if not taken_out and sign * (before - here) < 0:
+        if not taken_out and before != target and sign * (before - here) < 0:
             self._go(before, deadline)
         if not (taken_out and here == target and not moving):
             self._go(target, deadline)
