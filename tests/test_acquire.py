@@ -1,11 +1,20 @@
 """Scans at the virtual rig: what goes wrong is told, what was taken is written, the stage stands still."""
 
+import time
+
 import numpy as np
 import pytest
 
 import lee
 from lee.acquire import take_scan
-from lee.devices.faults import Backpressure, DeviceLost, StageStalled
+from lee.devices.faults import (
+    Backpressure,
+    DeviceLost,
+    IncompleteFrame,
+    RigFault,
+    StageStalled,
+    TriggerMismatch,
+)
 from lee.devices.plan import ScanPlan
 from lee.devices.protocols import CameraSettings
 from lee.devices.virtual.clock import SimulatedClock
@@ -30,10 +39,10 @@ def planned(rig, frames_per_s=80.0):
     )
 
 
-def scanned(path, faults=None, **options):
+def scanned(path, faults=None, rig_options=None, **options):
     """Scan once on a clock of its own."""
     clock = SimulatedClock()
-    rig = virtual_rig(BANK, faults=faults, clock=clock, sleep=clock.sleep)
+    rig = virtual_rig(BANK, faults=faults, clock=clock, sleep=clock.sleep, **(rig_options or {}))
     plan = planned(rig)
     applied = rig.camera.configure(SETTINGS)
     taken = take_scan(rig, plan, path, settings=applied, pixel_um=PIXEL_UM, clock=clock, **options)
@@ -148,6 +157,71 @@ def test_a_disk_that_stands_still_is_told(tmp_path, monkeypatch):
     assert len(lee.open_stack(taken.path)) == taken.ledger.frames_written
 
 
+@pytest.mark.parametrize(
+    ("faults", "options"),
+    [
+        (Faults(camera_offset_s=1e6, camera_ppm=300), {}),
+        (None, {"first_id": 65_500}),
+        (Faults(camera_ppm=-300, lost_completions=3), {"first_id": 65_535, "after_highest_id": 0}),
+    ],
+)
+def test_a_drifting_clock_and_ids_that_wrap_lose_nothing(tmp_path, faults, options):
+    taken, plan, _ = scanned(tmp_path / "a.raw", faults, rig_options=options)
+    assert taken.fault is None
+    assert taken.ledger.complete
+    assert np.array_equal(lee.open_stack(taken.path).z_um, plan.z_um)
+
+
+def test_a_camera_that_hears_no_pulse_ends_the_run(tmp_path):
+    taken, _, rig = scanned(tmp_path / "a.raw", Faults(missed_triggers=range(1000)))
+    assert isinstance(taken.fault, TriggerMismatch)
+    assert "made no frame of 80 pulses; check the wire from the stage" in str(taken.fault)
+    assert taken.ledger.frames_written == 0
+    assert not rig.stage.status().moving
+
+
+def test_a_scan_of_torn_frames_alone_ends_the_run(tmp_path):
+    taken, _, _ = scanned(tmp_path / "a.raw", Faults(incomplete_frames=range(1000)))
+    assert isinstance(taken.fault, IncompleteFrame)
+    assert "all 80 frames lack a part of their image" in str(taken.fault)
+    assert taken.surface is None
+    assert len(SegmentReader(taken.path)) == 80
+
+
+def test_a_slow_disk_is_told_and_the_scan_marked(tmp_path, monkeypatch):
+    append = SegmentWriter.append
+
+    def slow(self, *image, **facts):
+        time.sleep(0.004)
+        return append(self, *image, **facts)
+
+    monkeypatch.setattr(SegmentWriter, "append", slow)
+    monkeypatch.setattr("lee.scan_threads._RING", 4)
+    taken, _, _ = scanned(tmp_path / "a.raw")
+    assert taken.ledger.complete  # told, and nothing lost
+    assert taken.disk_waited_s > 0.05
+    assert "the disk fell behind: frames waited 0." in taken.said()
+    assert SegmentReader(taken.path).notes["disk_waited_s"] == taken.disk_waited_s
+
+
+def test_an_interrupted_scan_is_written_and_the_stage_stops(tmp_path):
+    seen = []
+
+    def interrupt(frame):
+        seen.append(frame.frame_id)
+        if len(seen) == 30:
+            raise KeyboardInterrupt
+
+    taken, plan, rig = scanned(tmp_path / "a.raw", on_frame=interrupt)
+    assert type(taken.fault) is RigFault
+    assert "the scan was interrupted; what was taken of it is written" in str(taken.fault)
+    assert taken.ledger.frames_written == 30
+    assert SegmentReader(taken.path).verify() == []
+    rig.stage._sleep(2.0)  # while it comes to rest
+    assert not rig.stage.status().moving
+    assert rig.stage.status().position_counts < plan.end_counts
+
+
 def test_a_camera_that_tells_no_region_is_refused(tmp_path):
     rig = virtual_rig(BANK)
     with pytest.raises(InputError, match="the camera tells no region"):
@@ -209,6 +283,18 @@ def test_what_cannot_be_recorded_is_refused_before_it_begins(tmp_path, options, 
     with pytest.raises(InputError, match=said):
         recorded(tmp_path / "run", **options)
     assert not list(tmp_path.rglob("*.raw"))
+
+
+def test_a_disk_that_is_full_ends_the_run_between_scans(tmp_path, monkeypatch):
+    seen = []
+    run = recorded(tmp_path / "run")
+    seen.append(next(run))
+    monkeypatch.setattr("lee.recording.room.free_bytes", lambda folder: 64 * 2**20)
+    with pytest.raises(InputError, match=r"are needed and .* kept free, but only .* are left"):
+        seen.extend(run)
+    assert seen[0].ledger.complete
+    assert len(open_run(tmp_path / "run")) == 1
+    assert SegmentReader(seen[0].path).verify() == []
 
 
 def test_it_keeps_pace_with_the_clock_on_the_wall(tmp_path):

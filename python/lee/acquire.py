@@ -38,6 +38,7 @@ class ScanTaken(NamedTuple):
     """What came of one scan."""
 
     path: Path
+    plan: ScanPlan
     ledger: Ledger
     synchronisation: Synchronisation
     surface: Surface | None
@@ -178,6 +179,7 @@ def take_scan(
     surface, reason, skipped = (None, "", 0) if building is None else building.finish()
     return ScanTaken(
         path=Path(path),
+        plan=plan,
         ledger=placed.ledger,
         synchronisation=placed.synchronisation,
         surface=None if surface is None else _at_its_height(surface, placed),

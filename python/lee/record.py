@@ -11,6 +11,7 @@ from lee.acquire import ScanTaken, frames_most, take_scan
 from lee.devices.plan import ScanPlan
 from lee.devices.protocols import CameraFrame, CameraSettings, Rig
 from lee.errors import InputError
+from lee.follow import Window
 from lee.recording.room import room_for
 from lee.refocuser import RIG_DEPTH_OF_FIELD_UM, ReconstructParams
 from lee.run import SCANS, SURFACES
@@ -34,6 +35,7 @@ def record_run(
     interval_s: float,
     reconstruct: bool = True,
     params: ReconstructParams | None = None,
+    follow: bool = True,
     on_frame: Callable[[CameraFrame], None] | None = None,
     enough: Callable[[], bool] | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -50,7 +52,7 @@ def record_run(
     rig : Rig
     folder : str or Path
     plan : ScanPlan
-        Of every scan.
+        Of the first scan.
     settings : CameraSettings
         What is asked of the camera.
     pixel_um : float, um
@@ -59,6 +61,8 @@ def record_run(
     reconstruct : bool
         Measure surfaces while scans run.
     params : ReconstructParams, optional
+    follow : bool
+        Move the window of scans with the surface, see `lee.follow.Window`; it needs surfaces.
     on_frame : callable, optional
         Called with every frame, as by `take_scan`.
     enough : callable, optional
@@ -97,11 +101,12 @@ def record_run(
 
     def scans_taken() -> Iterator[ScanTaken]:
         begun, turn, number = clock(), 0, first
+        window = Window(plan, rig.stage.limits_counts)
         while True:
             started = datetime.now(UTC)
             taken = take_scan(
                 rig,
-                plan,
+                window.plan,
                 scans / f"scan_{number:03d}.raw",
                 settings=applied,
                 pixel_um=pixel_um,
@@ -115,6 +120,8 @@ def record_run(
             yield taken
             if taken.fault is not None:
                 raise taken.fault
+            if follow:
+                window.follow(taken.surface)
             # A scan that took longer than its turn costs the turns it missed, no more.
             turn = max(turn + 1, int((clock() - begun) / interval_s))
             if turn * interval_s >= duration_s:
