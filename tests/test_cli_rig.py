@@ -138,3 +138,31 @@ def test_the_disk_is_measured(tmp_path, capsys):
 def test_help_has_an_example(command, capsys):
     assert run(["rig", command, "--help"]) == 0
     assert f"lee rig {command}" in capsys.readouterr().out.split("Example:")[1]
+
+
+def test_a_converted_run_goes_on_and_keeps_its_surfaces(config, tmp_path, capsys):
+    run_folder = tmp_path / "run"
+    assert recording(config, run_folder, "--duration-s", "1.4") == 0
+    scans = len(open_run(run_folder))
+    assert run(["rig", "convert", str(run_folder), "--remove-raw"]) == 0
+    told = capsys.readouterr().out
+    assert "scan_000.raw: scan_000.zarr, the recording is removed" in told
+    assert f"{scans} of {scans} recordings converted" in told
+    assert recording(config, run_folder, "--duration-s", "0.3") == 0
+    assert f"scan_{scans:03d}.raw: complete" in capsys.readouterr().out
+    assert run(["series", str(run_folder)]) == 0
+    assert len(open_run(run_folder)) == scans + 1
+    assert not list((run_folder / "scans").glob("scan_000.raw"))
+
+
+def test_what_was_converted_before_is_left_alone(config, tmp_path, capsys):
+    run_folder = tmp_path / "run"
+    assert recording(config, run_folder, "--duration-s", "0.3", "--no-surfaces") == 0
+    assert run(["rig", "convert", str(run_folder)]) == 0
+    assert run(["rig", "convert", str(run_folder)]) == 0
+    assert "scan_000.raw: was converted before" in capsys.readouterr().out
+    one = run_folder / "scans" / "scan_000.raw"
+    assert run(["rig", "convert", str(one)]) == 1
+    assert "exists already" in capsys.readouterr().err
+    assert run(["rig", "convert", str(tmp_path)]) == 1
+    assert "holds no recorded scan (.raw)" in capsys.readouterr().err

@@ -12,6 +12,7 @@ from lee.devices.plan import ScanPlan
 from lee.devices.protocols import CameraFrame, CameraSettings, Rig
 from lee.errors import InputError
 from lee.follow import Window
+from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
 from lee.recording.room import room_for
 from lee.refocuser import RIG_DEPTH_OF_FIELD_UM, ReconstructParams
 from lee.run import SCANS, SURFACES
@@ -94,7 +95,9 @@ def record_run(
     each = frames * (shape[0] * shape[1] * (1 if applied.pixel_format == "Mono8" else 2) + _RECORD_BYTES)
     scans.mkdir(parents=True, exist_ok=True)
     room_for(place, count * (each + (_SURFACE_BYTES_PX * shape[0] * shape[1] if reconstruct else 0)))
-    first = 1 + max((int(path.stem.rsplit("_", 1)[1]) for path in scans.glob("scan_*.raw")), default=-1)
+    taken_before = {path.stem for path in scans.iterdir() if path.suffix in (RECORDED_SUFFIX, ".zarr")}
+    numbers = [int(name[5:]) for name in taken_before if name[:5] == "scan_" and name[5:].isdecimal()]
+    first = 1 + max(numbers, default=-1)
     if reconstruct:
         _check_surfaces(place, first)
     made_alike = series_params(params)

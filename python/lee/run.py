@@ -108,6 +108,31 @@ class Run:
             yield store.read(k)
 
 
+def of_recording(name: str) -> str:
+    """Name of a scan as it was recorded, whether or not it was converted to OME-Zarr since."""
+    return name.removesuffix(".zarr") + RECORDED_SUFFIX if name.endswith(".zarr") else name
+
+
+def recordings_of(path: str | Path) -> list[Path]:
+    """Find the recorded scans of a run's folder, in order; or the one that is named.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    place = Path(path)
+    if not place.is_dir():
+        return [place]
+    folder = place / SCANS if (place / SCANS).is_dir() else place
+    found = sorted(folder.glob(f"*{RECORDED_SUFFIX}"))
+    if not found:
+        raise InputError(
+            f"{place}: holds no recorded scan ({RECORDED_SUFFIX}); give a run of the rig, or one scan"
+        )
+    return found
+
+
 def open_run(
     path: str | Path,
     *,

@@ -14,7 +14,7 @@ import numpy as np
 
 from lee.errors import DeviceError, InputError
 from lee.refocuser import ReconstructParams
-from lee.run import SURFACES, Run
+from lee.run import SURFACES, Run, of_recording
 from lee.run_lock import run_locked
 from lee.scheduler import cores, run_jobs
 from lee.store import WRITTEN, SurfaceStore
@@ -222,12 +222,13 @@ def _agree(
             f"{store.path}: was begun with {'; '.join(other) or 'another target'}; "
             "give the same, or --overwrite to begin again"
         )
-    names = store.scans
-    if names != run.names[: len(names)]:
-        k = next(k for k, name in enumerate(names) if run.names[k : k + 1] != [name])
+    # A recording that was converted since is the same scan.
+    names, there = [of_recording(name) for name in store.scans], [of_recording(name) for name in run.names]
+    if names != there[: len(names)]:
+        k = next(k for k, name in enumerate(names) if there[k : k + 1] != [name])
         found = run.names[k] if k < len(run) else "nothing"
         raise InputError(
-            f"{store.path}: its scan {k} was {names[k]}, now {found} stands there; put the scans back, "
+            f"{store.path}: its scan {k} was {store.scans[k]}, now {found} stands there; put the scans back, "
             "or give --overwrite to begin again"
         )
     if shape != store.shape or abs(pixel_um / store.pixel_um - 1) > 1e-6:

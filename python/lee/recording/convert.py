@@ -147,6 +147,7 @@ def _attributes(
             "header": header.to_json(),
             "ledger": None if scan.ledger is None else scan.ledger.to_json(),
             "recording": recorded_facts(scan)["recording"],
+            "notes": scan.notes,
         },
     }
 
