@@ -11,7 +11,8 @@ import lee
 from lee.acquire import frames_most, take_scan
 from lee.devices.faults import DeviceLost, StageStalled
 from lee.devices.plan import ScanPlan
-from lee.devices.protocols import CameraSettings
+from lee.devices.protocols import CameraSettings, Rig
+from lee.devices.virtual.camera_device import VirtualCamera
 from lee.devices.virtual.carriage import PERFECT
 from lee.devices.virtual.clock import SimulatedClock
 from lee.devices.virtual.fault_plan import At, Faults
@@ -183,3 +184,40 @@ def test_a_fitted_line_states_errors_that_hold():
         line = fit_line(x, 3.0 + 16.0 * x + rng.normal(0, 0.2, len(x)))
         off.append((line(x) - 3.0 - 16.0 * x) / line.sigma(x))
     assert np.std(off) == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_stage_behind_a_serial_line_is_told_its_heights_in_real_time(tmp_path):
+    """The unmodified library of the stage, a controller on a pseudo-terminal that knows its own way."""
+    pytest.importorskip("thorlabs_apt_device", reason="the stage's library is missing")
+    from lee.devices.thorlabs import ThorlabsStage
+    from tests.apt_controller import AptController
+
+    camera = VirtualCamera(BANK)
+    with AptController(position=round(20 * 2008.64563)) as controller:
+        stage, ways = ThorlabsStage(controller.port), []
+        try:
+            plan = ScanPlan.of_um(
+                22.0, 42.0, step_um=0.2, counts_per_um=stage.counts_per_um, frames_per_s=80.0
+            )
+            taken = take_scan(
+                Rig(camera, stage),
+                plan,
+                tmp_path / "a.raw",
+                settings=camera.configure(FREE),
+                pixel_um=0.25,
+                reconstruct=False,
+                on_frame=lambda _: ways.append(controller._motion),
+            )
+        finally:
+            stage.close()
+    assert taken.fault is None
+    assert taken.ledger.complete
+    assert taken.synchronisation.method == "timestamps"
+    way = next(way for way in ways if way is not None and way.target == plan.end_counts)
+    with SegmentReader(taken.path) as reader:
+        begun_s = reader.timestamp_s + FREE.exposure_s / 2
+        true_um = np.array([way.position(time) for time in begun_s]) / plan.counts_per_um
+        wrong = reader.z_um - true_um
+        assert abs(np.median(wrong)) < 2 * taken.synchronisation.z_offset_sigma_um
+        assert np.ptp(wrong) < 0.05
+        assert 80 <= len(reader) <= 104
