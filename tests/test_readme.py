@@ -5,30 +5,12 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lee.demo import run_demo
-
-ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+(?: cuda)?)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-
-
-def blocks(language):
-    return [text for found, text in BLOCKS if found == language]
-
-
-def commands(program):
-    lines = "".join(blocks("sh")).splitlines()
-    return [line for line in lines if line.split()[0] == program]
-
-
-def only(language):
-    (text,) = blocks(language)
-    return text
+from tests.readme import BLOCKS, README, ROOT, blocks, commands, only
 
 
 def ran(command, folder, **environment):
@@ -42,11 +24,10 @@ def ran(command, folder, **environment):
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory):
-    """A PATH on which `lee` and `cmake` are those of this interpreter."""
+    """A PATH on which `lee` is that of this interpreter."""
     folder = tmp_path_factory.mktemp("bin")
-    for name in ("lee", "cmake"):
-        (folder / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {name} "$@"\n')
-        (folder / name).chmod(0o755)
+    (folder / "lee").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lee "$@"\n')
+    (folder / "lee").chmod(0o755)
     return f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 
@@ -98,27 +79,6 @@ def test_the_cuda_snippet_runs(cuda):
     names = {"frames": cuda.array(images.astype(np.uint8)), "z_um": heights}
     exec(compile(only("python cuda"), "README.md", "exec"), names)
     assert np.abs(cuda.numpy(names["height_um"]) - 2.5).max() < 0.1
-
-
-def test_the_cpp_snippet_builds_against_the_install_and_runs(tmp_path, programs):
-    source, rig = tmp_path / "source", tmp_path / "rig"
-    source.mkdir()
-    rig.mkdir()
-    for name in ("CMakeLists.txt", "cpp"):
-        (source / name).symlink_to(ROOT / name)
-    (rig / "main.cpp").write_text(only("cpp"))
-    (rig / "CMakeLists.txt").write_text(only("cmake"))
-    for line in commands("cmake"):
-        ran(line, source, PATH=programs)
-    prefix = f"-DCMAKE_PREFIX_PATH={source / 'installed'}"
-    ran(
-        ["cmake", "-B", "build", "-DCMAKE_BUILD_TYPE=Release", prefix],
-        rig,
-        PATH=programs,
-        CMAKE_GENERATOR="Ninja",
-    )
-    ran(["cmake", "--build", "build"], rig, PATH=programs)
-    assert ran([rig / "build" / "rig"], rig).stdout == "height 5.0 um\n"
 
 
 def test_links_and_extras_exist():
