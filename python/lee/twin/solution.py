@@ -79,7 +79,7 @@ class Solution:
     Attributes
     ----------
     times_s : (T,) float64
-        Times reached; fewer than were asked for if the solve `stopped`.
+        Times reached. Where the solve `stopped`, the last one is that of the last good state.
     concentration_mol_per_l, potential_v, overpotential_v : (T, H, W) float32
         In the electrolyte at the electrode; overpotential V − φ, negative where metal is plated.
     current_density_ma_per_cm2 : (T, H, W) float32

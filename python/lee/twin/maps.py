@@ -1,0 +1,119 @@
+"""States of the solver become the maps, fields and books of a solution."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lee.twin.model import Model
+from lee.twin.newton import State, Volume
+from lee.twin.solution import Balance, Fields, Solution
+
+
+class Record:
+    """Takes states as they are reached.
+
+    Parameters
+    ----------
+    model : Model
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._columns_efficiency = model.columns.to_nodes(model.efficiency)
+        self._times: list[float] = []
+        self._electrode_v: list[float] = []
+        self._at_nodes: dict[str, list[NDArray[np.float64]]] = {}
+        self._heights: list[NDArray[np.float32]] = []
+        self.balances: list[Balance] = []
+        self.stopped = ""
+
+    def add(
+        self,
+        time_s: float,
+        state: State,
+        volume: Volume,
+        z_um: NDArray[np.float64],
+        pixels_um: NDArray[np.float64],
+    ) -> None:
+        """Record a state.
+
+        Parameters
+        ----------
+        time_s : float
+        state : State
+        volume : Volume
+        z_um : (ny, nx, nz) float64
+            Where the mesh is.
+        pixels_um : (H, W) float64
+            Where the surface is.
+        """
+        model, shape = self._model, self._model.columns.shape
+        current = model.current_density(state, volume)
+        potential = model.potential_v(state)
+        electrode_v = state.electrode * model.cell.thermal_voltage_v
+        held = {
+            "z": z_um,
+            "concentration": state.fields[0].reshape(shape) * model.cell.concentration_mol_per_l,
+            "potential": potential,
+            "current": current,
+            "overpotential": electrode_v - potential[..., 0],
+            "rate": model.growth_nm_per_s(current) * self._columns_efficiency,
+        }
+        for name, values in held.items():
+            self._at_nodes.setdefault(name, []).append(values)
+        self._times.append(time_s)
+        self._electrode_v.append(electrode_v)
+        self._heights.append(pixels_um.astype(np.float32))
+
+    def book(self, balance: Balance) -> Balance:
+        """Keep a step's books, the electrode's potential in V."""
+        balance = replace(balance, electrode_v=balance.electrode_v * self._model.cell.thermal_voltage_v)
+        self.balances.append(balance)
+        return balance
+
+    @property
+    def last_time_s(self) -> float:
+        """Of the last state recorded; -1 before the first."""
+        return self._times[-1] if self._times else -1.0
+
+    def solution(self, timings_s: dict[str, float]) -> Solution:
+        """Put all together."""
+        model, columns = self._model, self._model.columns
+        nodes = {name: np.stack(values) for name, values in self._at_nodes.items()}
+
+        def pixels(name: str) -> NDArray[np.float32]:
+            values = nodes[name] if nodes[name].ndim == 3 else nodes[name][..., 0]
+            return columns.to_pixels(values).astype(np.float32)
+
+        current = columns.to_pixels(nodes["current"])
+        return Solution(
+            times_s=np.array(self._times),
+            concentration_mol_per_l=pixels("concentration"),
+            potential_v=pixels("potential"),
+            overpotential_v=pixels("overpotential"),
+            current_density_ma_per_cm2=current.astype(np.float32),
+            rate_nm_per_s=(model.growth_nm_per_s(current) * model.efficiency).astype(np.float32),
+            electrode_v=np.array(self._electrode_v),
+            height_um=np.stack(self._heights),
+            filled=columns.filled,
+            pixel_um=columns.pixel_um,
+            kind=model.kind,
+            cell=model.cell,
+            fields=Fields(
+                x_um=columns.x_um,
+                y_um=columns.y_um,
+                z_um=nodes["z"],
+                concentration_mol_per_l=nodes["concentration"],
+                potential_v=nodes["potential"],
+                current_density_ma_per_cm2=nodes["current"],
+                overpotential_v=nodes["overpotential"],
+                rate_nm_per_s=nodes["rate"],
+            ),
+            balances=tuple(self.balances),
+            timings_s=timings_s,
+            notes=model.notes,
+            stopped=self.stopped,
+        )

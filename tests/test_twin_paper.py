@@ -1,0 +1,64 @@
+"""The plating experiments' case: a trench 40 µm deep and 100 µm wide under a stirred layer of 100 µm."""
+
+import numpy as np
+import pytest
+
+from lee.twin import Cell, MeshSize, solve
+
+PIXEL_UM = 200 / 256
+MIDDLE, EDGE = 128, 2
+
+
+def trench():
+    """Return heights of a field of 200 µm; walls fall over 10 µm each way."""
+    x = (np.arange(256) + 0.5) * PIXEL_UM
+    return -20 * (1 - np.tanh((np.abs(x - 100) - 50) / 10))[None]
+
+
+def at_100_s(**more):
+    return solve(
+        trench(),
+        pixel_um=PIXEL_UM,
+        cell=Cell(),
+        times_s=[100.0],
+        mesh=MeshSize(columns=(1, 48)),
+        tell=None,
+        **more,
+    )
+
+
+@pytest.fixture(scope="module")
+def even():
+    return at_100_s()
+
+
+def test_concentrations_at_100_s(even):
+    concentration = even.concentration_mol_per_l[0, 0]
+    assert concentration[MIDDLE] == pytest.approx(1.60, abs=0.02)
+    assert concentration[EDGE] == pytest.approx(1.71, abs=0.02)
+    assert max(b.mass_error for b in even.balances) <= 1e-6
+    assert max(b.charge_error for b in even.balances) <= 1e-6
+
+
+def test_even_kinetics_never_plate_more_in_the_trench(even):
+    """82 mA/cm² in the trench and 72 on the protrusion are reported; even kinetics say 63 and 74."""
+    current = even.current_density_ma_per_cm2[0, 0]
+    assert current[MIDDLE] == pytest.approx(63, abs=1)
+    assert current[EDGE] == pytest.approx(74, abs=1)
+
+
+def test_an_exchange_current_half_as_large_again_in_the_trench_turns_it_round(even):
+    share = np.clip(-trench() / 40, 0, 1)
+    solution = at_100_s(exchange_current=30 * (1 + 0.5 * share))
+    current = solution.current_density_ma_per_cm2[0, 0]
+    assert current[MIDDLE] > current[EDGE]
+    concentration = solution.concentration_mol_per_l[0, 0]
+    assert concentration[MIDDLE] < even.concentration_mol_per_l[0, 0, MIDDLE]
+
+
+def test_reported_rates_need_two_efficiencies(even):
+    """Faraday's law at 100 % gives 38.9 and 34.2 nm/s for 82 and 72 mA/cm², not 30 and 15."""
+    grown = even.cell.growth_nm_per_s / even.cell.current_density_ma_per_cm2
+    assert 82 * grown == pytest.approx(38.9, abs=0.1)
+    assert 72 * grown == pytest.approx(34.2, abs=0.1)
+    assert 30 / (82 * grown) > 1.7 * 15 / (72 * grown)
