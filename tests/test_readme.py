@@ -1,41 +1,15 @@
-"""Every command and snippet of the README runs, as it stands there, in a folder where `lee demo` was run."""
+"""What the README says holds.
+
+Its commands and its Python run in test_demo_whole.py, its C++ in test_install.py.
+"""
 
 import importlib.metadata
-import os
 import re
 import subprocess
-import sys
 
 import numpy as np
-import pytest
 
-from lee.demo import run_demo
 from tests.readme import BLOCKS, README, ROOT, blocks, commands, only
-
-
-def ran(command, folder, **environment):
-    done = subprocess.run(
-        command, shell=isinstance(command, str), cwd=folder, env={**os.environ, **environment},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
-    return done
-
-
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory):
-    """A PATH on which `lee` is that of this interpreter."""
-    folder = tmp_path_factory.mktemp("bin")
-    (folder / "lee").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m lee "$@"\n')
-    (folder / "lee").chmod(0o755)
-    return f"{folder}{os.pathsep}{os.environ['PATH']}"
-
-
-@pytest.fixture(scope="module")
-def after_demo(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("readme")
-    run_demo(folder / "demo")
-    return folder
 
 
 def test_every_block_is_of_a_kind_that_is_run():
@@ -51,25 +25,6 @@ def test_the_make_targets_exist():
         done = subprocess.run([*line.split(), "-n"], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
         assert ("lee demo -o demo" if line.endswith("demo") else "pytest") in done.stdout
-
-
-def test_the_commands_run_one_after_the_other(after_demo, programs):
-    for line in commands("lee"):
-        ran(line, after_demo, PATH=programs)
-    made = {path.name for path in after_demo.iterdir()}
-    assert {"surface", "stepped", "electrode.x3p", "view.png", "nuclei", "calibration.json"} <= made
-    named = set(re.findall(r"`(\w+\.(?:tif|glb|png|json))`", README)) - {"view.png"}
-    assert named == {path.name for path in (after_demo / "surface").iterdir()}
-
-
-def test_the_python_snippet_runs(after_demo):
-    done = ran([sys.executable, "-c", only("python")], after_demo)
-    measured, *table = done.stdout.splitlines()
-    assert re.fullmatch(r"\d+% measured, pixels of 0.25 um", measured)
-    assert table[0].split() == ["x_um", "y_um", "z_um", "intensity_counts", "snr", "flag"]
-    assert re.fullmatch(r"\[\d{2,} rows x 6 columns\]", table[-1])
-    assert (after_demo / "from_python" / "surface.json").is_file()
-    assert (after_demo / "electrode.ply").is_file()
 
 
 def test_the_cuda_snippet_runs(cuda):
