@@ -89,11 +89,12 @@ def test_the_papers_loss_needs_a_cathode_that_ends_just_behind_the_window():
     assert loss[10_000] == pytest.approx(0.41, abs=0.01)
 
 
-def test_rates_are_scaled_to_the_current_under_the_anode():
+def test_rates_are_scaled_to_the_cells_current():
     found = window_current(cell())
     assert found.loss == pytest.approx(1 - found.window_ma_per_cm2 / found.under_ma_per_cm2)
     rates = found.at_full_current(np.array([[30.0, np.nan]]))
-    assert rates[0, 0] * found.ratio == pytest.approx(30.0)
+    assert rates[0, 0] * found.window_ma_per_cm2 / 80 == pytest.approx(30.0)
+    assert found.share == pytest.approx(found.ratio * found.under_ma_per_cm2 / 80)
     assert np.isnan(rates[0, 1])
     assert any("500 um past the anode's edge" in said for said in found.assumptions)
 

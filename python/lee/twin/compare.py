@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from lee.relation_bootstrap import alike, interval
 
 if TYPE_CHECKING:
     from lee.regions import Region
+    from lee.twin.output import SolutionMaps
     from lee.twin.solution import Solution
     from lee.twin.window import WindowCurrent
 
@@ -68,7 +69,7 @@ class Comparison:
 
 
 def compare(
-    computed: Solution | ArrayLike,
+    computed: Solution | SolutionMaps | ArrayLike,
     measured_nm_per_s: ArrayLike,
     *,
     pixel_um: float | None = None,
@@ -84,11 +85,12 @@ def compare(
 
     Computed rates run along the surface's normal, measured ones along the optical axis: the computed are
     multiplied by the root of 1 + slope², from the surface the solution was computed on or `height_um`.
-    Measured rates are divided by the share of the current that reaches the microscope's window.
+    Measured rates are divided by the share of the cell's current density that reaches the microscope's
+    window.
 
     Parameters
     ----------
-    computed : Solution, or (H, W) or (T, H, W) float, nm/s
+    computed : Solution, SolutionMaps, or (H, W) or (T, H, W) float, nm/s
         Rates along the normal; a solution is interpolated to the measured times.
     measured_nm_per_s : (H, W) or (T, H, W) float, nm/s
         Vertical rates on the same pixels; NaN where not measured.
@@ -105,7 +107,7 @@ def compare(
     regions : sequence of Region
         Whose curves are drawn, such as from `lee.regions.find_regions`.
     window : WindowCurrent or float
-        Or its ratio; 1 where the microscope sees the mean current.
+        Or its share; 1 where the microscope sees the current density the solution was computed for.
     seed : int
         Of the blocks drawn.
 
@@ -119,7 +121,7 @@ def compare(
         If shapes or times do not fit, or fewer than 30 pixels can be compared.
     """
     measured = _as_maps(measured_nm_per_s, "measured rates")
-    ratio = float(window) if isinstance(window, (int, float)) else window.ratio
+    ratio = float(window) if isinstance(window, (int, float)) else window.share
     if not (np.isfinite(ratio) and ratio > 0):
         raise InputError(f"compare: the window's share of the current is {ratio}; give a number above 0")
     times, model, surface, size = _computed(computed, measured, times_s, height_um, pixel_um)
@@ -340,3 +342,20 @@ def _curves(
             )
     order = {region.name: place for place, region in enumerate(regions)}
     return sorted(rows, key=lambda row: (order[row["region"]], row["time_s"]))
+
+
+def at_full_efficiency(computed: Any) -> Any:
+    """Return a solution, or its maps, with the rates its current would give if all of it made dense deposit.
+
+    Parameters
+    ----------
+    computed : Solution or SolutionMaps
+
+    Returns
+    -------
+    Solution or SolutionMaps
+        With Faraday's rate in ``rate_nm_per_s``: what `lee.twin.efficiency_map` holds measured rates against.
+    """
+    cell = replace(computed.cell, efficiency=1.0, current_density_ma_per_cm2=1.0)
+    rate = np.asarray(computed.current_density_ma_per_cm2, np.float32) * np.float32(cell.growth_nm_per_s)
+    return replace(computed, rate_nm_per_s=rate)

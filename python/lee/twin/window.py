@@ -91,14 +91,16 @@ class Section:
 
 @dataclass(frozen=True, eq=False)
 class WindowCurrent:
-    """What the window's current is beside that under the anode.
+    """What the window's current is beside that under the anode, and beside the cell's.
 
     Attributes
     ----------
     ratio : float
         Mean current density in the window over the mean under the anode.
+    share : float
+        Mean current density in the window over the cell's, which is that of the anode's face on the mean.
     under_ma_per_cm2, window_ma_per_cm2 : float
-        The two, where the cell's current density is that of the anode's face, on the mean.
+        The two.
     x_um, current_density_ma_per_cm2 : (N,) float64
         Profile along the cathode.
     wagner : float
@@ -111,6 +113,7 @@ class WindowCurrent:
     """
 
     ratio: float
+    share: float
     under_ma_per_cm2: float
     window_ma_per_cm2: float
     x_um: NDArray[np.float64]
@@ -126,8 +129,8 @@ class WindowCurrent:
         return 1 - self.ratio
 
     def at_full_current(self, rate_nm_per_s: ArrayLike) -> NDArray[np.float64]:
-        """Scale rates measured in the window to the current under the anode."""
-        return np.asarray(rate_nm_per_s, np.float64) / self.ratio
+        """Scale rates measured in the window to the cell's current density, for which the twin is solved."""
+        return np.asarray(rate_nm_per_s, np.float64) / self.share
 
 
 def window_current(
@@ -201,6 +204,7 @@ def window_current(
     current = float(cell.current_density_ma_per_cm2)
     return WindowCurrent(
         ratio=mean["window"] / mean["under"],
+        share=mean["window"],
         under_ma_per_cm2=current * mean["under"],
         window_ma_per_cm2=current * mean["window"],
         x_um=x,
