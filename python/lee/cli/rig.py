@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from lee.cli.calibrate import calibrate
 from lee.cli.options import PATH, um
 from lee.cli.series import seconds
 
@@ -18,6 +19,9 @@ def rig() -> None:
       lee rig probe-disk /data
       lee rig record rig.toml -o run --start-um 950 --end-um 1030 --pixel-um 0.1 --duration-s 1500
     """  # noqa: D301  click wants the character itself
+
+
+rig.add_command(calibrate)
 
 
 @rig.command()
