@@ -1,12 +1,14 @@
-"""`lee rig`: what the rig has, how fast its disk is, and a run recorded."""
+"""`lee rig`: what the rig has, how fast its disk is, a run recorded, and the rig's page."""
 
 from pathlib import Path
 
 import click
 
 from lee.cli.calibrate import calibrate
-from lee.cli.options import PATH, um
-from lee.cli.series import seconds
+from lee.cli.convert import convert
+from lee.cli.live import live
+from lee.cli.options import PATH
+from lee.cli.scan_options import planned, scan_options
 
 
 @click.group(no_args_is_help=True)
@@ -18,10 +20,13 @@ def rig() -> None:
       lee rig doctor rig.toml
       lee rig probe-disk /data
       lee rig record rig.toml -o run --start-um 950 --end-um 1030 --pixel-um 0.1 --duration-s 1500
+      lee rig live rig.toml -o run --start-um 950 --end-um 1030 --pixel-um 0.1 --duration-s 1500
     """  # noqa: D301  click wants the character itself
 
 
+rig.add_command(live)
 rig.add_command(calibrate)
+rig.add_command(convert)
 
 
 @rig.command()
@@ -68,16 +73,7 @@ def probe_disk(folder: Path, frames_per_s: float, frame_px: tuple[int, int], mb:
 
 
 @rig.command(no_args_is_help=True)
-@click.argument("config", type=PATH)
-@click.option("-o", "--output", type=PATH, required=True, metavar="RUN", help="Folder of the run.")
-@click.option("--start-um", type=float, required=True, help="Height of the first frame, by the stage.")
-@click.option("--end-um", type=float, required=True, help="Height that scans end at.")
-@click.option("--step-um", type=um, default=0.2, show_default=True, help="From frame to frame.")
-@click.option("--lead-um", type=um, default=2.0, show_default=True, help="Way to reach the speed on.")
-@click.option("--pixel-um", type=um, required=True, help="Size of a pixel in the plane of the sample.")
-@click.option("--duration-s", type=seconds, required=True, help="How long the run lasts.")
-@click.option("--interval-s", type=seconds, help="From scan to scan; by default one right after the other.")
-@click.option("--no-surfaces", is_flag=True, help="Record only; surfaces can be had later by `lee series`.")
+@scan_options
 def record(
     config: Path,
     output: Path,
@@ -102,22 +98,17 @@ def record(
     """  # noqa: D301
     from lee.devices import open_rig
     from lee.devices.config import load_config
-    from lee.devices.plan import ScanPlan
     from lee.record import record_run
 
     asked = load_config(config)
     with open_rig(asked) as opened:
-        plan = ScanPlan.of_um(
-            start_um,
-            end_um,
+        plan = planned(
+            opened,
+            start_um=start_um,
+            end_um=end_um,
             step_um=step_um,
-            counts_per_um=opened.stage.counts_per_um,
-            frames_per_s=asked.camera.frames_per_s,
             lead_um=lead_um,
-        )
-        click.echo(
-            f"{plan.pulses} frames a scan, {plan.step_um:.6f} um apart, at {plan.speed_um_per_s:.2f} um/s: "
-            f"{plan.seconds:.1f} s"
+            frames_per_s=asked.camera.frames_per_s,
         )
         scans = whole = 0
         for taken in record_run(

@@ -1,0 +1,254 @@
+// Asks the rig for its state a few times a second, and draws what has changed.
+
+import { drawCurves, drawFrame, drawMap } from "./charts.js";
+import { Relief } from "./relief.js";
+
+const EVERY_MS = 250, PATIENCE_MS = 5000;
+const PHASES = {
+  idle: ["at rest", ""], starting: ["starting", "active"], scanning: ["scanning", "active"],
+  waiting: ["between scans", "active"], stopping: ["ends after this scan", "ending"],
+  aborting: ["stopping the stage", "ending"], ended: ["run ended", ""], aborted: ["stopped by hand", "fault"],
+  fault: ["fault", "fault"],
+};
+const STYLES = [
+  { colour: "#e8eaed", dash: [] }, { colour: "#56b4e9", dash: [] }, { colour: "#e69f00", dash: [] },
+  { colour: "#2fc28f", dash: [] }, { colour: "#e58fc0", dash: [6, 3] }, { colour: "#f0765a", dash: [6, 3] },
+  { colour: "#f0e442", dash: [6, 3] }, { colour: "#a9a3ff", dash: [2, 3] },
+];
+const $ = (id) => document.getElementById(id);
+const relief = new Relief($("relief"), $("relief-labels"));
+const drawn = {}; // what each figure shows: its version, and how to draw it again
+let state = null, rows = "";
+
+function put(id, text, warned) {
+  const place = $(id);
+  if (place.textContent !== text) place.textContent = text;
+  if (warned !== undefined) place.classList.toggle("warned", warned);
+}
+
+function bytes(count) {
+  if (count === null) return "–";
+  for (const [unit, size] of [["TB", 1e12], ["GB", 1e9], ["MB", 1e6], ["kB", 1e3]])
+    if (count >= size) return `${(count / size).toPrecision(3)} ${unit}`;
+  return `${Math.round(count)} B`;
+}
+
+function lasting(seconds) {
+  if (seconds === null) return "–";
+  if (seconds < 120) return `${Math.ceil(seconds)} s`;
+  if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 172800 ? `${(seconds / 3600).toFixed(1)} h` : `${Math.floor(seconds / 86400)} days`;
+}
+
+const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
+const short = (scan) => scan.replace(/\.raw$/, "");
+const plural = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
+
+async function asked(path, options = {}) {
+  const answer = await fetch(path, { ...options, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+  if (!answer.ok) throw new Error((await answer.text()).trim() || `answer ${answer.status}`);
+  return answer;
+}
+
+async function watch() {
+  try {
+    state = await (await asked("/state")).json();
+    lost(null);
+    show(state);
+  } catch (error) {
+    lost(error);
+  }
+  setTimeout(watch, EVERY_MS);
+}
+
+function lost(error) {
+  document.body.classList.toggle("lost-rig", error !== null);
+  if (error === null) { $("lost").hidden = true; return; }
+  if ($("lost").hidden) {
+    const since = new Date().toLocaleTimeString();
+    put("lost", `No answer from the rig since ${since}: what is shown is old. ${error.message}`);
+    $("lost").hidden = false;
+  }
+  for (const id of ["start", "stop"]) $(id).disabled = true;
+}
+
+function show(now) {
+  const [phase, kind] = PHASES[now.phase];
+  put("phase", phase);
+  $("phase").className = `phase ${kind}`;
+  put("said", now.said);
+  $("said").className = `said ${kind}`;
+  $("start").disabled = now.running;
+  $("stop").disabled = !now.running || now.phase === "stopping" || now.phase === "aborting";
+  showNumbers(now);
+  showFrame(now);
+  showSurfaces(now.surfaces, now);
+  showScans(now);
+  put("folder", now.folder);
+  put("devices", `${now.camera} · ${now.stage}`);
+}
+
+function showNumbers({ plan, frame, disk, ...now }) {
+  const broken = now.scans_taken - now.scans_complete;
+  put("scans", String(now.scans_taken));
+  put("complete", now.scans_taken ? `${broken ? plural(broken, "scan") + " incomplete" : "all complete"}` : "", broken > 0);
+  const scanning = frame && !frame.preview;
+  put("number", scanning ? `${frame.number}${frame.of ? ` / ${frame.of}` : ""}` : "–");
+  put("total", `${plural(now.frames_taken, "frame")} taken`);
+  put("z", frame && frame.z_um !== null ? `${frame.z_um.toFixed(1)} µm` : "–");
+  put("range", `${plan.from_um.toFixed(1)} to ${plan.to_um.toFixed(1)} µm`);
+  put("pace", now.running ? `${now.frames_per_s.toFixed(1)} /s` : "–");
+  put("planned", `${plan.frames_per_s.toFixed(0)} /s planned`);
+  put("rate", now.running ? `${bytes(disk.bytes_per_s)}/s` : "–");
+  put("free", `${bytes(disk.free_bytes)} free`);
+  const fits = disk.full_in_s === null || disk.run_ends_in_s === null || disk.full_in_s > disk.run_ends_in_s;
+  put("full", disk.full_in_s === null ? "" : `full in ${lasting(disk.full_in_s)}`, !fits);
+  put("ends", lasting(disk.run_ends_in_s));
+  put("duration", `a run lasts ${lasting(disk.duration_s)}`);
+}
+
+/** Fetch a picture when its version has changed, one at a time, and draw it now and whenever the size changes. */
+async function figure(name, version, fetched) {
+  const known = (drawn[name] ??= { version: null, busy: false, draw: () => {} });
+  if (known.busy || known.version === version) return;
+  known.busy = true;
+  try {
+    known.draw = await fetched();
+    known.version = version;
+    $(name).parentElement.removeAttribute("data-none");
+    known.draw();
+  } catch {
+    // Not there any more, or not in time: the next state tells.
+  } finally {
+    known.busy = false;
+  }
+}
+
+const picture = async (path) => createImageBitmap(await (await asked(path)).blob());
+
+function showFrame({ frame, plan, no_preview: none }) {
+  if (!frame) {
+    put("frame-said", none ? `no frames until a run starts: ${none}` : "no frame yet");
+    return;
+  }
+  figure("frame", frame.version, async () => {
+    const seen = await picture("/frame.jpg");
+    return () => drawFrame($("frame"), seen, frame.shape_px[1] * plan.pixel_um);
+  });
+  const z = frame.z_um === null ? "" : `, z ${frame.z_of_pulse ? "" : "by the stage "}${frame.z_um.toFixed(2)} µm`;
+  const where = frame.preview ? `at rest, no scan${z}` : `frame ${frame.number}${frame.of ? ` of ${frame.of}` : ""}${z}`;
+  const hot = `${percent(frame.saturated, 2)} of the pixels saturated (red), at most ${percent(frame.saturated_worst, 2)}`;
+  put("frame-said", `${where}; ${hot}${frame.preview ? "" : " of this scan and the last"}; ${frame.shape_px[1]} × ${frame.shape_px[0]} px`);
+  $("saturation").hidden = !frame.saturation_warning;
+  put("saturation", frame.saturation_warning
+    ? `Saturated: ${percent(frame.saturated_worst)} of the pixels. They have no focus: shorten exposure_s, or dim the light.` : "");
+}
+
+function showSurfaces(told, now) {
+  const { height, rate, curves } = told;
+  if (!now.reconstruct) put("height-said", "surfaces are not asked for: --no-surfaces");
+  if (told.problem) put("height-said", told.problem, true);
+  if (height) {
+    figure("height", height.version, async () => {
+      const map = await picture("/height.png");
+      return () => drawMap($("height"), map, height, "height (µm)");
+    });
+    figure("relief", height.version, async () => {
+      const field = await (await asked("/relief.bin")).arrayBuffer();
+      relief.take(field, height);
+      return () => relief.draw();
+    });
+    const newest = now.scans[0];
+    const old = newest && newest.scan !== height.scan && newest.no_surface;
+    const sigma = height.sigma_um === null ? "" : `, median σ ${height.sigma_um.toFixed(3)} µm`;
+    put("height-said", old ? `${short(height.scan)}; ${short(newest.scan)} has no surface: ${newest.no_surface}`
+      : told.problem ?? `${short(height.scan)}: ${percent(height.coverage)} measured${sigma}; grey is not measured`, Boolean(old || told.problem));
+    put("relief-said", `${short(height.scan)}: height drawn ×${relief.stretch}, cut at the colours' limits. Drag or arrow keys turn it, wheel or + − come nearer.`);
+  }
+  if (rate) {
+    figure("rate-map", rate.version, async () => {
+      const map = await picture("/rate.png");
+      return () => drawMap($("rate-map"), map, rate, "rate (nm/s)");
+    });
+    const sigma = rate.sigma_nm_per_s === null ? "" : `, median σ ${rate.sigma_nm_per_s.toFixed(1)}`;
+    const mean = rate.mean_nm_per_s === null ? "" : `mean ${rate.mean_nm_per_s.toFixed(1)}${sigma} nm/s, `;
+    put("rate-said", `at ${short(rate.at)}: ${mean}a line through ${short(rate.first)} to ${short(rate.last)}; the stage's own axial drift is in it`);
+  }
+  if (curves) figure("curves", curves.version, async () => {
+    const data = await (await asked("/curves")).json();
+    legend(data.regions);
+    return () => drawCurves($("curves"), data, STYLES);
+  });
+}
+
+function legend(regions) {
+  const items = regions.map((region, k) => {
+    const item = document.createElement("span");
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
+    for (const [name, value] of [["d", "M0 4 H22"], ["stroke", STYLES[k].colour], ["stroke-width", "2.5"], ["stroke-dasharray", STYLES[k].dash.join(" ")]])
+      line.setAttribute(name, value);
+    svg.append(line);
+    item.append(svg, region.name);
+    return item;
+  });
+  $("legend").replaceChildren(...items);
+  put("curves-said", regions.length > 1
+    ? "trenches and protrusions by the curvature of the first three surfaces, the 3 largest of each; bars: ± 2 standard errors"
+    : "the whole field; trenches and protrusions are looked for in the first three surfaces");
+}
+
+function showScans({ scans, scans_taken: taken }) {
+  const key = JSON.stringify(scans);
+  if (key === rows) return;
+  rows = key;
+  $("ledger").replaceChildren(...scans.flatMap(rowsOf));
+  const more = taken > scans.length ? `the last ${scans.length} of ${taken}; ` : "";
+  put("ledger-said", scans.length ? `${more}✓ every pulse is a whole frame on the disk` : "no scan yet");
+}
+
+function rowsOf(scan) {
+  const row = document.createElement("tr");
+  row.title = `${scan.ended}: ${scan.said}`;
+  row.classList.toggle("broken", !scan.complete);
+  const cells = [
+    [`${scan.complete ? "✓" : "✗"} ${short(scan.scan).replace("scan_", "")}`], [scan.complete ? String(scan.frames) : `${scan.frames}/${scan.planned}`],
+    [scan.lost], [scan.missed], [scan.incomplete],
+    [scan.coverage === null ? "–" : percent(scan.coverage)], [scan.skipped],
+    [scan.surface_after_s === null || scan.coverage === null ? "–" : `${scan.surface_after_s.toFixed(2)} s`],
+  ];
+  cells.forEach(([text], k) => {
+    const cell = document.createElement("td");
+    cell.textContent = String(text);
+    if ([2, 3, 4, 6].includes(k) && text > 0) cell.className = "counted";
+    row.append(cell);
+  });
+  const plain = scan.complete && !scan.no_surface && !scan.disk_waited_s && !scan.synchronisation;
+  const more = [scan.fault, plain ? "" : scan.said.replace(`${scan.scan}: `, "")].filter(Boolean).join("; ");
+  if (!more) return [row];
+  const note = document.createElement("tr");
+  note.className = "note";
+  const cell = document.createElement("td");
+  cell.colSpan = cells.length;
+  cell.textContent = more;
+  note.append(cell);
+  return [row, note];
+}
+
+for (const action of ["start", "stop", "abort"]) {
+  $(action).addEventListener("click", async () => {
+    if (action !== "abort") $(action).disabled = true;
+    try {
+      await asked(`/${action}`, { method: "POST" });
+    } catch (error) {
+      put("said", error.message);
+    }
+  });
+}
+
+let resizing = 0;
+new ResizeObserver(() => {
+  cancelAnimationFrame(resizing);
+  resizing = requestAnimationFrame(() => Object.values(drawn).forEach((one) => one.draw()));
+}).observe(document.querySelector("main"));
+watch();
