@@ -1,5 +1,6 @@
 import pytest
 
+from tests import undrawn as pictures
 from tests.backends import backend_of
 
 
@@ -12,6 +13,13 @@ def backend(request):
 @pytest.fixture(scope="session")
 def cuda():
     return backend_of("cuda")
+
+
+@pytest.fixture
+def undrawn():
+    """Leave pictures blank, where they are not what is looked at."""
+    with pictures.undrawn():
+        yield
 
 
 def pytest_collection_modifyitems(items):

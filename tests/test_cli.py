@@ -16,6 +16,7 @@ from lee.cli.one_line import one_line
 from lee.devices.virtual import gentle, render_scan
 from lee.errors import DeviceError, DeviceMemoryError, InputError
 from lee.surface import FILES, Surface
+from tests.undrawn import undrawn
 
 COMMANDS = ["demo", "reconstruct", "series", "curvature", "particles", "rig", "export", "view", "bench"]
 PIXEL_UM = 0.25
@@ -33,17 +34,17 @@ def stack(tmp_path, scan):
     return path
 
 
-@pytest.fixture
-def surface(tmp_path):
+@pytest.fixture(scope="module")
+def surface(tmp_path_factory):
     y, x = np.mgrid[:40, :50].astype(np.float32)
     height = np.sin(y / 9) + np.cos(x / 7)
     valid = np.ones(height.shape, bool)
     valid[3:6, 4:9] = False
     holed = np.where(valid, height, np.nan)
-    Surface(holed, height, np.where(valid, 0.1, np.nan), valid, 100 + 50 * height, 0.5).save(
-        tmp_path / "made"
-    )
-    return tmp_path / "made"
+    folder = tmp_path_factory.mktemp("surface") / "made"
+    with undrawn():
+        Surface(holed, height, np.where(valid, 0.1, np.nan), valid, 100 + 50 * height, 0.5).save(folder)
+    return folder
 
 
 def lee(*arguments, **options):
@@ -123,7 +124,7 @@ def test_reconstruct_writes_the_folder(tmp_path, stack, scan, capsys):
     assert np.nanmedian(np.abs(height - scan.truth_um)) < 0.2
 
 
-def test_reconstruct_takes_heights_from_a_csv(tmp_path, stack, scan):
+def test_reconstruct_takes_heights_from_a_csv(tmp_path, stack, scan, undrawn):
     rows = "".join(f"{k},{z}\n" for k, z in enumerate(scan.z_um))
     (tmp_path / "z.csv").write_text("frame,z_um\n" + rows)
     out = tmp_path / "out"
@@ -132,14 +133,14 @@ def test_reconstruct_takes_heights_from_a_csv(tmp_path, stack, scan):
     assert np.nanmedian(np.abs(Surface.load(out).height_um - scan.truth_um)) < 0.2
 
 
-def test_an_unknown_pixel_size_is_a_warning_in_one_line(tmp_path, stack, capsys):
+def test_an_unknown_pixel_size_is_a_warning_in_one_line(tmp_path, stack, capsys, undrawn):
     assert run(["reconstruct", str(stack), "-o", str(tmp_path / "out"), "--z-step-um", "0.2"]) == 0
     err = capsys.readouterr().err
     assert err.startswith(f"lee: warning: {stack}: does not say how large its pixels are; 1 um is assumed")
     assert err.count("\n") == 1
 
 
-def test_an_older_result_is_replaced_only_when_asked(tmp_path, stack, capsys):
+def test_an_older_result_is_replaced_only_when_asked(tmp_path, stack, capsys, undrawn):
     out = tmp_path / "out"
     line = ["reconstruct", str(stack), "-o", str(out), "--z-step-um", "0.2", "--pixel-um", "1"]
     assert run(line) == 0
@@ -151,7 +152,7 @@ def test_an_older_result_is_replaced_only_when_asked(tmp_path, stack, capsys):
     assert (out / "surface.json").stat().st_mtime_ns > before
 
 
-def test_rejected_frames_are_told(tmp_path, scan, capsys):
+def test_rejected_frames_are_told(tmp_path, scan, capsys, undrawn):
     frames = scan.frames.copy()
     frames[20] = 255
     np.save(tmp_path / "flash.npy", frames)

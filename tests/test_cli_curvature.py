@@ -12,12 +12,13 @@ from lee.cli import run
 from lee.curvature_folder import FILES
 from lee.mapfile import read_map, write_map
 from lee.surface import Surface
+from tests.undrawn import undrawn
 
 PIXEL_UM = 0.5
 
 
-@pytest.fixture
-def surface(tmp_path):
+@pytest.fixture(scope="module")
+def surface(tmp_path_factory):
     y, x = PIXEL_UM * np.mgrid[:120, :140].astype(np.float32)
     height = 3 * np.sin(x / 7) * np.cos(y / 9)
     height += np.random.default_rng(0).normal(size=height.shape).astype(np.float32) * 0.03
@@ -25,8 +26,10 @@ def surface(tmp_path):
     valid[30:40, 50:60] = False
     holed = np.where(valid, height, np.nan)
     sigma = np.where(valid, 0.03, np.nan)
-    Surface(holed, height, sigma, valid, 0 * height, PIXEL_UM).save(tmp_path / "made")
-    return tmp_path / "made"
+    folder = tmp_path_factory.mktemp("surface") / "made"
+    with undrawn():
+        Surface(holed, height, sigma, valid, 0 * height, PIXEL_UM).save(folder)
+    return folder
 
 
 def test_writes_maps_preview_and_description(surface, tmp_path, capsys):
@@ -54,7 +57,7 @@ def test_writes_maps_preview_and_description(surface, tmp_path, capsys):
         assert len(np.unique(np.asarray(image.convert("L")))) > 50
 
 
-def test_a_single_map_and_a_given_scale(tmp_path, capsys):
+def test_a_single_map_and_a_given_scale(tmp_path, capsys, undrawn):
     height = np.random.default_rng(1).normal(size=(60, 50)).astype(np.float32)
     write_map(tmp_path / "h.tif", height, 0.25)
     arguments = ["curvature", str(tmp_path / "h.tif"), "-o", str(tmp_path / "bent"), "--scale-um", "1"]
@@ -67,7 +70,7 @@ def test_a_single_map_and_a_given_scale(tmp_path, capsys):
     assert run([*arguments, "--overwrite"]) == 0
 
 
-def test_a_stated_correlation_widens_the_uncertainty(surface, tmp_path, capsys):
+def test_a_stated_correlation_widens_the_uncertainty(surface, tmp_path, capsys, undrawn):
     arguments = ["curvature", str(surface), "--scale-um", "2", "-o"]
     assert run([*arguments, str(tmp_path / "white"), "--noise-correlation-px", "0"]) == 0
     assert run([*arguments, str(tmp_path / "alike"), "--noise-correlation-px", "1.5"]) == 0

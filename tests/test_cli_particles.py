@@ -23,6 +23,7 @@ from lee.particles.report import FIGURES
 from lee.particles.table import COLUMNS, TRACKPY, read_table
 from lee.surface import Surface
 from tests.particle_scans import IN_GAUSSIAN, matched, truth_of
+from tests.undrawn import undrawn
 
 PIXEL_UM = 0.25
 SCENE = rig.gentle((112, 112), PIXEL_UM, 3, relief_um=2.0)
@@ -138,7 +139,7 @@ def test_the_report_holds_its_pictures(done):
             assert len(np.unique(np.asarray(image.convert("L")))) > 10
 
 
-def test_what_it_says(scans, tmp_path, capsys):
+def test_what_it_says(scans, tmp_path, capsys, undrawn):
     """Without a calibration; and as a scan of nuclei that disappear, with Parquet, on a given surface."""
     pytest.importorskip("pyarrow")
     capsys.readouterr()
@@ -192,7 +193,8 @@ def test_two_images_are_enough(scans, tmp_path, capsys, suffix):
 def several(scans, tmp_path_factory):
     out = tmp_path_factory.mktemp("several") / "out"
     files = [str(scans / f"s{k}.ome.tif") for k in range(3)]
-    assert lee_cli(["particles", *files, "-o", str(out), "--interval-s", "30", "--trackpy"]) == 0
+    with undrawn():
+        assert lee_cli(["particles", *files, "-o", str(out), "--interval-s", "30", "--trackpy"]) == 0
     return out
 
 
@@ -210,7 +212,7 @@ def test_each_scan_is_held_against_the_one_before(several):
     assert [pair["time_s"] for pair in pairs] == [30.0, 60.0]
 
 
-def test_maps_of_other_times_are_overwritten_too(several, scans, tmp_path, capsys):
+def test_maps_of_other_times_are_overwritten_too(several, scans, tmp_path, capsys, undrawn):
     several = shutil.copytree(several, tmp_path / "several")
     code, _, err = said(
         capsys, scans / "i0.png", scans / "i1.png", "-o", several, "--pixel-um", PIXEL_UM, "--overwrite"
@@ -219,7 +221,7 @@ def test_maps_of_other_times_are_overwritten_too(several, scans, tmp_path, capsy
     assert not list(several.glob("density_per_um2_*s.tif"))
 
 
-def test_a_run_gives_the_times_and_some_can_be_chosen(tmp_path, capsys):
+def test_a_run_gives_the_times_and_some_can_be_chosen(tmp_path, capsys, undrawn):
     folder = tmp_path / "run"
     law = rig.GrowthLaw((rig.Phase("plating", 100.0, (5.0, 5.0)),))
     nuclei = [
@@ -242,7 +244,7 @@ def test_a_run_gives_the_times_and_some_can_be_chosen(tmp_path, capsys):
 # --- folders that are there already ---
 
 
-def test_a_result_is_overwritten_only_when_asked(done, scans, tmp_path, capsys):
+def test_a_result_is_overwritten_only_when_asked(done, scans, tmp_path, capsys, undrawn):
     done = shutil.copytree(done, tmp_path / "done")
     made = (done / "particles.json").stat().st_mtime_ns
     arguments = [scans / "i0.png", scans / "i1.png", "--pixel-um", PIXEL_UM, "-o", done]

@@ -10,13 +10,15 @@ from lee.cli import run as lee_cli
 from lee.devices.virtual import growing_electrode, render_run
 from lee.run import SURFACES
 from lee.store import SurfaceStore
+from tests.undrawn import undrawn
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli") / "run"
     render_run(folder, growing_electrode((72, 72), 0.4, 1, relief_um=4.0), scans=3)
-    assert lee_cli(["series", str(folder), "--workers", "1", "--device", "cpu", "--no-films"]) == 0
+    with undrawn():
+        assert lee_cli(["series", str(folder), "--workers", "1", "--device", "cpu", "--no-films"]) == 0
     return folder
 
 
@@ -26,7 +28,7 @@ def said(capsys, *arguments):
     return code, captured.out, captured.err
 
 
-def test_it_tells_what_it_found(folder, capsys):
+def test_it_tells_what_it_found(folder, capsys, undrawn):
     code, out, err = said(capsys, folder, "--no-films", "--scale-um", "2.5", "--window", 3)
     assert (code, err) == (0, "")
     assert "report.html: 3 of 3 scans over 20 s, median rate" in out
@@ -35,10 +37,11 @@ def test_it_tells_what_it_found(folder, capsys):
 
 
 def test_it_is_a_program(folder):
-    command = [sys.executable, "-m", "lee", "series", str(folder), "--no-films"]
+    command = [sys.executable, "-m", "lee", "series", str(folder), "--reference", "floor"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("lee: reference is 'floor'")
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -66,7 +69,7 @@ def test_each_fault_is_one_line(folder, tmp_path, capsys, monkeypatch, arguments
     assert len(err.strip().splitlines()) == 1
 
 
-def test_a_hole_is_told_and_stops_nothing(tmp_path, capsys):
+def test_a_hole_is_told_and_stops_nothing(tmp_path, capsys, undrawn):
     folder = tmp_path / "run"
     render_run(folder, growing_electrode((72, 72), 0.4, 1, relief_um=4.0), scans=3)
     (folder / "scans" / "scan_001.ome.tif").write_bytes(b"II*\0 damaged")

@@ -36,7 +36,7 @@ def done(command, folder, **environment):
         command, shell=isinstance(command, str), cwd=folder, env={**os.environ, **environment},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+    assert (done.returncode, done.stderr) == (0, ""), f"{command}\n{done.stdout}{done.stderr}"
     return done.stdout
 
 

@@ -22,6 +22,7 @@ from lee.run_lock import run_locked
 from lee.run_reconstruct import reconstruct_run, series_params
 from lee.scheduler import run_jobs
 from lee.store import SurfaceStore
+from tests.deaths import always_dies, die_once
 
 SCANS = 4
 
@@ -114,13 +115,19 @@ def test_new_scans_are_appended_and_times_corrected(folder):
     assert store.times_s.tolist() == [0, 11, 20, 30]
 
 
-CLI = [sys.executable, "-m", "lee", "series"]
+# The part of `lee series` that is stopped, without the figures that come after it.
+SURFACES_OF = """
+import sys
+from lee.run import open_run
+from lee.run_reconstruct import reconstruct_run
+reconstruct_run(open_run(sys.argv[1]), device="cpu", workers=int(sys.argv[2]))
+"""
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_killed_it_goes_on_where_it_stopped(folder, workers):
     store = folder / SURFACES
-    command = [*CLI, str(folder), "--device", "cpu", "--workers", workers]
+    command = [sys.executable, "-c", SURFACES_OF, str(folder), workers]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         limit = time.monotonic() + 60
         while not (store / "zarr.json").exists() or not SurfaceStore.open(store).state.any():
@@ -252,16 +259,6 @@ def test_the_processes_of_a_run_end_with_it(tmp_path):
             time.sleep(0.05)
 
 
-def die_once(mark):
-    """End this process the hard way, the first time."""
-    try:
-        os.close(os.open(mark, os.O_CREAT | os.O_EXCL))
-    except FileExistsError:
-        return os.getpid()
-    os.kill(os.getpid(), signal.SIGKILL)
-    return None
-
-
 @pytest.mark.parametrize("scheduler", [None, "local"])
 def test_a_lost_worker_costs_a_retry(tmp_path, scheduler):
     if scheduler == "local":
@@ -270,10 +267,6 @@ def test_a_lost_worker_costs_a_retry(tmp_path, scheduler):
     made = dict(run_jobs(die_once, marks, scheduler=scheduler, workers=2))
     assert sorted(made) == marks
     assert all(made.values())
-
-
-def always_dies(_):
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("scheduler", [None, "local"])

@@ -2,13 +2,16 @@
 
 import base64
 import json
+import re
 import shutil
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from bench import bench_series
+from lee.cli import run as lee_cli
 from lee.devices.virtual import growing_electrode, render_run
 from lee.devices.virtual.growing import RunTruth
 from lee.errors import InputError
@@ -83,7 +86,7 @@ def test_everything_is_written(found):
     assert set(pd.read_csv(found.path / "profile.csv")["when"]) == set(found.profiles)
 
 
-def test_a_film_seen_obliquely_is_made_when_asked_for(folder, monkeypatch):
+def test_a_film_seen_obliquely_is_made_when_asked_for(folder, monkeypatch, undrawn):
     def drawn(path, heights, *, times_s, pixel_um, phases):
         assert len(heights) == len(times_s) == len(phases) == SCANS
         assert pixel_um == PIXEL_UM
@@ -105,7 +108,7 @@ def test_xarray_opens_the_maps(found):
     np.testing.assert_array_equal(data.time_s, found.times_s)
 
 
-def test_it_may_be_done_again_and_other_files_are_not_lost(folder):
+def test_it_may_be_done_again_and_other_files_are_not_lost(folder, undrawn):
     analyse(open_run(folder), films=False)
     (folder / "series" / "thoughts.txt").write_text("mine")
     with pytest.raises(InputError, match=r"also holds 'thoughts\.txt'"):
@@ -114,7 +117,7 @@ def test_it_may_be_done_again_and_other_files_are_not_lost(folder):
     assert analyse(open_run(folder), films=False, window=3).path == folder / "series"
 
 
-def test_holes_stay_holes_and_stop_nothing(folder):
+def test_holes_stay_holes_and_stop_nothing(folder, undrawn):
     with run_locked(folder):
         SurfaceStore.open(folder / SURFACES, mode="r+").fail(1, "bubbles")
     found = analyse(open_run(folder), films=False)
@@ -128,7 +131,7 @@ def test_holes_stay_holes_and_stop_nothing(folder):
     assert "bubbles" in (found.path / "report.html").read_text()
 
 
-def test_a_run_that_begins_with_a_hole_is_held_against_its_first_surface(folder):
+def test_a_run_that_begins_with_a_hole_is_held_against_its_first_surface(folder, undrawn):
     SurfaceStore.open(folder / SURFACES, mode="r+").fail(0, "shutter")
     found = analyse(open_run(folder), films=False)
     assert np.nanmax(np.abs(found.maps("delta_um")[1])) == 0
@@ -150,7 +153,7 @@ def test_two_scans_tell_growth_but_no_rate(folder):
     assert found.relations == {}
 
 
-def test_drawn_regions_and_references(folder):
+def test_drawn_regions_and_references(folder, undrawn):
     square = [[5, 5], [5, 12], [12, 12], [12, 5]]
     (folder / "regions.json").write_text(json.dumps({"R1": {"polygon_um": square}}))
     run = open_run(folder)
@@ -216,8 +219,30 @@ def test_a_run_without_surfaces_is_said(folder):
         analyse(open_run(folder))
 
 
-def test_the_benchmark_runs(capfd, tmp_path):
-    bench_series.main(["--scans", "3", "--frames", "45", "--side-px", "64", "--run", str(tmp_path / "run")])
+def tabled(capfd, folder):
+    bench_series.main(["--scans", "3", "--frames", "45", "--side-px", "64", "--run", str(folder / "run")])
     out = capfd.readouterr().out
     assert "recorded in 2 s" in out
-    assert "again, surfaces there" in out
+    rows = re.findall(r"^(\w.*\w) +\d+\.\d +\d+\.\d\d$", out, re.MULTILINE)
+    assert rows == ["whole", "again, surfaces there", "without films"]
+
+
+def test_the_benchmark_tells_of_three_runs(capfd, tmp_path, undrawn, monkeypatch):
+    written = []
+
+    def here(command, **options):
+        assert command[:3] == [sys.executable, "-m", "lee"]
+        before = SURFACES in {path.name for path in (tmp_path / "run").iterdir()}
+        assert lee_cli([*command[3:], "--workers", "1"]) == 0
+        written.append((before, sorted(path.name for path in (tmp_path / "run" / "series").glob("*.mp4"))))
+
+    monkeypatch.setattr("bench.bench_series.subprocess.run", here)
+    monkeypatch.setattr("lee.series_report.write_film", lambda path, *given, **options: path.write_bytes(b""))
+    tabled(capfd, tmp_path)
+    films = ["growth.mp4", "rate.mp4", "surface.mp4"]
+    assert written == [(False, films), (True, films), (True, [])]
+
+
+@pytest.mark.slow
+def test_the_benchmark_runs_in_processes_of_its_own(capfd, tmp_path):
+    tabled(capfd, tmp_path)
