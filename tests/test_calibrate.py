@@ -188,6 +188,23 @@ def test_a_sample_without_two_levels_has_no_step(tmp_path):
         step_of(passes)
 
 
+@pytest.mark.slow
+def test_the_errors_told_hold_over_forty_rigs(tmp_path):
+    """Each with its own play, scale, noise and microsteps of 0.03 um: what docs/rig.md states."""
+    off = []
+    for seed in range(40):
+        play_um, ppm = 0.5 + 0.37 * (seed % 5), (0.0, 3000.0, -5000.0, 11.0)[seed % 4]
+        sample = (rough(seed), step_standard(STEP_UM))
+        rigs = [scanned(tmp_path, one, seed, backlash_um=play_um, scale_ppm=ppm) for one in sample]
+        play, step = backlash_of(rigs[0][0], rigs[0][1], rigs[0][2].exposure_s).um, step_of(rigs[1][0]).um
+        true_um = STEP_UM / (1 + ppm * 1e-6)
+        off.append([(play.value - play_um) / play.sigma, (step.value - true_um) / step.sigma])
+    rms = np.sqrt(np.mean(np.square(off), axis=0))
+    print(f"true values lie off by {rms[0]:.2f} and {rms[1]:.2f} of the told errors, rms")
+    assert (rms > 0.7).all()
+    assert (rms < 1.25).all()
+
+
 # --- what is refused, and what goes wrong ---
 
 
@@ -311,6 +328,11 @@ def test_the_command_measures_writes_and_never_replaces(tmp_path, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.toml", "rig.toml"]
     assert calibrated(tmp_path) == 1
     assert "exists already" in capsys.readouterr().err
+
+
+def test_its_help_has_an_example(capsys):
+    assert run(["rig", "calibrate", "--help"]) == 0
+    assert "lee rig calibrate rig.toml" in capsys.readouterr().out.split("Example:")[1]
 
 
 @pytest.mark.parametrize(
