@@ -16,6 +16,7 @@ from lee.cli.particles import particles
 from lee.cli.reconstruct import reconstruct
 from lee.cli.rig import rig
 from lee.cli.series import series
+from lee.cli.twin import twin
 from lee.cli.view import view
 
 
@@ -52,7 +53,7 @@ def commands() -> None:
     """  # noqa: D301  click wants the character itself
 
 
-for _command in (demo, reconstruct, series, curvature, particles, rig, export, view, bench):
+for _command in (demo, reconstruct, series, curvature, particles, twin, rig, export, view, bench):
     commands.add_command(_command)
 
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
 from lee.relation_bootstrap import alike, interval
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from lee.regions import Region
     from lee.twin.output import SolutionMaps
     from lee.twin.solution import Solution
@@ -120,6 +121,9 @@ def compare(
     InputError
         If shapes or times do not fit, or fewer than 30 pixels can be compared.
     """
+    # Not at the top: who only solves need not wait for it.
+    import pandas as pd
+
     measured = _as_maps(measured_nm_per_s, "measured rates")
     ratio = float(window) if isinstance(window, (int, float)) else window.share
     if not (np.isfinite(ratio) and ratio > 0):

@@ -93,7 +93,7 @@ def scale_of(maps: NDArray[np.float32], colours: str) -> Scale:
 def _draw(solution: Solution, names: tuple[str, ...], y_um: float | None, *, sections: bool) -> Figure:
     times = evenly(len(solution.times_s), _MOST_TIMES)
     height, width = solution.height_um.shape[1:]
-    map_in = 10.5 / len(names) * min(max(height / width, 0.4), 1.4) + 0.5
+    map_in = (10.5 / len(names) - 0.55) * min(max(height / width, 0.4), 1.4) + 0.55
     section_in = 3.1
     figure = page(0.6 + len(times) * map_in + sections * section_in)
     kind = {"primary": "primary distribution", "secondary": "secondary distribution"}
@@ -101,6 +101,7 @@ def _draw(solution: Solution, names: tuple[str, ...], y_um: float | None, *, sec
         f"{kind.get(solution.kind, 'tertiary distribution')}, "
         f"{solution.cell.current_density_ma_per_cm2:g} mA/cm², "
         f"{solution.cell.concentration_mol_per_l:g} mol/L"
+        + ("; outlined: filled in, not measured" if solution.filled.any() else "")
     )
     rows = figure.add_gridspec(
         len(times) + sections, 1, height_ratios=[map_in] * len(times) + [section_in] * sections
