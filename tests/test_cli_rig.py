@@ -45,9 +45,18 @@ def test_doctor_tells_what_is_there(config, tmp_path, capsys):
     assert run(["rig", "doctor", str(config), "-o", str(tmp_path)]) == 0
     told = capsys.readouterr().out
     assert f"  ok  configuration: {config}: virtual camera, virtual stage" in told
+    assert (
+        "   -  stage scale: 2008.64563 counts/um (nominal scale, not calibrated), backlash 5 um; see" in told
+    )
     assert "  ok  stage: lee virtual stage" in told
     assert "  ok  camera: lee virtual camera" in told
     assert "free in" in told
+
+
+def test_doctor_tells_whose_the_scale_is(config, tmp_path, capsys):
+    config.write_text(CONFIG + 'counts_per_um = 2010.5\ncalibrated_by = "step of 20 um"\nbacklash_um = 1.5\n')
+    assert run(["rig", "doctor", str(config), "-o", str(tmp_path)]) == 0
+    assert "  ok  stage scale: 2010.5 counts/um (step of 20 um), backlash 1.5 um\n" in capsys.readouterr().out
 
 
 def test_doctor_needs_no_configuration(tmp_path, capsys):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from lee.devices.config import RigConfig, load_config
+from lee.devices.config import NOT_CALIBRATED, RigConfig, load_config
 from lee.devices.faults import RigFault
 from lee.devices.opening import open_camera, open_rig, open_stage
 from lee.devices.protocols import Camera, Identity, Stage
@@ -60,6 +60,7 @@ def examine(config: str | Path | None = None, *, folder: str | Path = ".") -> It
     yield _spinnaker(asked is not None and asked.camera.driver == "spinnaker")
     yield _ports()
     if asked is not None:
+        yield _scale(asked)
         yield from _devices(asked)
     place = Path(folder)
     if place.is_dir():
@@ -94,6 +95,15 @@ def _ports() -> Finding:
 
     found = [f"{port.device} ({port.description})" for port in comports()]
     return Finding("serial ports", True if found else None, ", ".join(found) or "none found")
+
+
+def _scale(asked: RigConfig) -> Finding:
+    stage = asked.stage
+    told = f"{stage.counts_per_um:.10g} counts/um ({stage.calibrated_by}), backlash {stage.backlash_um:g} um"
+    calibrated = stage.calibrated_by != NOT_CALIBRATED
+    return Finding(
+        "stage scale", calibrated or None, told + ("" if calibrated else "; see lee rig calibrate")
+    )
 
 
 def _devices(asked: RigConfig) -> Iterator[Finding]:

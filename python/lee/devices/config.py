@@ -26,6 +26,7 @@ from lee.errors import InputError
 
 CAMERA_DRIVERS = ("virtual", "aravis", "spinnaker")
 STAGE_DRIVERS = ("virtual", "thorlabs")
+NOT_CALIBRATED = "nominal scale, not calibrated"
 PIXEL_FORMATS = ("Mono8", "Mono10", "Mono12", "Mono16")
 
 
@@ -91,7 +92,7 @@ class StageConfig:
     port: str = field(default="", metadata=_is())
     serial: str = field(default="", metadata=_is())
     counts_per_um: float = field(default=2008.64563, metadata=_is(above=0, most=1e6))
-    calibrated_by: str = field(default="nominal scale, not calibrated", metadata=_is())
+    calibrated_by: str = field(default=NOT_CALIBRATED, metadata=_is())
     backlash_um: float = field(default=5.0, metadata=_is(least=0, most=100))
     lowest_um: float = field(default=0.0, metadata=_is(least=0, most=25000))
     highest_um: float = field(default=25000.0, metadata=_is(least=0, most=25000))
