@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from lee import demo, demo_growing, demo_nuclei
+from lee import demo, demo_growing, demo_nuclei, demo_twin
 from lee.devices.virtual import GrowingScene, Scene, electrode, growing_electrode
 
 
@@ -30,4 +30,6 @@ def small_demo() -> Iterator[pytest.MonkeyPatch]:
         patch.setattr(demo_nuclei, "SIDE_PX", 144)
         patch.setattr(demo_nuclei, "STEPS", 9)
         patch.setattr(demo_nuclei, "KNOWN", 50)
+        patch.setattr(demo_twin, "COLUMNS", 6)
+        patch.setattr(demo_twin, "LAYERS", 6)
         yield patch

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lee import demo_growing, demo_nuclei
+from lee import demo_growing, demo_nuclei, demo_twin
 from lee.demo import errors_of, run_demo
 from lee.demo_growing import GrowingDemo
 from lee.devices.virtual import DEMO_DRIFT_PX, RunTruth, render_scan
@@ -52,6 +52,7 @@ def one_run():
     with small_demo() as patch:
         patch.setattr(demo_growing, "run_growing", run_growing)
         patch.setattr(demo_nuclei, "run_nuclei", run_nuclei)
+        patch.setattr(demo_twin, "run_twin", lambda *given, **options: demo_twin.NoTwin())
         yield found
 
 
@@ -114,7 +115,8 @@ def test_the_table_of_rates_says_how_far_they_are_off(one_run):
 
 def test_its_table_holds_lee_and_the_plain_measures(one_demo):
     found = one_demo[1]
-    heights, rates, _ = found.text().split("\n\n")
+    heights, rates, _, twin = found.text().split("\n\n")
+    assert twin.splitlines()[1] == demo_twin.MISSING
     assert [line.split()[1] for line in rates.splitlines()[1:]] == ["trenches", "protrusions", "whole"] * 2
     lines = heights.splitlines()
     assert all(line.endswith("-") for line in lines[1:] if line.startswith("plain"))  # they tell no sigma

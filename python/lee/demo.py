@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lee import demo_growing, demo_nuclei
+from lee import demo_growing, demo_nuclei, demo_twin
 from lee.atomic import new_folder
 from lee.demo_growing import GrowingDemo
 from lee.demo_nuclei import NucleiDemo
+from lee.demo_twin import NoTwin, TwinDemo
 from lee.devices.virtual import DEMO_DRIFT_PX, Scan, demo_scene, render_scan
 from lee.devices.virtual.scan_file import write_ome_scan
 from lee.mapfile import write_map
@@ -32,6 +33,7 @@ FILES = frozenset(
         "run",
         "nucleation",
         "nuclei",
+        "twin",
         "report.html",
     }
 )
@@ -114,6 +116,7 @@ class Demo:
     errors: Sequence[Errors]
     growing: GrowingDemo
     nuclei: NucleiDemo
+    twin: TwinDemo | NoTwin
 
     def rows(self) -> list[dict[str, str]]:
         """Give the errors as a table, one mapping of column to text a row."""
@@ -131,8 +134,9 @@ class Demo:
         ]
 
     def text(self) -> str:
-        """Give the tables of heights, of rates and of nuclei as lines of text."""
-        return "\n\n".join(_lines(rows) for rows in (self.rows(), self.growing.rows(), self.nuclei.rows()))
+        """Give the tables of heights, of rates, of nuclei and of the twin as lines of text."""
+        parts = (self, self.growing, self.nuclei, self.twin)
+        return "\n\n".join(_lines(part.rows()) for part in parts)
 
 
 def _lines(rows: Sequence[Mapping[str, str]]) -> str:
@@ -186,7 +190,8 @@ def run_demo(
         scan = render_scan(scene, z_um=scene.z_range(STEP_UM), drift_px=DEMO_DRIFT_PX, seed=seed)
         stack = ZStack.from_array(scan.frames, scan.z_um, scan.pixel_um)
         runs = 2 * demo_growing.SCANS
-        steps = len(stack) + runs + demo_nuclei.STEPS
+        before_twin = len(stack) + runs + demo_nuclei.STEPS
+        steps = before_twin + demo_twin.STEPS
 
         def told(before: int) -> Callable[[int, int], None] | None:
             return None if progress is None else lambda done, _: progress(before + done, steps)
@@ -202,7 +207,9 @@ def run_demo(
             threads=threads,
             progress=told(len(stack) + runs),
         )
-        found = Demo(surface, scan, _errors(surface, scan), growing, nuclei)
+        truth = scan.truth_seen_in(REFERENCE_FRAME)
+        twin = demo_twin.run_twin(place / "twin", surface, truth, progress=told(before_twin))
+        found = Demo(surface, scan, _errors(surface, scan), growing, nuclei, twin)
         _write(place, found)
     return found
 
@@ -261,5 +268,6 @@ def _write(place: Path, found: Demo) -> None:
             Section("The surface", pictures={"What lee measured": place / "surface" / "preview.png"}),
             found.growing.section(place / "run"),
             found.nuclei.section(place / "nuclei"),
+            found.twin.section(place / "twin"),
         ],
     )

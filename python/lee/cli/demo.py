@@ -20,10 +20,11 @@ def demo(output: Path, seed: int, threads: int) -> None:
 
     The scene is an electrode of known height: 20 um of relief, fading texture, gas bubbles, glints, a flake
     that floats by, a flash, and lateral drift. A second one grows by a known law and is scanned again and
-    again, plated and then stripped; on a third one nuclei appear, which are found and sized. DIR gets the
-    scan (scan.ome.tif), the measured surface, the true heights, error maps, the runs (run, as `lee series`
-    takes and leaves it; nucleation), the particles (nuclei, as `lee particles` writes them) and report.html;
-    an older demo in DIR is replaced.
+    again, plated and then stripped; on a third one nuclei appear, which are found and sized. Over the first
+    one's surface the digital twin is solved, if NGSolve is installed. DIR gets the scan (scan.ome.tif), the
+    measured surface, the true heights, error maps, the runs (run, as `lee series` takes and leaves it;
+    nucleation), the particles (nuclei, as `lee particles` writes them), the environment (twin, as `lee twin
+    solve` writes it) and report.html; an older demo in DIR is replaced.
 
     \b
     Example:

@@ -1,0 +1,55 @@
+"""The demonstration's twin: measured against true surface, and without NGSolve."""
+
+import numpy as np
+import pytest
+
+from lee import demo_twin
+from lee.demo_twin import MISSING, NoTwin, TwinDemo, run_twin
+from lee.surface import Surface
+from lee.twin.output import load_maps
+
+PIXEL_UM = 1.0
+
+
+def surfaces():
+    y, x = np.mgrid[:30, :40] * PIXEL_UM
+    truth = (3 * np.sin(x / 8) + 0.05 * y).astype(np.float32)
+    height = truth + 0.2 * np.random.default_rng(0).standard_normal(truth.shape).astype(np.float32)
+    filled = height.copy()
+    height[5:8, 5:8] = np.nan
+    sigma = np.where(np.isfinite(height), np.float32(0.2), np.float32(np.nan))
+    return Surface(height, filled, sigma, np.isfinite(height), filled, PIXEL_UM), truth
+
+
+def test_the_twin_over_the_measured_surface_is_held_against_that_over_the_true_one(tmp_path, monkeypatch):
+    pytest.importorskip("ngsolve")
+    monkeypatch.setattr(demo_twin, "COLUMNS", 6)
+    monkeypatch.setattr(demo_twin, "LAYERS", 6)
+    surface, truth = surfaces()
+    seen = []
+    found = run_twin(
+        tmp_path / "twin", surface, truth, progress=lambda done, steps: seen.append((done, steps))
+    )
+    assert isinstance(found, TwinDemo)
+    assert seen == [(1, 2), (2, 2)]
+    low, high = found.rows()
+    assert (low["where"], high["where"]) == ("lowest tenth", "highest tenth")
+    assert float(low["c mol/L"]) < float(high["c mol/L"])
+    assert float(low["i mA/cm2"]) < float(high["i mA/cm2"])
+    # Errors of 0.2 um are small beside the layer.
+    assert abs(float(low["c mol/L"]) - float(low["true c"])) <= 0.002
+    assert 0 < float(low["rms of i"]) < 1
+    assert load_maps(tmp_path / "twin").rate_nm_per_s.shape == (3, 30, 40)
+    section = found.section(tmp_path / "twin")
+    assert "accounted for within" in section.text
+    assert len(section.pictures) == 2
+
+
+def test_without_ngsolve_a_line_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(demo_twin, "find_spec", lambda name: None)
+    surface, truth = surfaces()
+    found = run_twin(tmp_path / "twin", surface, truth)
+    assert isinstance(found, NoTwin)
+    assert found.rows() == [{"twin": MISSING}]
+    assert found.section(tmp_path / "twin").text == MISSING
+    assert not (tmp_path / "twin").exists()
