@@ -33,6 +33,7 @@ def live(
     duration_s: float,
     interval_s: float | None,
     no_surfaces: bool,
+    fixed_window: bool,
     host: str,
     port: int,
     token: str | None,
@@ -77,6 +78,7 @@ def live(
                     duration_s=duration_s,
                     interval_s=min(interval_s or plan.seconds, duration_s),
                     reconstruct=not no_surfaces,
+                    follow=not fixed_window,
                 ),
             )
             server.begin(session)
@@ -84,7 +86,8 @@ def live(
             click.echo(f"open {server.url}{more} ; Ctrl-C ends it")
             _until_interrupted(session)
             told = session.state()
-            click.echo(f"{output}: {told['scans_complete']} of {told['scans_taken']} scans complete")
+            why = f"; {told['said']}" if told["phase"] in ("fault", "aborted") else ""
+            click.echo(f"{output}: {told['scans_complete']} of {told['scans_taken']} scans complete{why}")
     finally:
         server.end()
 

@@ -85,6 +85,7 @@ def record(
     duration_s: float,
     interval_s: float | None,
     no_surfaces: bool,
+    fixed_window: bool,
 ) -> None:
     """Scan again and again, record every frame, and measure surfaces while scans run.
 
@@ -120,7 +121,9 @@ def record(
             duration_s=duration_s,
             interval_s=min(interval_s or plan.seconds, duration_s),
             reconstruct=not no_surfaces,
+            follow=not fixed_window,
         ):
             scans, whole = scans + 1, whole + taken.ledger.complete
-            click.echo(taken.said())
+            moved = "" if taken.plan == plan else f"; window begins at {taken.plan.z_um[0]:.2f} um"
+            click.echo(taken.said() + moved)
     click.echo(f"{output}: {whole} of {scans} scans complete")

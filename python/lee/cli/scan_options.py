@@ -31,6 +31,9 @@ _OPTIONS = (
     click.option(
         "--no-surfaces", is_flag=True, help="Record only; surfaces can be had later by `lee series`."
     ),
+    click.option(
+        "--fixed-window", is_flag=True, help="Scan the same heights always; else scans follow the surface."
+    ),
 )
 
 

@@ -39,6 +39,7 @@ class RunPlan:
     duration_s: float
     interval_s: float
     reconstruct: bool = True
+    follow: bool = True
 
 
 class Session:
@@ -116,6 +117,8 @@ class Session:
                 self._phase = "aborting"
                 self._enough.set()
                 self._halted.set()
+            else:
+                self._said = "the stage was told to stop"
         with suppress(RigFault):
             self._rig.stage.stop()
         if self._halted.is_set():
@@ -241,6 +244,7 @@ class Session:
                 duration_s=asked.duration_s,
                 interval_s=asked.interval_s,
                 reconstruct=asked.reconstruct,
+                follow=asked.follow,
                 on_frame=self._frame,
                 enough=self._enough.is_set,
             ):
@@ -305,7 +309,7 @@ def _row(taken: ScanTaken) -> dict[str, Any]:
         "dropped": ledger.dropped,
         "said": taken.said(),
         "disk_waited_s": taken.disk_waited_s,
-        "synchronisation": taken.synchronisation.said(),
+        "synchronised": taken.synchronisation.method != "none",
         "coverage": None if taken.surface is None else taken.surface.coverage,
         "no_surface": taken.no_surface,
         "skipped": taken.skipped,
