@@ -1,7 +1,10 @@
 """A small, fast rig behind a page: what is seen rises at a known rate, and may be too bright."""
 
+import json
 import time
 from contextlib import contextmanager
+from dataclasses import replace
+from http.client import HTTPConnection
 
 import numpy as np
 
@@ -54,13 +57,14 @@ def rig_and_plan(bank, faults, frames_per_s):
 
 @contextmanager
 def served(
-    folder, bank=None, *, faults=None, duration_s=60.0, token=None, frames_per_s=FRAMES_PER_S, **options
+    folder, bank=None, *, faults=None, duration_s=60.0, token=None, frames_per_s=FRAMES_PER_S, triggered=True
 ):
     """Give the server of a rig at rest; what still runs at the end is stopped."""
     rig, plan = rig_and_plan(bank, faults, frames_per_s)
     server = LiveServer("127.0.0.1", 0, token)
     with rig:
-        asked = RunPlan(folder, plan, SETTINGS, 0.25, duration_s, plan.seconds, **options)
+        settings = replace(SETTINGS, frames_per_s=frames_per_s, triggered=triggered)
+        asked = RunPlan(folder, plan, settings, 0.25, duration_s, plan.seconds)
         session = Session(rig, asked)
         server.begin(session)
         try:
@@ -69,3 +73,32 @@ def served(
             session.abort()
             session.close()
             server.end()
+
+
+def ask(server, path, method="GET", **headers):
+    """Ask as the page does; headers given as None are left out."""
+    own = f"127.0.0.1:{server.port}"
+    sent = {"Host": own} | ({"Origin": f"http://{own}"} if method == "POST" else {})
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
+    for name, value in sent.items():
+        if value is not None:
+            connection.putheader(name, value)
+    connection.endheaders()
+    answer = connection.getresponse()
+    answer.body = answer.read()
+    connection.close()
+    return answer
+
+
+def state_of(server):
+    return json.loads(ask(server, "/state").body)
+
+
+def wait_for(server, fits, timeout_s=20.0):
+    deadline = time.monotonic() + timeout_s
+    while not fits(state := state_of(server)):
+        assert time.monotonic() < deadline, {k: v for k, v in state.items() if k != "surfaces"}
+        time.sleep(0.05)
+    return state

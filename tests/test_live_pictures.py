@@ -114,3 +114,16 @@ def test_a_scan_that_ended_early_is_left_out_of_the_growth():
         grown.add(f"scan_{k:03d}.raw", 5.0 * k, surface_of(height, rng))
     assert grown.scans == ["scan_000.raw", "scan_001.raw", "scan_003.raw"]
     assert max(abs(value) for value in grown.curves()["regions"][0]["change_um"]) < 0.01
+
+
+def test_a_first_scan_that_ended_early_gives_way_to_a_whole_one():
+    rng = np.random.default_rng(5)
+    grown = GrowthSoFar()
+    for k in range(4):
+        height = hills()
+        if k == 0:
+            height[40:] = np.nan
+        grown.add(f"scan_{k:03d}.raw", 5.0 * k, surface_of(height, rng))
+    assert grown.scans == ["scan_001.raw", "scan_002.raw", "scan_003.raw"]
+    assert grown.rate is not None
+    assert np.isfinite(grown.rate.rate_nm_per_s).mean() > 0.9

@@ -23,6 +23,7 @@ FULL_SCALE = {"Mono8": 255, "Mono10": 1023, "Mono12": 4095, "Mono16": 65535}
 
 
 class _Newest(NamedTuple):
+    taken_s: float
     image: NDArray[Any]
     scan: int
     number: int
@@ -73,7 +74,7 @@ class FrameWatch:
 
     def take(self, frame: CameraFrame) -> None:
         """Take a frame of a scan; returns at once."""
-        (plan,) = self.begun
+        now, (plan,) = time.monotonic(), self.begun
         step = frame.frame_id - self._id
         if self._id >= 0 and step == 1 and self._triggered:
             # A pulse that the camera missed leaves a gap in time alone.
@@ -86,13 +87,13 @@ class FrameWatch:
         if self._triggered:
             pulse = min(max(self._pulse, 0), plan.pulses - 1)
             z_um = (plan.first_counts + plan.step_counts * pulse) / plan.counts_per_um
-            self._newest = _Newest(frame.image, self._scan, pulse, plan.pulses, z_um)
+            self._newest = _Newest(now, frame.image, self._scan, pulse, plan.pulses, z_um)
         else:
-            self._newest = _Newest(frame.image, self._scan, self._pulse, None, None)
+            self._newest = _Newest(now, frame.image, self._scan, self._pulse, None, None)
 
     def preview(self, frame: CameraFrame) -> None:
         """Take a frame that belongs to no scan."""
-        self._newest = _Newest(frame.image, -1, -1, None, None)
+        self._newest = _Newest(time.monotonic(), frame.image, -1, -1, None, None)
 
     # --- for the page ---
 
@@ -103,7 +104,10 @@ class FrameWatch:
 
     def state(self) -> dict[str, Any] | None:
         """Tell about the newest picture; None before the first."""
-        return self._drawn[1] if self._drawn else None
+        if self._drawn is None:
+            return None
+        told = self._drawn[1]
+        return told | {"age_s": time.monotonic() - told["taken_s"]}
 
     def pace(self) -> tuple[float, float]:
         """Frames a second over the last second, and bytes a second over the last five."""
@@ -143,6 +147,7 @@ class FrameWatch:
         rows, columns = newest.image.shape
         return jpeg, {
             "version": self._version,
+            "taken_s": newest.taken_s,
             "preview": scan < 0,
             "number": newest.number + 1 if scan >= 0 else None,
             "of": newest.of,

@@ -28,7 +28,7 @@ _SIDE_PX = 256
 # Of each kind, the largest so many.
 _REGIONS_EACH = 3
 _LEAST_MEASURED = 0.1
-# Of what the first surface covers: less is a scan that ended early, with heights of what it did not reach.
+# Of what another surface covers: less is a scan that ended early, with heights of what it did not reach.
 _LEAST_COVERED = 0.5
 WHOLE = "whole field"
 
@@ -69,20 +69,16 @@ class GrowthSoFar:
     """
 
     def __init__(self) -> None:
-        self.rate: RateMap | None = None
-        self.regions: list[Region] = []
-        self.times_s: list[float] = []
-        self.scans: list[str] = []
-        self._changes_um: dict[str, list[float]] = {}
-        self._rates: dict[str, dict[int, tuple[float, float]]] = {}
         self._first: Surface | None = None
-        self._first_coarse: Map = np.zeros((0, 0), np.float32)
-        self._block, self._pixel_um = 1, 0.0
-        self._window: deque[_Past] = deque(maxlen=WINDOW)
+        self._forget()
 
     def add(self, scan: str, time_s: float, surface: Surface) -> None:
-        """Take the surface of a scan later than the others; one that covers little is left out."""
-        if self._first is None:
+        """Take the surface of a scan later than the others.
+
+        One that covers less than half of what the first does is left out; one that covers twice as much takes
+        the place of the first, and all begins anew.
+        """
+        if self._first is None or self._first.coverage < _LEAST_COVERED * surface.coverage:
             self._begin(surface)
         elif surface.coverage < _LEAST_COVERED * self._first.coverage:
             return
@@ -121,7 +117,19 @@ class GrowthSoFar:
             ],
         }
 
+    def _forget(self) -> None:
+        self.rate: RateMap | None = None
+        self.regions: list[Region] = []
+        self.times_s: list[float] = []
+        self.scans: list[str] = []
+        self._changes_um: dict[str, list[float]] = {}
+        self._rates: dict[str, dict[int, tuple[float, float]]] = {}
+        self._first_coarse: Map = np.zeros((0, 0), np.float32)
+        self._block, self._pixel_um = 1, 0.0
+        self._window: deque[_Past] = deque(maxlen=WINDOW)
+
     def _begin(self, surface: Surface) -> None:
+        self._forget()
         self._first = surface
         self._block = max(1, -(-max(surface.shape) // _SIDE_PX))
         self._pixel_um = self._block * surface.pixel_um

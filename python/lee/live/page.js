@@ -3,7 +3,7 @@
 import { drawCurves, drawFrame, drawMap } from "./charts.js";
 import { Relief } from "./relief.js";
 
-const EVERY_MS = 250, PATIENCE_MS = 5000;
+const EVERY_MS = 250, PATIENCE_MS = 5000, OLD_S = 3;
 const PHASES = {
   idle: ["at rest", ""], starting: ["starting", "active"], scanning: ["scanning", "active"],
   waiting: ["between scans", "active"], stopping: ["ends after this scan", "ending"],
@@ -91,7 +91,8 @@ function show(now) {
 function showNumbers({ plan, frame, disk, ...now }) {
   const broken = now.scans_taken - now.scans_complete;
   put("scans", String(now.scans_taken));
-  put("complete", now.scans_taken ? `${broken ? plural(broken, "scan") + " incomplete" : "all complete"}` : "", broken > 0);
+  const whole = broken ? `${plural(broken, "scan")} incomplete` : "all complete";
+  put("complete", now.scans_taken ? whole : "", broken > 0);
   const scanning = frame && !frame.preview;
   put("number", scanning ? `${frame.number}${frame.of ? ` / ${frame.of}` : ""}` : "–");
   put("total", `${plural(now.frames_taken, "frame")} taken`);
@@ -126,7 +127,7 @@ async function figure(name, version, fetched) {
 
 const picture = async (path) => createImageBitmap(await (await asked(path)).blob());
 
-function showFrame({ frame, plan, no_preview: none }) {
+function showFrame({ frame, plan, phase, no_preview: none }) {
   if (!frame) {
     put("frame-said", none ? `no frames until a run starts: ${none}` : "no frame yet");
     return;
@@ -136,12 +137,17 @@ function showFrame({ frame, plan, no_preview: none }) {
     return () => drawFrame($("frame"), seen, frame.shape_px[1] * plan.pixel_um);
   });
   const z = frame.z_um === null ? "" : `, z ${frame.z_of_pulse ? "" : "by the stage "}${frame.z_um.toFixed(2)} µm`;
-  const where = frame.preview ? `at rest, no scan${z}` : `frame ${frame.number}${frame.of ? ` of ${frame.of}` : ""}${z}`;
-  const hot = `${percent(frame.saturated, 2)} of the pixels saturated (red), at most ${percent(frame.saturated_worst, 2)}`;
-  put("frame-said", `${where}; ${hot}${frame.preview ? "" : " of this scan and the last"}; ${frame.shape_px[1]} × ${frame.shape_px[0]} px`);
+  const of = frame.of ? ` of ${frame.of}` : "";
+  const where = `${frame.preview ? "at rest, no scan" : `frame ${frame.number}${of}`}${z}`;
+  const [tall, wide] = frame.shape_px;
+  const worst = frame.preview ? "" : `, at most ${percent(frame.saturated_worst, 2)} in this scan and the last`;
+  const seen = `${percent(frame.saturated, 2)} of the pixels saturated (red)${worst}; ${wide} × ${tall} px`;
+  const old = frame.age_s > OLD_S && !["starting", "waiting", "stopping"].includes(phase);
+  const silent = `no new frame for ${lasting(frame.age_s)}${none ? `: ${none}` : ""}`;
+  put("frame-said", `${where}; ${old ? silent : seen}`, old);
   $("saturation").hidden = !frame.saturation_warning;
-  put("saturation", frame.saturation_warning
-    ? `Saturated: ${percent(frame.saturated_worst)} of the pixels. They have no focus: shorten exposure_s, or dim the light.` : "");
+  put("saturation", `Saturated: ${percent(frame.saturated_worst)} of the pixels. They have no focus: `
+    + "shorten exposure_s, or dim the light.");
 }
 
 function showSurfaces(told, now) {
@@ -158,12 +164,14 @@ function showSurfaces(told, now) {
       relief.take(field, height);
       return () => relief.draw();
     });
-    const newest = now.scans[0];
-    const old = newest && newest.scan !== height.scan && newest.no_surface;
+    const name = short(height.scan), newest = now.scans[0];
+    const none = newest && newest.scan !== height.scan && newest.no_surface;
     const sigma = height.sigma_um === null ? "" : `, median σ ${height.sigma_um.toFixed(3)} µm`;
-    put("height-said", old ? `${short(height.scan)}; ${short(newest.scan)} has no surface: ${newest.no_surface}`
-      : told.problem ?? `${short(height.scan)}: ${percent(height.coverage)} measured${sigma}; grey is not measured`, Boolean(old || told.problem));
-    put("relief-said", `${short(height.scan)}: height drawn ×${relief.stretch}, cut at the colours' limits. Drag or arrow keys turn it, wheel or + − come nearer.`);
+    const measured = `${name}: ${percent(height.coverage)} measured${sigma}; grey is not measured`;
+    const wrong = told.problem ?? (none ? `${name}; ${short(newest.scan)} has no surface: ${none}` : null);
+    put("height-said", wrong ?? measured, wrong !== null);
+    put("relief-said", `${name}: height drawn ×${relief.stretch}, cut at the colours' limits. `
+      + "Drag or arrow keys turn it, wheel or + − come nearer.");
   }
   if (rate) {
     figure("rate-map", rate.version, async () => {
@@ -172,7 +180,8 @@ function showSurfaces(told, now) {
     });
     const sigma = rate.sigma_nm_per_s === null ? "" : `, median σ ${rate.sigma_nm_per_s.toFixed(1)}`;
     const mean = rate.mean_nm_per_s === null ? "" : `mean ${rate.mean_nm_per_s.toFixed(1)}${sigma} nm/s, `;
-    put("rate-said", `at ${short(rate.at)}: ${mean}a line through ${short(rate.first)} to ${short(rate.last)}; the stage's own axial drift is in it`);
+    put("rate-said", `at ${short(rate.at)}: ${mean}a line through ${short(rate.first)} to ${short(rate.last)}; `
+      + "the stage's own axial drift is in it");
   }
   if (curves) figure("curves", curves.version, async () => {
     const data = await (await asked("/curves")).json();
@@ -186,15 +195,16 @@ function legend(regions) {
     const item = document.createElement("span");
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
-    for (const [name, value] of [["d", "M0 4 H22"], ["stroke", STYLES[k].colour], ["stroke-width", "2.5"], ["stroke-dasharray", STYLES[k].dash.join(" ")]])
-      line.setAttribute(name, value);
+    const { colour: stroke, dash } = STYLES[k];
+    const drawn = { d: "M0 4 H22", stroke, "stroke-width": "2.5", "stroke-dasharray": dash.join(" ") };
+    for (const [name, value] of Object.entries(drawn)) line.setAttribute(name, value);
     svg.append(line);
     item.append(svg, region.name);
     return item;
   });
   $("legend").replaceChildren(...items);
   put("curves-said", regions.length > 1
-    ? "trenches and protrusions by the curvature of the first three surfaces, the 3 largest of each; bars: ± 2 standard errors"
+    ? "trenches and protrusions by the curvature of three surfaces, the 3 largest of each; bars: ± 2 standard errors"
     : "the whole field; trenches and protrusions are looked for in the first three surfaces");
 }
 
@@ -212,7 +222,8 @@ function rowsOf(scan) {
   row.title = `${scan.ended}: ${scan.said}`;
   row.classList.toggle("broken", !scan.complete);
   const cells = [
-    [`${scan.complete ? "✓" : "✗"} ${short(scan.scan).replace("scan_", "")}`], [scan.complete ? String(scan.frames) : `${scan.frames}/${scan.planned}`],
+    [`${scan.complete ? "✓" : "✗"} ${short(scan.scan).replace("scan_", "")}`],
+    [scan.complete ? String(scan.frames) : `${scan.frames}/${scan.planned}`],
     [scan.lost], [scan.missed], [scan.incomplete],
     [scan.coverage === null ? "–" : percent(scan.coverage)], [scan.skipped],
     [scan.surface_after_s === null || scan.coverage === null ? "–" : `${scan.surface_after_s.toFixed(2)} s`],
@@ -223,7 +234,7 @@ function rowsOf(scan) {
     if ([2, 3, 4, 6].includes(k) && text > 0) cell.className = "counted";
     row.append(cell);
   });
-  const plain = scan.complete && !scan.no_surface && !scan.disk_waited_s && !scan.synchronisation;
+  const plain = scan.complete && !scan.no_surface && !scan.disk_waited_s && scan.synchronised;
   const more = [scan.fault, plain ? "" : scan.said.replace(`${scan.scan}: `, "")].filter(Boolean).join("; ");
   if (!more) return [row];
   const note = document.createElement("tr");

@@ -64,7 +64,7 @@ export class Relief {
     this.count = triangles.length;
     this.box = [columns * step * unit / 2, rows * step * unit / 2, (info.high - info.low) * lift / 2];
     const [x, y, z] = this.box;
-    const corners = [[-x, -y, -z], [x, -y, -z], [x, y, -z], [-x, y, -z], [-x, -y, z], [x, -y, z], [x, y, z], [-x, y, z]];
+    const corners = [-z, z].flatMap((at) => [[-x, -y, at], [x, -y, at], [x, y, at], [-x, y, at]]);
     const gl = this.gl;
     this.fill("place", place);
     this.fill("normal", normal);
@@ -106,7 +106,7 @@ export class Relief {
   write(to, view, width, height) {
     const [x, y, z] = this.box, [tallUm, wideUm] = this.info.size_um, { low, high } = this.info;
     const seen = (p) => {
-      const [a, b, , w] = [0, 1, 2, 3].map((row) => view[row] * p[0] + view[4 + row] * p[1] + view[8 + row] * p[2] + view[12 + row]);
+      const [a, b, w] = [0, 1, 3].map((row) => [...p, 1].reduce((sum, at, k) => sum + view[4 * k + row] * at, 0));
       return [(a / w + 1) * width / 2, (1 - b / w) * height / 2];
     };
     to.textAlign = "center";

@@ -72,21 +72,23 @@ class SurfaceWatch:
         self._thread.join()
 
     def _work(self) -> None:
-        self._tried("the surfaces that are there", self._look_again)
+        self._tried(self._look_again)
         while (item := self._waiting.get()) is not None:
-            self._tried(item[0], self._add, *item)
+            scan, surface = item
+            grown = self._tried(self._grow, scan, surface)
+            drawn = self._tried(self._draw, scan, surface)
+            if grown or drawn:
+                self._shown = self._shown._replace(
+                    told={**self._shown.told, "problem": f"{scan}: {grown or drawn}"}
+                )
 
-    def _tried(self, what: str, step: Callable[..., None], *given: Any) -> None:
+    def _tried(self, step: Callable[..., None], *given: Any) -> str:
+        """Do a step; return what went wrong with it."""
         try:
             step(*given)
         except Exception as error:  # whatever it is, the run goes on, and the next surface is tried
-            said = f"{what} cannot be shown: {type(error).__name__}: {error}"
-            self._shown = self._shown._replace(told={**self._shown.told, "problem": said})
-
-    def _add(self, scan: str, surface: Surface) -> None:
-        store = SurfaceStore.open(self._store)
-        self._growth.add(scan, float(store.times_s[store.scans.index(scan)]), surface)
-        self._draw(scan, surface)
+            return f"cannot be shown whole: {type(error).__name__}: {' '.join(str(error).split())}"
+        return ""
 
     def _look_again(self) -> None:
         if not self._store.exists():
@@ -98,6 +100,10 @@ class SurfaceWatch:
             self._growth.add(store.scans[k], float(store.times_s[k]), surface)
         if written:
             self._draw(store.scans[written[-1]], surface)
+
+    def _grow(self, scan: str, surface: Surface) -> None:
+        store = SurfaceStore.open(self._store)
+        self._growth.add(scan, float(store.times_s[store.scans.index(scan)]), surface)
 
     def _draw(self, scan: str, surface: Surface) -> None:
         self._version += 1
