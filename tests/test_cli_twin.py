@@ -11,8 +11,10 @@ from lee.cli import run as lee_cli
 from lee.mapfile import write_map
 from lee.twin import Cell
 from lee.twin.output import load_maps
+from tests.undrawn import undrawn
 
 pytest.importorskip("ngsolve")
+pytestmark = pytest.mark.usefixtures("undrawn")
 PIXEL_UM = 2.0
 SHAPE = (24, 32)
 COARSE = ["--columns", "8", "--layers", "6"]
@@ -34,10 +36,11 @@ def folder(tmp_path_factory):
     """A surface, and the solution of it."""
     folder = tmp_path_factory.mktemp("twin")
     write_map(folder / "height.tif", relief(), PIXEL_UM)
-    code = lee_cli(
-        ["twin", "solve", str(folder / "height.tif"), "-o", str(folder / "solution"), "--times-s", "1,20",
-         *COARSE]
-    )  # fmt: skip
+    with undrawn():
+        code = lee_cli(
+            ["twin", "solve", str(folder / "height.tif"), "-o", str(folder / "solution"), "--times-s", "1,20",
+             *COARSE]
+        )  # fmt: skip
     assert code == 0
     return folder
 
