@@ -57,19 +57,21 @@ def test_equals_its_definition(backend, stack, footprint, detail_px):
     ids=lambda footprint: f"{footprint.mask.shape}",
 )
 def test_8_bit_is_correctly_rounded_over_several_tiles(backend, footprint):
-    """Whole-number sums built from shifted images; only the division and the cut to float32 round."""
+    """Whole-number sums, row by row of the footprint; only the division and the cut to float32 round."""
     # Seconds a footprint where CUDA kernels run on the host; nine tiles are several, too.
     shape = (52, 90) if getattr(backend, "emulated", False) else (150, 310)
     image = np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
     (H, W), value = image.shape, image.astype(np.int64)
-    n, s, q = (np.zeros((H, W), np.int64) for _ in range(3))
-    for j, i in np.argwhere(footprint.mask) - footprint.centre:
-        if abs(j) < H and abs(i) < W:
-            to = np.s_[max(0, -j) : H - max(0, j), max(0, -i) : W - max(0, i)]
-            source = np.s_[max(0, j) : H - max(0, -j), max(0, i) : W - max(0, -i)]
-            n[to] += 1
-            s[to] += value[source]
-            q[to] += value[source] ** 2
+    totals = n, s, q = [np.zeros((H, W), np.int64) for _ in range(3)]
+    until = [np.pad(np.cumsum(one, axis=1), ((0, 0), (1, 0))) for one in (value**0, value, value**2)]
+    for j, row in enumerate(footprint.mask, -footprint.centre[0]):
+        first, last = np.flatnonzero(row)[[0, -1]] - footprint.centre[1]
+        assert row.sum() == last - first + 1
+        low, high = (np.clip(np.arange(W) + i, 0, W) for i in (first, last + 1))
+        if abs(j) < H:
+            to, source = np.s_[max(0, -j) : H - max(0, j)], np.s_[max(0, j) : H - max(0, -j)]
+            for total, sums in zip(totals, until, strict=True):
+                total[to] += sums[source][:, high] - sums[source][:, low]
     expected = np.where(s > 0, (n * q - s * s) / np.maximum(n * s, 1), 0.0).astype(np.float32)
     if footprint.area_px <= 66051:
         np.testing.assert_array_equal(adaptive_variance(backend, image, footprint=footprint).focus, expected)

@@ -17,7 +17,10 @@ def correlated(shape, correlation_px, seed):
     return smooth / smooth.std()
 
 
-@pytest.mark.parametrize("correlation_px", [0, 1, 2, 4])
+@pytest.mark.parametrize(
+    "correlation_px",
+    [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow), 4],
+)
 @pytest.mark.parametrize("surface", [torus, sinusoid, wavy_steps])
 @pytest.mark.parametrize("stated", [True, False])
 def test_automatic_scale_under_errors_that_are_alike(surface, correlation_px, stated):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -34,6 +35,11 @@ PAIRS = {
 }
 
 
+@cache
+def made(name):
+    return Outcome(PAIRS[name]())
+
+
 class Outcome:
     """What was found in a pair, row by row beside what is true."""
 
@@ -56,12 +62,12 @@ class Outcome:
 
 @pytest.fixture(scope="module", params=PAIRS)
 def outcome(request):
-    return Outcome(PAIRS[request.param]())
+    return made(request.param)
 
 
 @pytest.fixture(scope="module")
 def gentle():
-    return Outcome(PAIRS["gentle"]())
+    return made("gentle")
 
 
 # --- what is found ---
@@ -153,7 +159,7 @@ def _stacks(pair):
 # --- what is not there ---
 
 
-@pytest.mark.parametrize("make", [rig.gentle, rig.rugged, rig.flat])
+@pytest.mark.parametrize("make", [pytest.param(rig.gentle, marks=pytest.mark.slow), rig.rugged, rig.flat])
 def test_without_particles_there_are_as_many_false_ones_as_foretold(make):
     counts = []
     for seed in range(3):

@@ -254,7 +254,15 @@ def test_chance_is_that_of_a_particle_above_a_place() -> None:
     assert relate_density(found, bent).chance == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize(("strength", "count"), [(0.0, 60), (0.0, 600), (0.7, 60), (0.7, 600)])
+@pytest.mark.parametrize(
+    ("strength", "count"),
+    [
+        pytest.param(0.0, 60, marks=pytest.mark.slow),
+        (0.0, 600),
+        (0.7, 60),
+        pytest.param(0.7, 600, marks=pytest.mark.slow),
+    ],
+)
 def test_intervals_hold_the_truth_as_often_as_they_claim(strength: float, count: int) -> None:
     runs, held = 20, {"bins": 0.0, "ratio": 0.0, "chance": 0.0}
     for seed in range(runs):
