@@ -24,7 +24,7 @@ from lee.surface import Surface
 Map = NDArray[np.float32]
 
 WINDOW, LEAST_SCANS = 5, 3
-_SIDE_PX = 256
+_SIDE_PX, _SCALE_PX = 256, 240
 # Of each kind, the largest so many.
 _REGIONS_EACH = 3
 _LEAST_MEASURED = 0.1
@@ -150,13 +150,21 @@ class GrowthSoFar:
 
     def _find(self) -> None:
         """Find trenches and protrusions, once, as bent in most of the first surfaces."""
-        bent, scale = [], 0.0
-        for past in self._window:
-            found = curvature(
-                self._first_coarse + past.change_um, pixel_um=self._pixel_um, scale_um=scale or "auto"
-            )
-            bent.append(found.mean_per_um)
-            scale = found.scale_um
+        assert self._first is not None
+        # Means of blocks do not tell how noisy pixels are: the scale is found on pixels, amid the field.
+        middle = tuple(slice(max(n - _SCALE_PX, 0) // 2, (n + _SCALE_PX) // 2) for n in self._first.shape)
+        scale = curvature(
+            self._first.height_um[middle],
+            pixel_um=self._first.pixel_um,
+            height_sigma_um=self._first.height_sigma_um[middle],
+            threads=1,
+        ).scale_um
+        bent = [
+            curvature(
+                self._first_coarse + past.change_um, pixel_um=self._pixel_um, scale_um=scale, threads=1
+            ).mean_per_um
+            for past in self._window
+        ]
         regions = find_regions(np.stack(bent), pixel_um=self._pixel_um, most=_REGIONS_EACH)
         self._take_regions([*self.regions, *regions])
         for past in self._window:

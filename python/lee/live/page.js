@@ -185,12 +185,13 @@ function showSurfaces(told, now) {
   }
   if (curves) figure("curves", curves.version, async () => {
     const data = await (await asked("/curves")).json();
-    legend(data.regions);
+    legend(data);
     return () => drawCurves($("curves"), data, STYLES);
   });
 }
 
-function legend(regions) {
+function legend(data) {
+  const { regions } = data;
   const items = regions.map((region, k) => {
     const item = document.createElement("span");
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -205,7 +206,8 @@ function legend(regions) {
   $("legend").replaceChildren(...items);
   put("curves-said", regions.length > 1
     ? "trenches and protrusions by the curvature of three surfaces, the 3 largest of each; bars: ± 2 standard errors"
-    : "the whole field; trenches and protrusions are looked for in the first three surfaces");
+    : data.scans.length < 3 ? "the whole field; trenches and protrusions are looked for in three surfaces"
+      : "the whole field; no trench and no protrusion stands out in the first three surfaces");
 }
 
 function showScans({ scans, scans_taken: taken }) {
