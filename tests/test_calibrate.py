@@ -145,8 +145,11 @@ def test_levels_are_found_or_given_in_any_order(standard):
         assert one.um == given.um
 
 
-def test_a_short_part_of_a_level_hides_the_microsteps(standard):
-    assert "a level spans" in step_of(standard, ((20, 2, 8, 18), (20, 38, 8, 18))).note
+def test_small_levels_have_an_error_too(standard):
+    found = step_of(standard, ((2, 2, 14, 14), (2, 44, 14, 14)))
+    assert 0.003 < found.um.sigma < 0.05
+    assert "a level spans" in found.note  # and hides the microsteps, of +-0.03 um on either level
+    assert abs(found.um.value - STEP_UM / 1.003) < 3.5 * found.um.sigma + 0.06
 
 
 def test_a_step_too_small_for_the_precision_is_refused(tmp_path):

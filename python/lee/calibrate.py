@@ -30,8 +30,9 @@ LEAST_COVERAGE = 0.05
 # A surface that spans less shows every scan the same part of the motor's turn, and its microsteps' error.
 FULL_STEP_UM = 1.02
 _GOLDEN = 0.618034
-# The field is cut into so many parts along each axis, which tell how far the whole can be trusted.
-_PARTS = 4
+# The field is cut into so many parts along each axis, which tell how far the whole can be trusted; smaller
+# ones would share their windows of focus, and fewer measured pixels tell nothing.
+_PARTS, _PART_PX, _LEAST_PX = 4, 8, 10
 
 
 class Pass(NamedTuple):
@@ -191,12 +192,15 @@ def backlash_of(passes: list[Pass], plan: ScanPlan, exposure_s: float) -> Backla
 
 
 def error_of_field(values: NDArray[np.floating]) -> float:
-    """Return the standard error of a map's median, from what parts of the field tell; NaN is left out."""
+    """Return the standard error of a map's median, from what its parts tell; NaN is left out."""
+    there = np.isfinite(values)
+    held = values[np.ix_(there.any(axis=1), there.any(axis=0))]
+    down, across = (min(max(side // _PART_PX, 2), _PARTS) for side in held.shape)
     parts = [
         float(np.median(seen))
-        for rows in np.array_split(values, min(_PARTS, values.shape[0]), axis=0)
-        for part in np.array_split(rows, min(_PARTS, values.shape[1]), axis=1)
-        if len(seen := part[np.isfinite(part)]) >= 10
+        for rows in np.array_split(held, down, axis=0)
+        for part in np.array_split(rows, across, axis=1)
+        if len(seen := part[np.isfinite(part)]) >= _LEAST_PX
     ]
     return float(np.std(parts, ddof=1)) / sqrt(len(parts)) if len(parts) > 1 else float("nan")
 
