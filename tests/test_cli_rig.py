@@ -3,6 +3,7 @@
 import pytest
 
 from lee.cli import run
+from lee.recording.segment_reader import SegmentReader
 from lee.run import open_run
 
 CONFIG = """
@@ -162,6 +163,16 @@ def test_a_converted_run_goes_on_and_keeps_its_surfaces(config, tmp_path, capsys
     assert run(["series", str(run_folder)]) == 0
     assert len(open_run(run_folder)) == scans + 1
     assert not list((run_folder / "scans").glob("scan_000.raw"))
+
+
+def test_a_recording_tells_of_its_rig(config, tmp_path):
+    assert recording(config, tmp_path / "run", "--duration-s", "0.3", "--no-surfaces") == 0
+    with SegmentReader(tmp_path / "run" / "scans" / "scan_000.raw") as reader:
+        told = reader.header.notes["rig"]
+    assert told["file"] == str(config)
+    assert told["stage"]["calibrated_by"] == "nominal scale, not calibrated"
+    assert told["stage"]["counts_per_um"] == pytest.approx(2008.64563)
+    assert told["camera"]["sensor_px"] == [64, 80]
 
 
 def test_what_was_converted_before_is_left_alone(config, tmp_path, capsys):

@@ -8,12 +8,12 @@ reconstructs; where it falls behind, frames pass it by, counted.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from math import ceil
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -85,6 +85,7 @@ def take_scan(
     pixel_um: float,
     reconstruct: bool = True,
     params: ReconstructParams | None = None,
+    notes: Mapping[str, Any] | None = None,
     patience_s: float = 2.0,
     on_frame: Callable[[CameraFrame], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -105,6 +106,8 @@ def take_scan(
     reconstruct : bool
         Measure the surface while frames arrive.
     params : ReconstructParams, optional
+    notes : mapping, optional
+        What else the recording should tell from its beginning on, such as the rig's file; fits into JSON.
     patience_s : float, s
         How long beyond its end the scan is waited for.
     on_frame : callable, optional
@@ -139,6 +142,7 @@ def take_scan(
         camera=rig.camera.identity,
         stage=rig.stage.identity,
         pixel_um=pixel_um,
+        notes=notes or {},
     )
     rig.stage.move_to(plan.start_counts)
     heights: Heights = (
@@ -170,12 +174,12 @@ def take_scan(
         fault = writing.finish() or fault
         placed = heights.ended(pulses=pulses, written=len(segment))
         fault = fault or _useless(placed.ledger, settings)
-        notes = {
+        known = {
             "synchronisation": placed.synchronisation.to_json(),
             "disk_waited_s": writing.waited_s,
             "fault": "" if fault is None else f"{type(fault).__name__}: {fault}",
         }
-        segment.finish(placed.ledger, z_um=placed.z_um, notes=notes)
+        segment.finish(placed.ledger, z_um=placed.z_um, notes=known)
     surface, reason, skipped = (None, "", 0) if building is None else building.finish()
     return ScanTaken(
         path=Path(path),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from lee.acquire import ScanTaken, frames_most, take_scan
 from lee.devices.plan import ScanPlan
@@ -37,6 +38,7 @@ def record_run(
     reconstruct: bool = True,
     params: ReconstructParams | None = None,
     follow: bool = True,
+    notes: Mapping[str, Any] | None = None,
     on_frame: Callable[[CameraFrame], None] | None = None,
     enough: Callable[[], bool] | None = None,
     clock: Callable[[], float] = time.monotonic,
@@ -64,6 +66,8 @@ def record_run(
     params : ReconstructParams, optional
     follow : bool
         Move the window of scans with the surface, see `lee.follow.Window`; it needs surfaces.
+    notes : mapping, optional
+        What every recording should tell beside its scan, such as the rig's file; fits into JSON.
     on_frame : callable, optional
         Called with every frame, as by `take_scan`.
     enough : callable, optional
@@ -115,6 +119,7 @@ def record_run(
                 pixel_um=pixel_um,
                 reconstruct=reconstruct,
                 params=made_alike,
+                notes=notes,
                 on_frame=on_frame,
                 clock=clock,
             )

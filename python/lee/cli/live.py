@@ -79,6 +79,7 @@ def live(
                     interval_s=min(interval_s or plan.seconds, duration_s),
                     reconstruct=not no_surfaces,
                     follow=not fixed_window,
+                    notes=asked.to_json(),
                 ),
             )
             server.begin(session)

@@ -122,6 +122,7 @@ def record(
             interval_s=min(interval_s or plan.seconds, duration_s),
             reconstruct=not no_surfaces,
             follow=not fixed_window,
+            notes=asked.to_json(),
         ):
             scans, whole = scans + 1, whole + taken.ledger.complete
             moved = "" if taken.plan == plan else f"; window begins at {taken.plan.z_um[0]:.2f} um"

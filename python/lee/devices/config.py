@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -107,6 +107,10 @@ class RigConfig:
     camera: CameraConfig
     stage: StageConfig
     name: str = "rig"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a recording tells of its rig: both sections, with the scale's calibration."""
+        return {"rig": {"file": self.name, "camera": asdict(self.camera), "stage": asdict(self.stage)}}
 
 
 Section = TypeVar("Section", CameraConfig, StageConfig)

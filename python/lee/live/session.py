@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -40,6 +41,7 @@ class RunPlan:
     interval_s: float
     reconstruct: bool = True
     follow: bool = True
+    notes: Mapping[str, Any] | None = None
 
 
 class Session:
@@ -245,6 +247,7 @@ class Session:
                 interval_s=asked.interval_s,
                 reconstruct=asked.reconstruct,
                 follow=asked.follow,
+                notes=asked.notes,
                 on_frame=self._frame,
                 enough=self._enough.is_set,
             ):
