@@ -1,6 +1,7 @@
 """The rig's page in a real browser: what a person sees changes as the rig works."""
 
 import shutil
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -49,6 +50,14 @@ def opened(browser, url, *, width=1280, height=900):
         page.close()
 
 
+def wait_until_drawn(page, figure, colours):
+    """Wait for a picture: numbers are there before it is."""
+    deadline = time.monotonic() + 20
+    while (seen := page.evaluate(COLOURS, figure)) <= colours:
+        assert time.monotonic() < deadline, (figure, seen)
+        page.wait_for_timeout(50)
+
+
 def number(page, element):
     return int(page.inner_text(f"#{element}").split()[0])
 
@@ -61,7 +70,7 @@ def test_a_run_is_started_seen_and_ended(browser, tmp_path):
     ):
         expect(page.locator("#phase")).to_have_text("at rest")
         expect(page.locator("#frame-said")).to_contain_text("at rest")
-        assert page.evaluate(COLOURS, "frame") > 10
+        wait_until_drawn(page, "frame", 10)
         assert page.evaluate(COLOURS, "height") <= 1
         assert page.is_enabled("#start")
         assert page.is_disabled("#stop")
@@ -79,7 +88,7 @@ def test_a_run_is_started_seen_and_ended(browser, tmp_path):
         assert number(page, "total") > frames
         expect(page.locator("#rate-said")).to_contain_text("a line through")
         for figure in ("height", "relief", "rate-map", "curves"):
-            assert page.evaluate(COLOURS, figure) > 20, figure
+            wait_until_drawn(page, figure, 20)
         assert page.locator("#ledger tr").count() >= 3
         assert "✓ 000" in page.inner_text("#ledger")
         assert "measured" in page.inner_text("#height-said")
@@ -103,7 +112,7 @@ def test_a_run_is_started_seen_and_ended(browser, tmp_path):
         expect(page.locator("#height-said")).to_contain_text("measured")
         page.set_viewport_size({"width": 420, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= 420
-        assert page.evaluate(COLOURS, "height") > 20
+        wait_until_drawn(page, "height", 20)
         assert said == []
 
 
