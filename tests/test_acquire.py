@@ -285,6 +285,16 @@ def test_what_cannot_be_recorded_is_refused_before_it_begins(tmp_path, options, 
     assert not list(tmp_path.rglob("*.raw"))
 
 
+def test_a_run_whose_first_scan_gave_no_surface_goes_on(tmp_path):
+    with pytest.raises(DeviceLost, match="does not answer"):
+        list(recorded(tmp_path / "run", Faults(unplug_camera=At(pulse=1))))
+    taken = list(recorded(tmp_path / "run", duration_s=6.0))
+    assert taken[0].path.name == "scan_001.raw"
+    store = SurfaceStore.open(tmp_path / "run" / "surfaces.zarr")
+    assert store.scans == ["scan_000.raw", "scan_001.raw"]
+    assert list(store.reasons) == [0]
+
+
 def test_a_disk_that_is_full_ends_the_run_between_scans(tmp_path, monkeypatch):
     seen = []
     run = recorded(tmp_path / "run")

@@ -124,7 +124,7 @@ def record_run(
                 clock=clock,
             )
             if reconstruct:
-                _keep(place, taken, started, made_alike, pixel_um)
+                _keep(place, taken, started, made_alike, pixel_um, shape)
             yield taken
             if taken.fault is not None:
                 raise taken.fault
@@ -154,18 +154,21 @@ def _check_surfaces(place: Path, scans: int) -> None:
 
 
 def _keep(
-    place: Path, taken: ScanTaken, started: datetime, params: ReconstructParams, pixel_um: float
+    place: Path,
+    taken: ScanTaken,
+    started: datetime,
+    params: ReconstructParams,
+    pixel_um: float,
+    shape: tuple[int, int],
 ) -> None:
     """Put what came of a scan into the run's store, as `lee series` would."""
     path = place / SURFACES
     if not path.exists():
-        if taken.surface is None:
-            return
         SurfaceStore.create(
             path,
             times_s=[],
             scans=[],
-            shape=taken.surface.shape,
+            shape=shape,
             pixel_um=pixel_um,
             metadata={
                 **wanted_of(params, None),
