@@ -99,6 +99,12 @@ class Forms:
             form.Assemble()
         return np.array(form.vec.FV().NumPy())
 
+    def difference(self, nodes: NDArray[np.float64], function: Any) -> float:
+        """∫ (u − f)² between a field of the nodes and a coefficient function of NGSolve."""
+        field = self._ng.GridFunction(self._space)
+        field.vec.FV().NumPy()[:] = nodes.ravel()
+        return float(self._ng.Integrate((field - function) ** 2, self._mesh, order=4))
+
     @cached_property
     def _laplace(self) -> Any:
         u, v = self._space.TnT()
