@@ -25,15 +25,18 @@ def model():
     return 35.0 + noise(1, 6.0, alike_px=6)
 
 
-def solution(rates, times_s, height=None):
-    """A solution with nothing in it but rates and the surface."""
+def solution(rates, times_s, height=None, pixels=None):
+    """A solution with nothing in it but rates and the surface, on the mesh and on the pixels."""
     rates = np.asarray(rates, np.float32)
     height = np.zeros(SHAPE) if height is None else height
-    empty = np.zeros((len(rates), 0, 0))
-    fields = Fields(np.zeros(0), np.zeros(0), *(np.zeros((len(rates), 0, 0, 0)),) * 3, *(empty,) * 3)
+    pixels = height if pixels is None else pixels
+    # Nodes in the pixels' middles.
+    y, x = ((np.arange(n) + 0.5) * PIXEL_UM for n in SHAPE)
+    z = np.repeat(height[None, :, :, None], len(rates), axis=0)
+    fields = Fields(x, y, z, z, z, *(z[..., 0],) * 3)
     return Solution(
         np.asarray(times_s, float), rates, rates, rates, rates, rates, np.zeros(len(rates)),
-        np.repeat(height[None], len(rates), axis=0).astype(np.float32), np.zeros(SHAPE, bool), PIXEL_UM,
+        np.repeat(pixels[None], len(rates), axis=0).astype(np.float32), np.zeros(SHAPE, bool), PIXEL_UM,
         "tertiary", Cell(), fields,
     )  # fmt: skip
 
@@ -92,6 +95,10 @@ def test_rates_along_the_normal_are_turned_into_rates_of_height():
     with_surface = compare(model(), measured, pixel_um=PIXEL_UM, height_um=height)
     assert with_surface.statistics.iloc[0].rms < 1e-9
     assert compare(solution([model()], [100.0], height), measured).statistics.iloc[0].rms < 1e-4
+    # The pixels' own noise is steep, but the mesh is smooth, and it is its area that the current is per.
+    noisy = height + noise(5, 0.5)
+    beside = compare(solution([model()], [100.0], height, pixels=noisy), measured)
+    assert beside.statistics.iloc[0].rms < 1e-4
     without = compare(model(), measured, pixel_um=PIXEL_UM)
     assert without.statistics.iloc[0].ratio == pytest.approx(np.sqrt(2))
     assert any("taken for vertical" in said for said in without.notes)

@@ -9,6 +9,8 @@ import click
 from lee.cli.options import PATH, overwrite_option
 from lee.cli.twin_options import cell_of, cell_option, length_option
 
+_REGIONS = 6  # of each kind
+
 
 @click.command(no_args_is_help=True)
 @click.argument("solution", type=PATH)
@@ -70,7 +72,7 @@ def compare(
         places = load_regions(regions, shape, computed.pixel_um)
     else:
         bent = curvature(computed.height_um[-1], pixel_um=computed.pixel_um)
-        places = find_regions(bent.mean_per_um, pixel_um=computed.pixel_um)
+        places = find_regions(bent.mean_per_um, pixel_um=computed.pixel_um, most=_REGIONS)
     options: dict[str, Any] = {"sigma_nm_per_s": deviations, "times_s": times, "window": window_share}
     found = hold(computed, rates, regions=places, **options)
     known = deviations is not None
@@ -93,11 +95,18 @@ def compare(
     for row in found.statistics.itertuples():
         click.echo(
             f"t = {row.time_s:g} s: measured {row.measured_mean:.3g}, computed {row.computed_mean:.3g} nm/s; "
-            f"bias {row.bias:+.3g} ({row.bias_low:.3g} to {row.bias_high:.3g}), rms {row.rms:.3g}; "
-            f"correlation {row.correlation:.2f} ({row.correlation_low:.2f} to {row.correlation_high:.2f}), "
-            f"slope {row.slope:.2f} ({row.slope_low:.2f} to {row.slope_high:.2f})"
+            f"bias {row.bias:+.3g}{_between(row, 'bias')}, rms {row.rms:.3g}; "
+            f"correlation {row.correlation:.2f}{_between(row, 'correlation')}, "
+            f"slope {row.slope:.2f}{_between(row, 'slope')}"
         )
+    if found.statistics["slope_low"].isna().any():
+        click.echo("no intervals where the field holds fewer than 8 places that differ independently")
     click.echo(f"{output}: look at {output / 'comparison.png'}")
+
+
+def _between(row: Any, name: str) -> str:
+    low, high = getattr(row, f"{name}_low"), getattr(row, f"{name}_high")
+    return f" ({low:.3g} to {high:.3g})" if low == low else ""
 
 
 def _measured(measured: Path, sigma: str | None, time_s: float | None, computed: Any) -> tuple[Any, Any, Any]:
@@ -152,7 +161,7 @@ def _efficiency(computed: Any, rates: Any, found: Any, options: dict[str, Any]) 
 def _exchange_current(computed: Any, found: Any) -> Any:
     from lee.cli.twin_options import map_or_number, mesh_of
     from lee.twin import solve
-    from lee.twin.compare import at_full_efficiency, vertical_rate
+    from lee.twin.compare import at_full_efficiency
     from lee.twin.inverse import exchange_current_map
 
     shape = computed.height_um.shape[1:]
@@ -169,7 +178,7 @@ def _exchange_current(computed: Any, found: Any) -> Any:
         full = at_full_efficiency(
             replace(computed, current_density_ma_per_cm2=solved.current_density_ma_per_cm2)
         )
-        return vertical_rate(full.rate_nm_per_s[-1], computed.height_um[-1], computed.pixel_um)
+        return full.rate_nm_per_s[-1] * computed.area_ratio[-1]
 
     return exchange_current_map(
         rate,

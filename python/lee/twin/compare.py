@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
 from lee.relation_bootstrap import alike, interval
+from lee.twin.section import area_ratio
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +29,7 @@ _LEAST_BLOCKS = 8
 _LEAST_PIXELS = 30
 
 Maps = NDArray[np.float64]
+_VERTICAL: Maps = np.ones(1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +52,8 @@ class Comparison:
         and are NaN where the field has fewer than 8 blocks.
     curves : DataFrame
         A row a region and time: ``region kind time_s computed_nm_per_s measured_nm_per_s measured_se_nm_per_s
-        n``. The standard error is of the mean, from the scatter inside the region; pixels that differ alike
-        count as one.
+        n``. The standard error is of the mean, from the scatter of the differences inside the region; pixels
+        that differ alike count as one.
     height_um : (H, W) float64 or None
         The surface, where it is known.
     notes : tuple of str
@@ -85,7 +87,7 @@ def compare(
     """Compare measured growth rates with computed ones.
 
     Computed rates run along the surface's normal, measured ones along the optical axis: the computed are
-    multiplied by the root of 1 + slope², from the surface the solution was computed on or `height_um`.
+    multiplied by the root of 1 + slope², that of the solution's mesh or that of `height_um`.
     Measured rates are divided by the share of the cell's current density that reaches the microscope's
     window.
 
@@ -128,7 +130,7 @@ def compare(
     ratio = float(window) if isinstance(window, (int, float)) else window.share
     if not (np.isfinite(ratio) and ratio > 0):
         raise InputError(f"compare: the window's share of the current is {ratio}; give a number above 0")
-    times, model, surface, size = _computed(computed, measured, times_s, height_um, pixel_um)
+    times, model, slope, surface, size = _computed(computed, measured, times_s, height_um, pixel_um)
     if model.shape != measured.shape:
         raise InputError(
             f"compare: computed rates are {model.shape}, measured ones {measured.shape}; give one grid"
@@ -139,7 +141,6 @@ def compare(
     measured = measured / ratio
     if valid is not None:
         measured = np.where(_fitting(valid, measured.shape, "valid").astype(bool), measured, np.nan)
-    slope = np.ones(measured.shape[1:]) if surface is None else _steepness(surface, size)
     model = model * slope
     difference = measured - model
     for region in regions:
@@ -150,7 +151,7 @@ def compare(
     notes = [
         f"measured rates are divided by {ratio:.4g}, the share of the current that reaches the window",
         "computed rates along the normal are multiplied by the root of 1 + slope squared"
-        if surface is not None
+        if slope is not _VERTICAL
         else "no surface was given: the normal is taken for vertical",
     ]
     if not np.isfinite(sigma).any():
@@ -202,8 +203,8 @@ def _computed(
     times_s: ArrayLike | None,
     height_um: ArrayLike | None,
     pixel_um: float | None,
-) -> tuple[NDArray[np.float64], Maps, NDArray[np.float64] | None, float]:
-    """Return times, rates at them, the surface if it is known, and the pixel's size."""
+) -> tuple[NDArray[np.float64], Maps, Maps, NDArray[np.float64] | None, float]:
+    """Return times, rates at them, true area over seen area, the surface if known, and the pixel's size."""
     count = len(measured)
     given = None if times_s is None else np.atleast_1d(np.asarray(times_s, np.float64))
     if given is not None and (given.shape != (count,) or not np.isfinite(given).all()):
@@ -217,7 +218,8 @@ def _computed(
                 f"compare: height_um is {surface.shape}, the rates {measured.shape[1:]}; give one grid"
             )
         times = given if given is not None else np.arange(count, dtype=np.float64)
-        return times, _as_maps(computed, "computed rates"), surface, float(pixel_um)
+        steep = _VERTICAL if surface is None else _steepness(surface, float(pixel_um))
+        return times, _as_maps(computed, "computed rates"), steep, surface, float(pixel_um)
     held = np.asarray(computed.times_s, np.float64)
     rates = np.asarray(computed.rate_nm_per_s, np.float64)
     if len(held) == 0:
@@ -233,7 +235,9 @@ def _computed(
             f"{held[-1]:g} s; compute these times, too"
         )
     surface = np.asarray(computed.height_um[-1], np.float64)
-    return given, _at_times(held, rates, given), surface, float(computed.pixel_um)
+    kept = computed.area_ratio if hasattr(computed, "area_ratio") else area_ratio(computed)
+    steep = _at_times(held, np.asarray(kept, np.float64), given)
+    return given, _at_times(held, rates, given), steep, surface, float(computed.pixel_um)
 
 
 def _at_times(held: NDArray[np.float64], maps: Maps, wanted: NDArray[np.float64]) -> Maps:
@@ -329,7 +333,7 @@ def _curves(
             n = int(known.sum())
             values = measured[k][known]
             # Pixels that differ alike from their region count as one.
-            error = np.where(known, measured[k], 0.0)
+            error = np.where(known, measured[k] - model[k], 0.0)
             shared = alike(error, error, known)[1] if n > 1 else 1.0
             rows.append(
                 {
@@ -338,7 +342,7 @@ def _curves(
                     "time_s": float(time),
                     "computed_nm_per_s": float(model[k][known].mean()) if n else np.nan,
                     "measured_nm_per_s": float(values.mean()) if n else np.nan,
-                    "measured_se_nm_per_s": float(values.std() * np.sqrt(min(shared / n, 1)))
+                    "measured_se_nm_per_s": float(error[known].std() * np.sqrt(min(shared / n, 1)))
                     if n
                     else np.nan,
                     "n": n,

@@ -227,7 +227,7 @@ def _curves(axes: Axes, comparison: Comparison) -> None:
         )
     if one:
         names = list(dict.fromkeys(curves["region"]))
-        axes.set_xticks(range(len(names)), names, rotation=40, ha="right", fontsize=8)
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
         axes.set_title("regions: measured ○ (95 %), computed ×", fontsize=10)
     else:
         axes.set_xlabel("time (s)")

@@ -22,6 +22,7 @@ from lee.twin.section import Cut, cut
 from lee.twin.solution import Solution
 
 _MOST_TIMES = 3
+_NARROW = 0.15  # such a field is stretched, so that it can be seen at all
 _METAL = "#8a8d91"
 
 
@@ -128,6 +129,8 @@ def _map(
 ) -> None:
     quantity = QUANTITIES[name]
     drawn = draw_map(axes, shown(solution, name)[k], solution.pixel_um, scale)
+    if not _NARROW < solution.height_um.shape[1] / solution.height_um.shape[2] < 1 / _NARROW:
+        axes.set_aspect("auto")
     _bar(figure, drawn, axes, quantity.label, scale.extend)
     axes.set_title(f"{quantity.title}, {time_text(float(solution.times_s[k]))}", fontsize=10)
     axes.set_xticks([])
@@ -222,16 +225,20 @@ def view(solution: Solution, path: Path, *, name: str = "rate_nm_per_s", k: int 
 
     quantity, values = QUANTITIES[name], shown(solution, name)
     scale = scale_of(values, quantity.colours)
-    rows, columns = solution.height_um.shape[1:]
+    # A field of one row or column has no area to be seen.
+    wide = [(0, 1 if n == 1 else 0) for n in solution.height_um.shape[1:]]
+    z, coloured = (
+        np.pad(a, wide, mode="edge").astype(np.float64) for a in (solution.height_um[k], values[k])
+    )
+    rows, columns = z.shape
     x, y = np.meshgrid(
         (np.arange(columns) + 0.5) * solution.pixel_um, (np.arange(rows)[::-1] + 0.5) * solution.pixel_um
     )
-    z = solution.height_um[k].astype(np.float64)
     title = f"{quantity.title}, {time_text(float(solution.times_s[k]))}"
     if _missing_for_pictures() is None:
-        _view_finely(path, x, y, z, values[k], scale, quantity, title)
+        _view_finely(path, x, y, z, coloured, scale, quantity, title)
     else:
-        _view_coarsely(path, x, y, z, values[k], scale, quantity, title)
+        _view_coarsely(path, x, y, z, coloured, scale, quantity, title)
 
 
 def _view_finely(

@@ -22,6 +22,7 @@ from lee.store_layout import consolidate, make_maps
 from lee.surface import _plain, _versions
 from lee.twin.cell import Cell
 from lee.twin.figures import environment, potentials, view, write_film
+from lee.twin.section import area_ratio
 from lee.twin.solution import Solution
 from lee.twin.vtu import write_electrode, write_fields, write_series
 
@@ -33,8 +34,9 @@ MAPS = {
     "current_density_ma_per_cm2": ("mA/cm2", "current density per true area, positive where it plates"),
     "rate_nm_per_s": ("nm/s", "growth along the normal of the surface"),
     "height_um": ("um", "height of the surface, gaps filled"),
+    "area_ratio": ("1", "true area over that seen from above, as the mesh has it"),
 }
-TIFFS = tuple(name for name in MAPS if name != "height_um")
+TIFFS = tuple(name for name in MAPS if name not in ("height_um", "area_ratio"))
 FILES = frozenset(
     {"maps.zarr", "maps", "fields", "cell.toml", "solution.json", "balances.csv", "environment.png",
      "potentials.png", "electrode.png", "concentration.mp4", "rate.mp4"}
@@ -150,6 +152,8 @@ class SolutionMaps:
     concentration_mol_per_l, potential_v, overpotential_v, current_density_ma_per_cm2, rate_nm_per_s,
     height_um : (T, H, W) float32
         As in `Solution`.
+    area_ratio : (T, H, W) float32
+        As `lee.twin.section.area_ratio` gives it.
     filled : (H, W) bool
     pixel_um : float
     kind : str
@@ -165,6 +169,7 @@ class SolutionMaps:
     current_density_ma_per_cm2: NDArray[np.float32]
     rate_nm_per_s: NDArray[np.float32]
     height_um: NDArray[np.float32]
+    area_ratio: NDArray[np.float32]
     filled: NDArray[np.bool_]
     pixel_um: float
     kind: str
@@ -221,7 +226,7 @@ def _write_zarr(path: Path, solution: Solution) -> None:
     )
     make_maps(group, MAPS, len(solution.times_s), (shape[0], shape[1]))
     for name in MAPS:
-        group[name][:] = getattr(solution, name)
+        group[name][:] = area_ratio(solution) if name == "area_ratio" else getattr(solution, name)
     for name, axis, unit, meaning, values in (
         ("time_s", "t", "s", "time since the current was switched on", solution.times_s),
         ("electrode_v", "t", "V", "potential of the electrode", solution.electrode_v),
