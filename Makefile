@@ -6,8 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What a new install must follow: the compiled sources, the package, and how both are built.
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc' -not -name '.*') CMakeLists.txt pyproject.toml
-# A file stays with one worker, which makes its scans once.
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile
+# A file stays with one worker, which makes its scans once; in the order of names, for the longest files have few tests
+# and would else come last.
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-all bench lint cpp-test cuda-test cuda-build cuda-on-host-test clean
 .DEFAULT_GOAL := demo
