@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from lee import demo, demo_nuclei
+from lee import demo, demo_nuclei, demo_twin
 from lee.demo import FILES, run_demo
 from lee.devices.virtual import RunTruth
 from lee.particles.table import read_table
@@ -55,7 +55,7 @@ def test_it_writes_what_it_says(ran):
     assert len(run) == len(found.growing.truth.times_s)
     assert run.phases[0] == "plating" != run.phases[-1] == "stripping"
     assert len(open_run(folder / "nucleation")) == 6
-    steps = len(stack) + 2 * len(run) + 9
+    steps = len(stack) + 2 * len(run) + 9 + demo_twin.STEPS
     assert seen == [(k + 1, steps) for k in range(len(stack))] + seen[len(stack) :]
     assert seen[-1] == (steps, steps)
     page = (folder / "report.html").read_text()
