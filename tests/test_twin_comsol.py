@@ -322,3 +322,40 @@ def test_what_cannot_be_exported_is_refused(tmp_path, changed, said):
     with pytest.raises(InputError, match=said):
         export(tmp_path / "twin", **changed)
     assert not (tmp_path / "twin").exists()
+
+
+def read_grid(path):
+    lines = path.read_text().splitlines()
+    return np.array(lines[1].split(), float), np.array(lines[2].split(), float), np.loadtxt(lines[4:])
+
+
+@pytest.mark.parametrize("cell", [Cell(), Cell(gap_um=150.0)], ids=["stirred", "closed"])
+def test_what_was_written_gives_the_twins_concentrations_when_it_is_solved(tmp_path, cell):
+    pytest.importorskip("ngsolve")
+    from lee.twin import solve
+    from tests.comsol_reading import Reading
+
+    exchange = 30 * (1 + 0.5 * np.arange(42) / 42) * np.ones((30, 42))
+    folder = export(tmp_path / "twin", cell=cell, exchange_current=exchange)
+    place, quads, faces, hexes, _ = read_mphtxt(folder / "mesh.mphtxt")
+    grids = {
+        "height_m": read_grid(folder / "height.txt"),
+        "i0_map": read_grid(folder / "exchange_current.txt"),
+        "efficiency_map": read_grid(folder / "efficiency.txt"),
+    }
+    concentration, electrode_v = Reading(recorded(cell), place, quads, faces, hexes, grids).solve(5.0, 5)
+    twin = solve(
+        surface(),
+        pixel_um=PIXEL_UM,
+        cell=cell,
+        times_s=[5.0],
+        mesh=SIZE,
+        exchange_current=exchange,
+        tell=None,
+    )
+    # Rows run down the image; in the model y runs up it.
+    expected = twin.fields.concentration_mol_per_l[0][::-1].ravel() * 1e3
+    used_up = 2000 - expected.min()
+    assert used_up > 200
+    assert np.abs(concentration - expected).max() < 0.01 * used_up
+    assert electrode_v == pytest.approx(twin.electrode_v[0], abs=1e-4)
