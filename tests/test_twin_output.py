@@ -196,6 +196,7 @@ def test_films_are_written_of_four_times_or_more(tmp_path, monkeypatch):
     folder = save_solution(made_solution(times_s=(1, 2, 3, 4)), tmp_path / "solution")
     for name in ("concentration.mp4", "rate.mp4"):
         assert b"moov" in (folder / name).read_bytes()[:65536]
+    assert not (folder / "growth.mp4").exists()
     again = save_solution(made_solution(times_s=(1, 2, 3, 4)), folder, overwrite=True, films=False)
     assert not list(again.glob("*.mp4"))
 
@@ -212,6 +213,14 @@ def test_figures_of_one_time_and_of_primary_distributions_are_drawn(tmp_path):
     assert len(potentials(one).axes) == 2
     view(one, tmp_path / "view.png", name="current_density_ma_per_cm2", k=0)
     assert (tmp_path / "view.png").stat().st_size > 20_000
+
+
+def test_times_are_chosen_so_that_the_start_does_not_take_up_the_colours():
+    grown = made_solution(times_s=(0.0, 1.0, 2.0, 3.0, 4.0), grown_um=0.5)
+    titles = [axes.get_title() for axes in environment(grown).figure.axes]
+    assert titles[0::3][:3] == ["concentration, 1 s", "concentration, 3 s", "concentration, 4 s"]
+    # All sections at one place, though the deepest wanders.
+    assert len({title.split(",")[0] for title in titles[9:]}) == 1
 
 
 def test_a_uniform_map_is_drawn_in_one_colour():
@@ -249,3 +258,21 @@ def test_damaged_folders_are_told(written, tmp_path):
     (tmp_path / "solution.json").write_text(json.dumps({"format": "lee twin", "format_version": 99}))
     with pytest.raises(InputError, match="update lee"):
         load_maps(tmp_path)
+
+
+def test_a_growth_keeps_its_heights_and_few_of_the_large_fields(tmp_path, monkeypatch):
+    for name in ("environment", "potentials"):
+        monkeypatch.setattr(output, name, lambda solution: Figure())
+    monkeypatch.setattr(output, "view", lambda solution, path: path.write_bytes(b""))
+    grown = made_solution(times_s=tuple(range(1, 15)), grown_um=0.5)
+    folder = save_solution(grown, tmp_path / "grown")
+    assert b"moov" in (folder / "growth.mp4").read_bytes()[:65536]
+    volumes = sorted(path.name for path in (folder / "fields").glob("electrolyte_*.vtu"))
+    assert len(volumes) == 12
+    assert (volumes[0], volumes[-1]) == ("electrolyte_0000.vtu", "electrolyte_0013.vtu")
+    assert len(list((folder / "fields").glob("electrode_*.vtu"))) == 14
+    entries = ElementTree.parse(folder / "fields" / "electrolyte.pvd").iter("DataSet")
+    assert [node.attrib["file"] for node in entries] == volumes
+    height, _ = read_map(folder / "maps" / "height_um_0013_14s.tif")
+    assert np.array_equal(height, grown.height_um[13])
+    assert load_maps(folder).height_um[13].mean() - load_maps(folder).height_um[0].mean() > 6

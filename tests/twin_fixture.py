@@ -13,8 +13,11 @@ def relief(x_um, y_um):
     return 6 * np.sin(x_um / 6) + 0.2 * y_um
 
 
-def made_solution(times_s=(1.0, 100.0), cell=None, kind="tertiary"):
-    """Current straight down everywhere, psi linear in height, concentration falling with time."""
+def made_solution(times_s=(1.0, 100.0), cell=None, kind="tertiary", grown_um=0.0):
+    """Current straight down everywhere, psi linear in height, concentration falling with time.
+
+    The maps of heights rise by `grown_um` from time to time.
+    """
     cell = cell or Cell()
     times = np.asarray(times_s, float)
     rows, columns = SHAPE
@@ -30,6 +33,7 @@ def made_solution(times_s=(1.0, 100.0), cell=None, kind="tertiary"):
     phi = psi + cell.thermal_voltage_v * cell.diffusion_potential * np.log(c / cell.concentration_mol_per_l)
     at_pixels = relief(*np.meshgrid(*((np.arange(n) + 0.5) * PIXEL_UM for n in (columns, rows))))
     height = np.repeat(at_pixels[None], len(times), axis=0).astype(np.float32)
+    height = height + np.float32(grown_um) * np.arange(len(times), dtype=np.float32)[:, None, None]
     maps = {
         "concentration_mol_per_l": 1.7 + 0.002 * height,
         "potential_v": -0.02 + 1e-4 * height,

@@ -41,6 +41,7 @@ QUANTITIES = {
     "rate_nm_per_s": Quantity("growth rate", "rate (nm/s)", "plasma"),
     "potential_v": Quantity("potential in the electrolyte", "φ (mV)", "cividis"),
     "overpotential_v": Quantity("overpotential", "η (mV)", "magma"),
+    "grown_um": Quantity("growth since the start", "ΔH (µm)", "viridis"),
 }
 ENVIRONMENT = ("concentration_mol_per_l", "current_density_ma_per_cm2", "rate_nm_per_s")
 POTENTIALS = ("potential_v", "overpotential_v")
@@ -72,6 +73,8 @@ def potentials(solution: Solution) -> Figure:
 
 def shown(solution: Solution, name: str) -> NDArray[np.float32]:
     """Return the maps of a quantity, (T, H, W), in the unit they are drawn in."""
+    if name == "grown_um":
+        return np.asarray(solution.height_um - solution.height_um[0], np.float32)
     maps: NDArray[np.float32] = getattr(solution, name)
     return maps * np.float32(1000) if name.endswith("_v") else maps
 
@@ -92,7 +95,10 @@ def scale_of(maps: NDArray[np.float32], colours: str) -> Scale:
 
 
 def _draw(solution: Solution, names: tuple[str, ...], y_um: float | None, *, sections: bool) -> Figure:
-    times = evenly(len(solution.times_s), _MOST_TIMES)
+    count = len(solution.times_s)
+    # Where there is enough to show, the uniform electrolyte of the start would take up the colours.
+    first = int(count > _MOST_TIMES and solution.times_s[0] == 0)
+    times = [first + k for k in evenly(count - first, _MOST_TIMES)]
     height, width = solution.height_um.shape[1:]
     map_in = (10.5 / len(names) - 0.55) * min(max(height / width, 0.4), 1.4) + 0.55
     section_in = 3.1
@@ -108,7 +114,8 @@ def _draw(solution: Solution, names: tuple[str, ...], y_um: float | None, *, sec
         len(times) + sections, 1, height_ratios=[map_in] * len(times) + [section_in] * sections
     )
     scales = {name: scale_of(shown(solution, name)[times], QUANTITIES[name].colours) for name in names}
-    cuts = [cut(solution, k, y_um) for k in times] if sections else []
+    place_um = cut(solution, times[0], y_um).y_um if sections else None
+    cuts = [cut(solution, k, place_um) for k in times] if sections else []
     for place, k in enumerate(times):
         panels = rows[place].subgridspec(1, len(names), wspace=0.12)
         for column, name in enumerate(names):

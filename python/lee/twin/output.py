@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from lee.atomic import new_folder
 from lee.errors import InputError
 from lee.mapfile import write_map
+from lee.series_maps import evenly
 from lee.store_layout import consolidate, make_maps
 from lee.surface import _plain, _versions
 from lee.twin.cell import Cell
@@ -39,10 +40,12 @@ MAPS = {
 TIFFS = tuple(name for name in MAPS if name not in ("height_um", "area_ratio"))
 FILES = frozenset(
     {"maps.zarr", "maps", "fields", "cell.toml", "solution.json", "balances.csv", "environment.png",
-     "potentials.png", "electrode.png", "concentration.mp4", "rate.mp4"}
+     "potentials.png", "electrode.png", "concentration.mp4", "rate.mp4", "growth.mp4"}
 )  # fmt: skip
 # A film of fewer frames shows less than the figures do.
 _LEAST_FRAMES = 4
+# The electrolyte's fields are large: of a long growth, so many times are kept, first and last among them.
+_MOST_FIELDS = 12
 Progress = Callable[[int, int], None]
 
 
@@ -59,8 +62,9 @@ def save_solution(
 
     ``maps.zarr`` (t, y, x) opens in xarray with named dimensions and units; ``maps`` holds a TIFF of each
     quantity and time, with the pixel size in um; ``fields`` the electrolyte and the electrode for ParaView
-    (open the .pvd); ``balances.csv`` the books of every step; ``solution.json`` what was assumed and how long
-    it took; then figures, a 3D view and, of four times or more, films.
+    (open the .pvd; the electrolyte at twelve times at most); ``balances.csv`` the books of every step;
+    ``solution.json`` what was assumed and how long it took; then figures, a 3D view and, of four times or
+    more, films, one of the growth where the electrode moved.
 
     Parameters
     ----------
@@ -92,17 +96,20 @@ def save_solution(
         _write_zarr(place / "maps.zarr", solution)
         (place / "maps").mkdir()
         (place / "fields").mkdir()
+        moved = bool(np.ptp(solution.height_um, axis=0).max() > 0)
+        kept = evenly(count, _MOST_FIELDS)
         for k in range(count):
-            for name in TIFFS:
+            for name in (*TIFFS, "height_um") if moved else TIFFS:
                 write_map(place / "maps" / tiff_name(name, solution, k), getattr(solution, name)[k],
                           solution.pixel_um)  # fmt: skip
-            write_fields(place / "fields" / f"electrolyte_{k:04d}.vtu", solution, k)
+            if k in kept:
+                write_fields(place / "fields" / f"electrolyte_{k:04d}.vtu", solution, k)
             write_electrode(place / "fields" / f"electrode_{k:04d}.vtu", solution, k)
             if progress is not None:
                 progress(k + 1, count)
-        for part in ("electrolyte", "electrode"):
-            names = [f"{part}_{k:04d}.vtu" for k in range(count)]
-            write_series(place / "fields" / f"{part}.pvd", solution.times_s, names)
+        for part, times in (("electrolyte", kept), ("electrode", range(count))):
+            names = [f"{part}_{k:04d}.vtu" for k in times]
+            write_series(place / "fields" / f"{part}.pvd", solution.times_s[list(times)], names)
         solution.cell.save(place / "cell.toml")
         balances(solution).to_csv(place / "balances.csv", index=False)
         environment(solution).savefig(place / "environment.png", format="png")
@@ -111,6 +118,8 @@ def save_solution(
         if films and count >= _LEAST_FRAMES:
             write_film(place / "concentration.mp4", solution, "concentration_mol_per_l")
             write_film(place / "rate.mp4", solution, "rate_nm_per_s")
+            if moved:
+                write_film(place / "growth.mp4", solution, "grown_um")
         text = json.dumps(_plain(_described(solution, metadata or {})), indent=2, allow_nan=False)
         (place / "solution.json").write_text(text + "\n", encoding="utf-8")
     return Path(folder)
