@@ -61,11 +61,9 @@ def scans(tmp_path_factory):
 def done(scans, tmp_path_factory):
     """The folder two scans give, with all there is to ask for."""
     out = tmp_path_factory.mktemp("done") / "nuclei"
-    options = ["--calibration", str(scans / "sizes.json"), "--trackpy"]
-    assert (
-        lee_cli(["particles", str(scans / "s0.ome.tif"), str(scans / "s1.ome.tif"), "-o", str(out), *options])
-        == 0
-    )
+    options = ["-o", str(out), "--calibration", str(scans / "sizes.json"), "--trackpy"]
+    pair = [str(scans / f"s{k}.ome.tif") for k in (0, 1)]
+    assert lee_cli(["particles", *pair, *options]) == 0
     return out
 
 
