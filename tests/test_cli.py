@@ -18,7 +18,7 @@ from lee.errors import DeviceError, DeviceMemoryError, InputError
 from lee.surface import FILES, Surface
 from tests.undrawn import undrawn
 
-COMMANDS = ["demo", "reconstruct", "series", "curvature", "particles", "rig", "twin", "export", "view", "bench"]
+COMMANDS = "demo reconstruct series curvature particles rig twin export view bench".split()
 PIXEL_UM = 0.25
 
 
