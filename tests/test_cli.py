@@ -18,7 +18,8 @@ from lee.errors import DeviceError, DeviceMemoryError, InputError
 from lee.surface import FILES, Surface
 from tests.undrawn import undrawn
 
-COMMANDS = "demo reconstruct series curvature particles rig twin export view bench".split()
+COMMANDS = ["demo", "reconstruct", "series", "curvature", "particles", "rig", "twin", "export", "view"]
+COMMANDS += ["bench"]
 PIXEL_UM = 0.25
 
 
