@@ -113,6 +113,7 @@ class Reading:
                 fixed = np.array(list(part.space.GetDofs(region)))
                 part.vec.FV().NumPy()[fixed] = edge.vec.FV().NumPy()[fixed]
         self._voltage = ng.Parameter(self._names["V_start"])
+        self._slope = None  # of the global equation by the potential, learnt from step to step
         self._step, self._theta = ng.Parameter(1.0), ng.Parameter(1.0)
         self._form = self._make_form()
         short = end_s / steps**2
@@ -169,15 +170,16 @@ class Reading:
         self._step.Set(length_s)
         self._theta.Set(theta)
         missing = self._missing(self._voltage.Get())
-        other, step = self._voltage.Get(), 1e-3
+        other = self._voltage.Get()
+        step = 1e-3 if self._slope is None else -missing / self._slope
         for _ in range(30):
-            if abs(missing) < 1e-8:
+            if abs(missing) < 1e-7:
                 return
             trial = other + step
             now = self._missing(trial)
-            slope = (now - missing) / step
+            self._slope = (now - missing) / step
             other, missing = trial, now
-            step = -missing / slope
+            step = -missing / self._slope
         raise AssertionError(f"no potential gives the current: {missing}")
 
     def _missing(self, voltage):
@@ -193,7 +195,7 @@ class Reading:
             sizes = [np.abs(part.vec.FV().NumPy()).max() for part in self._now.components]
             nodes = len(update) // 2
             steps = np.abs(update.FV().NumPy())
-            if max(steps[:nodes].max() / sizes[0], steps[nodes:].max() / sizes[1]) < 1e-9:
+            if max(steps[:nodes].max() / sizes[0], steps[nodes:].max() / sizes[1]) < 1e-8:
                 break
         equation = next(
             steps[-1][1][1]
