@@ -3,6 +3,7 @@
 from lee.twin.cell import Cell
 from lee.twin.compare import Comparison, compare
 from lee.twin.comsol import export_comsol
+from lee.twin.growth import grow
 from lee.twin.inverse import Explained, efficiency_map, exchange_current_map
 from lee.twin.mesh import MeshSize
 from lee.twin.solution import Balance, Fields, Solution
@@ -23,6 +24,7 @@ __all__ = [
     "efficiency_map",
     "exchange_current_map",
     "export_comsol",
+    "grow",
     "solve",
     "window_current",
 ]

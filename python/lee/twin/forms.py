@@ -22,6 +22,8 @@ from scipy import sparse
 from lee.errors import InputError
 
 THREADS = 2
+# Waking and joining threads costs more than a smaller mesh's matrix.
+_NODES_FOR_THREADS = 10_000
 
 
 def import_ngsolve() -> ModuleType:
@@ -95,8 +97,7 @@ class Forms:
         """∫ f v of a coefficient function of NGSolve over ``dx`` or ``ds(...)``, (nodes,)."""
         form = self._ng.LinearForm(self._space)
         form += function * self._space.TestFunction() * region
-        with self._ng.TaskManager():
-            form.Assemble()
+        self._assemble(form)
         return np.array(form.vec.FV().NumPy())
 
     def difference(self, nodes: NDArray[np.float64], function: Any) -> float:
@@ -132,9 +133,7 @@ class Forms:
         return self.load(self._ng.CoefficientFunction(1.0), region).reshape(-1, self.shape[2])
 
     def _matrix(self, form: Any) -> Any:
-        self._ng.SetNumThreads(THREADS)
-        with self._ng.TaskManager():
-            form.Assemble()
+        self._assemble(form)
         values, columns, rows = form.mat.CSR()
         index, pointer = self._pattern(columns, rows)
         matrix = sparse.csr_array((np.array(values), index, pointer), shape=(self._space.ndof,) * 2)
@@ -142,6 +141,14 @@ class Forms:
         matrix.has_sorted_indices = True
         matrix.has_canonical_format = True
         return matrix
+
+    def _assemble(self, form: Any) -> None:
+        if self._space.ndof < _NODES_FOR_THREADS:
+            form.Assemble()
+            return
+        self._ng.SetNumThreads(THREADS)
+        with self._ng.TaskManager():
+            form.Assemble()
 
     def _pattern(self, columns: Any, rows: Any) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         if not hasattr(self, "_kept"):

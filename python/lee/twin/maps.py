@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,20 +24,12 @@ class Record:
     def __init__(self, model: Model) -> None:
         self._model = model
         self._columns_efficiency = model.columns.to_nodes(model.efficiency)
-        self._times: list[float] = []
-        self._electrode_v: list[float] = []
-        self._at_nodes: dict[str, list[NDArray[np.float64]]] = {}
-        self._heights: list[NDArray[np.float32]] = []
+        self.states: list[dict[str, NDArray[Any]]] = []
         self.balances: list[Balance] = []
         self.stopped = ""
 
     def add(
-        self,
-        time_s: float,
-        state: State,
-        volume: Volume,
-        z_um: NDArray[np.float64],
-        pixels_um: NDArray[np.float64],
+        self, time_s: float, state: State, volume: Volume | None, z_um: NDArray[np.float64], pixels_um: Any
     ) -> None:
         """Record a state.
 
@@ -44,7 +37,8 @@ class Record:
         ----------
         time_s : float
         state : State
-        volume : Volume
+        volume : Volume or None
+            Needed for a primary distribution only.
         z_um : (ny, nx, nz) float64
             Where the mesh is.
         pixels_um : (H, W) float64
@@ -54,19 +48,23 @@ class Record:
         current = model.current_density(state, volume)
         potential = model.potential_v(state)
         electrode_v = state.electrode * model.cell.thermal_voltage_v
-        held = {
-            "z": z_um,
-            "concentration": state.fields[0].reshape(shape) * model.cell.concentration_mol_per_l,
-            "potential": potential,
-            "current": current,
-            "overpotential": electrode_v - potential[..., 0],
-            "rate": model.growth_nm_per_s(current) * self._columns_efficiency,
-        }
-        for name, values in held.items():
-            self._at_nodes.setdefault(name, []).append(values)
-        self._times.append(time_s)
-        self._electrode_v.append(electrode_v)
-        self._heights.append(pixels_um.astype(np.float32))
+        self.states.append(
+            {
+                "time_s": np.array(time_s),
+                "electrode_v": np.array(electrode_v),
+                "height_um": pixels_um.astype(np.float32),
+                "z_um": z_um,
+                "concentration": state.fields[0].reshape(shape) * model.cell.concentration_mol_per_l,
+                "potential": potential,
+                "current": current,
+                "overpotential": electrode_v - potential[..., 0],
+                "rate": self.rate_nm_per_s(current),
+            }
+        )
+
+    def rate_nm_per_s(self, current: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Growth along the normal at the columns, (ny, nx), by mA/cm²."""
+        return np.asarray(self._model.growth_nm_per_s(current) * self._columns_efficiency)
 
     def book(self, balance: Balance) -> Balance:
         """Keep a step's books, the electrode's potential in V."""
@@ -77,12 +75,12 @@ class Record:
     @property
     def last_time_s(self) -> float:
         """Of the last state recorded; -1 before the first."""
-        return self._times[-1] if self._times else -1.0
+        return float(self.states[-1]["time_s"]) if self.states else -1.0
 
     def solution(self, timings_s: dict[str, float]) -> Solution:
         """Put all together."""
         model, columns = self._model, self._model.columns
-        nodes = {name: np.stack(values) for name, values in self._at_nodes.items()}
+        nodes = {name: np.stack([state[name] for state in self.states]) for name in self.states[0]}
 
         def pixels(name: str) -> NDArray[np.float32]:
             values = nodes[name] if nodes[name].ndim == 3 else nodes[name][..., 0]
@@ -90,14 +88,14 @@ class Record:
 
         current = columns.to_pixels(nodes["current"])
         return Solution(
-            times_s=np.array(self._times),
+            times_s=nodes["time_s"],
             concentration_mol_per_l=pixels("concentration"),
             potential_v=pixels("potential"),
             overpotential_v=pixels("overpotential"),
             current_density_ma_per_cm2=current.astype(np.float32),
             rate_nm_per_s=(model.growth_nm_per_s(current) * model.efficiency).astype(np.float32),
-            electrode_v=np.array(self._electrode_v),
-            height_um=np.stack(self._heights),
+            electrode_v=nodes["electrode_v"],
+            height_um=nodes["height_um"],
             filled=columns.filled,
             pixel_um=columns.pixel_um,
             kind=model.kind,
@@ -105,7 +103,7 @@ class Record:
             fields=Fields(
                 x_um=columns.x_um,
                 y_um=columns.y_um,
-                z_um=nodes["z"],
+                z_um=nodes["z_um"],
                 concentration_mol_per_l=nodes["concentration"],
                 potential_v=nodes["potential"],
                 current_density_ma_per_cm2=nodes["current"],

@@ -16,7 +16,7 @@ from lee.twin.cell import Cell
 
 _COLUMNS = 64
 # tan 79°: beyond it a height map's cells are slivers, and a wall may fold back unseen.
-_STEEPEST = 5.0
+STEEPEST = 5.0
 _STEEP = 2.0
 # The highest point stays below the anode by this share of the gap.
 _LEAST_CLEARANCE = 0.1
@@ -213,13 +213,13 @@ def _smoothing_px(size: MeshSize, pixel_um: float, *cells_um: float) -> list[flo
 def _check_walls(nodes: NDArray[np.float64], x: Any, y: Any, notes: list[str]) -> None:
     along_y, along_x = (np.abs(np.diff(nodes, axis=a)) / axis[1] for a, axis in enumerate((y, x)))
     steepest = max(float(along_y.max()), float(along_x.max()))
-    if steepest > _STEEPEST:
+    if steepest > STEEPEST:
         which = along_x if along_x.max() >= along_y.max() else along_y
         row, column = np.unravel_index(int(which.argmax()), which.shape)
         raise InputError(
             f"height_um has a wall of {np.degrees(np.arctan(steepest)):.0f} degrees near x = "
             f"{x[column]:.0f} um, y = {y[row]:.0f} um; a height map's mesh ends at "
-            f"{np.degrees(np.arctan(_STEEPEST)):.0f}: give a coarser mesh or a larger smooth_um"
+            f"{np.degrees(np.arctan(STEEPEST)):.0f}: give a coarser mesh or a larger smooth_um"
         )
     if steepest > _STEEP:
         share = np.mean(np.concatenate([along_y.ravel(), along_x.ravel()]) > _STEEP)

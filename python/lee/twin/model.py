@@ -68,10 +68,11 @@ class Model:
         stage = solver.solve(volume, np.zeros(fields[0].size), 1.0, 0.0, guess)
         return stage.state, stage.residuals
 
-    def current_density(self, state: State, volume: Volume) -> NDArray[np.float64]:
+    def current_density(self, state: State, volume: Volume | None) -> NDArray[np.float64]:
         """Return mA/cm² of true area at the columns, (ny, nx), positive where metal is plated."""
         u, psi = state.fields[:, :, 0]
         if self.kind == "primary":
+            assert volume is not None
             # The flux the equation of each electrode node asks for.
             rows = volume.laplace @ state.fields[1].ravel()
             taken = -rows.reshape(state.fields[1].shape)[:, 0] / volume.area
@@ -86,6 +87,17 @@ class Model:
         u, psi = state.fields
         phi = psi + self.problem.scales.diffusion_potential * np.log(u)
         return np.asarray(phi.reshape(self.columns.shape) * self.cell.thermal_voltage_v)
+
+    def plane_um(self, height_um: NDArray[np.float64]) -> float:
+        """Return where the bulk plane or the anode is over an electrode of these heights, (ny, nx).
+
+        The bulk keeps its distance from the highest point. The anode dissolves as fast, in the mean, as the
+        deposit grows, and so keeps its distance from the mean height.
+        """
+        start = self.columns.height_um
+        if self.cell.gap_um is None:
+            return self.columns.plane_um + float(height_um.max() - start.max())
+        return self.columns.plane_um + float(height_um.mean() - start.mean())
 
     def growth_nm_per_s(self, current_density: NDArray[np.float64]) -> NDArray[np.float64]:
         """Growth along the normal by mA/cm² at an efficiency of 1."""

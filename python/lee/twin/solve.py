@@ -15,7 +15,7 @@ from lee.twin.cell import Cell
 from lee.twin.maps import Record
 from lee.twin.mesh import MeshSize
 from lee.twin.model import Model, make_model
-from lee.twin.newton import TOLERANCE, StageSolver, State
+from lee.twin.newton import TOLERANCE, StageSolver, State, Volume
 from lee.twin.solution import Balance, Solution
 from lee.twin.stepping import Stepper, Unsolvable
 
@@ -96,12 +96,7 @@ def solve(
     volume = model.volume(z_um)
     assembled = time.perf_counter()
     record = Record(model)
-    start, residuals = model.uniform(volume)
-    if residuals[-1] > max(TOLERANCE, 1e-8):
-        raise InputError(
-            f"the potential at the bulk concentration is not found (residuals {listed(residuals)}); give a "
-            "smoother surface, or check the cell's kinetics"
-        )
+    start = start_state(model, volume)
     if kind == "tertiary":
         solver = StageSolver(model.problem, columns.shape)
         stepper = Stepper(solver, lambda *_: lambda _: volume, start, tolerance=tolerance, step_s=step_s)
@@ -144,6 +139,23 @@ def check_times(times_s: ArrayLike) -> list[float]:
     if (np.diff(times) <= 0).any():
         raise InputError("times_s must rise; sort them and give each once")
     return [float(t) for t in times]
+
+
+def start_state(model: Model, volume: Volume) -> State:
+    """Find the potential at the bulk concentration.
+
+    Raises
+    ------
+    InputError
+        If it is not found.
+    """
+    start, residuals = model.uniform(volume)
+    if not residuals[-1] <= TOLERANCE:
+        raise InputError(
+            f"the potential at the bulk concentration is not found (residuals {listed(residuals)}); give a "
+            "smoother surface, or check the cell's kinetics"
+        )
+    return start
 
 
 def why_stopped(model: Model, state: State, stop: Unsolvable) -> str:

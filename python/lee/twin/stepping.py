@@ -78,7 +78,7 @@ class Stepper:
         most_s: float = np.inf,
     ) -> None:
         self._solver, self._move = solver, move
-        self._tolerance, self._constant, self._most = tolerance, step_s, most_s
+        self._tolerance, self._constant, self.most_s = tolerance, step_s, most_s
         self.history: deque[tuple[float, State]] = deque([(time_s, start)], maxlen=3)
         self.next_s = step_s or min(self._first(), most_s)
 
@@ -102,7 +102,7 @@ class Stepper:
         """
         left = until_s - self.time_s
         while True:
-            length = self._constant or min(self.next_s, self._most)
+            length = self._constant or min(self.next_s, self.most_s)
             last = length >= left * (1 - 1e-9)
             if last:
                 length = left
