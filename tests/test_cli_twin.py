@@ -74,6 +74,23 @@ def test_solve_tells_the_cell_and_what_came_of_it(folder, capsys):
     )
 
 
+def test_what_was_reached_is_written_where_the_ions_run_out(folder, capsys, tmp_path):
+    Cell(current_density_ma_per_cm2=2000.0).save(tmp_path / "hot.toml")
+    code, out, err = said(
+        capsys, "solve", folder / "height.tif", "-o", tmp_path / "hot", "--cell", tmp_path / "hot.toml",
+        "--times-s", "0.1,10", "--columns", "3", "--layers", "4",
+    )  # fmt: skip
+    assert code == 1
+    assert "run out of ions" in err
+    assert err.count("\n") == 1
+    assert "t = 0.1 s: c" in out
+    reached = load_maps(tmp_path / "hot")
+    assert reached.times_s[0] == 0.1
+    assert reached.times_s[-1] < 2
+    told = json.loads((tmp_path / "hot" / "solution.json").read_text())
+    assert "Sand time" in told["stopped"]
+
+
 def test_compare_finds_the_efficiency_that_was_put_in(folder, capsys):
     solved = load_maps(folder / "solution")
     truth = 0.7 + 0.1 * np.sin(np.arange(SHAPE[1]) / 10) * np.ones(SHAPE)
@@ -165,6 +182,29 @@ def test_compare_takes_a_run_that_was_analysed(folder, capsys, tmp_path):
     assert "t = 40 s" not in out
 
 
+def test_grow_writes_the_growth_and_goes_on_from_its_snapshots(folder, capsys, tmp_path):
+    options = [folder / "height.tif", *COARSE, "--every-s", "2", "--no-films"]
+    kept = tmp_path / "kept"
+    code, out, err = said(
+        capsys, "grow", *options, "-o", tmp_path / "grown", "--until-s", "4", "--snapshots", kept
+    )
+    assert (code, err) == (0, "")
+    grown = load_maps(tmp_path / "grown")
+    assert list(grown.times_s) == [0, 2, 4]
+    gained = grown.height_um[-1] - grown.height_um[0]
+    # Flat growth times the time; what is steep grows faster upward and plates less.
+    assert gained.mean() == pytest.approx(Cell().growth_nm_per_s * 4e-3, rel=0.02)
+    assert "um on the mean" in out
+    begun = {path.name: path.stat().st_mtime_ns for path in kept.glob("time_*")}
+    assert len(begun) == 3
+    code, _, _ = said(
+        capsys, "grow", *options, "-o", tmp_path / "again", "--until-s", "4", "--snapshots", kept
+    )
+    assert code == 0
+    assert {path.name: path.stat().st_mtime_ns for path in kept.glob("time_*")} == begun
+    assert np.array_equal(load_maps(tmp_path / "again").height_um, grown.height_um)
+
+
 def test_export_writes_the_java(folder, capsys, tmp_path):
     code, out, err = said(
         capsys, "export", folder / "height.tif", "-o", tmp_path / "comsol", *COARSE, "--no-build"
@@ -190,7 +230,7 @@ def test_it_is_a_program(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("command", ["solve", "export", "compare", "window", "cell"])
+@pytest.mark.parametrize("command", ["solve", "grow", "export", "compare", "window", "cell"])
 def test_every_command_has_an_example(command, capsys):
     code, out, _ = said(capsys, command, "--help")
     assert code == 0
@@ -218,6 +258,8 @@ def test_every_command_has_an_example(command, capsys):
         ),
         (["solve", "{height}", "-o", "{solution}"], 1, "exists already"),
         (["solve", "{height}", "-o", "{tmp}/o", "--columns", "0"], 2, "0 is not in the range"),
+        (["grow", "{height}", "-o", "{tmp}/o", "--until-s", "0"], 2, "0 is no time: give seconds above 0"),
+        (["grow", "{height}", "-o", "{solution}"], 1, "exists already"),
         (["compare", "{tmp}/none", "{height}", "-o", "{tmp}/o"], 1, "holds no solution.json"),
         (["compare", "{solution}", "{small}", "-o", "{tmp}/o"], 1, "give one grid"),
         (["compare", "{solution}", "{coarse}", "-o", "{tmp}/o"], 1, "has pixels of 3 um, the solution 2 um"),

@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
+from lee.cli.one_line import FAILED
 from lee.cli.options import PATH, overwrite_option, um
+from lee.cli.series import seconds
 from lee.cli.twin_compare import compare, window
 from lee.cli.twin_options import (
     cell_of,
@@ -31,6 +33,7 @@ def twin() -> None:
     Example:
       lee twin cell -o cell.toml
       lee twin solve surface -o environment --cell cell.toml --times-s 1,10,100
+      lee twin grow surface -o grown --until-s 1460
       lee twin compare environment rate.tif -o compared
     """  # noqa: D301  click wants the character itself
 
@@ -128,6 +131,17 @@ def solve(
         "columns": columns, "layers": layers, "smooth_um": smooth_um,
     }  # fmt: skip
     save_solution(found, output, overwrite=overwrite, metadata=sources, films=not no_films)
+    _tell(found, output, begun)
+    _fail_if_stopped(found)
+
+
+def _fail_if_stopped(found: Any) -> None:
+    """Leave with the code of a failure; a warning has said why, and what was reached is written."""
+    if found.stopped:
+        raise click.exceptions.Exit(FAILED)
+
+
+def _tell(found: Any, output: Path, begun: float) -> None:
     for k, moment in enumerate(found.times_s):
         click.echo(
             f"t = {moment:g} s: "
@@ -147,6 +161,84 @@ def solve(
         f"{output}: {len(found.balances)} steps in {found.timings_s.get('all', 0):.1f} s{books}, "
         f"{time.perf_counter() - begun:.1f} s in all; look at {output / 'environment.png'}"
     )
+
+
+@twin.command(no_args_is_help=True)
+@click.argument("surface", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, metavar="DIR", help="Folder to write.")
+@cell_option
+@click.option("--until-s", type=seconds, default=1460.0, show_default=True, help="How long it grows.")
+@click.option("--every-s", type=seconds, default=60.0, show_default=True, help="From map to map.")
+@click.option(
+    "--snapshots", type=PATH, metavar="DIR",
+    help="Where the growth is kept while it goes on; by default beside the output.",
+)  # fmt: skip
+@map_options
+@mesh_options
+@click.option("--pixel-um", type=um, help="Pixel size, for a single height map that does not tell it.")
+@click.option("--no-films", is_flag=True, help="Write no films.")
+@overwrite_option
+def grow(
+    surface: Path,
+    output: Path,
+    cell: Path | None,
+    until_s: float,
+    every_s: float,
+    snapshots: Path | None,
+    exchange_current: Any,
+    efficiency: Any,
+    columns: int | None,
+    layers: int,
+    smooth_um: float | None,
+    pixel_um: float | None,
+    no_films: bool,
+    overwrite: bool,
+) -> None:
+    """Let SURFACE grow with its deposit, or be stripped, and write what `lee twin solve` does for each time.
+
+    A cell with a negative current density strips. Each time that was reached is kept in the snapshots; the
+    same command goes on from them if it was interrupted, and they may be deleted when it is done.
+
+    \b
+    Example:
+      lee twin grow surface -o grown --cell cell.toml --until-s 1460 --every-s 60
+    """  # noqa: D301
+    import numpy as np
+
+    from lee.atomic import try_new_folder
+    from lee.surface import Surface
+    from lee.twin import grow as compute
+    from lee.twin.output import FILES, save_solution
+
+    heights = Surface.load(surface, pixel_um=pixel_um)
+    used = cell_of(cell)
+    exchange, share = (map_or_number(given, heights.shape) for given in (exchange_current, efficiency))
+    try_new_folder(output, overwrite=overwrite, known=FILES)
+    kept = snapshots or output.parent / f"{output.name}-snapshots"
+    times = [*np.arange(0.0, until_s * (1 - 1e-9), every_s).tolist(), until_s]
+    begun = time.perf_counter()
+    with time_bar(output.name, until_s) as told:
+        found = compute(
+            heights.height_um,
+            pixel_um=heights.pixel_um,
+            cell=used,
+            times_s=times,
+            exchange_current=exchange,
+            efficiency=share,
+            mesh=mesh_of(heights.shape, columns, layers, smooth_um),
+            folder=kept,
+            tell=click.echo,
+            progress=told,
+        )
+    sources = {
+        "surface": str(surface), "exchange_current": exchange_current, "efficiency": efficiency,
+        "columns": columns, "layers": layers, "smooth_um": smooth_um, "snapshots": str(kept),
+    }  # fmt: skip
+    save_solution(found, output, overwrite=overwrite, metadata=sources, films=not no_films)
+    _tell(found, output, begun)
+    gained = found.height_um[-1] - found.height_um[0]
+    click.echo(f"grown by {gained.min():.3g} to {gained.max():.3g} um, {gained.mean():.3g} um on the mean")
+    _fail_if_stopped(found)
 
 
 @twin.command(no_args_is_help=True)
