@@ -1,0 +1,104 @@
+"""`mpirun -n N python -m lee.twin.parallel SURFACE -o DIR`: `lee twin solve` on several ranks."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from lee.atomic import try_new_folder
+from lee.errors import InputError
+from lee.surface import Surface
+from lee.twin.cell import Cell
+from lee.twin.mesh import MeshSize
+from lee.twin.output import FILES, save_solution
+from lee.twin.parallel.solve import KINDS, Together, agreed, solve_parallel
+from lee.twin.parallel.strip import import_mpi
+from lee.twin.solution import Balance
+
+
+def main() -> int:
+    """Solve and write; the first rank reads, tells and writes."""
+    given = _parser().parse_args()
+    try:
+        comm = import_mpi()[0].COMM_WORLD
+    except InputError as error:
+        print(f"lee: {error}", file=sys.stderr)
+        return 2
+    try:
+        with Together(comm):
+            _solve(given, comm)
+    except InputError as error:
+        if comm.rank == 0:
+            print(f"lee: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _solve(given: argparse.Namespace, comm: Any) -> None:
+    first = comm.rank == 0
+    surface, cell = comm.bcast(agreed(comm, lambda: _read(given) if first else None))
+    size = MeshSize(layers=given.layers)
+    if given.columns is not None:
+        rows, columns = (max(1, round(n * given.columns / max(surface.shape))) for n in surface.shape)
+        size = MeshSize(layers=given.layers, columns=(rows, columns))
+    found = solve_parallel(
+        surface.height_um,
+        pixel_um=surface.pixel_um,
+        cell=cell,
+        times_s=given.times_s,
+        kind=given.kind,
+        mesh=size,
+        comm=comm,
+        tell=_tell,
+        progress=_tell_step,
+    )
+    if found is None:
+        return
+    options = {name: str(value) for name, value in vars(given).items()}
+    save_solution(found, given.output, overwrite=given.overwrite, metadata=options)
+    _tell(f"{given.output}: {len(found.balances)} steps in {found.timings_s['all']:.1f} s")
+
+
+def _read(given: argparse.Namespace) -> tuple[Surface, Cell]:
+    try_new_folder(given.output, overwrite=given.overwrite, known=FILES)
+    surface = Surface.load(given.surface, pixel_um=given.pixel_um)
+    return surface, Cell() if given.cell is None else Cell.load(given.cell)
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
+
+
+def _tell_step(balance: Balance) -> None:
+    books = max(balance.charge_error, balance.mass_error)
+    _tell(
+        f"t = {balance.time_s:.4g} s, step {balance.step_s:.3g} s, {balance.linear_iterations} iterations, "
+        f"books within {books:.1e}"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m lee.twin.parallel",
+        description="Compute the environment of SURFACE on all ranks that MPI started.",
+        epilog="example: mpirun -n 16 python -m lee.twin.parallel surface -o environment --columns 512",
+    )
+    parser.add_argument("surface", metavar="SURFACE", help="folder of lee reconstruct, or a TIFF in um")
+    parser.add_argument("-o", "--output", metavar="DIR", required=True, help="folder to write")
+    parser.add_argument("--cell", metavar="TOML", help="as lee twin cell writes it; else its defaults")
+    parser.add_argument("--times-s", metavar="S,S,...", type=_times, default=[1.0, 10.0, 100.0])
+    parser.add_argument("--kind", choices=KINDS, default="tertiary")
+    parser.add_argument("--columns", type=int, metavar="N", help="cells along the longer side")
+    parser.add_argument("--layers", type=int, default=20, metavar="N", help="cells along z")
+    parser.add_argument("--pixel-um", type=float, metavar="UM", help="for a TIFF that does not tell it")
+    parser.add_argument("--overwrite", action="store_true", help="replace an older folder of this kind")
+    return parser
+
+
+def _times(text: str) -> list[float]:
+    return [float(word) for word in text.split(",")]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
