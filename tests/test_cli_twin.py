@@ -230,6 +230,16 @@ def test_it_is_a_program(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("command", ["solve", "grow"])
+def test_a_missing_ngsolve_is_told_with_what_to_do(folder, capsys, tmp_path, monkeypatch, command):
+    monkeypatch.setitem(sys.modules, "ngsolve", None)
+    code, _, err = said(capsys, command, folder / "height.tif", "-o", tmp_path / "o", *COARSE)
+    assert code == 1
+    assert "pip install 'lee-microscopy[twin]'" in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "o").exists()
+
+
 @pytest.mark.parametrize("command", ["solve", "grow", "export", "compare", "window", "cell"])
 def test_every_command_has_an_example(command, capsys):
     code, out, _ = said(capsys, command, "--help")
