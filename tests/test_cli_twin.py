@@ -215,8 +215,9 @@ def test_export_writes_the_java(folder, capsys, tmp_path):
 
 
 def test_the_window_and_the_cell_are_told(capsys, tmp_path):
-    code, out, _ = said(capsys, "window")
+    code, out, _ = said(capsys, "window", "-o", tmp_path / "window.png")
     assert code == 0
+    assert (tmp_path / "window.png").is_file()
     assert "6.3% lower; of the cell's current density --window-share 0.894" in out
     assert "the cathode ends 500 um past the anode's edge, a wall there" in out
     code, out, _ = said(capsys, "cell", "-o", tmp_path / "cell.toml")

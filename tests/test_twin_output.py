@@ -15,10 +15,11 @@ from lee.errors import InputError
 from lee.mapfile import read_map
 from lee.twin import Cell, output
 from lee.twin.compare import compare
-from lee.twin.figures import environment, potentials, scale_of, view
+from lee.twin.figures import environment, potentials, scale_of, view, window_profile
 from lee.twin.output import MAPS, TIFFS, load_maps, save_solution
 from lee.twin.section import area_ratio, current_density, cut
 from lee.twin.vtu import write_electrode, write_fields
+from lee.twin.window import Section, window_current
 from tests.twin_fixture import CURRENT_MA_PER_CM2, PIXEL_UM, SHAPE, made_solution
 
 
@@ -221,6 +222,17 @@ def test_times_are_chosen_so_that_the_start_does_not_take_up_the_colours():
     assert titles[0::3][:3] == ["concentration, 1 s", "concentration, 3 s", "concentration, 4 s"]
     # All sections at one place, though the deepest wanders.
     assert len({title.split(",")[0] for title in titles[9:]}) == 1
+
+
+def test_the_window_is_drawn_with_both_means():
+    pytest.importorskip("ngsolve")
+    found = window_current(Cell(), Section(extension_um=600))
+    axes = window_profile(found, (200.0, 400.0)).axes[0]
+    line = axes.lines[0]
+    inside = (line.get_xdata() >= 0.2) & (line.get_xdata() <= 0.4)
+    assert line.get_ydata()[inside].mean() == pytest.approx(found.window_ma_per_cm2, rel=0.02)
+    words = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert f"mean in the window {found.window_ma_per_cm2:.1f}, {found.loss:.1%} lower" in words
 
 
 def test_a_uniform_map_is_drawn_in_one_colour():

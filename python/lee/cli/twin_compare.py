@@ -204,6 +204,7 @@ def _exchange_current(computed: Any, found: Any) -> Any:
 @click.option("--window-um", type=(float, float), default=(200.0, 400.0), show_default=True,
               metavar="FROM TO", help="What the microscope sees, from the anode's edge.")  # fmt: skip
 @click.option("--kind", type=click.Choice(["secondary", "primary"]), default="secondary", show_default=True)
+@click.option("-o", "--output", type=PATH, metavar="PNG", help="Draw the current along the cathode.")
 def window(
     cell: Path | None,
     gap_um: float,
@@ -214,13 +215,14 @@ def window(
     anode_back: Any,
     window_um: tuple[float, float],
     kind: Any,
+    output: Path | None,
 ) -> None:
     """Compute how much lower the current is in the microscope's window than under the anode.
 
     \b
     Example:
       lee twin window --gap-um 2000 --extension-um 500
-      lee twin window --extension-um 1000 --above-um 3000 --anode-back active
+      lee twin window --extension-um 1000 --above-um 3000 --anode-back active -o window.png
     """  # noqa: D301
     from lee.twin.window import Section, window_current
 
@@ -235,3 +237,10 @@ def window(
         f"window {found.window_ma_per_cm2:.1f}, under the anode {found.under_ma_per_cm2:.1f} mA/cm2: "
         f"{found.loss:.1%} lower; of the cell's current density --window-share {found.share:.4f}"
     )
+    if output is not None:
+        from lee.atomic import new_file
+        from lee.twin.figures import window_profile
+
+        with new_file(output) as partial:
+            window_profile(found, window_um).savefig(partial, format="png")
+        click.echo(f"wrote {output}")

@@ -20,6 +20,7 @@ from lee.film_frame import FilmFrame
 from lee.series_maps import Scale, draw_map, evenly, page, time_text
 from lee.twin.section import Cut, cut
 from lee.twin.solution import Solution
+from lee.twin.window import WindowCurrent
 
 _MOST_TIMES = 3
 _NARROW = 0.15  # such a field is stretched, so that it can be seen at all
@@ -211,6 +212,44 @@ def write_film(
             write(frame.draw(maps[k], k))
             if progress is not None:
                 progress(k + 1, len(maps))
+
+
+def window_profile(found: WindowCurrent, window_um: tuple[float, float]) -> Figure:
+    """Draw the current along the cathode, the anode's edge at 0, and what the microscope sees of it.
+
+    Parameters
+    ----------
+    found : WindowCurrent
+    window_um : (float, float)
+        As in its `lee.twin.window.Section`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure = page(4.6)
+    axes = figure.add_subplot()
+    end = found.x_um[-1]
+    # Further under the anode all is even.
+    shown_from = max(found.x_um[0], -4 * max(end, window_um[1]))
+    part = found.x_um >= shown_from
+    axes.axvspan(shown_from / 1000, 0, color="#dddddd", linewidth=0, label="under the anode")
+    axes.axvspan(*(place / 1000 for place in window_um), color="#fdd49e", linewidth=0, label="window")
+    axes.plot(found.x_um[part] / 1000, found.current_density_ma_per_cm2[part], color="#b2182b")
+    for level, style, said in (
+        (found.under_ma_per_cm2, "--", f"mean under the anode {found.under_ma_per_cm2:.1f}"),
+        (
+            found.window_ma_per_cm2,
+            ":",
+            f"mean in the window {found.window_ma_per_cm2:.1f}, {found.loss:.1%} lower",
+        ),
+    ):
+        axes.axhline(level, color="black", linewidth=0.9, linestyle=style, label=said)
+    axes.set_xlim(shown_from / 1000, end / 1000)
+    axes.set_xlabel("along the cathode, from below the anode's edge (mm)")
+    axes.set_ylabel("current density (mA/cm²)")
+    axes.legend(fontsize=9)
+    return figure
 
 
 def view(solution: Solution, path: Path, *, name: str = "rate_nm_per_s", k: int = -1) -> None:
