@@ -1,5 +1,10 @@
 """The linear solver: one V-cycle is a good inverse, and stays one on larger and stretched meshes."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,6 +15,8 @@ from lee.twin.gmres import gmres
 from lee.twin.kinetics import Kinetics, Scales
 from lee.twin.multigrid import Multigrid
 from lee.twin.newton import Problem, StageSolver, State, Volume
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_gmres_solves_a_small_system_exactly_and_tells_when_it_does_not():
@@ -75,8 +82,8 @@ def test_a_direct_grid_and_a_cycle_on_more_columns_agree():
 
 @pytest.mark.parametrize("exchange", [0.3, 30.0, 3000.0])
 def test_iterations_stay_flat_as_columns_are_added(exchange):
-    small, few = stage(16, exchange=exchange)
-    large, many = stage(40, exchange=exchange)
+    small, few = stage(12, layers=8, exchange=exchange)
+    large, many = stage(32, layers=8, exchange=exchange)
     assert many > 5 * few
     assert small.converged
     assert large.converged
@@ -96,3 +103,15 @@ def test_newton_falls_faster_and_faster():
     residuals = stage(12)[0].residuals
     assert residuals[-1] <= 1e-8
     assert residuals[2] / residuals[1] < residuals[1] / residuals[0]
+
+
+@pytest.mark.slow
+def test_a_step_of_two_hundred_thousand_unknowns_in_15_s_of_processor_time_and_1500_mb():
+    """In a process of its own, so that its peak of memory is its own."""
+    command = [sys.executable, "-m", "bench.bench_twin", "--case", "[64, 24, null]"]
+    printed = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    found = json.loads(printed.splitlines()[-1])
+    assert found["unknowns"] >= 200_000
+    assert found["step cpu s"] + found["matrices cpu s"] <= 15
+    assert found["peak GB"] <= 1.5
+    assert max(found["charge error"], found["mass error"]) <= 1e-6
