@@ -72,7 +72,7 @@ $(BIN)/python:
 
 # Build folders are kept, so that a repeated install compiles only what changed.
 $(VENV)/installed: $(BIN)/python $(SOURCES)
-	$(BIN)/python -m pip install -q . -Cbuild-dir=build/pip
+	$(BIN)/python -m pip install -q '.[twin]' -Cbuild-dir=build/pip
 	@touch $@
 
 $(VENV)/installed-for-tests: $(BIN)/python $(SOURCES)
