@@ -183,7 +183,7 @@ def test_compare_takes_a_run_that_was_analysed(folder, capsys, tmp_path):
 
 
 def test_grow_writes_the_growth_and_goes_on_from_its_snapshots(folder, capsys, tmp_path):
-    options = [folder / "height.tif", *COARSE, "--every-s", "2", "--no-films"]
+    options = [folder / "height.tif", "--columns", "4", "--layers", "4", "--every-s", "2", "--no-films"]
     kept = tmp_path / "kept"
     code, out, err = said(
         capsys, "grow", *options, "-o", tmp_path / "grown", "--until-s", "4", "--snapshots", kept
