@@ -122,6 +122,21 @@ def test_total_current_is_the_one_asked_for_and_even_kinetics_follow_the_field()
     assert spread["primary"] > spread["secondary"] > 1
 
 
+@pytest.mark.parametrize("kind", ["primary", "secondary", "tertiary"])
+def test_a_flat_closed_cell_before_anything_is_used_up(kind):
+    """The voltage is ohmic, and of the reaction on both sides where there is one."""
+    cell = Cell(gap_um=500.0)
+    size = MeshSize(columns=(2, 2), layers=10)
+    solution = solve(np.zeros((3, 3)), pixel_um=9.0, cell=cell, kind=kind, mesh=size, tell=None)
+    ohmic = -800 / 5.0 * 500e-6
+    reverse = replace(cell, current_density_ma_per_cm2=-80.0)
+    polarised = 0.0 if kind == "primary" else cell.overpotential_v - reverse.overpotential_v
+    assert solution.times_s.tolist() == [0.0]
+    assert solution.electrode_v[0] == pytest.approx(ohmic + polarised, abs=1e-6)
+    np.testing.assert_allclose(solution.current_density_ma_per_cm2, 80.0, rtol=1e-6)
+    np.testing.assert_allclose(solution.concentration_mol_per_l, 2.0, rtol=1e-12)
+
+
 def test_exchange_current_and_efficiency_may_be_maps():
     x = (np.arange(64) + 0.5) * 2.0
     left = np.where(x < 64, 2.0, 1.0)[None]

@@ -11,6 +11,7 @@ volume's equations are linear and the two fields meet on the electrodes only.
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from types import ModuleType
 from typing import Any
@@ -21,7 +22,8 @@ from scipy import sparse
 
 from lee.errors import InputError
 
-THREADS = 2
+# More threads wait for memory.
+_MOST_THREADS = 8
 # Waking and joining threads costs more than a smaller mesh's matrix.
 _NODES_FOR_THREADS = 10_000
 
@@ -58,6 +60,7 @@ class Forms:
         self, x_um: NDArray[np.float64], y_um: NDArray[np.float64], share: NDArray[np.float64]
     ) -> None:
         self._ng = import_ngsolve()
+        self._ng.SetNumThreads(min(os.cpu_count() or 1, _MOST_THREADS))
         self.shape = (len(y_um), len(x_um), len(share))
         # NGSolve moves a mesh by a deformation; this one is of the size of the real one.
         self._rest = share * (x_um[-1] - x_um[0])
@@ -146,7 +149,6 @@ class Forms:
         if self._space.ndof < _NODES_FOR_THREADS:
             form.Assemble()
             return
-        self._ng.SetNumThreads(THREADS)
         with self._ng.TaskManager():
             form.Assemble()
 

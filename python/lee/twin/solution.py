@@ -100,7 +100,7 @@ class Solution:
     balances : tuple of Balance
         One for each step.
     timings_s : dict of float
-        Seconds spent: mesh, assembly, solver, all.
+        Seconds spent: mesh, assembly, solver, all. A growth assembles in its solver.
     notes : tuple of str
         What is assumed, what was smoothed away, what should be known; one line each.
     stopped : str
