@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from typing import Any
 
 from lee.atomic import try_new_folder
@@ -27,21 +28,24 @@ def main() -> int:
         return 2
     try:
         with Together(comm):
-            _solve(given, comm)
+            return _solve(given, comm)
     except InputError as error:
-        if comm.rank == 0:
-            print(f"lee: {error}", file=sys.stderr)
+        # A rank that leaves with a code of its own could end the first before it has spoken.
+        if comm.rank != 0:
+            return 0
+        print(f"lee: {error}", file=sys.stderr)
         return 2
-    return 0
 
 
-def _solve(given: argparse.Namespace, comm: Any) -> None:
+def _solve(given: argparse.Namespace, comm: Any) -> int:
     first = comm.rank == 0
     surface, cell = comm.bcast(agreed(comm, lambda: _read(given) if first else None))
     size = MeshSize(layers=given.layers)
     if given.columns is not None:
         rows, columns = (max(1, round(n * given.columns / max(surface.shape))) for n in surface.shape)
         size = MeshSize(layers=given.layers, columns=(rows, columns))
+    # Told at the end, in one line.
+    warnings.filterwarnings("ignore", message="stopped at")
     found = solve_parallel(
         surface.height_um,
         pixel_um=surface.pixel_um,
@@ -54,10 +58,12 @@ def _solve(given: argparse.Namespace, comm: Any) -> None:
         progress=_tell_step,
     )
     if found is None:
-        return
-    options = {name: str(value) for name, value in vars(given).items()}
-    save_solution(found, given.output, overwrite=given.overwrite, metadata=options)
+        return 0
+    save_solution(found, given.output, overwrite=given.overwrite, metadata=vars(given))
     _tell(f"{given.output}: {len(found.balances)} steps in {found.timings_s['all']:.1f} s")
+    if found.stopped:
+        print(f"lee: {found.stopped}; {given.output} holds what was reached", file=sys.stderr)
+    return 1 if found.stopped else 0
 
 
 def _read(given: argparse.Namespace) -> tuple[Surface, Cell]:
@@ -87,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("surface", metavar="SURFACE", help="folder of lee reconstruct, or a TIFF in um")
     parser.add_argument("-o", "--output", metavar="DIR", required=True, help="folder to write")
     parser.add_argument("--cell", metavar="TOML", help="as lee twin cell writes it; else its defaults")
-    parser.add_argument("--times-s", metavar="S,S,...", type=_times, default=[1.0, 10.0, 100.0])
+    parser.add_argument("--times-s", metavar="S,S,...", type=_seconds, default=[1.0, 10.0, 100.0])
     parser.add_argument("--kind", choices=KINDS, default="tertiary")
     parser.add_argument("--columns", type=int, metavar="N", help="cells along the longer side")
     parser.add_argument("--layers", type=int, default=20, metavar="N", help="cells along z")
@@ -96,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _times(text: str) -> list[float]:
+def _seconds(text: str) -> list[float]:
     return [float(word) for word in text.split(",")]
 
 

@@ -106,6 +106,7 @@ class StripSolver:
         size = (self._bordered.unknowns, None)
         self._matrix = petsc.Mat().createPython((size, size), _Jacobian(self._bordered), comm=comm)
         self._matrix.setUp()
+        self._vectors = self._matrix.createVecs()
         self._ksp = petsc.KSP().create(comm)
         self._ksp.setOptionsPrefix("lee_")
         self._ksp.setOperators(self._matrix)
@@ -142,9 +143,14 @@ class StripSolver:
             history.append(equations.size(residual))
         return equations.stage(state, tuple(history), linear)
 
+    def close(self) -> None:
+        """Give PETSc's objects back, which would hold the preconditioner; every rank must call it."""
+        for held in (self._ksp, self._matrix, *self._vectors):
+            held.destroy()
+
     def _linear_step(self, equations: _StripEquations, residual: Residual, size: float) -> tuple[State, int]:
         self._bordered.set(equations)
-        answer, right = self._matrix.createVecs()
+        answer, right = self._vectors
         right.setArray(-self._bordered.join(*residual))
         self._ksp.setTolerances(
             rtol=float(np.clip(0.1 * TOLERANCE / size, 1e-5, 1e-2)), max_it=_LINEAR_ITERATIONS

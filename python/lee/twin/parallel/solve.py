@@ -22,7 +22,7 @@ from lee.twin.mesh import Columns, MeshSize, _check_memory, _shares, make_column
 from lee.twin.model import Model, _assumed, _map
 from lee.twin.newton import TOLERANCE, Problem, Stage, State
 from lee.twin.parallel.newton import StripSolver
-from lee.twin.parallel.strip import Strip, import_mpi
+from lee.twin.parallel.strip import OVERLAP, Strip, import_mpi
 from lee.twin.solution import Balance, Solution
 from lee.twin.solve import check_times, listed, why_stopped
 from lee.twin.stepping import Stepper, Unsolvable
@@ -96,6 +96,7 @@ def solve_parallel(
         run = _Run(model, problem, strip, tolerance, step_s)
         assembled = time.perf_counter()
         run.to(times, progress if first else None)
+        run.close()
         ended = time.perf_counter()
         timings = {"mesh": made - began, "assembly": assembled - made, "solver": ended - assembled,
                    "all": ended - began}  # fmt: skip
@@ -158,12 +159,18 @@ class _Run:
         start = _uniform(problem, strip, rows, volume, model.cell)
         move: Any = lambda *_: lambda _: volume  # noqa: E731
         solver: Any = StripSolver(problem, strip, rows) if model.kind == "tertiary" else None
-        self._start = start
+        self._start, self._solver = start, solver
         self._stepper = (
             _StripStepper(strip.comm, solver, move, start, tolerance=tolerance, step_s=step_s)
             if solver
             else None
         )
+
+    def close(self) -> None:
+        """Give PETSc's objects back."""
+        if self._solver:
+            self._solver.close()
+        self._strip.close()
 
     def to(self, times: list[float], progress: Callable[[Balance], Any] | None) -> None:
         """Go through all times and record them."""
@@ -229,7 +236,8 @@ def _lay(
     if kind not in KINDS:
         raise InputError(f"kind is {kind!r}; kinds on several ranks are {', '.join(KINDS)}")
     columns = _columns(height_um, pixel_um, cell, size)
-    _check_memory(int(np.prod(columns.shape)) * here // comm.size)
+    ny, nx, nz = columns.shape
+    _check_memory((ny // comm.size + 2 * (OVERLAP + 1)) * here * nx * nz)
     shape = columns.pixels_um.shape
     exchange, note_e = _map("exchange_current", exchange_current, cell.exchange_current_a_per_m2, shape)
     yields, note_y = _map("efficiency", efficiency, cell.efficiency, shape)
@@ -277,6 +285,7 @@ def _uniform(problem: Problem, strip: Strip, rows: int, volume: Any, cell: Cell)
     guess = State(fields, cell.overpotential_v / cell.thermal_voltage_v)
     solver = StripSolver(replace(problem, free=free), strip, rows)
     stage = solver.solve(volume, np.zeros(columns * nz), 1.0, 0.0, guess)
+    solver.close()
     if not stage.residuals[-1] <= TOLERANCE:
         raise InputError(
             f"the potential at the bulk concentration is not found (residuals {listed(stage.residuals)}); "

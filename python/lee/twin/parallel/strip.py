@@ -46,16 +46,16 @@ class Shared:
 
     Parameters
     ----------
-    terms : (float, matrix of PETSc)
+    terms : (float, matrix of PETSc, its vectors x and y)
     """
 
     __array_ufunc__ = None  # A float of numpy leaves the product to this class.
 
-    def __init__(self, *terms: tuple[float, Any]) -> None:
+    def __init__(self, *terms: tuple[float, Any, tuple[Any, Any]]) -> None:
         self._terms = terms
 
     def __rmul__(self, weight: float) -> Shared:
-        return Shared(*((float(weight) * w, matrix) for w, matrix in self._terms))
+        return Shared(*((float(weight) * w, matrix, vectors) for w, matrix, vectors in self._terms))
 
     def __add__(self, other: Shared) -> Shared:
         return Shared(*self._terms, *other._terms)
@@ -63,8 +63,7 @@ class Shared:
     def __matmul__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Multiply (own nodes,); every rank must call it."""
         out = np.zeros(len(values))
-        for weight, matrix in self._terms:
-            x, y = matrix.createVecs()
+        for weight, matrix, (x, y) in self._terms:
             x.setArray(values)
             matrix.mult(x, y)
             out += weight * y.getArray(readonly=True)
@@ -130,6 +129,7 @@ class Strip:
 
     def __init__(self, columns: Columns, comm: Any) -> None:
         self.comm = comm
+        self._made: list[Any] = []
         ny, nx, nz = columns.shape
         self.rows = Rows.of(ny, comm.rank, comm.size)
         self.shape = (self.rows.own.stop - self.rows.own.start, nx, nz)
@@ -144,6 +144,11 @@ class Strip:
         """Join the ranks' matrices; every rank must call it."""
         area = self.forms.electrode_area()[self._own_columns]
         return Volume(self._shared(self.mass), self._shared(self.laplace), None, area)
+
+    def close(self) -> None:
+        """Give PETSc's objects back; every rank must call it."""
+        for made in self._made:
+            made.destroy()
 
     def nodes(self, part: slice) -> slice:
         """Say which nodes of the strip some rows are."""
@@ -182,4 +187,6 @@ class Strip:
         size = (own.shape[0], None)
         made = petsc.Mat().createAIJ((size, size), csr=csr, comm=self.comm)
         made.assemble()
-        return Shared((1.0, made))
+        vectors = made.createVecs()
+        self._made += [made, *vectors]
+        return Shared((1.0, made, vectors))
