@@ -82,5 +82,5 @@ def _line(what: str, image: NDArray[np.generic], seconds: float, bytes_px: int) 
     rows, columns = image.shape
     return (
         f"{what:34}{f'{columns}x{rows}':>12}{1e3 * seconds:>10.2f}{1 / seconds:>10.1f}"
-        f"{image.size / seconds / 1e6:>10.0f}{bytes_px * image.size / seconds / 1e9:>8.2f}"
+        f"{image.size / seconds / 1e6:>10.0f}{bytes_px * image.size / seconds / 1e9:>8.3g}"
     )
