@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import queue
+import sys
 import threading
 import time
 from typing import Any
@@ -20,6 +23,8 @@ from lee.surface import Surface
 _RING, _WAITING = 64, 48
 # How long one look for room lasts, and how long the disk may stand still, s.
 _LOOK_S, _DISK_S = 0.25, 10.0
+# How far the reconstruction stands back.
+_NICE = 5
 
 
 class Writing:
@@ -109,6 +114,10 @@ class Building:
         return self._surface, self._reason, self._skipped
 
     def _work(self) -> None:
+        # Frames are taken and written first; the threads of the kernels are as this one.
+        if sys.platform == "linux":  # elsewhere it would be the whole program's
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         while (item := self._waiting.get()) is not None:
             if self._reason:
                 continue
