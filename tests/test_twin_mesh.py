@@ -34,6 +34,11 @@ def test_a_gap_is_graded_toward_both_electrodes():
     assert np.diff(columns.share)[0] * 500 == pytest.approx(2.0)
 
 
+def test_a_gap_may_have_two_layers():
+    columns = laid(np.zeros((2, 2)), cell=Cell(gap_um=500.0), layers=2)
+    np.testing.assert_allclose(columns.share, [0.0, 0.5, 1.0])
+
+
 def test_columns_are_the_pixels_up_to_64_then_square_cells():
     assert laid(np.zeros((10, 20))).shape[:2] == (11, 21)
     assert laid(np.zeros((100, 200))).shape[:2] == (33, 65)

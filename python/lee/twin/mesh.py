@@ -129,11 +129,11 @@ def make_columns(height_um: ArrayLike, *, pixel_um: float, cell: Cell, size: Mes
     """
     height = np.asarray(height_um, dtype=np.float64)
     pixels, filled, notes = _whole(height, pixel_um)
-    share = _shares(cell, size)
+    share = shares(cell, size)
     cells = size.columns or _square_cells(height.shape)
     if min(cells) < 1:
         raise InputError(f"mesh: columns is {cells}; give at least one cell along y and along x")
-    _check_memory((cells[0] + 1) * (cells[1] + 1) * len(share))
+    check_memory((cells[0] + 1) * (cells[1] + 1) * len(share))
     y, x = (np.linspace(0, n * pixel_um, c + 1) for n, c in zip(height.shape, cells, strict=True))
     smooth = _smoothing_px(size, pixel_um, x[1], y[1])
     smoothed = ndimage.gaussian_filter(pixels, smooth, mode="reflect")
@@ -176,7 +176,7 @@ def _square_cells(shape: tuple[int, ...]) -> tuple[int, int]:
     return rows, columns
 
 
-def _shares(cell: Cell, size: MeshSize) -> NDArray[np.float64]:
+def shares(cell: Cell, size: MeshSize) -> NDArray[np.float64]:
     """Return where along a column the nodes stand."""
     first = size.first_um if size.first_um is not None else min(cell.distance_um / 100, 2.0)
     if size.layers < 2 or not 0 < first < cell.distance_um:
@@ -192,7 +192,7 @@ def _shares(cell: Cell, size: MeshSize) -> NDArray[np.float64]:
 
 def _graded(layers: int, first: float) -> NDArray[np.float64]:
     """Split 1 into layers that grow by a constant factor from `first`; even ones where that is enough."""
-    if first * layers >= 1:
+    if layers == 1 or first * layers >= 1:
         return np.linspace(0, 1, layers + 1)
     low, high = 1.0, (1 / first) ** (1 / (layers - 1)) + 1
     for _ in range(200):
@@ -260,7 +260,8 @@ def _between(axis: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.f
     return weights
 
 
-def _check_memory(nodes: int) -> None:
+def check_memory(nodes: int) -> None:
+    """Refuse a mesh that the memory left cannot hold."""
     needed = nodes * _BYTES_A_NODE
     free = _available_bytes()
     if needed > free:

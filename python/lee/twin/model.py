@@ -126,8 +126,8 @@ def make_model(
         raise InputError(f"kind is {kind!r}; kinds are {', '.join(KINDS)}")
     columns = make_columns(height_um, pixel_um=pixel_um, cell=cell, size=mesh or MeshSize())
     shape = columns.pixels_um.shape
-    exchange, note_e = _map("exchange_current", exchange_current, cell.exchange_current_a_per_m2, shape)
-    yields, note_y = _map("efficiency", efficiency, cell.efficiency, shape)
+    exchange, note_e = map_of("exchange_current", exchange_current, cell.exchange_current_a_per_m2, shape)
+    yields, note_y = map_of("efficiency", efficiency, cell.efficiency, shape)
     if exchange.min() <= 0:
         raise InputError(f"exchange_current is {exchange.min():g} A/m2 somewhere; it must be above 0")
     if yields.min() < 0 or yields.max() > 1.5:
@@ -151,13 +151,14 @@ def make_model(
         seen_area=columns.seen_area_um2,
         plane_area=forms.plane_area(),
     )
-    notes = (*columns.notes, *note_e, *note_y, *_assumed(cell, kind))
+    notes = (*columns.notes, *note_e, *note_y, *assumed(cell, kind))
     return Model(cell, kind, columns, forms, problem, yields, notes)
 
 
-def _map(
+def map_of(
     name: str, given: ArrayLike | None, default: float, shape: tuple[int, ...]
 ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """Return a number or a map on the surface's pixels as a map without gaps, and what was filled in."""
     values = np.asarray(default if given is None else given, dtype=np.float64)
     if values.ndim not in (0, 2) or (values.ndim == 2 and values.shape != shape):
         raise InputError(f"{name} has the shape {values.shape}; give one number or a map {shape}")
@@ -171,7 +172,8 @@ def _map(
     return values, (f"{name} is NaN over {missing.mean():.1%} of the surface and filled in there",)
 
 
-def _assumed(cell: Cell, kind: str) -> tuple[str, ...]:
+def assumed(cell: Cell, kind: str) -> tuple[str, ...]:
+    """Say what a solve of this kind takes for granted."""
     told = [
         "constant diffusivity, transference number and conductivity; potentials against a reference "
         "electrode of the deposited metal; all current counts as the metal's in the electrolyte",

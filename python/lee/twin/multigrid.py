@@ -85,7 +85,7 @@ class _Level:
         self._colours = [np.flatnonzero(colour == c) for c in range(4) if (colour == c).any()]
         self.interpolation: Any = None
         if shape[0] * shape[1] > (_DIRECT_ROW if min(shape[:2]) <= 2 else _DIRECT_COLUMNS):
-            along = [_halving(n) for n in shape[:2]]
+            along = [halving(n) for n in shape[:2]]
             self.interpolation = sparse.kron(along[0], along[1]).tocsr()
             self._coarse_shape = (along[0].shape[1], along[1].shape[1], shape[2])
 
@@ -179,7 +179,7 @@ class _Level:
         return keep @ whole @ keep + sparse.diags_array(1 - free)
 
 
-def _halving(nodes: int) -> Any:
+def halving(nodes: int) -> Any:
     """Interpolate linearly from every other node, the last one included."""
     if nodes <= 2:
         return sparse.eye_array(nodes, format="csr")

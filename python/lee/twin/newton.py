@@ -15,12 +15,12 @@ from lee.twin.kinetics import Kinetics, Plating, Scales
 from lee.twin.multigrid import Multigrid
 
 TOLERANCE = 1e-8
-_ITERATIONS = 20
-_LINEAR_ITERATIONS = 60
+ITERATIONS = 20
+LINEAR_ITERATIONS = 60
 _HALVINGS = 6
 # Shares of a concentration that one iteration may take away, and most change of a potential, in RT/F.
-_LEAST_LEFT = 0.1
-_MOST_CHANGE = 8.0
+LEAST_LEFT = 0.1
+MOST_CHANGE = 8.0
 Load = Callable[[float], tuple[NDArray[np.float64], NDArray[np.float64]]]
 Plane = Callable[[float], NDArray[np.float64]]
 
@@ -160,25 +160,25 @@ class StageSolver:
             The last state tried where Newton did not converge.
         """
         problem = self.problem
-        equations = _Equations(problem, volume, right, span_s, time_s)
+        equations = Equations(problem, volume, right, span_s, time_s)
         state = equations.hold(guess)
         residual = equations.residual(state)
         history = [equations.size(residual)]
         linear = 0
-        for _ in range(_ITERATIONS):
+        for _ in range(ITERATIONS):
             if history[-1] <= TOLERANCE or not np.isfinite(history[-1]):
                 break
             self._prepare(equations)
             change, count = self._linear_step(equations, residual, history[-1])
             linear += count
-            found = _damped(equations, state, change, history[-1])
+            found = damped(equations, state, change, history[-1])
             if found is None:
                 break
             state, residual = found
             history.append(equations.size(residual))
         return equations.stage(state, tuple(history), linear)
 
-    def _prepare(self, equations: _Equations) -> None:
+    def _prepare(self, equations: Equations) -> None:
         if self._multigrid is None:
             volume = equations.volume
             self._multigrid = Multigrid(volume.mass, volume.laplace, self._shape, self.problem.free)
@@ -188,7 +188,7 @@ class StageSolver:
         self._multigrid.set_coupling(*equations.couplings())
 
     def _linear_step(
-        self, equations: _Equations, residual: tuple[NDArray[np.float64], float], size: float
+        self, equations: Equations, residual: tuple[NDArray[np.float64], float], size: float
     ) -> tuple[State, int]:
         multigrid = self._multigrid
         assert multigrid is not None
@@ -213,13 +213,13 @@ class StageSolver:
             -np.append(residual[0].ravel(), residual[1]),
             precondition,
             tolerance=float(np.clip(0.1 * TOLERANCE / size, 1e-5, 1e-2)),
-            iterations=_LINEAR_ITERATIONS,
+            iterations=LINEAR_ITERATIONS,
         )
         return State(change[:-1].reshape(shape), float(change[-1])), count
 
 
 @dataclass(frozen=True)
-class _Border:
+class Border:
     """The row and the column that the electrode's potential adds to the Jacobian."""
 
     by_electrode: NDArray[np.float64]
@@ -227,7 +227,7 @@ class _Border:
     electrode_by_electrode: float
 
 
-class _Equations:
+class Equations:
     """The equations of one stage, all in units of current: µm² of the cell's current density."""
 
     def __init__(
@@ -295,7 +295,7 @@ class _Equations:
         return made[0], made[1] if len(made) > 1 else None
 
     @property
-    def border(self) -> _Border:
+    def border(self) -> Border:
         """The derivatives by, and of, the equation of the total current."""
         _, plating, area = self._slopes[0]
         free = self.problem.free[:, None, :]
@@ -304,7 +304,7 @@ class _Equations:
         column[:, :, 0] = -area * plating.by_potential
         row[0, :, 0] = area * plating.by_concentration
         row[1, :, 0] = area * plating.by_potential
-        return _Border(column * free, row * free, -float(area @ plating.by_potential))
+        return Border(column * free, row * free, -float(area @ plating.by_potential))
 
     def stage(self, state: State, residuals: tuple[float, ...], linear: int) -> Stage:
         """Close the books."""
@@ -354,15 +354,15 @@ class _Equations:
         return rows, plating
 
 
-def _damped(
-    equations: _Equations, state: State, change: State, size: float
+def damped(
+    equations: Equations, state: State, change: State, size: float
 ) -> tuple[State, tuple[NDArray[np.float64], float]] | None:
     """Go along the change as far as concentrations stay positive and the residual falls."""
     if not (np.isfinite(change.fields).all() and np.isfinite(change.electrode)):
         return None
     fall = -change.fields[0] / state.fields[0]
     swing = max(float(np.abs(change.fields[1]).max()), abs(change.electrode))
-    share = min(1.0, (1 - _LEAST_LEFT) / max(float(fall.max()), 1e-300), _MOST_CHANGE / max(swing, 1e-300))
+    share = min(1.0, (1 - LEAST_LEFT) / max(float(fall.max()), 1e-300), MOST_CHANGE / max(swing, 1e-300))
     for _ in range(_HALVINGS):
         tried = replace(
             state,

@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lee.twin.newton import (
-    _ITERATIONS,
-    _LEAST_LEFT,
-    _LINEAR_ITERATIONS,
-    _MOST_CHANGE,
+    ITERATIONS,
+    LEAST_LEFT,
+    LINEAR_ITERATIONS,
+    MOST_CHANGE,
     TOLERANCE,
+    Border,
+    Equations,
     Problem,
     Stage,
     State,
     Volume,
-    _Border,
-    _damped,
-    _Equations,
+    damped,
 )
 from lee.twin.parallel.schwarz import Schwarz
 from lee.twin.parallel.strip import Strip, import_mpi
@@ -28,7 +28,7 @@ from lee.twin.parallel.strip import Strip, import_mpi
 Residual = tuple[NDArray[np.float64], float]
 
 
-class _StripEquations(_Equations):
+class _StripEquations(Equations):
     """The equations of a rank's own nodes; what is summed over nodes is summed over ranks."""
 
     def __init__(self, comm: Any, *given: Any) -> None:
@@ -45,7 +45,7 @@ class _StripEquations(_Equations):
         return float(max(*missing, abs(residual[1]))) / self.problem.seen_area
 
     @property
-    def border(self) -> _Border:
+    def border(self) -> Border:
         own = super().border
         return replace(own, electrode_by_electrode=self.total(own.electrode_by_electrode)[0])
 
@@ -111,7 +111,7 @@ class StripSolver:
         self._ksp.setOptionsPrefix("lee_")
         self._ksp.setOperators(self._matrix)
         self._ksp.setType("fgmres")
-        self._ksp.setGMRESRestart(_LINEAR_ITERATIONS)
+        self._ksp.setGMRESRestart(LINEAR_ITERATIONS)
         preconditioner = self._ksp.getPC()
         preconditioner.setType("python")
         preconditioner.setPythonContext(_Inverse(self._bordered))
@@ -126,7 +126,7 @@ class StripSolver:
         residual = equations.residual(state)
         history = [equations.size(residual)]
         linear = 0
-        for _ in range(_ITERATIONS):
+        for _ in range(ITERATIONS):
             if history[-1] <= TOLERANCE or not np.isfinite(history[-1]):
                 break
             if self._weights != equations.weights:
@@ -136,7 +136,7 @@ class StripSolver:
             found, count = self._linear_step(equations, residual, history[-1])
             linear += count
             change = _bounded(self._strip.comm, state, found)
-            tried = None if change is None else _damped(equations, state, change, history[-1])
+            tried = None if change is None else damped(equations, state, change, history[-1])
             if tried is None:
                 break
             state, residual = tried
@@ -153,7 +153,7 @@ class StripSolver:
         answer, right = self._vectors
         right.setArray(-self._bordered.join(*residual))
         self._ksp.setTolerances(
-            rtol=float(np.clip(0.1 * TOLERANCE / size, 1e-5, 1e-2)), max_it=_LINEAR_ITERATIONS
+            rtol=float(np.clip(0.1 * TOLERANCE / size, 1e-5, 1e-2)), max_it=LINEAR_ITERATIONS
         )
         self._matrix.assemble()
         self._ksp.solve(right, answer)
@@ -162,12 +162,12 @@ class StripSolver:
 
 
 def _bounded(comm: Any, state: State, change: State) -> State | None:
-    """Shorten the change to what `_damped` would allow on the rank that allows least."""
+    """Shorten the change to what `damped` would allow on the rank that allows least."""
     share = 0.0
     if np.isfinite(change.fields).all() and np.isfinite(change.electrode):
         fall = float((-change.fields[0] / state.fields[0]).max())
         swing = max(float(np.abs(change.fields[1]).max()), abs(change.electrode))
-        share = min(1.0, (1 - _LEAST_LEFT) / max(fall, 1e-300), _MOST_CHANGE / max(swing, 1e-300))
+        share = min(1.0, (1 - LEAST_LEFT) / max(fall, 1e-300), MOST_CHANGE / max(swing, 1e-300))
     least = -float(_most(comm, -share))
     if least == 0:
         return None

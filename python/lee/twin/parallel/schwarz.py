@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from lee.twin.coupling import Coupling
-from lee.twin.multigrid import Multigrid, _halving
+from lee.twin.multigrid import Multigrid, halving
 from lee.twin.parallel.strip import Strip
 
 # The sparse columns are every _SPARSE-th or fewer, so that no more are kept than this.
@@ -121,6 +121,6 @@ def _sparse_columns(ny: int, nx: int) -> tuple[Any, Any]:
     along = [sparse.eye_array(n, format="csr") for n in (ny, nx)]
     distance = 1
     while distance < _SPARSE or along[0].shape[1] * along[1].shape[1] > _MOST_SPARSE:
-        along = [matrix @ _halving(matrix.shape[1]) for matrix in along]
+        along = [matrix @ halving(matrix.shape[1]) for matrix in along]
         distance *= 2
     return along[0].tocsr(), along[1].tocsr()

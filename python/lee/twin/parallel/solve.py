@@ -18,8 +18,8 @@ from lee.errors import InputError
 from lee.twin.cell import Cell
 from lee.twin.kinetics import Kinetics, Scales
 from lee.twin.maps import Record
-from lee.twin.mesh import Columns, MeshSize, _check_memory, _shares, make_columns
-from lee.twin.model import Model, _assumed, _map
+from lee.twin.mesh import Columns, MeshSize, check_memory, make_columns, shares
+from lee.twin.model import Model, assumed, map_of
 from lee.twin.newton import TOLERANCE, Problem, Stage, State
 from lee.twin.parallel.newton import StripSolver
 from lee.twin.parallel.strip import OVERLAP, Strip, import_mpi
@@ -237,10 +237,10 @@ def _lay(
         raise InputError(f"kind is {kind!r}; kinds on several ranks are {', '.join(KINDS)}")
     columns = _columns(height_um, pixel_um, cell, size)
     ny, nx, nz = columns.shape
-    _check_memory((ny // comm.size + 2 * (OVERLAP + 1)) * here * nx * nz)
+    check_memory((ny // comm.size + 2 * (OVERLAP + 1)) * here * nx * nz)
     shape = columns.pixels_um.shape
-    exchange, note_e = _map("exchange_current", exchange_current, cell.exchange_current_a_per_m2, shape)
-    yields, note_y = _map("efficiency", efficiency, cell.efficiency, shape)
+    exchange, note_e = map_of("exchange_current", exchange_current, cell.exchange_current_a_per_m2, shape)
+    yields, note_y = map_of("efficiency", efficiency, cell.efficiency, shape)
     if exchange.min() <= 0:
         raise InputError(f"exchange_current is {exchange.min():g} A/m2 somewhere; it must be above 0")
     if yields.min() < 0 or yields.max() > 1.5:
@@ -261,7 +261,7 @@ def _lay(
         seen = columns.seen_area_um2
         return Problem(scales, electrode, None if cell.gap_um is None else anode, free, seen, plane_area)
 
-    notes = (*columns.notes, *note_e, *note_y, *_assumed(cell, kind), f"solved over MPI, ranks: {comm.size}")
+    notes = (*columns.notes, *note_e, *note_y, *assumed(cell, kind), f"solved over MPI, ranks: {comm.size}")
     whole = problem(slice(None), np.zeros(0))
     model = Model(cell, kind, columns, strip.forms, whole, yields, notes)
     return model, problem(strip.rows.own, strip.plane_area), strip, times
@@ -269,7 +269,7 @@ def _lay(
 
 def _columns(height_um: ArrayLike, pixel_um: float, cell: Cell, size: MeshSize) -> Columns:
     """Lay the columns, though not all of them may fit in this machine's memory."""
-    share = _shares(cell, size)
+    share = shares(cell, size)
     few = min(size.layers, _FEWEST_LAYERS)
     columns = make_columns(height_um, pixel_um=pixel_um, cell=cell, size=replace(size, layers=few))
     notes = (note.replace(f" {few} layers", f" {size.layers} layers") for note in columns.notes)
