@@ -77,7 +77,7 @@ def test_a_solver_that_does_not_converge_tells_its_residuals_and_keeps_the_last_
 
 
 def test_a_potential_that_is_not_found_is_told(monkeypatch):
-    monkeypatch.setattr(lee.twin.newton, "_ITERATIONS", 1)
+    monkeypatch.setattr(lee.twin.newton, "ITERATIONS", 1)
     height = 10 * np.cos(np.pi * (np.arange(16) + 0.5) / 16)[None]
     with pytest.raises(InputError, match=r"potential at the bulk concentration is not found \(residuals "):
         solve(height, **{**SMALL, "mesh": MeshSize(columns=(1, 16), layers=8)})
