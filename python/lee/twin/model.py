@@ -125,14 +125,7 @@ def make_model(
     if kind not in KINDS:
         raise InputError(f"kind is {kind!r}; kinds are {', '.join(KINDS)}")
     columns = make_columns(height_um, pixel_um=pixel_um, cell=cell, size=mesh or MeshSize())
-    shape = columns.pixels_um.shape
-    exchange, note_e = map_of("exchange_current", exchange_current, cell.exchange_current_a_per_m2, shape)
-    yields, note_y = map_of("efficiency", efficiency, cell.efficiency, shape)
-    if exchange.min() <= 0:
-        raise InputError(f"exchange_current is {exchange.min():g} A/m2 somewhere; it must be above 0")
-    if yields.min() < 0 or yields.max() > 1.5:
-        worst = yields.min() if yields.min() < 0 else yields.max()
-        raise InputError(f"efficiency is {worst:g} somewhere; it must be from 0 to 1.5")
+    exchange, yields, notes = surface_maps(cell, columns, exchange_current, efficiency)
     forms = Forms(columns.x_um, columns.y_um, columns.share)
     scales = Scales.of(cell)
     ny, nx, nz = columns.shape
@@ -151,14 +144,34 @@ def make_model(
         seen_area=columns.seen_area_um2,
         plane_area=forms.plane_area(),
     )
-    notes = (*columns.notes, *note_e, *note_y, *assumed(cell, kind))
+    notes = (*columns.notes, *notes, *assumed(cell, kind))
     return Model(cell, kind, columns, forms, problem, yields, notes)
 
 
-def map_of(
+def surface_maps(
+    cell: Cell, columns: Columns, exchange_current: ArrayLike | None, efficiency: ArrayLike | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[str, ...]]:
+    """Return exchange current (A/m²) and efficiency on the surface's pixels, and notes on what was filled in.
+
+    Raises
+    ------
+    InputError
+        If one of them is of another shape, or out of its bounds.
+    """
+    shape = columns.pixels_um.shape
+    exchange, note_e = _map("exchange_current", exchange_current, cell.exchange_current_a_per_m2, shape)
+    yields, note_y = _map("efficiency", efficiency, cell.efficiency, shape)
+    if exchange.min() <= 0:
+        raise InputError(f"exchange_current is {exchange.min():g} A/m2 somewhere; it must be above 0")
+    if yields.min() < 0 or yields.max() > 1.5:
+        worst = yields.min() if yields.min() < 0 else yields.max()
+        raise InputError(f"efficiency is {worst:g} somewhere; it must be from 0 to 1.5")
+    return exchange, yields, (*note_e, *note_y)
+
+
+def _map(
     name: str, given: ArrayLike | None, default: float, shape: tuple[int, ...]
 ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """Return a number or a map on the surface's pixels as a map without gaps, and what was filled in."""
     values = np.asarray(default if given is None else given, dtype=np.float64)
     if values.ndim not in (0, 2) or (values.ndim == 2 and values.shape != shape):
         raise InputError(f"{name} has the shape {values.shape}; give one number or a map {shape}")

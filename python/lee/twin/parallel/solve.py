@@ -19,7 +19,7 @@ from lee.twin.cell import Cell
 from lee.twin.kinetics import Kinetics, Scales
 from lee.twin.maps import Record
 from lee.twin.mesh import Columns, MeshSize, check_memory, make_columns, shares
-from lee.twin.model import Model, assumed, map_of
+from lee.twin.model import Model, assumed, surface_maps
 from lee.twin.newton import TOLERANCE, Problem, Stage, State
 from lee.twin.parallel.newton import StripSolver
 from lee.twin.parallel.strip import OVERLAP, Strip, import_mpi
@@ -238,14 +238,7 @@ def _lay(
     columns = _columns(height_um, pixel_um, cell, size)
     ny, nx, nz = columns.shape
     check_memory((ny // comm.size + 2 * (OVERLAP + 1)) * here * nx * nz)
-    shape = columns.pixels_um.shape
-    exchange, note_e = map_of("exchange_current", exchange_current, cell.exchange_current_a_per_m2, shape)
-    yields, note_y = map_of("efficiency", efficiency, cell.efficiency, shape)
-    if exchange.min() <= 0:
-        raise InputError(f"exchange_current is {exchange.min():g} A/m2 somewhere; it must be above 0")
-    if yields.min() < 0 or yields.max() > 1.5:
-        worst = yields.min() if yields.min() < 0 else yields.max()
-        raise InputError(f"efficiency is {worst:g} somewhere; it must be from 0 to 1.5")
+    exchange, yields, notes = surface_maps(cell, columns, exchange_current, efficiency)
     strip = Strip(columns, comm)
     scales = Scales.of(cell)
     at_nodes = columns.to_nodes(exchange) / scales.current_a_per_m2
@@ -261,7 +254,7 @@ def _lay(
         seen = columns.seen_area_um2
         return Problem(scales, electrode, None if cell.gap_um is None else anode, free, seen, plane_area)
 
-    notes = (*columns.notes, *note_e, *note_y, *assumed(cell, kind), f"solved over MPI, ranks: {comm.size}")
+    notes = (*columns.notes, *notes, *assumed(cell, kind), f"solved over MPI, ranks: {comm.size}")
     whole = problem(slice(None), np.zeros(0))
     model = Model(cell, kind, columns, strip.forms, whole, yields, notes)
     return model, problem(strip.rows.own, strip.plane_area), strip, times
