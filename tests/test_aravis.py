@@ -1,10 +1,13 @@
 """The driver for GenICam cameras, with the real library: a camera it makes up, and one over the network."""
 
+import fcntl
 import shutil
 import subprocess
+import tempfile
 import time
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,22 +54,31 @@ def opened(serial, program, asked):
 
 
 @contextmanager
+def alone():
+    """Hold the one port that such programs have on this computer, against other tests at the same time."""
+    with (Path(tempfile.gettempdir()) / "lee-fake-camera.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
 def network_camera(*options, serial="GVLEE", **asked):
     """Yield a camera of a program of its own, and that program."""
-    program = subprocess.Popen(
-        [PROGRAM, "-i", "127.0.0.1", "-s", serial, *options],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        camera = opened(serial, program, asked)
+    with alone():
+        program = subprocess.Popen(
+            [PROGRAM, "-i", "127.0.0.1", "-s", serial, *options],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         try:
-            yield camera, program
+            camera = opened(serial, program, asked)
+            try:
+                yield camera, program
+            finally:
+                camera.close()
         finally:
-            camera.close()
-    finally:
-        program.kill()
-        program.wait()
+            program.kill()
+            program.wait()
 
 
 def frames_of(camera, *, seconds=60.0, most=10**6):
