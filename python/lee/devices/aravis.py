@@ -15,6 +15,7 @@ from lee.devices.config import CameraConfig
 from lee.devices.faults import Backpressure, DeviceLost
 from lee.devices.frame_ids import IdCounter
 from lee.devices.protocols import Camera, CameraFrame, CameraSettings, Identity
+from lee.devices.region import fitted_region
 from lee.errors import InputError
 
 PIXEL_BYTES = {"Mono8": 1, "Mono10": 2, "Mono12": 2, "Mono16": 2}
@@ -333,18 +334,11 @@ class AravisCamera(Camera):
     def _set_region(self, asked: tuple[int, int, int, int] | None) -> tuple[int, int, int, int]:
         call, camera = self._call, self._camera
         wide, tall = call.ints("arv_camera_get_sensor_size", camera, 2)
-        region = asked or (0, 0, tall, wide)
         steps = [
             max(1, call(f"arv_camera_get_{name}_increment", camera))
             for name in ("y_offset", "x_offset", "height", "width")
         ]
-        inside = all(
-            at >= 0 and size >= step and at + size <= whole
-            for at, size, step, whole in zip(region[:2], region[2:], steps[2:], (tall, wide), strict=True)
-        )
-        if not inside:
-            raise InputError(f"camera: region {region} leaves its sensor of {(tall, wide)} px")
-        top, left, height, width = (value - value % step for value, step in zip(region, steps, strict=True))
+        top, left, height, width = fitted_region(asked, (tall, wide), steps)
         call("arv_camera_set_region", camera, left, top, width, height)
         left, top, width, height = call.ints("arv_camera_get_region", camera, 4)
         return top, left, height, width

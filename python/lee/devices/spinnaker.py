@@ -15,6 +15,7 @@ from lee.devices.config import CameraConfig
 from lee.devices.faults import Backpressure, DeviceLost
 from lee.devices.frame_ids import IdCounter
 from lee.devices.protocols import Camera, CameraFrame, CameraSettings, Identity
+from lee.devices.region import fitted_region
 from lee.devices.spinnaker_library import Found, Nodes, Spinnaker
 from lee.devices.spinnaker_stream import FrameStream
 from lee.errors import InputError
@@ -304,16 +305,9 @@ class SpinnakerCamera(Camera):
         for name in names[:2]:
             nodes.set_number(name, 0)  # else they limit the size
         tall, wide = (round(nodes.number(name) or 0) for name in ("HeightMax", "WidthMax"))
-        region = asked or (0, 0, tall, wide)
-        steps = [nodes.step(name) for name in names]
-        inside = all(
-            at >= 0 and size >= step and at + size <= whole
-            for at, size, step, whole in zip(region[:2], region[2:], steps[2:], (tall, wide), strict=True)
-        )
-        if not inside:
-            raise InputError(f"camera: region {region} leaves its sensor of {(tall, wide)} px")
+        region = fitted_region(asked, (tall, wide), [nodes.step(name) for name in names])
         for k in (2, 3, 0, 1):
-            nodes.set_number(names[k], region[k] - region[k] % steps[k])
+            nodes.set_number(names[k], region[k])
         top, left, height, width = (round(nodes.number(name) or 0) for name in names)
         return top, left, height, width
 

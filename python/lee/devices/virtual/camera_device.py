@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lee.devices.faults import Backpressure, DeviceLost
 from lee.devices.protocols import Camera, CameraFrame, CameraSettings, Identity, widened_ids
+from lee.devices.region import fitted_region
 from lee.devices.virtual.fault_plan import At, Faults
 from lee.devices.virtual.frame_bank import Bank
 from lee.errors import InputError
@@ -230,15 +231,7 @@ class VirtualCamera(Camera):
             raise InputError(f"camera: buffers {asked.buffers} must lie in 1 to {can.most_buffers}")
         if not 0 < asked.frames_per_s < inf:
             raise InputError(f"camera: frames_per_s {asked.frames_per_s:g} must be above 0")
-        step = can.region_step_px
-        region = asked.region or (0, 0, *self._bank.shape)
-        inside = all(
-            at >= 0 and size >= step and at + size <= whole
-            for at, size, whole in zip(region[:2], region[2:], self._bank.shape, strict=True)
-        )
-        if not inside:
-            raise InputError(f"camera: region {region} leaves its sensor of {self._bank.shape} px")
-        top, left, tall, wide = (size - size % step for size in region)
+        top, left, tall, wide = fitted_region(asked.region, self._bank.shape, [can.region_step_px] * 4)
         # A multiple of the step stays what it is, whatever floating point makes of it.
         exposure = floor(asked.exposure_s / can.exposure_step_s + 1e-6) * can.exposure_step_s
         fastest = 1 / (exposure + tall * can.line_s)
