@@ -27,10 +27,11 @@ struct FootprintRuns {
     }
 };
 
-/// Runs of a footprint as far as they can reach within an (height, width) image.
-/// reflect   mirror it through its centre
-/// throws    ShapeError or std::invalid_argument, opening with `operation`, where it is empty, or its centre
-/// outside
+/// Runs of a footprint as far as they can reach within a (height, width) image.
+///
+/// reflect  mirror it through its centre
+/// throws   ShapeError or std::invalid_argument where it is empty, or its centre outside; the message opens
+///          with `operation`
 FootprintRuns footprint_runs(const char* operation, const Footprint& footprint, std::size_t height,
                              std::size_t width, bool reflect);
 

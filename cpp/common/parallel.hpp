@@ -6,7 +6,9 @@
 namespace lee {
 
 /// How many workers `parallel_for` will use: `threads` (0 = all available cores), but no more than tasks, at
-/// least 1. throws std::invalid_argument where threads is negative
+/// least 1.
+///
+/// throws  std::invalid_argument where threads is negative
 int worker_count(std::size_t tasks, int threads);
 
 /// Call task(index, worker) for every index in [0, tasks); worker in [0, worker_count(tasks, threads)).

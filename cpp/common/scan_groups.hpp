@@ -24,8 +24,9 @@ class ScanGroups {
 
     ScanGroups(std::size_t height, std::size_t width, double depth_of_field_um);
 
-    /// Refuse frames that do not follow those before. pixel_bytes: 1, 2 or 4
-    /// throws ShapeError or std::invalid_argument; changes nothing
+    /// Refuse frames that do not continue the scan. pixel_bytes: 1, 2 or 4
+    ///
+    /// throws  ShapeError or std::invalid_argument; changes nothing
     void check(std::array<std::size_t, 2> shape, std::size_t pixel_bytes, std::span<const double> z_um,
                std::span<const std::array<double, 2>> drift_px) const;
     /// Whether the frame at z_um begins a new group, so that the one at hand ends.

@@ -10,7 +10,8 @@
 
 namespace lee {
 
-/// The graphics processor cannot be used, or failed: no CUDA in this build, no driver, an array elsewhere.
+/// The graphics processor cannot be used, or failed: no CUDA in this build, no driver, an array in other
+/// memory.
 class LEE_API DeviceError : public std::runtime_error {
   public:
     using std::runtime_error::runtime_error;
@@ -28,7 +29,7 @@ class LEE_API DeviceMemoryError : public DeviceError {
     ~DeviceMemoryError() override;
 };
 
-/// A contiguous, row-major array in the memory of the current CUDA device that someone else owns.
+/// A contiguous, row-major array in the memory of the current CUDA device, not owned.
 template <class T, std::size_t N>
 struct DeviceView {
     T* data = nullptr;
@@ -60,8 +61,8 @@ struct DeviceView {
 
 /// The stream work is put on: a cudaStream_t. Null is the default stream.
 ///
-/// Functions that take one return as soon as the work is queued; errors of the work itself show where the
-/// stream is next waited for.
+/// Functions that take one return as soon as the work is queued; errors of the work itself are reported where
+/// the stream is next waited for.
 struct Stream {
     void* handle = nullptr;
 };
@@ -73,15 +74,16 @@ struct DeviceInfo {
     std::size_t memory_bytes = 0, free_bytes = 0;
     double clock_hz = 0.0;                        ///< of the multiprocessors, at most
     double memory_bytes_per_s = 0.0;              ///< what the memory's clock and width allow
-    bool shared_slice = false;                    ///< a part of a card (MIG): its figures are not the card's
+    bool shared_slice = false;                    ///< part of a card (MIG): its figures are not the card's
     int driver_version = 0, runtime_version = 0;  ///< 1000 major + 10 minor
 };
 
-/// Whether this library holds the CUDA kernels at all.
+/// Whether this library was built with the CUDA kernels.
 LEE_API bool built_with_cuda() noexcept;
 
 /// The current CUDA device.
-/// throws DeviceError that says why there is none: build, driver or card
+///
+/// throws  DeviceError that states why there is none: build, driver or card
 LEE_API DeviceInfo device_info();
 
 }  // namespace lee

@@ -3,6 +3,6 @@
 #if defined(_WIN32)
 #define LEE_API
 #else
-/// Marks what the library offers; everything else is hidden.
+/// Marks the public names of the library; everything else is hidden.
 #define LEE_API __attribute__((visibility("default")))
 #endif

@@ -7,7 +7,7 @@
 
 namespace lee {
 
-/// The shape a local operation looks at: the pixels of `mask` that are not zero, around its centre.
+/// The neighbourhood of a local operation: the pixels of `mask` that are not zero, around its centre.
 struct Footprint {
     HostView<const std::uint8_t, 2> mask;
     std::size_t centre_y = 0;  ///< row of the centre in `mask`, px

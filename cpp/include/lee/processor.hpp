@@ -6,11 +6,12 @@ namespace lee {
 
 /// Name of the instruction set the kernels run on: "plain", "avx2" or "avx512".
 ///
-/// The best the processor has, or the one the environment variable LEE_ISA names.
-/// throws std::invalid_argument where LEE_ISA is unknown or the processor lacks it
+/// The best that the processor has, or the one that the environment variable LEE_ISA names.
+///
+/// throws  std::invalid_argument where LEE_ISA is unknown or the processor lacks it
 LEE_API const char* instruction_set();
 
-/// Cores this process may use (its affinity), at least 1; what `threads = 0` means everywhere.
+/// Cores that this process may use (its affinity), at least 1; `threads = 0` means this many everywhere.
 LEE_API int available_cores() noexcept;
 
 }  // namespace lee

@@ -6,7 +6,7 @@
 
 namespace lee {
 
-/// A contiguous, row-major array in host memory that someone else owns.
+/// A contiguous, row-major array in host memory, not owned.
 ///
 /// The last axis is contiguous; `data` may be null only where an extent is zero.
 template <class T, std::size_t N>
