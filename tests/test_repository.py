@@ -102,17 +102,50 @@ def test_a_library_without_cuda_has_every_device_overload(stem):
     assert not missing, f"cpp/cuda/absent.cpp lacks overloads of {missing}"
 
 
-# What all kernels of a folder share.
-SHARED = {"cpp/cuda": {"absent", "device", "runtime", "select"}}
+# What all kernels of a folder share, and why.
+SHARED = {
+    "cpp/common": {
+        "aligned": "memory for vector loads",
+        "both": "marks arithmetic that both compilers take",
+        "check": "messages of refused arguments",
+        "error": "the home of the public errors",
+        "floats": "bits of floats",
+        "footprint_runs": "footprints of adaptive_variance and opening",
+        "isa": "choice of the instruction set",
+        "parallel": "the pool of threads",
+    },
+    "cpp/kernels": {},
+    "cpp/kernels/simd": {},
+    "cpp/cuda": {
+        "absent": "what throws where CUDA is not built",
+        "device": "the device's description",
+        "runtime": "errors, memory and launches",
+        "select": "the k-th largest of a sample",
+    },
+}
 
 
-def test_no_kernel_is_missing_from_the_list():
-    # A kernel's parts stand beside it as <stem>_<part>.
-    for folder in ("cpp/kernels", "cpp/kernels/simd", "cpp/cuda"):
-        for path in (ROOT / folder).glob("*.*"):
-            named = [stem for stem in KERNELS if path.stem == stem or path.stem.startswith(stem + "_")]
-            shared = path.stem in SHARED.get(folder, set())
-            assert named or shared, f"{name_of(path)} belongs to no kernel of LEE_KERNELS"
+def kernel_of(stem: str) -> str | None:
+    """The kernel that a file of this stem belongs to: a kernel's parts are <kernel>_<part>."""
+    return next((kernel for kernel in KERNELS if stem == kernel or stem.startswith(kernel + "_")), None)
+
+
+@pytest.mark.parametrize("folder", SHARED)
+def test_every_file_belongs_to_a_kernel_or_is_shared(folder):
+    files = [path for path in (ROOT / folder).glob("*.*") if path in SOURCES]
+    for path in files:
+        assert (kernel_of(path.stem) is None) == (path.stem in SHARED[folder]), name_of(path)
+    assert set(SHARED[folder]) <= {path.stem for path in files}
+
+
+@pytest.mark.parametrize("folder", SHARED)
+def test_kernels_never_see_each_other(folder):
+    """A kernel's files include their own parts and what is shared, not those of another kernel."""
+    for path in (p for p in SOURCES if name_of(p).startswith(folder + "/")):
+        if path.stem == "absent":  # stands in for them all
+            continue
+        seen = {kernel_of(Path(header).stem) for header in includes_of(path)} - {None}
+        assert seen <= {kernel_of(path.stem)}, f"{name_of(path)} includes files of {seen}"
 
 
 def test_what_stands_in_for_cuda_is_no_home_for_kernels():

@@ -5,15 +5,12 @@
 #include <cstdint>
 
 #include "common/both.hpp"
+#include "common/floats.hpp"
 
 namespace lee::variance {
 
 /// The sum of so many squares of 8 bits fits 32 bits.
 inline constexpr std::size_t largest_whole = 66051;
-
-LEE_BOTH bool finite(float value) {
-    return value - value == 0.0F;
-}
 
 /// Variance over mean from sums of whole numbers below 2^53: only the division rounds. NaN where nothing is
 /// counted, 0 where the mean is not positive.
@@ -66,7 +63,7 @@ LEE_BOTH double noise_sample(const Pixel* pixel, std::size_t columns) {
     const double middle = static_cast<double>(pixel[0]);
     const double response = corners - 2.0 * sides + 4.0 * middle;
     const double mean = (corners + sides + middle) / 9.0;
-    return (mean - mean == 0.0) & (mean > 0.0) ? response * response / (36.0 * mean) : -1.0;
+    return finite(mean) & (mean > 0.0) ? response * response / (36.0 * mean) : -1.0;
 }
 
 /// From the samples' median.

@@ -39,4 +39,9 @@ inline void that(bool holds, const char* operation, const std::string& what) {
     if (!holds) throw std::invalid_argument(std::string(operation) + ": " + what);
 }
 
+/// Refuse a number of threads below 0, which means all cores.
+inline void threads(const char* operation, int count) {
+    that(count >= 0, operation, "threads is " + std::to_string(count) + "; give 0 for all cores, or a count");
+}
+
 }  // namespace lee::check

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "common/check.hpp"
-#include "common/particle_spot.hpp"
+#include "common/detect_particles_spot.hpp"
 #include "lee/detect_particles.hpp"
 
 namespace lee::check {

@@ -4,30 +4,21 @@
 #include <cstdint>
 
 #include "common/both.hpp"
+#include "common/floats.hpp"
 
 namespace lee::morphology {
 
 /// Key of what is not measured: above every height's.
 inline constexpr std::int32_t absent = INT32_MAX;
 
-LEE_BOTH bool finite(float value) {
-    return value - value == 0.0F;
-}
-
-/// Floats' bits as whole numbers of the same order, and back. Where the sign is set, larger magnitudes are
-/// smaller numbers: turn the other bits over.
-LEE_BOTH std::int32_t ordered(std::int32_t bits) {
-    return bits ^ ((bits >> 31) & 0x7fffffff);
-}
-
 /// flip: 0 for minima, -1 for maxima
 LEE_BOTH std::int32_t key_of(float height, std::int32_t flip) {
-    const std::int32_t bits = __builtin_bit_cast(std::int32_t, height);
+    const auto bits = static_cast<std::int32_t>(bits_of(height));
     return (bits & 0x7f800000) != 0x7f800000 ? ordered(bits) ^ flip : absent;
 }
 
 LEE_BOTH float height_of(std::int32_t key, std::int32_t flip) {
-    return __builtin_bit_cast(float, ordered(key ^ flip));
+    return float_of(static_cast<std::uint32_t>(ordered(key ^ flip)));
 }
 
 /// What stays where an opening or closing has been taken.

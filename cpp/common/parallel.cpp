@@ -6,10 +6,9 @@
 #include <deque>
 #include <exception>
 #include <mutex>
-#include <stdexcept>
-#include <string>
 #include <thread>
 
+#include "common/check.hpp"
 #include "lee/processor.hpp"
 
 #if defined(__linux__)
@@ -114,10 +113,7 @@ int available_cores() noexcept {
 }
 
 int worker_count(std::size_t tasks, int threads) {
-    if (threads < 0) {
-        throw std::invalid_argument("threads is " + std::to_string(threads) +
-                                    "; give 0 for all cores, or a count");
-    }
+    check::threads("parallel_for", threads);
     const int wanted = threads == 0 ? available_cores() : threads;
     return static_cast<int>(std::clamp<std::size_t>(tasks, 1, static_cast<std::size_t>(wanted)));
 }

@@ -20,6 +20,7 @@ inline void refocuser_params(std::size_t height, std::size_t width, const Refocu
         that(value % 2 == 1 && value >= 3 && value <= 63, name,
              std::string(what) + " is " + std::to_string(value) + "; give an odd number from 3 to 63");
     };
+    threads(name, params.threads);
     odd(params.window_y_px, "window_y_px");
     odd(params.window_x_px, "window_x_px");
     odd(params.detail_px, "detail_px");

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "common/adaptive_variance_windows.hpp"
+#include "common/floats.hpp"
 #include "cuda/select.cuh"
 
 namespace lee::variance {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/adaptive_variance_pixel.hpp"
+#include "common/floats.hpp"
 #include "common/footprint_runs.hpp"
 #include "cuda/runtime.cuh"
 

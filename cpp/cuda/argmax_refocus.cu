@@ -4,7 +4,7 @@
 #include <cstdint>
 
 #include "common/argmax_refocus_check.hpp"
-#include "common/peak_fit.hpp"
+#include "common/argmax_refocus_fit.hpp"
 #include "cuda/runtime.cuh"
 
 namespace lee {

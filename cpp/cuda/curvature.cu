@@ -10,6 +10,7 @@
 #include "common/curvature_fit.hpp"
 #include "common/curvature_pixel.hpp"
 #include "common/curvature_window.hpp"
+#include "common/floats.hpp"
 #include "cuda/runtime.cuh"
 
 namespace lee {
@@ -37,10 +38,6 @@ struct Maps {
 // Moments along a row: of heights, of the mask, and, with sigmas, of their squares and of where they are.
 constexpr int maps_of(int order) {
     return 3 * order + 2;
-}
-
-__device__ inline bool finite(float value) {
-    return value - value == 0.0F;
 }
 
 template <int order>

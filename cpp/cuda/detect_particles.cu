@@ -3,7 +3,7 @@
 #include <type_traits>
 
 #include "common/detect_particles_check.hpp"
-#include "common/particle_width.hpp"
+#include "common/detect_particles_width.hpp"
 #include "cuda/detect_particles_state.cuh"
 
 namespace lee {

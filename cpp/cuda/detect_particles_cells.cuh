@@ -2,8 +2,8 @@
 
 // The cells that spots are kept in, and what a launch does with them.
 
-#include "common/particle_cells.hpp"
-#include "common/particle_search.hpp"
+#include "common/detect_particles_cells.hpp"
+#include "common/detect_particles_search.hpp"
 #include "cuda/detect_particles_state.cuh"
 
 namespace lee::particles::on_device {

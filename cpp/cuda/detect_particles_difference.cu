@@ -1,7 +1,8 @@
 // The difference of two frames, one of them moved over the other, and their smoothed brightness.
 #include <limits>
 
-#include "common/particle_shift.hpp"
+#include "common/detect_particles_shift.hpp"
+#include "common/floats.hpp"
 #include "cuda/detect_particles_state.cuh"
 
 namespace lee::particles::on_device {
@@ -18,7 +19,7 @@ template <class Pixel>
 __device__ Loaded load(Pixel pixel, float limit) {
     const float value = static_cast<float>(pixel);
     if (value >= limit) return {__builtin_nanf(""), saturated_gap};
-    if (!(value - value == 0.0F)) return {__builtin_nanf(""), missing_gap};
+    if (!finite(value)) return {__builtin_nanf(""), missing_gap};
     return {value, no_gap};
 }
 

@@ -1,7 +1,7 @@
 // The filter matched to a point's spot, and how its noise differs from white noise's.
 #include <cmath>
 
-#include "common/particle_texture.hpp"
+#include "common/detect_particles_texture.hpp"
 #include "cuda/detect_particles_state.cuh"
 #include "cuda/select.cuh"
 

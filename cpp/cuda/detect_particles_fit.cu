@@ -1,7 +1,7 @@
 // Spots fitted to what stands out, neighbours together, until what is left is noise.
 #include <algorithm>
 
-#include "common/particle_limits.hpp"
+#include "common/detect_particles_limits.hpp"
 #include "cuda/detect_particles_sweep.cuh"
 
 namespace lee::particles::on_device {

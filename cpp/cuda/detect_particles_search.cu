@@ -1,5 +1,5 @@
 // What is done to each spot for itself, while nothing is drawn: proposals, signal-to-noise ratios, reports.
-#include "common/particle_errors.hpp"
+#include "common/detect_particles_errors.hpp"
 #include "cuda/detect_particles_cells.cuh"
 
 namespace lee::particles::on_device {

@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <vector>
 
-#include "common/particle_cells.hpp"
-#include "common/particle_pixel.hpp"
-#include "common/particle_tiles.hpp"
+#include "common/detect_particles_cells.hpp"
+#include "common/detect_particles_pixel.hpp"
+#include "common/detect_particles_tiles.hpp"
 #include "cuda/runtime.cuh"
 #include "lee/detect_particles.hpp"
 

@@ -3,7 +3,7 @@
 // A step of a cell's spots by a warp: lanes take pixels and columns together, and add up in the order in
 // which one thread would.
 
-#include "common/particle_limits.hpp"
+#include "common/detect_particles_limits.hpp"
 #include "cuda/detect_particles_cells.cuh"
 
 namespace lee::particles::on_device {

@@ -1,7 +1,7 @@
 // The width of points, from the spots that stand out by far.
 #include <algorithm>
 
-#include "common/particle_width.hpp"
+#include "common/detect_particles_width.hpp"
 #include "cuda/detect_particles_state.cuh"
 
 namespace lee::particles::on_device {

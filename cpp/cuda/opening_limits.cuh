@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "common/floats.hpp"
 #include "common/opening_pixel.hpp"
 #include "cuda/opening_minimum.cuh"
 #include "cuda/select.cuh"
@@ -51,23 +52,18 @@ struct Residue {
             static_cast<std::size_t>(y) * static_cast<std::size_t>(columns) + static_cast<std::size_t>(x);
         const float value = upper[at] - lower[at];
         const float sample = distance ? fabsf(value - centre) : value;
-        key = static_cast<std::uint32_t>(morphology::ordered(__builtin_bit_cast(std::int32_t, sample))) ^
-              0x80000000U;
-        return morphology::finite(value);
+        key = sort_key(sample);
+        return finite(value);
     }
 };
-
-__device__ inline float value_of(std::uint32_t key) {
-    return __builtin_bit_cast(float, morphology::ordered(static_cast<std::int32_t>(key ^ 0x80000000U)));
-}
 
 __device__ double find_limit(Residue residue, std::uint32_t samples, std::uint32_t count, float factor) {
     // The lower median: an element of the sample, so that no rounding enters.
     const std::uint32_t middle = (count - 1) / 2;
     residue.distance = false;
-    residue.centre = value_of(cuda::select_key<std::uint32_t>(samples, middle, residue));
+    residue.centre = float_of_key(cuda::select_key<std::uint32_t>(samples, middle, residue));
     residue.distance = true;
-    const float deviation = value_of(cuda::select_key<std::uint32_t>(samples, middle, residue));
+    const float deviation = float_of_key(cuda::select_key<std::uint32_t>(samples, middle, residue));
     return morphology::limit_of(residue.centre, deviation, factor);
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/floats.hpp"
 #include "cuda/refocuser_state.cuh"
 
 namespace lee {
@@ -39,7 +40,7 @@ __global__ void sum_brightness(DeviceMean mean, std::size_t pixels, double* sums
     for (std::size_t i = blockIdx.x * threads + threadIdx.x; i < pixels;
          i += std::size_t{gridDim.x} * threads) {
         const float value = mean(i);
-        own += value - value == 0.0F ? fabs(static_cast<double>(value)) : 0.0;
+        own += finite(value) ? fabs(static_cast<double>(value)) : 0.0;
     }
     const double sum = block_sum(own);
     if (threadIdx.x == 0) sums[blockIdx.x] = sum;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/floats.hpp"
 #include "cuda/refocuser_state.cuh"
 #include "cuda/select.cuh"
 
@@ -256,7 +257,7 @@ struct TileNoise {
     __device__ bool operator()(std::uint32_t i, std::uint64_t& key) const {
         const double value = values[i];
         key = __builtin_bit_cast(std::uint64_t, value);  // never negative
-        return value - value == 0.0;
+        return finite(value);
     }
 };
 

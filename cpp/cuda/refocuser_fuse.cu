@@ -1,8 +1,9 @@
-// What the levels found becomes one height, its standard deviation and an image: see common/focus_scales.hpp.
+// What the levels found becomes one height, its standard deviation and an image: see common/refocuser_scales.hpp.
 #include <algorithm>
 #include <cmath>
 
-#include "common/focus_scales.hpp"
+#include "common/floats.hpp"
+#include "common/refocuser_scales.hpp"
 #include "cuda/refocuser_state.cuh"
 #include "cuda/select.cuh"
 
@@ -34,9 +35,8 @@ cuda::Launch over(DeviceExtent extent, cudaStream_t stream) {
 struct Heights {
     const float* values;
     __device__ bool operator()(std::uint32_t i, std::uint32_t& key) const {
-        const std::uint32_t bits = focus::bits_of(values[i]);
-        key = (bits & 0x80000000U) != 0 ? ~bits : bits | 0x80000000U;
-        return scales::finite(values[i]);
+        key = sort_key(values[i]);
+        return finite(values[i]);
     }
 };
 
@@ -49,9 +49,7 @@ __global__ void find_median_height(const float* z_um, std::uint32_t pixels, floa
         return;
     }
     const std::uint32_t key = cuda::select_key<std::uint32_t>(pixels, count / 2, sample);
-    if (threadIdx.x == 0) {
-        *median = focus::float_of((key & 0x80000000U) != 0 ? key & 0x7fffffffU : ~key);
-    }
+    if (threadIdx.x == 0) *median = float_of_key(key);
 }
 
 struct Estimates {
@@ -75,7 +73,7 @@ __global__ void start(Level level, const float* otherwise, float most_detail, Es
     const std::size_t i = at_of(y, x, level.extent);
     const scales::NoiseModel model = level.model();
     const float z = level.peaks.z_um[0][i];
-    out.height[i] = scales::finite(z) ? z : *otherwise;
+    out.height[i] = finite(z) ? z : *otherwise;
     out.variance[i] = model.variance(model.ratio(level.peaks.peak[0][i]));
     out.detail[i] = most_detail;
 }

@@ -10,8 +10,8 @@
 #include <span>
 #include <vector>
 
-#include "common/focus_fit.hpp"
-#include "common/scan_groups.hpp"
+#include "common/refocuser_groups.hpp"
+#include "common/refocuser_pixel.hpp"
 #include "cuda/runtime.cuh"
 #include "lee/refocuser.hpp"
 

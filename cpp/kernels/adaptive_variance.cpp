@@ -2,7 +2,6 @@
 
 #include <cmath>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "common/adaptive_variance_windows.hpp"
@@ -39,8 +38,7 @@ template <class Pixel>
 Task checked(HostView<const Pixel, 3> stack, HostView<float, 3> focus, HostView<std::uint8_t, 2> window,
              std::span<const Footprint> footprints, const AdaptiveVarianceParams& params) {
     variance::check_all(stack, focus, window, footprints.size(), params);
-    check::that(params.threads >= 0, operation,
-                "threads is " + std::to_string(params.threads) + "; give 0 for all cores, or a count");
+    check::threads(operation, params.threads);
     const auto [planes, rows, columns] = stack.shape;
     Task task{.params = params,
               .image = {0, static_cast<std::ptrdiff_t>(rows), 0, static_cast<std::ptrdiff_t>(columns)},

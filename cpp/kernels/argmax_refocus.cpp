@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <string>
 #include <vector>
 
 #include "common/aligned.hpp"
@@ -21,8 +20,7 @@ template <class Pixel>
 void refocus(HostView<const Pixel, 3> stack, HostView<const float, 3> focus, std::span<const double> z_um,
              const Refocused& out, const ArgmaxRefocusParams& params) {
     check::argmax_refocus(stack, focus, z_um, out, params);
-    check::that(params.threads >= 0, operation,
-                "threads is " + std::to_string(params.threads) + "; give 0 for all cores, or a count");
+    check::threads(operation, params.threads);
     const std::size_t planes = stack.shape[0], pixels = stack.shape[1] * stack.shape[2];
     const std::size_t strips = (pixels + strip - 1) / strip;
     const auto reach = static_cast<std::int32_t>(std::min(params.reach, planes));

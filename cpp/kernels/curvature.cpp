@@ -4,7 +4,6 @@
 #include <array>
 #include <cmath>
 #include <limits>
-#include <string>
 
 #include "common/check.hpp"
 #include "common/curvature_check.hpp"
@@ -82,8 +81,7 @@ void for_each_job(const CurvatureTask& task, int threads, const std::function<vo
 
 void measure(const char* operation, HostView<const float, 2> height, const HostView<const float, 2>* sigma,
              const std::array<Map, 6>& out, const CurvatureParams& params) {
-    check::that(params.threads >= 0, operation,
-                "threads is " + std::to_string(params.threads) + "; give 0 for all cores, or a count");
+    check::threads(operation, params.threads);
     const CurvatureTask task(curvature_window_of::basis_of(operation, params), height, params.pixel_um,
                              sigma != nullptr);
     constexpr std::size_t strip = simd::curvature_strip;
@@ -122,8 +120,7 @@ void height_derivatives(HostView<const float, 2> height, Map slope_x, Map slope_
     const char* operation = "height_derivatives";
     const std::array<Map, 5> out{slope_x, slope_y, xx, xy, yy};
     check::curvature_maps(operation, height, out, check::derivative_names);
-    check::that(params.threads >= 0, operation,
-                "threads is " + std::to_string(params.threads) + "; give 0 for all cores, or a count");
+    check::threads(operation, params.threads);
     const CurvatureTask task(curvature_window_of::basis_of(operation, params), height, params.pixel_um,
                              false);
     for_each_job(task, params.threads, [&](const Rectangle& where) {

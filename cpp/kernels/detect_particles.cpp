@@ -1,10 +1,9 @@
 #include "lee/detect_particles.hpp"
 
-#include <string>
 #include <type_traits>
 
 #include "common/detect_particles_check.hpp"
-#include "common/particle_width.hpp"
+#include "common/detect_particles_width.hpp"
 #include "kernels/detect_particles_state.hpp"
 
 namespace lee {
@@ -47,8 +46,7 @@ template <class Pixel>
 DetectedParticles detect(HostView<const Pixel, 2> before, HostView<const Pixel, 2> after,
                          HostView<const float, 2> axial, const DetectParticlesParams& params) {
     check::detect_particles(before, after, axial, params);
-    check::that(params.threads >= 0, "detect_particles",
-                "threads is " + std::to_string(params.threads) + "; give 0 for all cores, or a count");
+    check::threads("detect_particles", params.threads);
     particles::State state(before.shape[0], before.shape[1], params);
     state.floor = std::is_floating_point_v<Pixel> ? 0.0F : particles::rounding_variance;
     particles::take_difference(state, before, after, axial);

@@ -4,9 +4,9 @@
 #include <limits>
 #include <mutex>
 
+#include "common/detect_particles_pixel.hpp"
+#include "common/detect_particles_shift.hpp"
 #include "common/parallel.hpp"
-#include "common/particle_pixel.hpp"
-#include "common/particle_shift.hpp"
 #include "kernels/detect_particles_state.hpp"
 
 namespace lee::particles {

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "common/detect_particles_texture.hpp"
 #include "common/parallel.hpp"
-#include "common/particle_texture.hpp"
 #include "kernels/detect_particles_state.hpp"
 
 namespace lee::particles {

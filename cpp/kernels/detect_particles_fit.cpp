@@ -4,10 +4,10 @@
 #include <atomic>
 #include <cmath>
 
+#include "common/detect_particles_errors.hpp"
+#include "common/detect_particles_limits.hpp"
+#include "common/detect_particles_search.hpp"
 #include "common/parallel.hpp"
-#include "common/particle_errors.hpp"
-#include "common/particle_limits.hpp"
-#include "common/particle_search.hpp"
 #include "kernels/detect_particles_state.hpp"
 
 namespace lee::particles {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "common/aligned.hpp"
-#include "common/particle_tiles.hpp"
+#include "common/detect_particles_tiles.hpp"
 #include "kernels/simd/detect_particles.hpp"
 #include "lee/detect_particles.hpp"
 

@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "common/detect_particles_blend.hpp"
+#include "common/detect_particles_width.hpp"
 #include "common/parallel.hpp"
-#include "common/particle_blend.hpp"
-#include "common/particle_width.hpp"
 #include "kernels/detect_particles_state.hpp"
 
 namespace lee::particles {

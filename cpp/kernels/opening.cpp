@@ -4,7 +4,6 @@
 #include <array>
 #include <cmath>
 #include <functional>
-#include <string>
 
 #include "common/aligned.hpp"
 #include "common/check.hpp"
@@ -37,8 +36,7 @@ Task checked(const char* operation, const HostView<const float, 2>& height, cons
              const Footprint& footprint, int threads) {
     check::not_empty(operation, "height", height);
     check::same_shape(operation, "height", height, "out", out);
-    check::that(threads >= 0, operation,
-                "threads is " + std::to_string(threads) + "; give 0 for all cores, or a count");
+    check::threads(operation, threads);
     const auto [rows, columns] = height.shape;
     return {.forth = footprint_runs(operation, footprint, rows, columns, false),
             .back = footprint_runs(operation, footprint, rows, columns, true),

@@ -7,8 +7,8 @@
 #include <string>
 
 #include "common/check.hpp"
-#include "common/focus_fit.hpp"
 #include "common/refocuser_check.hpp"
+#include "common/refocuser_pixel.hpp"
 #include "kernels/refocuser_fuse.hpp"
 #include "kernels/refocuser_state.hpp"
 

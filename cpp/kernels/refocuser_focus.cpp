@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "common/focus_fit.hpp"
 #include "common/parallel.hpp"
+#include "common/refocuser_pixel.hpp"
 #include "kernels/refocuser_state.hpp"
 
 namespace lee {

@@ -5,8 +5,8 @@
 #include <type_traits>
 
 #include "common/check.hpp"
-#include "common/focus_fit.hpp"
 #include "common/parallel.hpp"
+#include "common/refocuser_pixel.hpp"
 #include "kernels/refocuser_state.hpp"
 
 namespace lee {

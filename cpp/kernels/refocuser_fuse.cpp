@@ -1,11 +1,11 @@
-// What the levels found becomes one height, its standard deviation and an image: see common/focus_scales.hpp.
+// What the levels found becomes one height, its standard deviation and an image: see common/refocuser_scales.hpp.
 #include "kernels/refocuser_fuse.hpp"
 
 #include <algorithm>
 #include <cmath>
 
-#include "common/focus_scales.hpp"
 #include "common/parallel.hpp"
+#include "common/refocuser_scales.hpp"
 
 namespace lee {
 namespace {

@@ -8,8 +8,8 @@
 #include <limits>
 #include <vector>
 
-#include "common/focus_fit.hpp"
-#include "common/scan_groups.hpp"
+#include "common/refocuser_groups.hpp"
+#include "common/refocuser_pixel.hpp"
 #include "kernels/simd/refocuser.hpp"
 #include "lee/refocuser.hpp"
 

@@ -44,7 +44,7 @@ void errors_reach_the_caller() {
             if (task == 7) throw std::runtime_error("task 7");
         });
     });
-    expect_error<std::invalid_argument>("threads is -2; give 0 for all cores, or a count",
+    expect_error<std::invalid_argument>("parallel_for: threads is -2; give 0 for all cores, or a count",
                                         [] { lee::parallel_for(1, -2, [](std::size_t, int) {}); });
 }
 

@@ -3,6 +3,7 @@
 #include "kernels/simd/adaptive_variance.hpp"
 
 #include "common/adaptive_variance_pixel.hpp"
+#include "common/floats.hpp"
 
 namespace lee::simd::LEE_ISA {
 namespace {
@@ -67,7 +68,7 @@ void load(const Pixel* __restrict pixel, Sum* __restrict value, Sum* __restrict 
 void load_float(const float* __restrict pixel, double offset, double* __restrict value,
                 double* __restrict square, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i)
-        value[i] = variance::finite(pixel[i]) ? static_cast<double>(pixel[i]) - offset : 0.0;
+        value[i] = finite(pixel[i]) ? static_cast<double>(pixel[i]) - offset : 0.0;
     if (square == nullptr) return;
     for (std::size_t i = 0; i < n; ++i) square[i] = value[i] * value[i];
 }
@@ -75,7 +76,7 @@ void load_float(const float* __restrict pixel, double offset, double* __restrict
 bool presence(const float* __restrict pixel, std::uint32_t* __restrict present, std::size_t n) {
     std::uint32_t all = 1;
     for (std::size_t i = 0; i < n; ++i) {
-        present[i] = variance::finite(pixel[i]) ? 1 : 0;
+        present[i] = finite(pixel[i]) ? 1 : 0;
         all &= present[i];
     }
     return all != 0;
@@ -107,9 +108,8 @@ template <class Pixel>
 void detail(const Pixel* __restrict pixel, const double* __restrict sum,
             const std::uint32_t* __restrict count, double offset, float* __restrict energy, std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
-        energy[i] =
-            variance::detail(static_cast<double>(pixel[i]), variance::finite(static_cast<float>(pixel[i])),
-                             count[i], sum[i], offset);
+        energy[i] = variance::detail(static_cast<double>(pixel[i]), finite(static_cast<float>(pixel[i])),
+                                     count[i], sum[i], offset);
     }
 }
 

@@ -2,7 +2,7 @@
 // the linker keeps one copy of an inline function for the whole program, which may be the one for AVX-512.
 #include "kernels/simd/argmax_refocus.hpp"
 
-#include "common/peak_fit.hpp"
+#include "common/argmax_refocus_fit.hpp"
 
 namespace lee::simd::LEE_ISA {
 namespace {

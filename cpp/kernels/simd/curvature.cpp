@@ -5,6 +5,7 @@
 #include "kernels/simd/curvature.hpp"
 
 #include "common/curvature_fit.hpp"
+#include "common/floats.hpp"
 
 namespace lee::simd::LEE_ISA {
 namespace {
@@ -34,10 +35,6 @@ inline __attribute__((always_inline)) void store(float* at, Floats value) {
 
 inline __attribute__((always_inline)) void store(double* at, Doubles value) {
     *reinterpret_cast<Doubles*>(at) = value;
-}
-
-inline __attribute__((always_inline)) bool finite(float value) {
-    return value - value == 0.0F;
 }
 
 std::size_t range(const float* row, std::size_t n, float* low, float* high) {

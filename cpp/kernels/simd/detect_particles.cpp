@@ -2,7 +2,8 @@
 // the linker keeps one copy of an inline function for the whole program, which may be the one for AVX-512.
 #include "kernels/simd/detect_particles.hpp"
 
-#include "common/particle_pixel.hpp"
+#include "common/detect_particles_pixel.hpp"
+#include "common/floats.hpp"
 
 namespace lee::simd::LEE_ISA {
 namespace {
@@ -16,7 +17,7 @@ std::size_t load(const Pixel* __restrict in, float limit, float* __restrict out,
         const float value = static_cast<float>(in[i]);
         const bool high = value >= limit;
         saturated += high ? 1U : 0U;
-        out[i] = (value - value == 0.0F) & !high ? value : __builtin_nanf("");
+        out[i] = finite(value) & !high ? value : __builtin_nanf("");
     }
     return saturated;
 }

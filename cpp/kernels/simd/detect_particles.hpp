@@ -3,9 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "common/detect_particles_pixel.hpp"
+#include "common/detect_particles_search.hpp"
 #include "common/isa.hpp"
-#include "common/particle_pixel.hpp"
-#include "common/particle_search.hpp"
 
 namespace lee::simd {
 
@@ -59,7 +59,7 @@ struct DetectParticlesLoops {
                 std::size_t n);
     /// value[i] /= deviation[i] sqrt(variance[i]), variance may be null
     void (*normalise)(float* value, const float* deviation, const float* variance, std::size_t n);
-    /// What particle_cells.hpp and particle_search.hpp do to a cell
+    /// What common/detect_particles_cells.hpp and common/detect_particles_search.hpp do to a cell
     bool (*commit)(const particles::Residuals& image, particles::Cell& cell, float point);
     bool (*sweep)(const particles::Residuals& image, const particles::Grid& grid, particles::Cell& cell,
                   int index, float point, float tolerance);

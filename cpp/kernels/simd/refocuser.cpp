@@ -2,7 +2,7 @@
 // the linker keeps one copy of an inline function for the whole program, which may be the one for AVX-512.
 #include "kernels/simd/refocuser.hpp"
 
-#include "common/focus_fit.hpp"
+#include "common/refocuser_pixel.hpp"
 
 namespace lee::simd::LEE_ISA {
 namespace {

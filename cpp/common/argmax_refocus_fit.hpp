@@ -1,16 +1,13 @@
 #pragma once
 
 // A parabola fitted to the logarithm of a focus curve of any number of samples, the same on every backend.
-#include "common/focus_fit.hpp"
+#include "common/both.hpp"
+#include "common/floats.hpp"
 
 namespace lee::peak {
 
 /// Focus below this share of its maximum says nothing.
 inline constexpr float least_share = 1e-12F;
-
-LEE_BOTH bool finite(float value) {
-    return value - value == 0.0F;
-}
 
 /// Whether plane after plane this focus is the largest so far; plane: -1 before the first that is not NaN.
 LEE_BOTH bool leads(float focus, float best, std::int32_t plane) {
@@ -39,9 +36,9 @@ LEE_BOTH Axis axis_at(const double* z_um, std::int32_t planes, std::int32_t plan
 /// Natural logarithm of a positive normal float, to 1e-12.
 LEE_BOTH double log_of(float value) {
     // Mantissa in [1/sqrt(2), sqrt(2)): the series in (m - 1) / (m + 1) then converges fast.
-    const std::int32_t shifted = static_cast<std::int32_t>(focus::bits_of(value)) - 0x3f3504f3;
+    const std::int32_t shifted = static_cast<std::int32_t>(bits_of(value)) - 0x3f3504f3;
     const std::int32_t exponent = shifted >> 23;
-    const double m = focus::float_of(static_cast<std::uint32_t>((shifted & 0x007fffff) + 0x3f3504f3));
+    const double m = float_of(static_cast<std::uint32_t>((shifted & 0x007fffff) + 0x3f3504f3));
     const double s = (m - 1.0) / (m + 1.0), q = s * s;
     const double series =
         2.0 + q * (2.0 / 3 + q * (2.0 / 5 + q * (2.0 / 7 + q * (2.0 / 9 + q * (2.0 / 11 + q * (2.0 / 13))))));

@@ -1,4 +1,4 @@
-#include "common/scan_groups.hpp"
+#include "common/refocuser_groups.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "common/particle_pixel.hpp"
+#include "common/detect_particles_pixel.hpp"
 
 namespace lee::particles {
 

@@ -1,4 +1,4 @@
-#include "common/particle_tiles.hpp"
+#include "common/detect_particles_tiles.hpp"
 
 #include <algorithm>
 #include <cmath>

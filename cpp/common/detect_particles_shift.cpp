@@ -1,4 +1,4 @@
-#include "common/particle_shift.hpp"
+#include "common/detect_particles_shift.hpp"
 
 #include <algorithm>
 #include <cmath>

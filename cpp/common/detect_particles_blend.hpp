@@ -1,7 +1,7 @@
 #pragma once
 
 // Whether one spot is better taken for two, or for a wider one; the same on every backend.
-#include "common/particle_spot.hpp"
+#include "common/detect_particles_spot.hpp"
 
 namespace lee::particles {
 

@@ -2,8 +2,8 @@
 
 // What a fit of spots leaves: companions not seen before, and spots that are two or wide. The same on every
 // backend.
-#include "common/particle_blend.hpp"
-#include "common/particle_cells.hpp"
+#include "common/detect_particles_blend.hpp"
+#include "common/detect_particles_cells.hpp"
 
 namespace lee::particles {
 

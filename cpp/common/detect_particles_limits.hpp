@@ -5,7 +5,7 @@
 #include <cmath>
 #include <span>
 
-#include "common/particle_cells.hpp"
+#include "common/detect_particles_cells.hpp"
 #include "lee/detect_particles.hpp"
 
 namespace lee::particles {

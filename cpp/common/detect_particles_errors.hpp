@@ -1,7 +1,7 @@
 #pragma once
 
 // Standard deviations of a fitted spot, those of its neighbours included; the same on every backend.
-#include "common/particle_cells.hpp"
+#include "common/detect_particles_cells.hpp"
 #include "lee/detect_particles.hpp"
 
 namespace lee::particles {

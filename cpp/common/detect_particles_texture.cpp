@@ -1,4 +1,4 @@
-#include "common/particle_texture.hpp"
+#include "common/detect_particles_texture.hpp"
 
 #include <algorithm>
 #include <array>

@@ -5,16 +5,9 @@
 #include <cstdint>
 
 #include "common/both.hpp"
+#include "common/floats.hpp"
 
 namespace lee::focus {
-
-LEE_BOTH std::uint32_t bits_of(float value) {
-    return __builtin_bit_cast(std::uint32_t, value);
-}
-
-LEE_BOTH float float_of(std::uint32_t bits) {
-    return __builtin_bit_cast(float, bits);
-}
 
 /// Upper half of a float, rounded; of floats that are not negative it keeps the order.
 LEE_BOTH std::uint16_t encode(float value) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "common/both.hpp"
+#include "common/floats.hpp"
 
 namespace lee::particles {
 
@@ -60,7 +61,7 @@ LEE_BOTH float exp_of(float x) {
         f * (0.693147181F +
              f * (0.240226507F +
                   f * (0.0555041087F + f * (0.00961812911F + f * (0.00133335581F + f * 0.000154035304F)))));
-    return p * __builtin_bit_cast(float, static_cast<std::uint32_t>(whole + 127) << 23);
+    return p * float_of(static_cast<std::uint32_t>(whole + 127) << 23);
 }
 
 /// A spot's shape along one axis.

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "common/particle_spot.hpp"
+#include "common/detect_particles_spot.hpp"
 #include "lee/detect_particles.hpp"
 
 namespace lee::particles {

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "common/particle_tiles.hpp"
+#include "common/detect_particles_tiles.hpp"
 
 namespace lee::particles {
 

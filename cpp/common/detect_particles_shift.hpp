@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <utility>
 
-#include "common/particle_pixel.hpp"
+#include "common/detect_particles_pixel.hpp"
 
 namespace lee::particles {
 

@@ -3,8 +3,8 @@
 // Spots kept by the cell of the image they lie in, and what is done to one cell at a time: neighbours' spots
 // are read from the cells around. Cells two apart never touch the same pixels, so all cells with both indices
 // even, and so on, can be worked on at once; the result does not depend on who works on them.
-#include "common/particle_pixel.hpp"
-#include "common/particle_spot.hpp"
+#include "common/detect_particles_pixel.hpp"
+#include "common/detect_particles_spot.hpp"
 
 namespace lee::particles {
 

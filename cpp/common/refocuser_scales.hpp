@@ -6,7 +6,8 @@
 // (an empirical Wiener filter over scales).
 #include <cstddef>
 
-#include "common/focus_fit.hpp"
+#include "common/floats.hpp"
+#include "common/refocuser_pixel.hpp"
 
 namespace lee::scales {
 
@@ -39,9 +40,6 @@ inline constexpr float significant = 6.0F;
 inline constexpr float of_filter = 0.343F, of_detail = 0.296F, of_coarse_detail = 0.107F, of_slope = 0.0116F,
                        of_curvature = 0.0025F, of_scatter = 0.415F;
 
-LEE_BOTH bool finite(float value) {
-    return value - value == 0.0F;
-}
 LEE_BOTH float least_of(float a, float b) {
     return b < a ? b : a;
 }

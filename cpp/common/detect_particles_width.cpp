@@ -1,4 +1,4 @@
-#include "common/particle_width.hpp"
+#include "common/detect_particles_width.hpp"
 
 #include <algorithm>
 #include <cmath>
