@@ -24,8 +24,8 @@ from bench import cuda_timing, cupy_focus
 from bench.table import Cell, lines
 from bench.timing import medians_ms
 from lee import _core
-from lee.footprint import Footprint, disk, ellipse, rectangle
-from lee.kernels import adaptive_variance
+from lee.kernels.adaptive_variance import adaptive_variance
+from lee.kernels.footprint import Footprint, disk, ellipse, rectangle
 
 SHAPE, QUICK = (2048, 2448), (130, 150)
 FOOTPRINTS = {

@@ -23,10 +23,11 @@ from bench.table import Cell, lines
 from bench.timing import medians_ms
 from lee import _core
 from lee.devices.virtual import render_scan
-from lee.devices.virtual.scene import gentle, rugged
-from lee.footprint import disk
-from lee.kernels import adaptive_variance, argmax_refocus
-from lee.wavelet import wavelet_heights
+from lee.devices.virtual.scene.scene import gentle, rugged
+from lee.kernels.adaptive_variance import adaptive_variance
+from lee.kernels.argmax_refocus import argmax_refocus
+from lee.kernels.footprint import disk
+from lee.reconstruction.wavelet_focus import wavelet_heights
 
 SHAPE, QUICK = (100, 512, 612), (100, 40, 50)
 CUDA_SHAPE = (100, 1024, 1224)

@@ -28,7 +28,7 @@ from bench.spot_detectors import DETECTORS, Detector
 from bench.spots import Field, Places, Scores, frames, random_field, scores
 from bench.table import Cell, lines, machine
 from bench.timing import medians_ms
-from lee.particles.detect import DetectedParticles
+from lee.kernels.detect_particles import DetectedParticles
 
 SIDE_PX, COUNT, SIGMA_PX = 2048, 3000, 1.4
 QUICK_SIDE_PX, QUICK_COUNT = 256, 47

@@ -20,8 +20,8 @@ from bench import cuda_timing, cupy_opening
 from bench.table import Cell, lines
 from bench.timing import medians_ms
 from lee import _core
-from lee.footprint import Footprint, disk, ellipse, rectangle
-from lee.kernels import Opened, flat_morphology, opening
+from lee.kernels.footprint import Footprint, disk, ellipse, rectangle
+from lee.kernels.opening import Opened, flat_morphology, opening
 
 SHAPE, QUICK = (2048, 2448), (66, 80)
 FOOTPRINTS = {

@@ -18,9 +18,9 @@ import numpy as np
 from bench.table import lines, machine
 from lee.twin import Cell, MeshSize, grow
 from lee.twin.model import make_model
-from lee.twin.newton import StageSolver
 from lee.twin.solve import start_state
-from lee.twin.stepping import Stepper
+from lee.twin.solver.newton import StageSolver
+from lee.twin.solver.stepping import Stepper
 
 FIELD_UM = 200.0
 # (cells along x and along y, layers, gap in µm or None for the stirred layer)

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from lee import _core, cuda_arrays
+from lee import _core
 from lee.errors import DeviceError, InputError
+from lee.kernels import cuda_arrays
 
 LEAST_MS = 10.0
 MOST_CALLS = 200

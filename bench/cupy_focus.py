@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from bench.cuda_timing import fused
-from lee.footprint import Footprint
+from lee.kernels.footprint import Footprint
 
 
 class Variance:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from lee.footprint import Footprint
+from lee.kernels.footprint import Footprint
 
 
 def extremes(nd: Any, height: Any, mask: Any, first: str) -> Any:

@@ -10,8 +10,8 @@ import lee
 from bench import renderer_b as rays
 from bench import specimens_b as specimens
 from lee.devices import virtual
-from lee.devices.virtual.growing import FRAMES_PER_S, truth_of
-from lee.run_reconstruct import series_params
+from lee.devices.virtual.runs.run import FRAMES_PER_S, truth_of
+from lee.runs.reconstruct import series_params
 
 PIXEL_UM = 0.25
 INTERVAL_S = 10.0

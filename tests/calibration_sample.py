@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lee.devices.virtual.texture import smooth_field
+from lee.devices.virtual.scene.texture import smooth_field
 
 SHAPE = (60, 60)  # below the size at which lateral drift is looked for
 

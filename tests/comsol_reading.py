@@ -9,7 +9,7 @@ import ngsolve as ng
 import numpy as np
 from netgen.meshing import Mesh
 
-from lee.twin.comsol_recorder import Call
+from lee.twin.comsol.recorder import Call
 
 # COMSOL's corners run x, y, z; NGSolve's go round below, then above.
 _RING = [0, 1, 3, 2, 4, 5, 7, 6]

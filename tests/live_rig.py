@@ -8,13 +8,13 @@ from http.client import HTTPConnection
 
 import numpy as np
 
-from lee.devices.plan import ScanPlan
 from lee.devices.protocols import CameraSettings
-from lee.devices.virtual.carriage import PERFECT
-from lee.devices.virtual.frame_bank import FrameBank, quick_bank
-from lee.devices.virtual.rig_device import virtual_rig
-from lee.live import LiveServer, Session
-from lee.live.session import RunPlan
+from lee.devices.scan_plan import ScanPlan
+from lee.devices.virtual.hardware.carriage import PERFECT
+from lee.devices.virtual.hardware.frame_bank import FrameBank, quick_bank
+from lee.devices.virtual.hardware.rig import virtual_rig
+from lee.rig.live import LiveServer, Session
+from lee.rig.live.session import RunPlan
 
 FRAMES_PER_S, STEP_UM = 200.0, 0.4
 SETTINGS = CameraSettings(exposure_s=0.001, frames_per_s=FRAMES_PER_S)

@@ -54,7 +54,7 @@ def failing(_):
 
 
 if __name__ == "__main__":
-    from lee.twin.parallel import solve_parallel
+    from lee.twin.mpi import solve_parallel
 
     if sys.argv[1] == "fail":
         solve_parallel(trench(), **COMMON, **CASES["stirred"], progress=failing)

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 import lee
-from lee.devices.virtual.texture import smooth_field
+from lee.devices.virtual.scene.texture import smooth_field
 from lee.particles.table import empty_table
-from lee.surface import Surface
+from lee.surfaces.surface import Surface
 
 PIXEL_UM = 0.4
 SHAPE = (150, 190)

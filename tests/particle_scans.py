@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from lee.devices import virtual as rig
-from lee.stack import ZStack
+from lee.stacks.stack import ZStack
 
 PIXEL_UM = 0.2
 SHAPE = (192, 192)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lee.devices.plan import ScanPlan
+from lee.devices.scan_plan import ScanPlan
 from lee.recording import SegmentHeader, SegmentWriter, account
 
 SHAPE = (30, 50)

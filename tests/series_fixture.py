@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from lee.alignment import Alignment
-from lee.areal import areal_over_time
-from lee.profile import Profile
-from lee.region_curves import region_curves
-from lee.regions import Region
-from lee.relation import Relation
-from lee.series_results import SeriesResults
+from lee.series.alignment import Alignment
+from lee.series.region_curves import region_curves
+from lee.series.relation import Relation
+from lee.series.results import SeriesResults
+from lee.surfaces.areal import areal_over_time
+from lee.surfaces.profile import Profile
+from lee.surfaces.regions import Region
 
 PIXEL_UM = 0.5
 SHAPE = (48, 64)

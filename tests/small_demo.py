@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from lee import demo, demo_growing, demo_nuclei, demo_twin
+from lee.demo import demo, growing, nucleation
+from lee.demo import twin as demo_twin
 from lee.devices.virtual import GrowingScene, Scene, electrode, growing_electrode
 
 
@@ -23,13 +24,13 @@ def small_growing(seed: int) -> GrowingScene:
 def small_demo() -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "demo_scene", small_scene)
-        patch.setattr(demo_growing, "growing_demo_scene", small_growing)
-        patch.setattr(demo_growing, "SCANS", 6)
-        patch.setattr(demo_growing, "INTERVAL_S", 20.0)
-        patch.setattr(demo_growing, "WALK_PX", 0.3)
-        patch.setattr(demo_nuclei, "SIDE_PX", 144)
-        patch.setattr(demo_nuclei, "STEPS", 9)
-        patch.setattr(demo_nuclei, "KNOWN", 50)
+        patch.setattr(growing, "growing_demo_scene", small_growing)
+        patch.setattr(growing, "SCANS", 6)
+        patch.setattr(growing, "INTERVAL_S", 20.0)
+        patch.setattr(growing, "WALK_PX", 0.3)
+        patch.setattr(nucleation, "SIDE_PX", 144)
+        patch.setattr(nucleation, "STEPS", 9)
+        patch.setattr(nucleation, "KNOWN", 50)
         patch.setattr(demo_twin, "COLUMNS", 6)
         patch.setattr(demo_twin, "LAYERS", 6)
         yield patch

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import lee
-from lee.acquire import take_scan
 from lee.devices.faults import (
     Backpressure,
     DeviceLost,
@@ -15,18 +14,19 @@ from lee.devices.faults import (
     StageStalled,
     TriggerMismatch,
 )
-from lee.devices.plan import ScanPlan
 from lee.devices.protocols import CameraSettings
-from lee.devices.virtual.clock import SimulatedClock
-from lee.devices.virtual.fault_plan import At, Faults
-from lee.devices.virtual.frame_bank import quick_bank
-from lee.devices.virtual.rig_device import virtual_rig
+from lee.devices.scan_plan import ScanPlan
+from lee.devices.virtual.hardware.clock import SimulatedClock
+from lee.devices.virtual.hardware.fault_plan import At, Faults
+from lee.devices.virtual.hardware.frame_bank import quick_bank
+from lee.devices.virtual.hardware.rig import virtual_rig
 from lee.errors import InputError
-from lee.record import record_run
 from lee.recording.segment import RecordingFailed, SegmentWriter
 from lee.recording.segment_reader import SegmentReader
-from lee.run import open_run
-from lee.store import SurfaceStore
+from lee.rig.acquire import take_scan
+from lee.rig.record import record_run
+from lee.runs.run import open_run
+from lee.runs.surface_store import SurfaceStore
 
 PIXEL_UM = 0.25
 SETTINGS = CameraSettings(exposure_s=0.003)
@@ -147,8 +147,8 @@ def test_a_disk_that_stands_still_is_told(tmp_path, monkeypatch):
         return append(self, *image, **facts)
 
     monkeypatch.setattr(SegmentWriter, "append", slow)
-    monkeypatch.setattr("lee.scan_threads._DISK_S", 0.2)
-    monkeypatch.setattr("lee.scan_threads._RING", 8)
+    monkeypatch.setattr("lee.rig.scan_threads._DISK_S", 0.2)
+    monkeypatch.setattr("lee.rig.scan_threads._RING", 8)
     threading.Timer(0.8, free.set).start()
     taken, _, _ = scanned(tmp_path / "a.raw")
     assert isinstance(taken.fault, Backpressure)
@@ -196,7 +196,7 @@ def test_a_slow_disk_is_told_and_the_scan_marked(tmp_path, monkeypatch):
         return append(self, *image, **facts)
 
     monkeypatch.setattr(SegmentWriter, "append", slow)
-    monkeypatch.setattr("lee.scan_threads._RING", 4)
+    monkeypatch.setattr("lee.rig.scan_threads._RING", 4)
     taken, _, _ = scanned(tmp_path / "a.raw")
     assert taken.ledger.complete  # told, and nothing lost
     assert taken.disk_waited_s > 0.05

@@ -12,9 +12,9 @@ from hypothesis.extra import numpy as hnp
 
 from lee import _core
 from lee.errors import InputError
-from lee.footprint import Footprint, disk, ellipse, rectangle
-from lee.kernels import AdaptiveVariance
-from lee.kernels import adaptive_variance as adaptive_variance_of
+from lee.kernels.adaptive_variance import AdaptiveVariance
+from lee.kernels.adaptive_variance import adaptive_variance as adaptive_variance_of
+from lee.kernels.footprint import Footprint, disk, ellipse, rectangle
 from tests.reference import adaptive_variance as reference
 
 SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 8), st.integers(1, 12))
@@ -165,8 +165,9 @@ def test_threads_and_layout_do_not_change_the_result():
 _FINGERPRINT = """
 import hashlib, numpy as np
 from lee import _core
-from lee.footprint import disk
-from lee.kernels import adaptive_variance, argmax_refocus
+from lee.kernels.footprint import disk
+from lee.kernels.adaptive_variance import adaptive_variance
+from lee.kernels.argmax_refocus import argmax_refocus
 stack = np.random.default_rng(5).integers(0, 256, (9, 70, 133))
 parts = []
 for dtype in (np.uint8, np.uint16, np.float32):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lee.alignment import align, apply
-from lee.alignment_lateral import lateral_drift
 from lee.devices.virtual import Optics
-from lee.devices.virtual.texture import facing, grains
+from lee.devices.virtual.scene.texture import facing, grains
 from lee.errors import InputError
-from lee.resample import shift_map
-from lee.shift import shift_frame
+from lee.reconstruction.subpixel_shift import shift_frame
+from lee.series.alignment import align, apply
+from lee.series.lateral_drift import lateral_drift
+from lee.surfaces.resampling import shift_map
 from tests.growing_relief import PIXEL_UM, Grown, grown, rms
 
 SEEDS = (1, 2, 3)

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lee.devices import aravis_library
-from lee.devices.aravis import LOST_AFTER_S, AravisCamera, Found, _chosen, open_camera
-from lee.devices.aravis_stream import GigeOptions
+from lee.devices.aravis import library as aravis_library
+from lee.devices.aravis.camera import LOST_AFTER_S, AravisCamera, Found, _chosen, open_camera
+from lee.devices.aravis.stream import GigeOptions
 from lee.devices.config import CameraConfig
 from lee.devices.faults import Backpressure, DeviceLost
 from lee.devices.frame_ids import IdCounter

@@ -5,13 +5,13 @@ import shutil
 import pytest
 
 import lee
-from lee.acquire import take_scan
-from lee.devices import aravis_library
-from lee.devices.plan import ScanPlan
+from lee.devices.aravis import library as aravis_library
 from lee.devices.protocols import CameraSettings, Rig
-from lee.devices.virtual.rig_device import virtual_rig
+from lee.devices.scan_plan import ScanPlan
+from lee.devices.virtual.hardware.rig import virtual_rig
 from lee.errors import InputError
 from lee.recording.segment_reader import SegmentReader
+from lee.rig.acquire import take_scan
 from tests.test_aravis import PROGRAM, network_camera
 
 try:

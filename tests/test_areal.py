@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import integrate, ndimage
 
-from lee.area_warning import area_warning
-from lee.areal import areal, areal_over_time
-from lee.devices.virtual.texture import smooth_field
+from lee.devices.virtual.scene.texture import smooth_field
 from lee.errors import InputError
+from lee.series.area_warning import area_warning
+from lee.surfaces.areal import areal, areal_over_time
 from tests.growing_relief import PIXEL_UM, grown, measured
 
 SHAPE = (256, 288)

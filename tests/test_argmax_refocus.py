@@ -8,8 +8,8 @@ from hypothesis.extra import numpy as hnp
 
 from lee import _core
 from lee.errors import InputError
-from lee.kernels import Refocused
-from lee.kernels import argmax_refocus as argmax_refocus_of
+from lee.kernels.argmax_refocus import Refocused
+from lee.kernels.argmax_refocus import argmax_refocus as argmax_refocus_of
 from tests.reference import argmax_refocus as reference
 
 

@@ -17,8 +17,10 @@ from bench.cupy_refocuser import CupyRefocuser
 from bench.opencv_refocuser import OpenCvRefocuser
 from lee import _core
 from lee.devices import virtual
-from lee.footprint import Footprint, disk, ellipse, rectangle
-from lee.kernels import adaptive_variance, argmax_refocus, opening
+from lee.kernels.adaptive_variance import adaptive_variance
+from lee.kernels.argmax_refocus import argmax_refocus
+from lee.kernels.footprint import Footprint, disk, ellipse, rectangle
+from lee.kernels.opening import opening
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCHES = ["opening", "argmax_refocus", "adaptive_variance", "refocuser"]

@@ -11,7 +11,7 @@ from bench import growing_runs, series_accuracy
 from bench.analytic_surfaces import FIELD_UM, SURFACES, area_um2, sampled
 from bench.growing_runs import MeasuredRun, noisy_run, rays_run, rig_run
 from bench.series_accuracy import Row, displacements, ratio_error, rms, run_errors, surface_errors
-from lee.resample import shift_map
+from lee.surfaces.resampling import shift_map
 
 
 @pytest.mark.parametrize("name", SURFACES)

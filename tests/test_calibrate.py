@@ -6,20 +6,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lee.calibrate import Backlash, Measured, backlash_of, check_way, scan_both_ways
-from lee.calibrate_file import write_calibration
-from lee.calibrate_step import Scale, Step, scale_of, step_of
 from lee.cli import run
 from lee.devices.config import load_config
 from lee.devices.faults import StageStalled
-from lee.devices.plan import ScanPlan
 from lee.devices.protocols import CameraSettings, Identity
-from lee.devices.virtual.carriage import Mechanics
-from lee.devices.virtual.clock import SimulatedClock
-from lee.devices.virtual.fault_plan import At, Faults
-from lee.devices.virtual.rig_device import virtual_rig
-from lee.devices.virtual.stage_device import COUNTS_PER_UM
+from lee.devices.scan_plan import ScanPlan
+from lee.devices.virtual.hardware.carriage import Mechanics
+from lee.devices.virtual.hardware.clock import SimulatedClock
+from lee.devices.virtual.hardware.fault_plan import At, Faults
+from lee.devices.virtual.hardware.rig import virtual_rig
+from lee.devices.virtual.hardware.stage import COUNTS_PER_UM
 from lee.errors import InputError
+from lee.rig.calibration.backlash import Backlash, Measured, backlash_of, check_way, scan_both_ways
+from lee.rig.calibration.file import write_calibration
+from lee.rig.calibration.scale import Scale, Step, scale_of, step_of
 from tests.calibration_sample import Sample, rough, step_standard
 
 SETTINGS = CameraSettings(exposure_s=0.003)

@@ -15,7 +15,7 @@ from lee.cli import commands, run
 from lee.cli.one_line import one_line
 from lee.devices.virtual import gentle, render_scan
 from lee.errors import DeviceError, DeviceMemoryError, InputError
-from lee.surface import FILES, Surface
+from lee.surfaces.surface import FILES, Surface
 from tests.undrawn import undrawn
 
 COMMANDS = ["demo", "reconstruct", "series", "curvature", "particles", "rig", "twin", "export", "view"]
@@ -201,7 +201,7 @@ def test_view_draws_a_picture(tmp_path, surface):
 
 
 def test_bench_prints_a_table(capsys, monkeypatch):
-    monkeypatch.setattr("lee.benchmark.SIZES", ((64, 80),))
+    monkeypatch.setattr("lee.rig.throughput.SIZES", ((64, 80),))
     assert run(["bench", "--runs", "1", "--threads", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["what", "size", "ms", "per", "s", "Mpx/s", "GB/s"]

@@ -164,7 +164,7 @@ def test_the_disk_is_full(tmp_path, capsys, good, monkeypatch):
     def full(*arguments, **options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("lee.surface.write_map", full)
+    monkeypatch.setattr("lee.surfaces.surface.write_map", full)
     assert "no space left to write" in refused(tmp_path, capsys, as_npy(tmp_path, good))
 
 

@@ -9,9 +9,9 @@ from PIL import Image
 
 import lee
 from lee.cli import run
-from lee.curvature_folder import FILES
-from lee.mapfile import read_map, write_map
-from lee.surface import Surface
+from lee.figures.curvature_folder import FILES
+from lee.storage.map_tiff import read_map, write_map
+from lee.surfaces.surface import Surface
 from tests.undrawn import undrawn
 
 PIXEL_UM = 0.5

@@ -4,7 +4,7 @@ import pytest
 
 from lee.cli import run
 from lee.recording.segment_reader import SegmentReader
-from lee.run import open_run
+from lee.runs.run import open_run
 
 CONFIG = """
 [camera]

@@ -8,8 +8,8 @@ import pytest
 
 from lee.cli import run as lee_cli
 from lee.devices.virtual import growing_electrode, render_run
-from lee.run import SURFACES
-from lee.store import SurfaceStore
+from lee.runs.run import SURFACES
+from lee.runs.surface_store import SurfaceStore
 from tests.undrawn import undrawn
 
 
@@ -60,7 +60,7 @@ def test_it_is_a_program(folder):
     ],
 )
 def test_each_fault_is_one_line(folder, tmp_path, capsys, monkeypatch, arguments, code, line):
-    monkeypatch.setattr("lee.scheduler._ANSWER_S", 0.5)
+    monkeypatch.setattr("lee.runs.scheduler._ANSWER_S", 0.5)
     (tmp_path / "far.json").write_text(json.dumps({"far": {"polygon_um": [[900, 0], [900, 9], [950, 0]]}}))
     filled = [argument.format(tmp=tmp_path, run=folder) for argument in arguments]
     found, _, err = said(capsys, *filled)

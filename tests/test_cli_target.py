@@ -8,8 +8,8 @@ import pytest
 from lee.cli import run
 from lee.cli.target import shape, target_of
 from lee.devices.virtual import gentle, render_scan
-from lee.stack import ZStack
-from lee.target import Target
+from lee.reconstruction.target import Target
+from lee.stacks.stack import ZStack
 
 PIXEL_UM = 0.25
 

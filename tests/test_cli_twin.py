@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from lee.cli import run as lee_cli
-from lee.mapfile import write_map
+from lee.storage.map_tiff import write_map
 from lee.twin import Cell
-from lee.twin.output import load_maps
+from lee.twin.results.folder import load_maps
 from tests.undrawn import undrawn
 
 pytest.importorskip("ngsolve")
@@ -108,7 +108,7 @@ def test_compare_finds_the_efficiency_that_was_put_in(folder, capsys):
     told = json.loads((folder / "compared" / "comparison.json").read_text())
     assert told["efficiency"]["median"] == pytest.approx(np.median(truth), abs=0.03)
     assert told["statistics"][0]["ratio"] == pytest.approx(truth.mean(), abs=0.03)
-    from lee.mapfile import read_map
+    from lee.storage.map_tiff import read_map
 
     found, pixel_um = read_map(folder / "compared" / "efficiency.tif")
     assert np.abs(found - truth).mean() < 0.03
@@ -147,14 +147,14 @@ def test_compare_finds_an_exchange_current_by_solving_again(folder, capsys, tmp_
     )  # fmt: skip
     assert (code, err) == (0, "")
     assert "solve 1: squared misfit" in out
-    from lee.mapfile import read_map
+    from lee.storage.map_tiff import read_map
 
     found, _ = read_map(tmp_path / "compared" / "exchange_current_a_per_m2.tif")
     assert found[:, :10].mean() / found[:, 22:].mean() == pytest.approx(40 / 30, rel=0.05)
 
 
 def test_compare_takes_a_run_that_was_analysed(folder, capsys, tmp_path):
-    from lee.series_store import create_maps
+    from lee.series.map_store import create_maps
 
     times = np.array([0.0, 1.0, 20.0, 40.0])
     (tmp_path / "run" / "series").mkdir(parents=True)

@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lee import _core, cuda_arrays
+from lee import _core
 from lee.errors import DeviceError, InputError
-from lee.footprint import disk
-from lee.kernels import flat_morphology, opening
+from lee.kernels import cuda_arrays
+from lee.kernels.footprint import disk
+from lee.kernels.opening import flat_morphology, opening
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -176,8 +177,8 @@ import numpy as np
 from tests import cupy_on_host
 sys.modules["cupy"] = cupy_on_host
 from lee import _core
-from lee.footprint import disk
-from lee.kernels import opening
+from lee.kernels.footprint import disk
+from lee.kernels.opening import opening
 height = cupy_on_host.asarray(np.zeros((64, 80), np.float32))
 try:
     opening(height, footprint=disk(1)) if sys.argv[1] == "opening" else _core.cuda_device()

@@ -13,8 +13,8 @@ from hypothesis.extra import numpy as hnp
 
 import lee
 from lee import _core
-from lee.curvature import height_derivatives
 from lee.errors import InputError
+from lee.kernels.curvature import height_derivatives
 from tests.reference import curvature as reference
 
 PIXEL_UM = 0.5

@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 import lee
 from lee.devices.virtual import gentle, render_scan, rugged
-from lee.noise_correlation import white_noise_of
+from lee.surfaces.noise_correlation import white_noise_of
 from tests.test_curvature import FAMILIES, field, hills, sinusoid, torus, true_mean, wavy_steps
 
 

@@ -7,10 +7,10 @@ import re
 import numpy as np
 import pytest
 
-from lee.debris import FrameGuard, find_ruined
 from lee.devices.virtual import electrode, gentle, render_scan, rugged
 from lee.errors import InputError
-from lee.stack import ZStack
+from lee.reconstruction.frame_rejection import FrameGuard, find_ruined
+from lee.stacks.stack import ZStack
 
 SHAPE = (160, 192)
 RNG = np.random.default_rng(8)

@@ -6,13 +6,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lee import demo_growing, demo_nuclei, demo_twin
-from lee.demo import errors_of, run_demo
-from lee.demo_growing import GrowingDemo
+from lee.demo import growing, nucleation
+from lee.demo import twin as demo_twin
+from lee.demo.baseline_focus import plain_heights
+from lee.demo.demo import errors_of, run_demo
+from lee.demo.growing import GrowingDemo
 from lee.devices.virtual import DEMO_DRIFT_PX, RunTruth, render_scan
 from lee.errors import InputError
-from lee.plain_focus import plain_heights
-from lee.report import Section
+from lee.figures.report import Section
 from tests.small_demo import small_demo, small_scene
 
 
@@ -50,8 +51,8 @@ def one_run():
         return SimpleNamespace(rows=lambda: [{"time": "10 s"}], section=lambda place: Section("Nuclei", ""))
 
     with small_demo() as patch:
-        patch.setattr(demo_growing, "run_growing", run_growing)
-        patch.setattr(demo_nuclei, "run_nuclei", run_nuclei)
+        patch.setattr(growing, "run_growing", run_growing)
+        patch.setattr(nucleation, "run_nuclei", run_nuclei)
         patch.setattr(demo_twin, "run_twin", lambda *given, **options: demo_twin.NoTwin())
         yield found
 

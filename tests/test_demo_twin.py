@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from lee import demo_twin
-from lee.demo_twin import MISSING, NoTwin, TwinDemo, run_twin
-from lee.surface import Surface
-from lee.twin.output import load_maps
+from lee.demo import twin as demo_twin
+from lee.demo.twin import MISSING, NoTwin, TwinDemo, run_twin
+from lee.surfaces.surface import Surface
+from lee.twin.results.folder import load_maps
 
 PIXEL_UM = 1.0
 

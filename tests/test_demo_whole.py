@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import tifffile
 
-from lee import demo, demo_nuclei, demo_twin
-from lee.demo import FILES, run_demo
+from lee.demo import demo, nucleation
+from lee.demo import twin as demo_twin
+from lee.demo.demo import FILES, run_demo
 from lee.devices.virtual import RunTruth
 from lee.particles.table import read_table
-from lee.run import open_run
-from lee.stack import open_stack
-from lee.surface import Surface
+from lee.runs.run import open_run
+from lee.stacks.stack import open_stack
+from lee.surfaces.surface import Surface
 from tests.readme import README, commands, only
 from tests.small_demo import small_demo
 
@@ -82,7 +83,7 @@ def test_nuclei_are_found_where_they_appeared(ran):
         assert abs(float(row["diameter, median error"].rstrip("%"))) < 4
     truth = RunTruth.load(folder / "demo" / "nucleation")
     table = read_table(folder / "demo" / "nuclei" / "particles.csv")
-    row = demo_nuclei.compared(table.iloc[:0], truth, 0.0, 10.0, {"threshold_snr": 4.0, "spot_sigma_px": 1.2,
+    row = nucleation.compared(table.iloc[:0], truth, 0.0, 10.0, {"threshold_snr": 4.0, "spot_sigma_px": 1.2,
                                "noise_counts": 0.6, "noise_excess": 1.0})  # fmt: skip
     assert (row["of these found"], row["found"], row["false"]) == ("0%", "0", "0")
     assert row["diameter, median error"] == row["within 1 sigma"] == "-"

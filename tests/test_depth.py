@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from lee.depth import depth_of_field_um
 from lee.devices.virtual import Optics, flat, gentle, render_scan, rugged
-from lee.stack import ZStack
+from lee.reconstruction.depth_of_field import depth_of_field_um
+from lee.stacks.stack import ZStack
 
 SHAPE, PIXEL_UM = (160, 176), 0.25
 

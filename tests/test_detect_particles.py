@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 import lee
 from bench.spots import drawn, frames, matched
 from lee.errors import InputError
-from lee.particles.detect import FLAG_BITS, DetectedParticles
+from lee.kernels.detect_particles import FLAG_BITS, DetectedParticles
 from tests.reference import detect_particles as reference
 
 SIGMA_PX = 1.4

@@ -7,9 +7,9 @@ import pytest
 from scipy import ndimage
 
 from lee.devices.virtual import Camera, gentle, render_scan, rugged
-from lee.drift import DriftTracker, estimate_drift, shift_frame
 from lee.errors import InputError
-from lee.stack import ZStack
+from lee.reconstruction.drift import DriftTracker, estimate_drift, shift_frame
+from lee.stacks.stack import ZStack
 
 SHAPE = (256, 288)
 

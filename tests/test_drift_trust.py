@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lee.drift import DriftTracker
-from lee.drift_trust import TrustedDrift
+from lee.reconstruction.drift import DriftTracker
+from lee.reconstruction.drift_against_relief import TrustedDrift
 
 SHAPE = (160, 176)
 COUNT = 12

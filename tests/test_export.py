@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from lee.errors import InputError
-from lee.export import SUFFIXES, export
-from lee.mesh import block_mean, build_mesh
-from lee.surface import Surface
+from lee.export.export import SUFFIXES, export
+from lee.export.mesh import block_mean, build_mesh
+from lee.surfaces.surface import Surface
 
 PIXEL_UM = 0.5
 ROWS, COLUMNS = 12, 16

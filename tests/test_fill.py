@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lee.fill import fill
+from lee.surfaces.filling import fill
 
 
 def plane(shape, slope=(0.02, -0.03)):

@@ -6,9 +6,9 @@ import pytest
 from matplotlib import colormaps
 
 from lee.errors import InputError
-from lee.film import write_film
-from lee.film_frame import FilmFrame
-from lee.series_maps import Scale
+from lee.figures.film import write_film
+from lee.figures.film_frame import FilmFrame
+from lee.figures.maps import Scale
 
 TIMES = [0.0, 10.0, 20.0]
 PHASES = ["plating", "plating", "stripping"]

@@ -4,10 +4,10 @@ import imageio.v2 as imageio
 import numpy as np
 import pytest
 
-from lee import film_relief
 from lee.errors import InputError
-from lee.film_relief import write_relief_film
-from lee.view import _missing_for_pictures
+from lee.figures import film_relief
+from lee.figures.film_relief import write_relief_film
+from lee.figures.view import _missing_for_pictures
 
 needs_graphics = pytest.mark.skipif(
     _missing_for_pictures() is not None, reason="pyvista or a graphics library is missing"

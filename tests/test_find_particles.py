@@ -11,10 +11,10 @@ import pytest
 
 import lee
 from lee.devices import virtual as rig
-from lee.particles.find import find_particles, search
-from lee.particles.finder import ParticleFinder
+from lee.particles.finding.find import find_particles, search
+from lee.particles.finding.finder import ParticleFinder
 from lee.particles.table import COLUMNS, has_flag
-from lee.stack import ZStack
+from lee.stacks.stack import ZStack
 from tests.particle_scans import IN_GAUSSIAN, PIXEL_UM, SHAPE, matched, scan_pair
 
 GENTLE = rig.gentle(SHAPE, PIXEL_UM, 3, relief_um=4.0)

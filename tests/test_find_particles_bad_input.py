@@ -11,10 +11,10 @@ import pytest
 import lee
 from lee.devices import virtual as rig
 from lee.errors import InputError
-from lee.particles.find import find_particles
-from lee.particles.finder import ParticleFinder
-from lee.stack import ZStack
-from lee.surface import Surface
+from lee.particles.finding.find import find_particles
+from lee.particles.finding.finder import ParticleFinder
+from lee.stacks.stack import ZStack
+from lee.surfaces.surface import Surface
 from tests.particle_scans import PIXEL_UM, scan_pair
 from tests.test_particle_match import seen, world
 
@@ -245,9 +245,9 @@ def test_scans_in_coarse_steps_are_warned_of():
 
 def test_steps_too_wide_to_interpolate_between_are_told(tmp_path):
     """Where the user looks: as a warning, with the table, and in the report."""
-    from lee.devices.virtual.scan_file import write_ome_scan
+    from lee.devices.virtual.runs.scan_file import write_ome_scan
+    from lee.particles.finding.sources import pairs_of
     from lee.particles.over_time import find_over_time
-    from lee.particles.sources import pairs_of
 
     scene = rig.gentle((96, 96), 0.25, 1, relief_um=2.0)
     z_um = scene.z_range(2.0, 6.0)

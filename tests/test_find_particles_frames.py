@@ -10,11 +10,11 @@ import pytest
 
 from lee.devices import virtual as rig
 from lee.errors import InputError
-from lee.particles.axial import Focus
-from lee.particles.calibration import Calibration
-from lee.particles.detect import detect_particles
-from lee.particles.find import find_particles, search
-from lee.particles.found import table_of
+from lee.kernels.detect_particles import detect_particles
+from lee.particles.calibration.calibration import Calibration
+from lee.particles.finding.axial import Focus
+from lee.particles.finding.find import find_particles, search
+from lee.particles.finding.found import table_of
 from lee.particles.table import (
     COLUMNS,
     TRACKPY,
@@ -24,7 +24,7 @@ from lee.particles.table import (
     with_trackpy_columns,
     write_table,
 )
-from lee.stack import ZStack
+from lee.stacks.stack import ZStack
 from tests.particle_relief import surface_of
 from tests.particle_scans import IN_GAUSSIAN, PIXEL_UM, matched, scan_pair, truth_of
 

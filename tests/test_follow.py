@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lee.devices.plan import ScanPlan
 from lee.devices.protocols import CameraSettings
-from lee.devices.virtual.carriage import Mechanics
-from lee.devices.virtual.clock import SimulatedClock
-from lee.devices.virtual.frame_bank import quick_bank
-from lee.devices.virtual.rig_device import virtual_rig
-from lee.follow import Window
-from lee.record import record_run
-from lee.surface import Surface
+from lee.devices.scan_plan import ScanPlan
+from lee.devices.virtual.hardware.carriage import Mechanics
+from lee.devices.virtual.hardware.clock import SimulatedClock
+from lee.devices.virtual.hardware.frame_bank import quick_bank
+from lee.devices.virtual.hardware.rig import virtual_rig
+from lee.rig.record import record_run
+from lee.rig.scan_window import Window
+from lee.surfaces.surface import Surface
 
 PLAN = ScanPlan(100_000, 200, 100, counts_per_um=1000.0, frames_per_s=80.0, lead_counts=2000)
 LIMITS = (0, 200_000)
@@ -71,7 +71,7 @@ def test_no_surface_and_a_hardly_measured_one_move_nothing():
 
 @pytest.mark.parametrize("follow", [True, False])
 def test_a_drifting_sample_stays_in_the_window_of_a_run(tmp_path, monkeypatch, follow):
-    monkeypatch.setattr("lee.scan_threads._WAITING", 1000)  # time is simulated: nothing may pass by
+    monkeypatch.setattr("lee.rig.scan_threads._WAITING", 1000)  # time is simulated: nothing may pass by
     clock = SimulatedClock()
     rig = virtual_rig(
         quick_bank((64, 80), relief_um=8.0),

@@ -8,20 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lee
-from lee.acquire import frames_most, take_scan
 from lee.devices.faults import DeviceLost, StageStalled
-from lee.devices.plan import ScanPlan
 from lee.devices.protocols import CameraSettings, Rig
-from lee.devices.virtual.camera_device import VirtualCamera
-from lee.devices.virtual.carriage import PERFECT
-from lee.devices.virtual.clock import SimulatedClock
-from lee.devices.virtual.fault_plan import At, Faults
-from lee.devices.virtual.frame_bank import quick_bank
-from lee.devices.virtual.rig_device import parts_of, virtual_rig
+from lee.devices.scan_plan import ScanPlan
+from lee.devices.virtual.hardware.camera import VirtualCamera
+from lee.devices.virtual.hardware.carriage import PERFECT
+from lee.devices.virtual.hardware.clock import SimulatedClock
+from lee.devices.virtual.hardware.fault_plan import At, Faults
+from lee.devices.virtual.hardware.frame_bank import quick_bank
+from lee.devices.virtual.hardware.rig import parts_of, virtual_rig
 from lee.errors import InputError
 from lee.recording.segment import SegmentWriter
 from lee.recording.segment_reader import SegmentReader
-from lee.straight_line import fit_line, line_below
+from lee.rig.acquire import frames_most, take_scan
+from lee.statistics.straight_line import fit_line, line_below
 
 FREE = CameraSettings(exposure_s=0.003, triggered=False)
 BANK = quick_bank((64, 80), relief_um=12.0)
@@ -93,7 +93,7 @@ def test_a_clock_that_does_not_run_in_seconds_leaves_the_scan_unsynchronised(tmp
 
 
 def test_a_stage_that_tells_little_leaves_the_scan_unsynchronised(tmp_path, monkeypatch):
-    monkeypatch.setattr("lee.devices.virtual.stage_device.REPORT_INTERVAL_S", 0.4)
+    monkeypatch.setattr("lee.devices.virtual.hardware.stage.REPORT_INTERVAL_S", 0.4)
     taken, _, _ = scanned(tmp_path / "a.raw")
     assert "UNSYNCHRONISED: the stage told 4 positions in the scan, 12 are needed" in taken.said()
     assert taken.fault is None
@@ -118,7 +118,7 @@ def test_a_fault_ends_the_scan_and_loses_nothing(tmp_path, faults, fault):
 
 
 def test_the_surface_is_that_of_the_recording(tmp_path, monkeypatch):
-    monkeypatch.setattr("lee.scan_threads._WAITING", 1000)  # time is simulated: nothing may pass by
+    monkeypatch.setattr("lee.rig.scan_threads._WAITING", 1000)  # time is simulated: nothing may pass by
     taken, _, _ = scanned(tmp_path / "a.raw", asked=replace(FREE, frames_per_s=75.0))
     assert taken.skipped == 0
     stack = lee.open_stack(taken.path)
@@ -189,7 +189,7 @@ def test_a_fitted_line_states_errors_that_hold():
 def test_a_stage_behind_a_serial_line_is_told_its_heights_in_real_time(tmp_path):
     """The unmodified library of the stage, a controller on a pseudo-terminal that knows its own way."""
     pytest.importorskip("thorlabs_apt_device", reason="the stage's library is missing")
-    from lee.devices.thorlabs import ThorlabsStage
+    from lee.devices.thorlabs.stage import ThorlabsStage
     from tests.apt_controller import AptController
 
     camera = VirtualCamera(BANK)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lee.glimpses import Maxima, glimpses
+from lee.reconstruction.occluded_heights import Maxima, glimpses
 
 SHAPE = (64, 81)
 DEPTH_UM, NOISE = 2.355, 0.1  # a standard deviation of 1 um

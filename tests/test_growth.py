@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lee.errors import InputError
-from lee.growth import Growth, growth, rates
-from lee.region_curves import noise_area_px, rate_ratio, region_curves
-from lee.regions import Region
+from lee.series.growth import Growth, growth, rates
+from lee.series.region_curves import noise_area_px, rate_ratio, region_curves
+from lee.surfaces.regions import Region
 from tests.growing_relief import PIXEL_UM, Grown, grown, measured, rms
 
 SEEDS = (1, 2, 3)

@@ -5,10 +5,10 @@ import pytest
 from scipy import ndimage
 
 from lee.devices.virtual import Bubble, gentle, render_scan
-from lee.hidden import CELL_PX, hidden
-from lee.reconstruct import reconstruct
-from lee.refocuser import ReconstructParams
-from lee.stack import ZStack
+from lee.reconstruction.artefact_masks import CELL_PX, hidden
+from lee.reconstruction.reconstruct import reconstruct
+from lee.reconstruction.refocuser import ReconstructParams
+from lee.stacks.stack import ZStack
 
 SHAPE = (160, 200)
 CELLS = (10, 13)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import lee
-from lee.devices.virtual.fault_plan import At, Faults
+from lee.devices.virtual.hardware.fault_plan import At, Faults
 from lee.recording.segment_reader import SegmentReader
 from tests.live_rig import RisingBank, ask, bright_bank, quick_bank, served, state_of, wait_for
 

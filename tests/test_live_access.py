@@ -14,8 +14,8 @@ import pytest
 import lee
 from lee.cli import run
 from lee.errors import InputError
-from lee.live import LiveServer
-from lee.live.access import Access
+from lee.rig.live import LiveServer
+from lee.rig.live.access import Access
 from tests.live_rig import ask, served, state_of, wait_for
 
 TOKEN = "0123456789abcdefghij"
@@ -91,7 +91,7 @@ def test_a_failure_inside_is_not_shown_to_the_client(at_rest, monkeypatch, capsy
 
 
 def test_a_request_that_comes_drop_by_drop_is_cut_off(at_rest, monkeypatch):
-    monkeypatch.setattr("lee.live.server._REQUEST_S", 0.3)
+    monkeypatch.setattr("lee.rig.live.server._REQUEST_S", 0.3)
     with socket.create_connection(("127.0.0.1", at_rest.port), timeout=5) as slow:
         begun = time.monotonic()
         slow.sendall(b"GET / HTTP/1.1\r\n")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lee.live.growth_so_far import GrowthSoFar
-from lee.live.pictures import bar_colours, frame_picture, map_png, map_scale, relief
-from lee.surface import Surface
+from lee.rig.live.growth_so_far import GrowthSoFar
+from lee.rig.live.pictures import bar_colours, frame_picture, map_png, map_scale, relief
+from lee.surfaces.surface import Surface
 
 SHAPE = (120, 160)
 PIXEL_UM = 0.5

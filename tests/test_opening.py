@@ -12,10 +12,10 @@ from hypothesis.extra import numpy as hnp
 
 from lee import _core
 from lee.errors import InputError
-from lee.footprint import Footprint, disk, ellipse, rectangle
-from lee.kernels import Opened
-from lee.kernels import flat_morphology as flat_morphology_of
-from lee.kernels import opening as opening_of
+from lee.kernels.footprint import Footprint, disk, ellipse, rectangle
+from lee.kernels.opening import Opened
+from lee.kernels.opening import flat_morphology as flat_morphology_of
+from lee.kernels.opening import opening as opening_of
 from tests.reference import opening as reference
 
 SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 20))
@@ -185,8 +185,8 @@ def test_threads_do_not_change_the_result():
 _FINGERPRINT = """
 import hashlib, numpy as np
 from lee import _core
-from lee.footprint import disk
-from lee.kernels import opening
+from lee.kernels.footprint import disk
+from lee.kernels.opening import opening
 height = np.random.default_rng(5).normal(size=(300, 333)).astype(np.float32)
 height[height > 2.5] = np.nan
 got = opening(height, footprint=disk(7))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lee.particles.axial import _NOT_GAUSSIAN, Focus, focus_of, halos, profiles
+from lee.particles.finding.axial import _NOT_GAUSSIAN, Focus, focus_of, halos, profiles
 
 SHAPE = (60, 72)
 OFFSETS_UM = np.arange(-3, 4) * 1.0

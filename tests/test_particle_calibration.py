@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from lee.errors import InputError
-from lee.particles.calibration import Calibration, load_calibration, read_calibration_table
-from lee.particles.calibration_figure import calibration_figure
+from lee.particles.calibration.calibration import Calibration, load_calibration, read_calibration_table
+from lee.particles.calibration.figure import calibration_figure
 from lee.particles.table import FLAGS
 
 LAWS: dict[str, Callable[[np.ndarray], np.ndarray]] = {

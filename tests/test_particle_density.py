@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lee.devices.virtual.texture import smooth_field
+from lee.devices.virtual.scene.texture import smooth_field
 from lee.errors import InputError
-from lee.particles.density import Density, density_map
-from lee.particles.density_bootstrap import poisson_interval
-from lee.particles.density_relation import relate_density
-from lee.particles.density_scale import gaussian, smoothed
+from lee.particles.density.bootstrap import poisson_interval
+from lee.particles.density.density import Density, density_map
+from lee.particles.density.relation import relate_density
+from lee.particles.density.scale import gaussian, smoothed
 from lee.particles.table import empty_table
 from tests.particle_relief import drawn_from, surface_of, table
 

@@ -11,7 +11,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lee.errors import InputError
-from lee.particles.circles import (
+from lee.figures.view import _missing_for_pictures
+from lee.particles.density.density import density_map
+from lee.particles.density.relation import relate_density
+from lee.particles.figures.circles import (
     FLAG_COLOURS,
     LARGER,
     NO_FLAG,
@@ -22,21 +25,18 @@ from lee.particles.circles import (
     first_flags,
     markers,
 )
-from lee.particles.density import density_map
-from lee.particles.density_relation import relate_density
-from lee.particles.figures import (
+from lee.particles.figures.overlays import overlay_figure
+from lee.particles.figures.plots import (
     densities_figure,
     density_figure,
     density_relation_figure,
     shared_edges,
     size_figure,
 )
-from lee.particles.overlays import overlay_figure
-from lee.particles.relief import _hidden, relief_figure
+from lee.particles.figures.relief import _hidden, relief_figure
 from lee.particles.sizes import median_text, sizes_of
 from lee.particles.table import FLAGS, empty_table
 from lee.particles.times import by_time, of_time
-from lee.view import _missing_for_pictures
 from tests.particle_relief import PIXEL_UM, Nucleated, nucleated, surface_of, table
 
 needs_graphics = pytest.mark.skipif(
@@ -390,7 +390,7 @@ def test_what_cannot_be_drawn_is_said(draw, match: str) -> None:
 
 def test_a_missing_renderer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "lee.particles.relief._missing_for_pictures", lambda: "pyvista is missing: pip install it"
+        "lee.particles.figures.relief._missing_for_pictures", lambda: "pyvista is missing: pip install it"
     )
     with pytest.raises(InputError, match="cannot be drawn by pyvista: pyvista is missing"):
         relief_figure(surface_of(np.zeros((9, 9))), empty_table(), renderer="pyvista")

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from lee.errors import InputError
-from lee.particles.match import Match, common_shift, match, refuse_texture
+from lee.particles.finding.match import Match, common_shift, match, refuse_texture
 
 SHAPE = (160, 192)
 MARGIN = 24

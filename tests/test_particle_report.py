@@ -11,7 +11,7 @@ import pytest
 
 from lee.errors import InputError
 from lee.particles.evaluation import ParticleResults, evaluate
-from lee.particles.report import FIGURES, FILES, write_particle_report
+from lee.particles.figures.report import FIGURES, FILES, write_particle_report
 from lee.particles.table import empty_table
 from tests.particle_relief import PIXEL_UM, nucleated, surface_of, table
 from tests.test_series_report import Page

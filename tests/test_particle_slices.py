@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from lee.errors import InputError
-from lee.particles.planes import PlaneAverager, common_heights, line_weights
-from lee.particles.slices import SurfaceSlices
-from lee.particles.texture import freed
-from lee.shift import shift_frame
+from lee.particles.finding.planes import PlaneAverager, common_heights, line_weights
+from lee.particles.finding.slices import SurfaceSlices
+from lee.particles.finding.texture import freed
+from lee.reconstruction.subpixel_shift import shift_frame
 
 SHAPE = (9, 11)
 

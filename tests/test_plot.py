@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lee.errors import InputError
-from lee.plot import error_maps, preview, save_preview
-from lee.report import Section, write_report
-from lee.surface import Surface
+from lee.figures.report import Section, write_report
+from lee.figures.surface import error_maps, preview, save_preview
+from lee.surfaces.surface import Surface
 
 
 def noisy_surface(shape: tuple[int, int] = (60, 80)) -> tuple[Surface, np.ndarray]:

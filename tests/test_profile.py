@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lee.errors import InputError
-from lee.profile import profile
+from lee.surfaces.profile import profile
 
 Y, X = np.mgrid[:80, :120] * 0.5
 

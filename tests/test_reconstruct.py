@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import lee
-from lee.device import resolve_device
 from lee.devices.virtual import Flash, gentle, render_scan, rugged
 from lee.errors import InputError
-from lee.reconstruct import reconstruct
-from lee.refocuser import RIG_DEPTH_OF_FIELD_UM, ReconstructParams, Refocuser
-from lee.stack import ZStack
+from lee.kernels.backend import resolve_device
+from lee.reconstruction.reconstruct import reconstruct
+from lee.reconstruction.refocuser import RIG_DEPTH_OF_FIELD_UM, ReconstructParams, Refocuser
+from lee.stacks.stack import ZStack
 
 SHAPE, PIXEL_UM = (208, 224), 0.25
 INSIDE = np.s_[16:-16, 16:-16]

@@ -8,10 +8,10 @@ import pytest
 import lee
 from lee import _core
 from lee.cli import run
-from lee.device import resolve_device
 from lee.devices.virtual import gentle, render_scan
 from lee.errors import DeviceError, DeviceMemoryError, InputError
-from lee.refocuser import ReconstructParams, Refocuser
+from lee.kernels.backend import resolve_device
+from lee.reconstruction.refocuser import ReconstructParams, Refocuser
 
 OPTIONS = {"depth_of_field_um": 3.0, "window_y_px": 5, "window_x_px": 5, "detail_px": 5, "threads": 1}
 PLAIN = ReconstructParams(drift=False, reject_frames=False, depth_of_field_um=3.0)
@@ -191,7 +191,7 @@ def test_without_a_device_auto_takes_the_processor_and_says_why(monkeypatch):
     def none():
         raise DeviceError("device_info: no NVIDIA driver is installed; install one, or work on the CPU")
 
-    monkeypatch.setattr("lee.device.cuda_device", none)
+    monkeypatch.setattr("lee.kernels.backend.cuda_device", none)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         chosen = resolve_device("auto")

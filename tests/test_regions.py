@@ -8,9 +8,9 @@ import pytest
 
 import lee
 from lee.errors import InputError
-from lee.growth import growth
-from lee.region_curves import noise_area_px, rate_ratio, region_curves
-from lee.regions import Region, find_regions, polygon, read_regions
+from lee.series.growth import growth
+from lee.series.region_curves import noise_area_px, rate_ratio, region_curves
+from lee.surfaces.regions import Region, find_regions, polygon, read_regions
 from tests.growing_relief import PIXEL_UM, grown, measured
 
 SHAPE = (60, 80)

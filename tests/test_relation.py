@@ -9,11 +9,11 @@ import pytest
 from scipy import stats
 
 import lee
-from lee.devices.virtual.texture import smooth_field
+from lee.devices.virtual.scene.texture import smooth_field
 from lee.errors import InputError
-from lee.relation import Relation, relate
-from lee.series_relation import relation_figure
-from lee.series_tables import relation_tables
+from lee.series.relation import Relation, relate
+from lee.series.relation_figures import relation_figure
+from lee.series.tables import relation_tables
 
 SHAPE = (200, 220)
 

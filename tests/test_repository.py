@@ -247,7 +247,7 @@ def test_only_kernels_imports_the_compiled_core():
 def test_virtual_rig_and_twin_use_no_kernel(part):
     """Images drawn with the code under test would share its errors."""
     for path in (p for p in MODULES if within(p, part)):
-        for forbidden in ("lee._core", "lee.kernels", "lee.refocuser", "lee.reconstruct"):
+        for forbidden in ("lee._core", "lee.kernels", "lee.reconstruction.refocuser", "lee.reconstruct"):
             assert not uses(path, forbidden), f"{name_of(path)} imports {forbidden}"
 
 

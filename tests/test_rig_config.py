@@ -8,9 +8,9 @@ import pytest
 import lee.devices
 from lee.devices import open_camera, open_rig, open_stage
 from lee.devices.config import load_config
-from lee.devices.plan import ScanPlan
-from lee.devices.virtual.camera_device import VirtualCamera
-from lee.devices.virtual.stage_device import VirtualStage
+from lee.devices.scan_plan import ScanPlan
+from lee.devices.virtual.hardware.camera import VirtualCamera
+from lee.devices.virtual.hardware.stage import VirtualStage
 from lee.errors import InputError
 
 SMALLEST = '[camera]\ndriver = "virtual"\n[stage]\ndriver = "virtual"\n'
@@ -142,14 +142,14 @@ def test_a_file_that_is_not_there(tmp_path):
 
 
 def test_a_driver_this_version_lacks(monkeypatch):
-    monkeypatch.setitem(sys.modules, "lee.devices.spinnaker", None)
+    monkeypatch.setitem(sys.modules, "lee.devices.spinnaker.camera", None)
     with pytest.raises(InputError, match=r'rig: \[camera\] driver = "spinnaker" is not part of this version'):
         open_camera(with_keys(camera={"driver": "spinnaker"}))
 
 
 @pytest.mark.parametrize(("driver", "said"), [("aravis", "install Aravis 0.8"), ("spinnaker", "own PySpin")])
 def test_a_driver_whose_software_is_missing(monkeypatch, driver, said):
-    import lee.devices.opening as opening
+    import lee.devices.registry as opening
 
     def missing(name):
         raise ModuleNotFoundError("No module named 'vendor'", name="vendor")
@@ -167,9 +167,9 @@ def test_a_driver_is_given_its_section_and_its_camera_is_set_up(monkeypatch):
             given.append(settings)
             return settings
 
-    module = types.ModuleType("lee.devices.aravis")
+    module = types.ModuleType("lee.devices.aravis.camera")
     module.open_camera = lambda section: given.append(section) or Camera()
-    monkeypatch.setitem(sys.modules, "lee.devices.aravis", module)
+    monkeypatch.setitem(sys.modules, "lee.devices.aravis.camera", module)
     rig = open_rig(with_keys(camera={"driver": "aravis", "serial": "12", "exposure_s": 0.002}))
     assert given[0].serial == "12"
     assert given[1].exposure_s == 0.002

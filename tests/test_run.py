@@ -13,8 +13,8 @@ import tifffile
 
 import lee
 from lee.errors import InputError
-from lee.run import open_run
-from lee.run_lock import NAME, run_locked
+from lee.runs.lock import NAME, run_locked
+from lee.runs.run import open_run
 
 
 def scan_file(path, time=None, shape=(4, 8, 8), pixel_um=0.5):
@@ -119,7 +119,7 @@ def test_a_folder_without_scans_is_said(tmp_path):
 
 HOLDER = """
 import sys, time
-from lee.run_lock import run_locked
+from lee.runs.lock import run_locked
 with run_locked(sys.argv[1]):
     print("held", flush=True)
     time.sleep(60)

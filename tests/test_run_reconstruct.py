@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 import tifffile
 
-from lee import reconstruct
 from lee.devices.virtual import growing_electrode, render_run
 from lee.errors import InputError
-from lee.refocuser import ReconstructParams
-from lee.run import SURFACES, open_run
-from lee.run_lock import run_locked
-from lee.run_reconstruct import reconstruct_run, series_params
-from lee.scheduler import run_jobs
-from lee.store import SurfaceStore
+from lee.reconstruction import reconstruct
+from lee.reconstruction.refocuser import ReconstructParams
+from lee.runs.lock import run_locked
+from lee.runs.reconstruct import reconstruct_run, series_params
+from lee.runs.run import SURFACES, open_run
+from lee.runs.scheduler import run_jobs
+from lee.runs.surface_store import SurfaceStore
 from tests.deaths import always_dies, die_once
 
 SCANS = 4
@@ -81,7 +81,7 @@ def test_a_cluster_is_found_by_its_address(folder):
 
 def test_a_scheduler_that_is_not_there_is_said(folder, monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr("lee.scheduler._ANSWER_S", 0.5)
+    monkeypatch.setattr("lee.runs.scheduler._ANSWER_S", 0.5)
     with pytest.raises(
         InputError, match=r"no Dask scheduler answers at tcp://127.0.0.1:1 .*correct --scheduler"
     ):
@@ -118,8 +118,8 @@ def test_new_scans_are_appended_and_times_corrected(folder):
 # The part of `lee series` that is stopped, without the figures that come after it.
 SURFACES_OF = """
 import sys
-from lee.run import open_run
-from lee.run_reconstruct import reconstruct_run
+from lee.runs.run import open_run
+from lee.runs.reconstruct import reconstruct_run
 reconstruct_run(open_run(sys.argv[1]), device="cpu", workers=int(sys.argv[2]))
 """
 
@@ -221,7 +221,7 @@ def test_a_run_another_process_works_on_is_said(folder):
 
 FEEDER = """
 import os, time
-from lee.scheduler import run_jobs
+from lee.runs.scheduler import run_jobs
 from tests.test_run_reconstruct import tell_and_wait
 if __name__ == "__main__":
     list(run_jobs(tell_and_wait, [1, 2], workers=2))
@@ -278,5 +278,5 @@ def test_workers_that_keep_dying_end_it(scheduler):
 
 
 def test_a_pool_is_only_made_where_it_serves(monkeypatch):
-    monkeypatch.setattr("lee.scheduler.ProcessPoolExecutor", None)
+    monkeypatch.setattr("lee.runs.scheduler.ProcessPoolExecutor", None)
     assert list(run_jobs(abs, [-3], workers=8)) == [(-3, 3)]

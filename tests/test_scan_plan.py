@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lee.devices.plan import ScanPlan
 from lee.devices.protocols import widened_ids
+from lee.devices.scan_plan import ScanPlan
 from lee.errors import InputError
 
 COUNTS_PER_UM = 2008.64563  # a stepper of 25 mm with microsteps

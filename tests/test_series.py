@@ -13,12 +13,12 @@ import pytest
 from bench import bench_series
 from lee.cli import run as lee_cli
 from lee.devices.virtual import growing_electrode, render_run
-from lee.devices.virtual.growing import RunTruth
+from lee.devices.virtual.runs.run import RunTruth
 from lee.errors import InputError
-from lee.run import SURFACES, open_run
-from lee.run_lock import run_locked
-from lee.series import FILES, analyse, reconstruct_run
-from lee.store import SurfaceStore
+from lee.runs.lock import run_locked
+from lee.runs.run import SURFACES, open_run
+from lee.runs.surface_store import SurfaceStore
+from lee.series.analyse import FILES, analyse, reconstruct_run
 
 SCANS = 7
 PIXEL_UM = 0.3
@@ -93,7 +93,7 @@ def test_a_film_seen_obliquely_is_made_when_asked_for(folder, monkeypatch, undra
         path.write_bytes(b"seen obliquely")
         return path
 
-    monkeypatch.setattr("lee.film_relief.write_relief_film", drawn)
+    monkeypatch.setattr("lee.figures.film_relief.write_relief_film", drawn)
     found = analyse(open_run(folder), films=False, relief_film=True)
     assert (found.path / "surface_3d.mp4").read_bytes() == b"seen obliquely"
     page = (found.path / "report.html").read_text()
@@ -237,7 +237,7 @@ def test_the_benchmark_tells_of_three_runs(capfd, tmp_path, undrawn, monkeypatch
         written.append((before, sorted(path.name for path in (tmp_path / "run" / "series").glob("*.mp4"))))
 
     monkeypatch.setattr("bench.bench_series.subprocess.run", here)
-    monkeypatch.setattr("lee.series_report.write_film", lambda path, *given, **options: path.write_bytes(b""))
+    monkeypatch.setattr("lee.series.report.write_film", lambda path, *given, **options: path.write_bytes(b""))
     tabled(capfd, tmp_path)
     films = ["growth.mp4", "rate.mp4", "surface.mp4"]
     assert written == [(False, films), (True, films), (True, [])]

@@ -9,13 +9,13 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from lee.errors import InputError
-from lee.regions import Region
-from lee.series_curves import area_and_volume, areal_curves, curves_of_regions, drift_figure
-from lee.series_figures import MOST_REGIONS, in_order, map_figure, maps_over_time, region_style
-from lee.series_maps import colour_scale, evenly, round_length, time_text
-from lee.series_phases import phase_spans
-from lee.series_relation import profile_figure, relation_figure
-from lee.series_summary import ratio_of_kinds
+from lee.figures.curves import area_and_volume, areal_curves, curves_of_regions, drift_figure
+from lee.figures.maps import colour_scale, evenly, round_length, time_text
+from lee.figures.maps_over_time import MOST_REGIONS, in_order, map_figure, maps_over_time, region_style
+from lee.figures.phases import phase_spans
+from lee.series.relation_figures import profile_figure, relation_figure
+from lee.series.summary import ratio_of_kinds
+from lee.surfaces.regions import Region
 from tests.series_fixture import LOST, PHASES, PIXEL_UM, SHAPE, TIMES, profile, relation, results
 
 

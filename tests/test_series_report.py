@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from lee.errors import InputError
-from lee.series_report import FIGURES, FILES, FILMS, RELIEF_FILM, write_series_report
-from lee.series_summary import areal_rows, summary
+from lee.series.report import FIGURES, FILES, FILMS, RELIEF_FILM, write_series_report
+from lee.series.summary import areal_rows, summary
 from tests.series_fixture import results
 
 

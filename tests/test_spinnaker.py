@@ -15,10 +15,10 @@ from lee.devices import open_camera as open_configured
 from lee.devices.config import CameraConfig
 from lee.devices.faults import Backpressure, DeviceLost
 from lee.devices.protocols import CameraSettings
-from lee.devices.spinnaker import LOST_AFTER_S, SpinnakerCamera, open_camera
-from lee.doctor import examine
+from lee.devices.spinnaker.camera import LOST_AFTER_S, SpinnakerCamera, open_camera
 from lee.errors import InputError
 from lee.recording.ledger import account
+from lee.rig.doctor import examine
 from tests.spinnaker_stand_in import SENSOR, Device, System, stand_in
 
 FREE = CameraSettings(exposure_s=0.001, triggered=False, frames_per_s=200.0, buffers=64)

@@ -11,10 +11,10 @@ import tifffile
 import zarr
 from PIL import Image
 
-import lee.stack
+import lee.stacks.stack
 from lee.errors import InputError
-from lee.stack import ZStack, open_stack
-from lee.stack_folder import natural_key
+from lee.stacks.image_folder import natural_key
+from lee.stacks.stack import ZStack, open_stack
 
 FRAMES = np.random.default_rng(3).integers(0, 256, (6, 20, 30), dtype=np.uint8)
 
@@ -132,7 +132,7 @@ def test_unusable_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     def locked(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(lee.stack, "_source", locked)
+    monkeypatch.setattr(lee.stacks.stack, "_source", locked)
     refuse("may not be read", tmp_path, z_step_um=1)
 
 

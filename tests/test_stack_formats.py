@@ -11,7 +11,7 @@ import tifffile
 import zarr
 from PIL import Image
 
-from lee.stack import ZStack, open_stack
+from lee.stacks.stack import ZStack, open_stack
 
 RNG = np.random.default_rng(5)
 U8 = RNG.integers(0, 256, (5, 24, 31), dtype=np.uint8)

@@ -14,7 +14,7 @@ import zarr
 
 from lee import Surface
 from lee.errors import InputError
-from lee.store import SurfaceStore
+from lee.runs.surface_store import SurfaceStore
 
 SHAPE = (300, 20)
 
@@ -109,7 +109,9 @@ def test_an_append_that_was_cut_short_is_not_there_and_can_be_made_again(tmp_pat
     xarray = pytest.importorskip("xarray")
     store = made(tmp_path, count=2)
     with monkeypatch.context() as cut:
-        cut.setattr("lee.store.consolidate", lambda path: (_ for _ in ()).throw(KeyboardInterrupt("cut")))
+        cut.setattr(
+            "lee.runs.surface_store.consolidate", lambda path: (_ for _ in ()).throw(KeyboardInterrupt("cut"))
+        )
         with pytest.raises(KeyboardInterrupt, match="cut"):
             store.append(50.0, "cut")
     assert xarray.open_zarr(store.path).sizes["t"] == 2
@@ -123,7 +125,7 @@ def test_an_append_that_was_cut_short_is_not_there_and_can_be_made_again(tmp_pat
 WRITER = """
 import sys, numpy as np
 from lee import Surface
-from lee.store import SurfaceStore
+from lee.runs.surface_store import SurfaceStore
 store = SurfaceStore.open(sys.argv[1], mode="r+")
 maps = [np.full(store.shape, 1.0, np.float32) for _ in range(4)]
 print("ready", flush=True)

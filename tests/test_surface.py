@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tifffile
 
-import lee.surface
+import lee.surfaces.surface
 from lee.errors import InputError
-from lee.surface import FILES, Surface
+from lee.surfaces.surface import FILES, Surface
 
 MAPS = ("height_um", "height_filled_um", "height_sigma_um", "refocused")
 
@@ -144,14 +144,14 @@ def test_a_write_that_fails_leaves_nothing(
     said: type[BaseException],
     message: str,
 ) -> None:
-    whole = lee.surface.write_map
+    whole = lee.surfaces.surface.write_map
 
     def fail_late(path: Path, *arguments: object) -> None:
         if path.name == "refocused.tif":
             raise failure
         whole(path, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(lee.surface, "write_map", fail_late)
+    monkeypatch.setattr(lee.surfaces.surface, "write_map", fail_late)
     with pytest.raises(said, match=message) as caught:
         some_surface().save(tmp_path / "out")
     assert "\n" not in str(caught.value)
@@ -164,7 +164,7 @@ def test_a_failed_overwrite_keeps_the_older_result(tmp_path: Path, monkeypatch: 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(lee.surface, "write_map", full)
+    monkeypatch.setattr(lee.surfaces.surface, "write_map", full)
     with pytest.raises(InputError, match="no space left"):
         some_surface((20, 22)).save(tmp_path / "out", overwrite=True)
     assert Surface.load(tmp_path / "out").shape == (10, 12)

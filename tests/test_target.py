@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from lee.errors import InputError
-from lee.target import Target
+from lee.reconstruction.target import Target
 
 
 def scattered(target, count, *, noise=0.2, polarity=1, shading=0.0, shape=(300, 340), seed=0):

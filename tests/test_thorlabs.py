@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from lee.devices.faults import DeviceLost, RigFault, StageStalled
-from lee.devices.plan import ScanPlan
 from lee.devices.protocols import Rig
-from lee.devices.thorlabs import ThorlabsStage
-from lee.devices.thorlabs_settings import ThorlabsSettings
+from lee.devices.scan_plan import ScanPlan
+from lee.devices.thorlabs.settings import ThorlabsSettings
+from lee.devices.thorlabs.stage import ThorlabsStage
 from lee.errors import InputError
 
 pytest.importorskip("thorlabs_apt_device")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import lee.twin.newton
+import lee.twin.solver.newton
 from lee.errors import InputError
 from lee.twin import Cell, MeshSize, solve
 
@@ -58,15 +58,15 @@ def test_holes_in_the_surface_are_filled_marked_and_told():
 
 def test_a_solver_that_does_not_converge_tells_its_residuals_and_keeps_the_last_good_state(monkeypatch):
     times = [0.01, 1.0]
-    real = lee.twin.newton.StageSolver.solve
+    real = lee.twin.solver.newton.StageSolver.solve
 
     def failing(self, volume, right, span_s, time_s, guess):
         stage = real(self, volume, right, span_s, time_s, guess)
         if time_s <= 0.011:
             return stage
-        return lee.twin.newton.Stage(stage.state, (1.0, 0.5, 0.4), 3, False)
+        return lee.twin.solver.newton.Stage(stage.state, (1.0, 0.5, 0.4), 3, False)
 
-    monkeypatch.setattr(lee.twin.newton.StageSolver, "solve", failing)
+    monkeypatch.setattr(lee.twin.solver.newton.StageSolver, "solve", failing)
     with pytest.warns(RuntimeWarning, match="does not converge") as caught:
         solution = solve(FLAT, **{**SMALL, "times_s": times})
     assert "residuals 1.0e+00, 5.0e-01, 4.0e-01); the last good state is kept" in solution.stopped
@@ -77,7 +77,7 @@ def test_a_solver_that_does_not_converge_tells_its_residuals_and_keeps_the_last_
 
 
 def test_a_potential_that_is_not_found_is_told(monkeypatch):
-    monkeypatch.setattr(lee.twin.newton, "ITERATIONS", 1)
+    monkeypatch.setattr(lee.twin.solver.newton, "ITERATIONS", 1)
     height = 10 * np.cos(np.pi * (np.arange(16) + 0.5) / 16)[None]
     with pytest.raises(InputError, match=r"potential at the bulk concentration is not found \(residuals "):
         solve(height, **{**SMALL, "mesh": MeshSize(columns=(1, 16), layers=8)})

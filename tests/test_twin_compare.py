@@ -5,10 +5,10 @@ import pytest
 from scipy import ndimage
 
 from lee.errors import InputError
-from lee.regions import Region
+from lee.surfaces.regions import Region
 from lee.twin import Cell, Fields, Solution
-from lee.twin.compare import compare, vertical_rate
-from lee.twin.window import window_current
+from lee.twin.comparison.compare import compare, vertical_rate
+from lee.twin.comparison.window import window_current
 
 SHAPE = (96, 128)
 PIXEL_UM = 1.0

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from lee.errors import InputError
-from lee.twin import Cell, comsol
-from lee.twin.comsol import export_comsol
-from lee.twin.comsol_model import record_model
-from lee.twin.comsol_recorder import Call, InFolder, Recorder
-from lee.twin.mesh import MeshSize, make_columns
+from lee.twin import Cell
+from lee.twin.comsol import export as comsol
+from lee.twin.comsol.export import export_comsol
+from lee.twin.comsol.model import record_model
+from lee.twin.comsol.recorder import Call, InFolder, Recorder
+from lee.twin.mesh.columns import MeshSize, make_columns
 
 STUBS = Path(__file__).parent / "comsol_stubs"
 PIXEL_UM = 2.0
@@ -275,7 +276,7 @@ def test_with_comsol_the_same_calls_are_played_and_saved(tmp_path, monkeypatch):
 
     monkeypatch.setattr(session, "start", Client)
     monkeypatch.setattr(comsol, "_backend", lambda: None)
-    monkeypatch.setattr("lee.twin.comsol_recorder._for_java", lambda value, folder: value)
+    monkeypatch.setattr("lee.twin.comsol.recorder._for_java", lambda value, folder: value)
     folder = export(tmp_path / "twin", build="always")
     assert (folder / "model.mph").read_bytes() == b"model"
     assert Client.removed

@@ -7,7 +7,7 @@ import pytest
 
 from lee.errors import InputError
 from lee.twin import Cell, solve
-from lee.twin.forms import Forms
+from lee.twin.solver.forms import Forms
 
 X, Y = np.linspace(0, 3, 7), np.linspace(0, 2, 5)
 SHARE = np.array([0.0, 0.1, 0.3, 0.6, 1.0])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lee.twin.front import height_rate
+from lee.twin.mesh.front import height_rate
 
 
 def grown(height, rate, step, seconds, steps):

@@ -6,8 +6,8 @@ from scipy import fft
 
 from lee.errors import InputError
 from lee.twin import Cell
-from lee.twin.inverse import efficiency_map, exchange_current_map
-from lee.twin.smooth_fit import SmoothFit, laplacian
+from lee.twin.comparison.inverse import efficiency_map, exchange_current_map
+from lee.twin.comparison.smooth_fit import SmoothFit, laplacian
 
 SHAPE = (56, 64)
 PIXEL_UM = 2.0

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-import lee.twin.mesh
+import lee.twin.mesh.columns
 from lee.errors import InputError
 from lee.twin import Cell, MeshSize
-from lee.twin.mesh import make_columns
+from lee.twin.mesh.columns import make_columns
 
 
 def laid(height, *, pixel_um=1.0, cell=None, **size):
@@ -109,7 +109,7 @@ def test_what_cannot_be_meshed_is_told_in_one_line(height, more, message):
 
 
 def test_a_mesh_too_large_for_memory_is_refused_before_it_is_made(monkeypatch):
-    monkeypatch.setattr(lee.twin.mesh, "_available_bytes", lambda: 10**9)
+    monkeypatch.setattr(lee.twin.mesh.columns, "_available_bytes", lambda: 10**9)
     with pytest.raises(
         InputError, match=r"1,016,379 nodes needs about 7.* GB and 1\.0 GB are free; give fewer"
     ):

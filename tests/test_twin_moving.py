@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from lee.twin import Cell
-from lee.twin.forms import Forms
-from lee.twin.kinetics import Kinetics, Scales
-from lee.twin.moving import MovingMesh, Place
-from lee.twin.newton import Problem, StageSolver, State
-from lee.twin.stepping import Stepper
+from lee.twin.electrode.kinetics import Kinetics, Scales
+from lee.twin.mesh.moving import MovingMesh, Place
+from lee.twin.solver.forms import Forms
+from lee.twin.solver.newton import Problem, StageSolver, State
+from lee.twin.solver.stepping import Stepper
 from tests.twin_manufactured import Manufactured
 
 

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from lee.twin import Cell
-from lee.twin.coupling import Coupling
-from lee.twin.forms import Forms
-from lee.twin.gmres import gmres
-from lee.twin.kinetics import Kinetics, Scales
-from lee.twin.multigrid import Multigrid
-from lee.twin.newton import Problem, StageSolver, State, Volume
+from lee.twin.electrode.coupling import Coupling
+from lee.twin.electrode.kinetics import Kinetics, Scales
+from lee.twin.solver.forms import Forms
+from lee.twin.solver.gmres import gmres
+from lee.twin.solver.multigrid import Multigrid
+from lee.twin.solver.newton import Problem, StageSolver, State, Volume
 
 ROOT = Path(__file__).resolve().parents[1]
 

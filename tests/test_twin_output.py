@@ -12,14 +12,15 @@ import xarray
 from matplotlib.figure import Figure
 
 from lee.errors import InputError
-from lee.mapfile import read_map
-from lee.twin import Cell, output
-from lee.twin.compare import compare
-from lee.twin.figures import environment, potentials, scale_of, view, window_profile
-from lee.twin.output import MAPS, TIFFS, load_maps, save_solution
-from lee.twin.section import area_ratio, current_density, cut
-from lee.twin.vtu import write_electrode, write_fields
-from lee.twin.window import Section, window_current
+from lee.storage.map_tiff import read_map
+from lee.twin import Cell
+from lee.twin.comparison.compare import compare
+from lee.twin.comparison.window import Section, window_current
+from lee.twin.results import folder as output
+from lee.twin.results.figures import environment, potentials, scale_of, view, window_profile
+from lee.twin.results.folder import MAPS, TIFFS, load_maps, save_solution
+from lee.twin.results.section import area_ratio, current_density, cut
+from lee.twin.results.vtu import write_electrode, write_fields
 from tests.twin_fixture import CURRENT_MA_PER_CM2, PIXEL_UM, SHAPE, made_solution
 
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from lee.errors import InputError
-from lee.mapfile import write_map
+from lee.storage.map_tiff import write_map
 from lee.twin import solve
-from lee.twin.parallel.schwarz import _sparse_columns
-from lee.twin.parallel.strip import OVERLAP, Rows, import_mpi
+from lee.twin.mpi.schwarz import _sparse_columns
+from lee.twin.mpi.strip import OVERLAP, Rows, import_mpi
 from tests.parallel_twin import CASES, COMMON, PIXEL_UM, numbers, trench
 
 SCRIPT = Path(__file__).with_name("parallel_twin.py")
@@ -28,7 +28,7 @@ ENVIRONMENT = {
     "OMPI_MCA_mpi_yield_when_idle": "1",
     "OMP_NUM_THREADS": "1",
 }
-NEEDED = "import mpi4py.MPI, petsc4py.PETSc, ngsolve, lee.twin.parallel"
+NEEDED = "import mpi4py.MPI, petsc4py.PETSc, ngsolve, lee.twin.mpi"
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ def test_a_rank_that_fails_ends_all(mpi_python):
 
 def test_what_cannot_be_used_is_told_once_and_ends_all_ranks(mpi_python, tmp_path):
     write_map(tmp_path / "height.tif", trench().astype(np.float32), PIXEL_UM)
-    command = (mpi_python, "-m", "lee.twin.parallel", tmp_path / "height.tif", "-o", tmp_path / "out")
+    command = (mpi_python, "-m", "lee.twin.mpi", tmp_path / "height.tif", "-o", tmp_path / "out")
     run = on_ranks(2, *command, "--columns", "4")
     assert run.returncode == 2
     said = "lee: mesh: 4 cells along y are too few for 2 ranks; give at most 1 ranks, or at least 5 cells"
@@ -95,11 +95,11 @@ def test_what_cannot_be_used_is_told_once_and_ends_all_ranks(mpi_python, tmp_pat
 
 @pytest.mark.slow
 def test_the_command_writes_what_lee_twin_solve_writes(mpi_python, tmp_path):
-    from lee.twin.output import load_maps
+    from lee.twin.results.folder import load_maps
 
     write_map(tmp_path / "height.tif", trench().astype(np.float32), PIXEL_UM)
     run = on_ranks(
-        2, mpi_python, "-m", "lee.twin.parallel", tmp_path / "height.tif", "-o", tmp_path / "out",
+        2, mpi_python, "-m", "lee.twin.mpi", tmp_path / "height.tif", "-o", tmp_path / "out",
         "--times-s", "1", "--layers", "8",
     )  # fmt: skip
     assert run.returncode == 0, run.stderr

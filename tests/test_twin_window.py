@@ -8,7 +8,7 @@ from scipy.optimize import brentq
 
 from lee.errors import InputError
 from lee.twin.cell import Cell
-from lee.twin.window import Section, window_current
+from lee.twin.comparison.window import Section, window_current
 
 pytest.importorskip("ngsolve")
 GAP_UM = 2000.0

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import lee.view
+import lee.figures.view
 from lee.errors import InputError
-from lee.surface import Surface
-from lee.view import view
+from lee.figures.view import view
+from lee.surfaces.surface import Surface
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def surface() -> Surface:
 def can_draw(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    missing = lee.view._missing_for_pictures()
+    missing = lee.figures.view._missing_for_pictures()
     if missing:
         pytest.skip(missing)
 
@@ -56,7 +56,7 @@ def test_a_picture_needs_no_display(surface: Surface, tmp_path: Path) -> None:
 def test_without_pyvista_a_coarse_picture_comes_with_a_warning(
     surface: Surface, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, colour: str
 ) -> None:
-    monkeypatch.setattr(lee.view, "find_spec", lambda _: None)
+    monkeypatch.setattr(lee.figures.view, "find_spec", lambda _: None)
     with pytest.warns(UserWarning, match=r"drawn coarsely: .*pip install 'lee-microscopy\[view\]'"):
         view(surface, screenshot=tmp_path / "v.png", colour=colour, size_px=(500, 300))
     picture = Image.open(tmp_path / "v.png")
@@ -65,9 +65,9 @@ def test_without_pyvista_a_coarse_picture_comes_with_a_warning(
 
 
 def test_without_graphics_libraries_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lee.view, "find_spec", lambda _: True)
-    monkeypatch.setattr(lee.view, "_TRIAL", "import os; os.abort()")
-    assert "apt install libegl1" in (lee.view._missing_for_pictures() or "")
+    monkeypatch.setattr(lee.figures.view, "find_spec", lambda _: True)
+    monkeypatch.setattr(lee.figures.view, "_TRIAL", "import os; os.abort()")
+    assert "apt install libegl1" in (lee.figures.view._missing_for_pictures() or "")
 
 
 def test_a_window_needs_pyvista(surface: Surface, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +78,7 @@ def test_a_window_needs_pyvista(surface: Surface, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.skipif(find_spec("pyvista") is None, reason="needs pyvista")
 def test_a_window_needs_a_display(surface: Surface, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lee.view, "_has_display", lambda: False)
+    monkeypatch.setattr(lee.figures.view, "_has_display", lambda: False)
     with pytest.raises(InputError, match="there is no display to open a window on: ask for a picture"):
         view(surface)
 

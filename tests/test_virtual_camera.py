@@ -7,10 +7,10 @@ import pytest
 
 from lee.devices.faults import Backpressure, DeviceLost
 from lee.devices.protocols import CameraSettings
-from lee.devices.virtual.camera_device import SensorTiming, VirtualCamera
-from lee.devices.virtual.clock import SimulatedClock
-from lee.devices.virtual.fault_plan import At, Faults
-from lee.devices.virtual.frame_bank import FrameBank, quick_bank
+from lee.devices.virtual.hardware.camera import SensorTiming, VirtualCamera
+from lee.devices.virtual.hardware.clock import SimulatedClock
+from lee.devices.virtual.hardware.fault_plan import At, Faults
+from lee.devices.virtual.hardware.frame_bank import FrameBank, quick_bank
 from lee.errors import InputError
 from tests.virtual_rig_fixture import FREE, TRIGGERED, ids, numbered_bank, rest_of
 

@@ -18,9 +18,9 @@ from lee.devices.virtual import (
     render_scan,
     stage_walk,
 )
-from lee.devices.virtual.scan_part import part_of_scan
+from lee.devices.virtual.scene.scan_part import part_of_scan
 from lee.errors import InputError
-from lee.stack import open_stack
+from lee.stacks.stack import open_stack
 
 PIXEL_UM = 0.25
 UNIFORM = GrowthLaw((Phase("plating", 100.0, (50.0, 50.0)), Phase("stripping", 100.0, (-40.0, -40.0))))

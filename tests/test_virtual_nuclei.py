@@ -7,9 +7,9 @@ import pytest
 from scipy.optimize import curve_fit
 
 from lee.devices import virtual as rig
-from lee.devices.virtual.growing import truth_of
-from lee.devices.virtual.layers import Grid, LayeredScene
-from lee.devices.virtual.nuclei import lights
+from lee.devices.virtual.imaging.layers import Grid, LayeredScene
+from lee.devices.virtual.runs.run import truth_of
+from lee.devices.virtual.scene.nuclei import lights
 from lee.errors import InputError
 
 PIXEL_UM = 0.25

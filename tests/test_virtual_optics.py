@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lee.devices.virtual import Optics
-from lee.devices.virtual.optics import OtfTable
+from lee.devices.virtual.imaging.optics import OtfTable
 from lee.errors import InputError
 
 OPTICS = Optics()

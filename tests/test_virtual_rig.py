@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from lee.devices.faults import Backpressure, DeviceLost, StageStalled
-from lee.devices.virtual.carriage import PERFECT, Mechanics
-from lee.devices.virtual.clock import SimulatedClock
-from lee.devices.virtual.fault_plan import At, Faults
-from lee.devices.virtual.frame_bank import FrameBank, quick_bank
-from lee.devices.virtual.rig_device import virtual_rig
-from lee.devices.virtual.scene import electrode
-from lee.devices.virtual.stage_device import COUNTS_PER_UM
+from lee.devices.virtual.hardware.carriage import PERFECT, Mechanics
+from lee.devices.virtual.hardware.clock import SimulatedClock
+from lee.devices.virtual.hardware.fault_plan import At, Faults
+from lee.devices.virtual.hardware.frame_bank import FrameBank, quick_bank
+from lee.devices.virtual.hardware.rig import virtual_rig
+from lee.devices.virtual.hardware.stage import COUNTS_PER_UM
+from lee.devices.virtual.scene.scene import electrode
 from tests.virtual_rig_fixture import (
     FREE,
     SCENE_UM,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lee.devices.virtual import Scene, demo_scene, electrode, flat, from_topography, gentle, rugged
-from lee.devices.virtual.scene import dress
+from lee.devices.virtual.scene.scene import dress
 from lee.errors import InputError
 
 SHAPE, PIXEL_UM = (200, 240), 0.25

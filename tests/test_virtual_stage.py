@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from lee.devices.faults import DeviceLost, StageStalled
-from lee.devices.plan import ScanPlan
-from lee.devices.virtual.carriage import PERFECT, Carriage, Mechanics
-from lee.devices.virtual.clock import SimulatedClock
-from lee.devices.virtual.fault_plan import At, Faults
-from lee.devices.virtual.motion import Profile
-from lee.devices.virtual.stage_device import COUNTS_PER_UM, REPORT_INTERVAL_S, VirtualStage
+from lee.devices.scan_plan import ScanPlan
+from lee.devices.virtual.hardware.carriage import PERFECT, Carriage, Mechanics
+from lee.devices.virtual.hardware.clock import SimulatedClock
+from lee.devices.virtual.hardware.fault_plan import At, Faults
+from lee.devices.virtual.hardware.motion import Profile
+from lee.devices.virtual.hardware.stage import COUNTS_PER_UM, REPORT_INTERVAL_S, VirtualStage
 from lee.errors import InputError
 
 PLAN = ScanPlan.of_um(1000.0, 1079.9, step_um=0.2, counts_per_um=COUNTS_PER_UM, frames_per_s=80.0)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lee import wavelet
 from lee.devices.virtual import render_scan
-from lee.devices.virtual.scene import gentle
+from lee.devices.virtual.scene.scene import gentle
 from lee.errors import InputError
-from lee.wavelet import wavelet_focus, wavelet_heights
+from lee.reconstruction import wavelet_focus as wavelets
+from lee.reconstruction.wavelet_focus import wavelet_focus, wavelet_heights
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def texture(shape=(60, 70), seed=0):
 
 
 def test_filters_are_the_symmetric_daubechies_of_six_taps():
-    low, high = wavelet.LOW_PASS, wavelet.HIGH_PASS
+    low, high = wavelets.LOW_PASS, wavelets.HIGH_PASS
     for shift in (0, 2, 4):
         n = 6 - shift
         assert np.vdot(low[shift:], low[:n]) == pytest.approx(float(shift == 0), abs=1e-12)
@@ -40,8 +40,8 @@ def test_filters_are_the_symmetric_daubechies_of_six_taps():
 
 def test_the_transform_keeps_the_energy():
     image = texture((64, 64))
-    low, high = wavelet._along(image, 0)
-    parts = [*wavelet._along(low, 1), *wavelet._along(high, 1)]
+    low, high = wavelets._along(image, 0)
+    parts = [*wavelets._along(low, 1), *wavelets._along(high, 1)]
     assert sum((np.abs(part) ** 2).sum() for part in parts) == pytest.approx((image**2).sum(), rel=1e-5)
 
 
@@ -105,7 +105,7 @@ def test_uneven_and_falling_heights_give_the_same_surface(scan):
 
 
 def test_what_subbands_or_neighbours_contradict_is_not_measured(scan):
-    best = wavelet._Best(scan.truth_um.shape, 3)
+    best = wavelets._Best(scan.truth_um.shape, 3)
     for frame in scan.frames:
         best.push(frame.astype(np.float32))
     assert best.consistent().mean() > 0.97

@@ -6,11 +6,11 @@ import ngsolve as ng
 import numpy as np
 
 from lee.twin import Cell
-from lee.twin.forms import Forms
-from lee.twin.kinetics import Kinetics, Scales
-from lee.twin.moving import MovingMesh, Place
-from lee.twin.newton import Problem, StageSolver, State
-from lee.twin.stepping import Stepper
+from lee.twin.electrode.kinetics import Kinetics, Scales
+from lee.twin.mesh.moving import MovingMesh, Place
+from lee.twin.solver.forms import Forms
+from lee.twin.solver.newton import Problem, StageSolver, State
+from lee.twin.solver.stepping import Stepper
 
 WIDE_UM, DEEP_UM, PLANE_UM, END_S = 50.0, 40.0, 40.0, 2.0
 EXCHANGE = 0.4

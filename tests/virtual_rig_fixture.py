@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from lee.devices.plan import ScanPlan
 from lee.devices.protocols import CameraSettings
-from lee.devices.virtual.carriage import PERFECT
-from lee.devices.virtual.clock import SimulatedClock
-from lee.devices.virtual.frame_bank import FrameBank
-from lee.devices.virtual.rig_device import virtual_rig
-from lee.devices.virtual.stage_device import COUNTS_PER_UM
+from lee.devices.scan_plan import ScanPlan
+from lee.devices.virtual.hardware.carriage import PERFECT
+from lee.devices.virtual.hardware.clock import SimulatedClock
+from lee.devices.virtual.hardware.frame_bank import FrameBank
+from lee.devices.virtual.hardware.rig import virtual_rig
+from lee.devices.virtual.hardware.stage import COUNTS_PER_UM
 
 SCENE_UM = 1000.0
 TRIGGERED = CameraSettings(exposure_s=0.003)

@@ -3,23 +3,24 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from lee.reconstruction.reconstruct import reconstruct
+from lee.reconstruction.refocuser import ReconstructParams, Refocuser
+
 # Not lazy: their modules have the functions' names, and would take their places.
-from lee.curvature import Curvature, curvature
-from lee.reconstruct import reconstruct
-from lee.refocuser import ReconstructParams, Refocuser
+from lee.surfaces.curvature import Curvature, curvature
 
 if TYPE_CHECKING:
-    from lee.kernels import adaptive_variance as adaptive_variance
-    from lee.kernels import argmax_refocus as argmax_refocus
-    from lee.kernels import opening as opening
-    from lee.particles.detect import detect_particles as detect_particles
-    from lee.particles.find import find_particles as find_particles
-    from lee.run import Run as Run
-    from lee.run import open_run as open_run
-    from lee.stack import ZStack as ZStack
-    from lee.stack import open_stack as open_stack
-    from lee.surface import Surface as Surface
-    from lee.target import Target as Target
+    from lee.kernels.adaptive_variance import adaptive_variance as adaptive_variance
+    from lee.kernels.argmax_refocus import argmax_refocus as argmax_refocus
+    from lee.kernels.detect_particles import detect_particles as detect_particles
+    from lee.kernels.opening import opening as opening
+    from lee.particles.finding.find import find_particles as find_particles
+    from lee.reconstruction.target import Target as Target
+    from lee.runs.run import Run as Run
+    from lee.runs.run import open_run as open_run
+    from lee.stacks.stack import ZStack as ZStack
+    from lee.stacks.stack import open_stack as open_stack
+    from lee.surfaces.surface import Surface as Surface
 
 # Imported on first use, so that `import lee` stays fast.
 _HOME = {

@@ -14,9 +14,9 @@ from lee.cli.export import export
 from lee.cli.one_line import DONE, FAILED, MISUSED, one_line, warnings_in_one_line
 from lee.cli.particles import particles
 from lee.cli.reconstruct import reconstruct
-from lee.cli.rig import rig
+from lee.cli.rig.rig import rig
 from lee.cli.series import series
-from lee.cli.twin import twin
+from lee.cli.twin.twin import twin
 from lee.cli.view import view
 
 

@@ -18,7 +18,7 @@ def bench(runs: int, threads: int) -> None:
     Example:
       lee bench --runs 3
     """  # noqa: D301  click wants the character itself
-    from lee.benchmark import table
+    from lee.rig.throughput import table
 
     for line in table(runs=runs, threads=threads):
         click.echo(line)

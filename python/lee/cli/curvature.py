@@ -65,9 +65,9 @@ def curvature(
     """  # noqa: D301  click wants the character itself
     import numpy as np
 
-    from lee.curvature import curvature as measure
-    from lee.curvature_folder import save_curvature
-    from lee.surface import Surface
+    from lee.figures.curvature_folder import save_curvature
+    from lee.surfaces.curvature import curvature as measure
+    from lee.surfaces.surface import Surface
 
     heights = Surface.load(surface, pixel_um=pixel_um)
     known = np.isfinite(heights.height_sigma_um).any()

@@ -30,7 +30,7 @@ def demo(output: Path, seed: int, threads: int) -> None:
     Example:
       lee demo -o demo
     """  # noqa: D301  click wants the character itself
-    from lee.demo import run_demo
+    from lee.demo.demo import run_demo
 
     with progress_bar("demo") as progress:
         result = run_demo(output, seed=seed, threads=threads, progress=progress)

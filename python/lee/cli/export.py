@@ -33,7 +33,7 @@ def export(
       lee export surface electrode.x3p
       lee export surface electrode.ply --max-vertices 100000
     """  # noqa: D301  click wants the character itself
-    from lee.surface import Surface
+    from lee.surfaces.surface import Surface
 
     written = Surface.load(surface, pixel_um=pixel_um).export(file, filled=filled, max_vertices=max_vertices)
     click.echo(f"wrote {written}, {written.stat().st_size / 1e6:.1f} MB")

@@ -12,7 +12,7 @@ from lee.errors import InputError
 
 if TYPE_CHECKING:
     from lee.cli.target import Wanted
-    from lee.surface import Surface
+    from lee.surfaces.surface import Surface
 
 
 _SHOWN_REJECTED = 5
@@ -80,11 +80,11 @@ def reconstruct(
       lee reconstruct scan.ome.tif -o surface
       lee reconstruct frames/ -o surface --z-step-um 0.2 --pixel-um 0.1
     """  # noqa: D301  click wants the character itself
-    from lee.atomic import try_new_folder
-    from lee.reconstruct import reconstruct as measure
-    from lee.refocuser import ReconstructParams
-    from lee.stack import open_stack
-    from lee.surface import FILES
+    from lee.reconstruction.reconstruct import reconstruct as measure
+    from lee.reconstruction.refocuser import ReconstructParams
+    from lee.stacks.stack import open_stack
+    from lee.storage.atomic import try_new_folder
+    from lee.surfaces.surface import FILES
 
     if z_step_um is not None and z_csv is not None:
         raise click.UsageError("--z-step-um and --z-csv are both given: give one of them")

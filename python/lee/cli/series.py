@@ -25,7 +25,7 @@ def seconds(text: str) -> float:
 
 def line(text: str) -> Any:
     """Parse the two ends of a line."""
-    from lee.series_options import parse_line
+    from lee.series.options import parse_line
 
     try:
         return parse_line(text)
@@ -113,9 +113,9 @@ def series(
       lee series run --interval-s 10 --scheduler local --line 20,0,20,80
       lee series run --regions regions.json --reference fiducial:scratch
     """  # noqa: D301  click wants the character itself
-    from lee.run import open_run
-    from lee.run_reconstruct import reconstruct_run
-    from lee.series import analyse
+    from lee.runs.reconstruct import reconstruct_run
+    from lee.runs.run import open_run
+    from lee.series.analyse import analyse
 
     begun = time.perf_counter()
     opened = open_run(run, interval_s=interval_s, z_step_um=z_step_um, pixel_um=pixel_um)

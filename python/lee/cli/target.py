@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from lee.errors import InputError
 
 if TYPE_CHECKING:
-    from lee.stack import ZStack
-    from lee.target import Target
+    from lee.reconstruction.target import Target
+    from lee.stacks.stack import ZStack
 
     Wanted = Target | Literal["auto"]
 
@@ -21,7 +21,7 @@ _TRIED_FRAMES = 9
 
 def shape(text: str) -> Wanted:
     """Parse ``auto`` or a target; the function's name is the placeholder in the help."""
-    from lee.target import Target
+    from lee.reconstruction.target import Target
 
     if text.strip().lower() == "auto":
         return "auto"
@@ -33,7 +33,7 @@ def shape(text: str) -> Wanted:
 
 def target_of(wanted: Wanted, stack: ZStack) -> Target:
     """Return the target; with ``auto`` it is estimated from the sharpest of a few frames."""
-    from lee.target import Target
+    from lee.reconstruction.target import Target
 
     if wanted != "auto":
         rows, columns = wanted.size_px

@@ -38,8 +38,8 @@ def view(
       lee view surface
       lee view surface --screenshot view.png --colour image
     """  # noqa: D301  click wants the character itself
-    from lee.surface import Surface
-    from lee.view import view as show
+    from lee.figures.view import view as show
+    from lee.surfaces.surface import Surface
 
     drawn = show(
         Surface.load(surface, pixel_um=pixel_um),

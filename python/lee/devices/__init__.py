@@ -4,14 +4,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lee.devices.opening import open_camera, open_rig, open_stage
+    from lee.devices.registry import open_camera, open_rig, open_stage
 
 __all__ = ["open_camera", "open_rig", "open_stage", "virtual"]
 
 
 def __getattr__(name: str) -> Any:
     if name.startswith("open_") and name in __all__:
-        return getattr(import_module("lee.devices.opening"), name)
+        return getattr(import_module("lee.devices.registry"), name)
     if name in __all__:
         return import_module(f"lee.devices.{name}")
     raise AttributeError(f"module 'lee.devices' has no attribute {name!r}")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lee.devices.faults import RigFault
-from lee.devices.plan import ScanPlan
+from lee.devices.scan_plan import ScanPlan
 
 
 @dataclass(frozen=True)

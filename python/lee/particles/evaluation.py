@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from lee.particles.density import Density, density_map
-from lee.particles.density_relation import DensityRelation, relate_density
+from lee.particles.density.density import Density, density_map
+from lee.particles.density.relation import DensityRelation, relate_density
 from lee.particles.sizes import Sizes, is_calibrated, sizes_of
 from lee.particles.times import by_time, of_time
-from lee.surface import Surface
+from lee.surfaces.surface import Surface
 
 
 @dataclass
@@ -41,10 +41,10 @@ class ParticleResults:
     seen : (H, W) bool, or mapping of time in s to (H, W), optional
         Where a particle could have been found.
     density_scale_um : float, um, or "auto"
-        As in `lee.particles.density.density_map`; an automatic scale is that of the time with most particles,
+        As in `density_map`; an automatic scale is that of the time with most particles,
         for all times.
     slope_scale_um : float, um, optional
-        As in `lee.particles.field.field_of`.
+        As in `lee.particles.density.field.field_of`.
     summaries : mapping of str to value
         What detection has to tell, in words with units: threshold, expected false alarms, detection limit,
         spot width, registration, pixels left out. A mapping of time in s to value becomes a column of the

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lee.atomic import new_folder, try_new_folder
-from lee.mapfile import write_map
-from lee.particles import report
 from lee.particles.evaluation import Evaluation, ParticleResults, evaluate
+from lee.particles.figures import report
 from lee.particles.table import has_flag, with_trackpy_columns, write_table
-from lee.surface import _plain
+from lee.storage.atomic import new_folder, try_new_folder
+from lee.storage.description import json_values
+from lee.storage.map_tiff import write_map
 
 FORMAT = "lee particles"
 FORMAT_VERSION = 1
@@ -136,7 +136,7 @@ def _described(
         "flags": flags,
         "curvature_scale_um": results.curvature_scale_um,
         "parameters": dict(parameters),
-        "pairs": _plain([{"time_s": time, **one} for time, one in facts.items()]),
+        "pairs": json_values([{"time_s": time, **one} for time, one in facts.items()]),
         "version": installed,
     }
 

@@ -9,18 +9,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lee.curvature import curvature
 from lee.errors import InputError
 from lee.particles.evaluation import ParticleResults
-from lee.particles.find import search
-from lee.particles.found import Found
-from lee.particles.match import match
-from lee.particles.sources import Pair, is_stack, opened
+from lee.particles.finding.find import search
+from lee.particles.finding.found import Found
+from lee.particles.finding.match import match
+from lee.particles.finding.sources import Pair, is_stack, opened
 from lee.particles.table import empty_table
+from lee.surfaces.curvature import curvature
 
 if TYPE_CHECKING:
-    from lee.particles.calibration import Calibration
-    from lee.surface import Surface
+    from lee.particles.calibration.calibration import Calibration
+    from lee.surfaces.surface import Surface
 
 # Less of a surface measured than this tells nothing of its curvature.
 _LEAST_COVERAGE = 0.05

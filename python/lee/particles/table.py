@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lee.atomic import new_file
 from lee.errors import InputError
+from lee.storage.atomic import new_file
 
 # Lengths lie on the grid of the scan (or frame) taken later, the middle of its pixel (0, 0) at (0, 0); sigmas
 # are standard deviations. NaN is unknown.

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lee.errors import InputError
-from lee.series_maps import time_text
+from lee.figures.maps import time_text
 
 _SAME = 1e-6  # a table that went through a file has seven digits
 

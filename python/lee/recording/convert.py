@@ -13,11 +13,10 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec, ZstdCodec
 
-from lee.atomic import new_folder
 from lee.errors import InputError
+from lee.recording.heights import checked_z, heights_of, recorded_facts
 from lee.recording.segment_reader import SegmentReader
-from lee.recording.source import heights_of, recorded_facts
-from lee.stack_z import checked_z
+from lee.storage.atomic import new_folder
 
 FILES = frozenset({"zarr.json", "0"})
 # Of one inner chunk: a region is read without the whole field. Of one file: few, and each fits into memory.

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from lee.devices.plan import ScanPlan
 from lee.devices.protocols import CameraSettings, Identity
+from lee.devices.scan_plan import ScanPlan
 from lee.errors import InputError
 
 DTYPES = ("uint8", "uint16")

@@ -1,14 +1,14 @@
 """The digital twin: concentrations, potentials and currents over a measured surface."""
 
 from lee.twin.cell import Cell
-from lee.twin.compare import Comparison, compare
-from lee.twin.comsol import export_comsol
+from lee.twin.comparison.compare import Comparison, compare
+from lee.twin.comparison.inverse import Explained, efficiency_map, exchange_current_map
+from lee.twin.comparison.window import Section, WindowCurrent, window_current
+from lee.twin.comsol.export import export_comsol
 from lee.twin.growth import grow
-from lee.twin.inverse import Explained, efficiency_map, exchange_current_map
-from lee.twin.mesh import MeshSize
-from lee.twin.solution import Balance, Fields, Solution
+from lee.twin.mesh.columns import MeshSize
+from lee.twin.results.solution import Balance, Fields, Solution
 from lee.twin.solve import solve
-from lee.twin.window import Section, WindowCurrent, window_current
 
 __all__ = [
     "Balance",

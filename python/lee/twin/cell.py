@@ -9,8 +9,8 @@ from math import exp, isfinite, log, pi
 from pathlib import Path
 from typing import Any
 
-from lee.atomic import new_file
 from lee.errors import InputError
+from lee.storage.atomic import new_file
 
 FARADAY_C_PER_MOL = 96485.33212
 GAS_J_PER_MOL_K = 8.314462618

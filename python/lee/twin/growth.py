@@ -14,16 +14,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
 from lee.twin.cell import Cell
-from lee.twin.front import height_rate
-from lee.twin.maps import Record
-from lee.twin.mesh import STEEPEST, MeshSize
+from lee.twin.mesh.columns import STEEPEST, MeshSize
+from lee.twin.mesh.front import height_rate
+from lee.twin.mesh.moving import MovingMesh, Place
 from lee.twin.model import Model, make_model
-from lee.twin.moving import MovingMesh, Place
-from lee.twin.newton import StageSolver, State
-from lee.twin.snapshots import Snapshots, fingerprint
-from lee.twin.solution import Balance, Solution
+from lee.twin.results.recorder import Record
+from lee.twin.results.snapshots import Snapshots, fingerprint
+from lee.twin.results.solution import Balance, Solution
 from lee.twin.solve import check_times, start_state, why_stopped
-from lee.twin.stepping import Geometry, Stepper, Unsolvable
+from lee.twin.solver.newton import StageSolver, State
+from lee.twin.solver.stepping import Geometry, Stepper, Unsolvable
 
 # Share of a column's width that the surface may move in a step.
 _MOST_MOVED = 0.25

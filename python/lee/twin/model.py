@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
-from lee.fill import fill
+from lee.surfaces.filling import fill
 from lee.twin.cell import Cell
-from lee.twin.forms import Forms
-from lee.twin.kinetics import Kinetics, Scales
-from lee.twin.mesh import Columns, MeshSize, make_columns
-from lee.twin.newton import Problem, StageSolver, State, Volume
-from lee.twin.primary import primary_state
+from lee.twin.electrode.kinetics import Kinetics, Scales
+from lee.twin.mesh.columns import Columns, MeshSize, make_columns
+from lee.twin.solver.forms import Forms
+from lee.twin.solver.newton import Problem, StageSolver, State, Volume
+from lee.twin.solver.primary import primary_state
 
 KINDS = ("primary", "secondary", "tertiary")
 

@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike
 
 from lee.errors import InputError
 from lee.twin.cell import Cell
-from lee.twin.maps import Record
-from lee.twin.mesh import MeshSize
+from lee.twin.mesh.columns import MeshSize
 from lee.twin.model import Model, make_model
-from lee.twin.newton import TOLERANCE, StageSolver, State, Volume
-from lee.twin.solution import Balance, Solution
-from lee.twin.stepping import Stepper, Unsolvable
+from lee.twin.results.recorder import Record
+from lee.twin.results.solution import Balance, Solution
+from lee.twin.solver.newton import TOLERANCE, StageSolver, State, Volume
+from lee.twin.solver.stepping import Stepper, Unsolvable
 
 # Below this share of the bulk's concentration an electrode that cannot go on has run out of ions.
 _DEPLETED = 0.05

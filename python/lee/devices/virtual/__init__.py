@@ -3,14 +3,18 @@
 It shares no code with the reconstruction, so that the two cannot share an error.
 """
 
-from lee.devices.virtual.bodies import Bubble, Debris, Flash, Spike
-from lee.devices.virtual.camera_device import SensorTiming, VirtualCamera
-from lee.devices.virtual.carriage import PERFECT, Mechanics
-from lee.devices.virtual.clock import SimulatedClock
-from lee.devices.virtual.demo import DEMO_DRIFT_PX, demo_scene
-from lee.devices.virtual.fault_plan import At, Faults
-from lee.devices.virtual.frame_bank import Bank, FrameBank, quick_bank
-from lee.devices.virtual.growing import (
+from lee.devices.virtual.hardware.camera import SensorTiming, VirtualCamera
+from lee.devices.virtual.hardware.carriage import PERFECT, Mechanics
+from lee.devices.virtual.hardware.clock import SimulatedClock
+from lee.devices.virtual.hardware.fault_plan import At, Faults
+from lee.devices.virtual.hardware.frame_bank import Bank, FrameBank, quick_bank
+from lee.devices.virtual.hardware.rig import parts_of, virtual_rig
+from lee.devices.virtual.hardware.stage import VirtualStage
+from lee.devices.virtual.imaging.optics import Optics
+from lee.devices.virtual.imaging.render import Scan, iter_frames, render_scan
+from lee.devices.virtual.imaging.sensor import Camera
+from lee.devices.virtual.runs.nuclei_truth import Appeared, NucleiSeen, appeared, intensity_counts
+from lee.devices.virtual.runs.run import (
     GrowingScene,
     GrownScan,
     GrowthLaw,
@@ -21,15 +25,11 @@ from lee.devices.virtual.growing import (
     render_run,
     stage_walk,
 )
-from lee.devices.virtual.nuclei import Nucleus, Scattering
-from lee.devices.virtual.nuclei_growth import nucleate, nucleation_rate
-from lee.devices.virtual.nuclei_truth import Appeared, NucleiSeen, appeared, intensity_counts
-from lee.devices.virtual.optics import Optics
-from lee.devices.virtual.render import Scan, iter_frames, render_scan
-from lee.devices.virtual.rig_device import parts_of, virtual_rig
-from lee.devices.virtual.scene import Scene, electrode, flat, from_topography, gentle, rugged
-from lee.devices.virtual.sensor import Camera
-from lee.devices.virtual.stage_device import VirtualStage
+from lee.devices.virtual.scene.bodies import Bubble, Debris, Flash, Spike
+from lee.devices.virtual.scene.demo import DEMO_DRIFT_PX, demo_scene
+from lee.devices.virtual.scene.nucleation import nucleate, nucleation_rate
+from lee.devices.virtual.scene.nuclei import Nucleus, Scattering
+from lee.devices.virtual.scene.scene import Scene, electrode, flat, from_topography, gentle, rugged
 
 __all__ = [
     "DEMO_DRIFT_PX",

@@ -1,0 +1,1 @@
+"""`lee rig`: one module a command, and the options they share."""

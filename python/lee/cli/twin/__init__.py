@@ -1,0 +1,1 @@
+"""`lee twin`: its commands, and the options they share."""

@@ -1,0 +1,130 @@
+"""The demonstration's last part: the twin on the measured surface, held against that on the true one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lee.figures.report import Section
+from lee.surfaces.surface import Surface
+
+if TYPE_CHECKING:
+    from lee.twin import Solution
+
+TIMES_S = (1.0, 10.0, 100.0)
+STEPS = 2  # of the progress: one solve each
+COLUMNS, LAYERS = 16, 10
+_TOLERANCE = 1e-3  # of c/c0 a step; the books of the demo tell what comes of it
+MISSING = "NGSolve is missing, so there is no twin: pip install 'lee-microscopy[twin]'"
+
+
+@dataclass(frozen=True, eq=False)
+class TwinDemo:
+    """Environments computed over the measured and over the true surface, at the same times."""
+
+    measured: "Solution"
+    true: "Solution"
+
+    def rows(self) -> list[dict[str, str]]:
+        """Give concentration, current and rate in the lowest and the highest tenth of the field."""
+        rows = []
+        height = self.true.height_um[-1]
+        low, high = np.quantile(height, (0.1, 0.9))
+        places = {"lowest tenth": height <= low, "highest tenth": height >= high}
+        last = f"{self.true.times_s[-1]:g} s"
+        for name, place in places.items():
+            row = {"twin at": last, "where": name}
+            for symbol, unit, quantity in _QUANTITIES:
+                mine, true = (getattr(s, quantity)[-1] for s in (self.measured, self.true))
+                row[f"{symbol} {unit}"] = f"{mine[place].mean():.4g}"
+                row[f"true {symbol}"] = f"{true[place].mean():.4g}"
+                row[f"rms of {symbol}"] = f"{np.sqrt(np.mean((mine - true)[place] ** 2)):.2g}"
+            rows.append(row)
+        return rows
+
+    def section(self, folder: Path) -> Section:
+        """Tell of it in the demo's report, with the figures of its folder."""
+        books = max(float(max(b.charge_error, b.mass_error)) for b in self.measured.balances)
+        cell = self.measured.cell
+        return Section(
+            "The digital twin",
+            f"What cannot be measured is computed on the surface that was: {cell.summary()}. The same was "
+            "solved over the true surface: what differs is what the microscope's errors do. Uniform kinetics "
+            f"are assumed; the mesh is coarse, {COLUMNS} columns along the field, and shows no finer relief. "
+            f"Charge and salt are accounted for within {books:.0e} of what passed in each step.",
+            table=self.rows(),
+            pictures={
+                "Concentration, current density and growth rate": folder / "environment.png",
+                "The electrode, coloured by its growth rate": folder / "electrode.png",
+            },
+        )
+
+
+_QUANTITIES = (
+    ("c", "mol/L", "concentration_mol_per_l"),
+    ("i", "mA/cm2", "current_density_ma_per_cm2"),
+    ("rate", "nm/s", "rate_nm_per_s"),
+)
+
+
+@dataclass(frozen=True)
+class NoTwin:
+    """Stands for the twin where NGSolve is not installed."""
+
+    def rows(self) -> list[dict[str, str]]:
+        """Say why there is none."""
+        return [{"twin": MISSING}]
+
+    def section(self, folder: Path) -> Section:
+        """Say why there is none."""
+        return Section("The digital twin", MISSING)
+
+
+def run_twin(
+    folder: Path,
+    surface: Surface,
+    truth_um: NDArray[np.float32],
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> TwinDemo | NoTwin:
+    """Solve the default cell over a measured surface and over the true one, and write the former.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to write the solution; nothing is written where NGSolve is missing.
+    surface : Surface
+    truth_um : (H, W) float32, um
+        NaN where not known.
+    progress : callable, optional
+        Called with solves done and solves in all.
+
+    Returns
+    -------
+    TwinDemo or NoTwin
+    """
+    if find_spec("ngsolve") is None:
+        return NoTwin()
+    from lee.twin import Cell, MeshSize, solve
+    from lee.twin.results.folder import save_solution
+
+    rows, columns = (max(1, round(COLUMNS * n / max(surface.shape))) for n in surface.shape)
+    options: dict[str, Any] = {
+        "pixel_um": surface.pixel_um,
+        "cell": Cell(),
+        "times_s": TIMES_S,
+        "mesh": MeshSize(columns=(rows, columns), layers=LAYERS),
+        "tolerance": _TOLERANCE,
+        "tell": None,
+    }
+    found = []
+    for done, heights in enumerate((surface.height_um, truth_um), 1):
+        found.append(solve(heights, **options))
+        if progress is not None:
+            progress(done, STEPS)
+    save_solution(found[0], folder, metadata={"surface": "of the demo"}, films=False)
+    return TwinDemo(*found)

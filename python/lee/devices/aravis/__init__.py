@@ -1,0 +1,1 @@
+"""GenICam cameras (USB3 Vision, GigE Vision) through Aravis."""

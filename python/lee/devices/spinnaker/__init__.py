@@ -1,0 +1,1 @@
+"""FLIR and Teledyne cameras through the vendor's PySpin."""

@@ -1,0 +1,1 @@
+"""Thorlabs stepper stages on a K-Cube."""

@@ -1,0 +1,92 @@
+"""What is known of a Thorlabs stage, what is wanted from it, and what it refuses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lee.devices.scan_plan import ScanPlan
+from lee.errors import InputError
+
+
+@dataclass(frozen=True)
+class ThorlabsSettings:
+    """What is known of a stage and wanted from it.
+
+    ``counts_per_um`` is a calibration and ``calibrated_by`` says whose: sources for the ZST225B disagree by
+    11 ppm. ``limits_counts`` (lowest, highest) that is ever commanded. ``travel_um_per_s`` is the speed of
+    moves that are not scans. ``backlash_um`` is taken out by every approach, on a way twice as long.
+    ``trigger_port`` 1 or 2 pulses for ``pulse_us``, high where ``pulse_high``. A move has arrived where the
+    position has not changed for ``settle_s`` within ``tolerance_counts`` of its target, and has stalled where
+    it has not for ``stall_s`` elsewhere. A controller silent for ``watchdog_s`` is lost.
+    """
+
+    counts_per_um: float = 2008.64563
+    calibrated_by: str = "nominal scale of the ZST225B, 2008645.63 microsteps/mm; not calibrated"
+    limits_counts: tuple[int, int] = (0, 50_216_140)
+    travel_um_per_s: float = 500.0
+    acceleration_um_per_s2: float = 1000.0
+    backlash_um: float = 5.0
+    trigger_port: int = 1
+    pulse_us: int = 1000
+    pulse_high: bool = True
+    settle_s: float = 0.05
+    stall_s: float = 0.5
+    tolerance_counts: int = 4
+    watchdog_s: float = 0.4
+
+    def __post_init__(self) -> None:
+        positive = (
+            "counts_per_um",
+            "travel_um_per_s",
+            "acceleration_um_per_s2",
+            "pulse_us",
+            "settle_s",
+            "stall_s",
+        )
+        for name in (*positive, "watchdog_s"):
+            value = getattr(self, name)
+            if not 0 < value < float("inf"):
+                raise InputError(f"stage: {name} is {value}; give a number above 0")
+        for name in ("backlash_um", "tolerance_counts"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise InputError(f"stage: {name} is {getattr(self, name)}; give 0 or more")
+        if not self.limits_counts[0] < self.limits_counts[1]:
+            raise InputError(
+                f"stage: limits_counts is {self.limits_counts}; give the lowest, then the highest"
+            )
+        if self.trigger_port not in (1, 2):
+            raise InputError(f"stage: trigger_port is {self.trigger_port}; a K-Cube has 1 and 2")
+
+    def check_limits(self, name: str, counts: int) -> None:
+        """Raise ``InputError`` where a position is no whole count, or beyond the limits."""
+        lowest, highest = self.limits_counts
+        if not isinstance(counts, int):
+            raise InputError(f"stage: {name} is {counts!r}; give whole counts")
+        if not lowest <= counts <= highest:
+            raise InputError(
+                f"stage: {name} is {counts}, beyond the limits {lowest} to {highest}; "
+                "move within them, or set limits_counts"
+            )
+
+    def check_plan(self, plan: ScanPlan) -> None:
+        """Raise ``InputError`` where a plan has another scale, leaves the limits, or is too fast."""
+        if abs(plan.counts_per_um / self.counts_per_um - 1) > 1e-9:
+            raise InputError(
+                f"stage: the plan has {plan.counts_per_um:g} counts/um and the stage {self.counts_per_um:g}; "
+                "plan with the stage's scale"
+            )
+        self.check_limits("start_counts", plan.start_counts)
+        self.check_limits("end_counts", plan.end_counts)
+        speed, fastest = plan.speed_um_per_s, self.travel_um_per_s
+        if speed > fastest:
+            raise InputError(f"stage: the scan runs at {speed:g} um/s, above {fastest:g}; take smaller steps")
+        needed = speed**2 / (2 * self.acceleration_um_per_s2) * self.counts_per_um
+        if plan.lead_counts < needed:
+            raise InputError(
+                f"stage: lead_counts is {plan.lead_counts}, but the scan's speed is reached after "
+                f"{needed:.0f}; give a longer lead"
+            )
+        if self.pulse_us * 1e-6 > 0.5 / plan.frames_per_s:
+            raise InputError(
+                f"stage: pulse_us is {self.pulse_us}, more than half of a frame's time; shorten it"
+            )

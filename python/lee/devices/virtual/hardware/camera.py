@@ -1,0 +1,299 @@
+"""The camera of the virtual rig: deaf while it is busy, with short ids, its own clock and a full pool."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import ceil, floor, inf
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lee.devices.faults import Backpressure, DeviceLost
+from lee.devices.protocols import Camera, CameraFrame, CameraSettings, Identity, widened_ids
+from lee.devices.sensor_region import fitted_region
+from lee.devices.virtual.hardware.fault_plan import At, Faults
+from lee.devices.virtual.hardware.frame_bank import Bank
+from lee.errors import InputError
+
+BITS = {"Mono8": 8, "Mono10": 10, "Mono12": 12, "Mono16": 16}
+ID_BITS = 16
+_POLL_S = 0.001
+
+
+class PulseLine(Protocol):
+    """The wire on which pulses come; `VirtualStage` is one."""
+
+    def pulses(self, after_s: float, until_s: float) -> tuple[int, NDArray[np.float64]]:
+        """Return the pulses sent in (after, until]: number of the first, and their times, s."""
+
+
+@dataclass(frozen=True)
+class SensorTiming:
+    """How long the sensor takes, and what it can be set to.
+
+    Parameters
+    ----------
+    line_s : float
+        To read a line; while it exposes or reads it hears no pulse.
+    transfer_s : float
+        From the end of reading until the frame can be had.
+    exposure_step_s : float
+        Exposures are whole multiples of it.
+    exposure_s : (shortest, longest)
+    region_step_px : int
+        Regions begin at and measure whole multiples of it.
+    most_buffers : int
+        Frames the driver can hold at most.
+    """
+
+    line_s: float = 4e-6
+    transfer_s: float = 0.002
+    exposure_step_s: float = 7e-6
+    exposure_s: tuple[float, float] = (14e-6, 10.0)
+    region_step_px: int = 4
+    most_buffers: int = 1000
+
+
+@dataclass(frozen=True)
+class _Exposed:
+    """A frame on its way."""
+
+    raw_id: int
+    index: int
+    begin_s: float
+    ready_s: float
+
+
+class VirtualCamera(Camera):
+    """A camera that shows the planes of a bank at the stage's true height in the middle of its exposure.
+
+    A pulse that comes while it is busy makes no frame and no gap in the ids. Frames that find no buffer, and
+    those lost on the way, leave a gap. ``Backpressure`` is raised once for all frames that found no buffer
+    since it was last asked; those that did can then still be had.
+
+    Parameters
+    ----------
+    bank : Bank
+        What is under the objective.
+    line : PulseLine, optional
+        Where pulses come from; without it the camera can only run freely.
+    z_um : callable (time) -> um, optional
+        Height in focus.
+    timing : SensorTiming, optional
+    after_highest_id : int
+        What follows id 65535: 0, or 1.
+    first_id : int, optional
+        Its own id of the first frame after every start; by default the lowest.
+    faults : Faults, optional
+        What is to go wrong, by pulses of the line, or by frames where it runs freely; times count from now.
+    clock, sleep : callables, s
+    """
+
+    def __init__(
+        self,
+        bank: Bank,
+        *,
+        line: PulseLine | None = None,
+        z_um: Callable[[float], float] | None = None,
+        timing: SensorTiming | None = None,
+        after_highest_id: int = 1,
+        first_id: int | None = None,
+        faults: Faults | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._bank, self._line, self._timing = bank, line, timing or SensorTiming()
+        self._z_um = z_um or (lambda time_s: 0.0)
+        self._lowest_id = after_highest_id
+        self._first_id = after_highest_id if first_id is None else first_id
+        self._faults = faults or Faults()
+        self._clock, self._sleep = clock, sleep
+        self._lock = threading.RLock()
+        self._born_s = clock()
+        self._settings = self._applied(CameraSettings(exposure_s=0.003, triggered=line is not None))
+        self._unplugged_s = inf
+        self._running = self._closed = False
+        self._next_raw = self._taken_raw = self._first_id
+        self._taken_id = self._freely = self._overrun = 0
+        self._on_the_way: deque[_Exposed] = deque()
+        self._pool: deque[_Exposed] = deque()
+        self.unheard = 0  # pulses that came while it was busy, since it was made
+        self._forget()
+        at = self._faults.unplug_camera
+        if at is not None and at.time_s is not None:
+            self.unplug(at)
+
+    # --- the contract ---
+
+    @property
+    def identity(self) -> Identity:
+        """What it says it is."""
+        return Identity("lee", "virtual camera", "V-CAMERA")
+
+    def configure(self, settings: CameraSettings) -> CameraSettings:
+        """Set it up and tell what was applied; `Camera.configure`."""
+        with self._lock:
+            self._check_answers()
+            if self._running:
+                raise InputError("camera: it is taking frames; stop it before it is set up anew")
+            self._settings = self._applied(settings)
+            return self._settings
+
+    def start(self) -> None:
+        """Take frames, ids from 0; `Camera.start`."""
+        with self._lock:
+            self._check_answers()
+            self._forget()
+            self._running = True
+
+    def next_frame(self, timeout_s: float) -> CameraFrame | None:
+        """Wait for the oldest frame; `Camera.next_frame`."""
+        deadline = self._clock() + timeout_s
+        while True:
+            with self._lock:
+                now = self._clock()
+                self._advance(now)
+                if self._overrun:
+                    lost, self._overrun = self._overrun, 0
+                    raise Backpressure(
+                        f"camera: {lost} frames found none of its {self._settings.buffers} buffers free; "
+                        "take frames sooner, or give it more buffers"
+                    )
+                exposed = self._pool.popleft() if self._pool else None
+                if exposed is not None:
+                    raw = np.array([self._taken_raw, exposed.raw_id])
+                    before, after = widened_ids(raw, ID_BITS, lowest=self._lowest_id).tolist()
+                    self._taken_id += after - before
+                    self._taken_raw = exposed.raw_id
+                    frame_id, settings = self._taken_id, self._settings
+            if exposed is not None:
+                return self._frame(exposed, frame_id, settings)
+            self._check_answers()
+            if not self._running or now >= deadline:
+                return None
+            self._sleep(min(_POLL_S, deadline - now))
+
+    def stop(self) -> None:
+        """Take no more frames; `Camera.stop`."""
+        with self._lock:
+            self._advance(self._clock())
+            self._running = False
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._running, self._closed = False, True
+
+    # --- what a test and the rest of the virtual rig ask ---
+
+    @property
+    def busy_s(self) -> float:
+        """How long it hears no pulse after one, s."""
+        tall = self._settings.region[2] if self._settings.region else self._bank.shape[0]
+        return self._settings.exposure_s + tall * self._timing.line_s + self._faults.slow_camera_s
+
+    def unplug(self, at: At | None = None) -> None:
+        """Let it answer no more, now or at a time."""
+        with self._lock:
+            moment = self._clock() if at is None or at.time_s is None else self._born_s + at.time_s
+            self._unplugged_s = min(self._unplugged_s, moment)
+
+    # --- inside ---
+
+    def _forget(self) -> None:
+        self._seen_s = self._begun_s = self._clock()
+        self._busy_until_s = -inf
+        self._next_raw = self._taken_raw = self._first_id
+        self._taken_id = self._freely = self._overrun = 0
+        self._on_the_way.clear()
+        self._pool.clear()
+
+    def _check_answers(self) -> None:
+        if self._closed:
+            raise DeviceLost("camera: it is closed; open it again")
+        if self._clock() >= self._unplugged_s:
+            raise DeviceLost("camera: it does not answer; check its cable and open it again")
+
+    def _applied(self, asked: CameraSettings) -> CameraSettings:
+        can = self._timing
+        low, high = can.exposure_s
+        if not low <= asked.exposure_s <= high:
+            raise InputError(f"camera: exposure_s {asked.exposure_s:g} must lie in {low:g} to {high:g}")
+        if asked.pixel_format not in BITS:
+            raise InputError(f"camera: pixel_format {asked.pixel_format!r} is none of {', '.join(BITS)}")
+        if asked.triggered and self._line is None:
+            raise InputError("camera: triggered, but no stage's pulses reach it; set triggered to false")
+        if not 1 <= asked.buffers <= can.most_buffers:
+            raise InputError(f"camera: buffers {asked.buffers} must lie in 1 to {can.most_buffers}")
+        if not 0 < asked.frames_per_s < inf:
+            raise InputError(f"camera: frames_per_s {asked.frames_per_s:g} must be above 0")
+        top, left, tall, wide = fitted_region(asked.region, self._bank.shape, [can.region_step_px] * 4)
+        # A multiple of the step stays what it is, whatever floating point makes of it.
+        exposure = floor(asked.exposure_s / can.exposure_step_s + 1e-6) * can.exposure_step_s
+        fastest = 1 / (exposure + tall * can.line_s)
+        return replace(
+            asked,
+            exposure_s=exposure,
+            region=(top, left, tall, wide),
+            frames_per_s=min(asked.frames_per_s, fastest),
+        )
+
+    def _triggers(self, until_s: float) -> tuple[int, NDArray[np.float64]]:
+        if self._settings.triggered and self._line is not None:
+            return self._line.pulses(self._seen_s, until_s)
+        first, rate = self._freely, self._settings.frames_per_s
+        self._freely = max(first, ceil((until_s - self._begun_s) * rate - 1e-9))
+        return first, self._begun_s + np.arange(first, self._freely) / rate
+
+    def _advance(self, now: float) -> None:
+        """Do all that happened up to now."""
+        if not self._running:
+            return
+        wrong, until_s = self._faults, min(now, self._unplugged_s)
+        first, times = self._triggers(until_s)
+        for index, begin_s in enumerate(times.tolist(), start=first):
+            if begin_s >= self._unplugged_s:
+                break
+            if wrong.unplug_camera is not None and wrong.unplug_camera.pulse == index:
+                self._unplugged_s = until_s = begin_s
+                break
+            if index in wrong.missed_triggers:
+                continue
+            if begin_s < self._busy_until_s:
+                self.unheard += 1
+                continue
+            self._busy_until_s = begin_s + self.busy_s
+            ready_s = self._busy_until_s + self._timing.transfer_s
+            self._on_the_way.append(_Exposed(self._next_raw, index, begin_s, ready_s))
+            self._next_raw = self._next_raw + 1 if self._next_raw < 2**ID_BITS - 1 else self._lowest_id
+        self._seen_s = max(self._seen_s, until_s)
+        while self._on_the_way and self._on_the_way[0].ready_s <= until_s:
+            exposed = self._on_the_way.popleft()
+            if exposed.index in wrong.lost_frames:
+                continue
+            if len(self._pool) >= self._settings.buffers:
+                self._overrun += 1
+            else:
+                self._pool.append(exposed)
+
+    def _frame(self, exposed: _Exposed, frame_id: int, settings: CameraSettings) -> CameraFrame:
+        seen: NDArray[Any] = self._bank.image(
+            self._z_um(exposed.begin_s + settings.exposure_s / 2), settings.region
+        )
+        more = BITS[settings.pixel_format] - self._bank.bit_depth
+        if settings.pixel_format != "Mono8":
+            seen = seen.astype(np.uint16) << max(more, 0)
+        if more < 0:
+            seen = seen >> -more
+        image = seen.astype(np.uint8 if settings.pixel_format == "Mono8" else np.uint16, copy=False)
+        complete = exposed.index not in self._faults.incomplete_frames
+        if not complete:
+            image[-(len(image) // 3) :] = 0
+        wrong = self._faults
+        by_its_clock = exposed.begin_s + wrong.camera_offset_s
+        by_its_clock += (exposed.begin_s - self._born_s) * wrong.camera_ppm * 1e-6
+        return CameraFrame(image, frame_id, by_its_clock, complete)

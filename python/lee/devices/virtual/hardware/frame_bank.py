@@ -1,0 +1,159 @@
+"""Frames made beforehand, so that the virtual camera can keep up with a real one."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lee.devices.virtual.imaging.optics import Optics
+from lee.devices.virtual.imaging.render import render_scan
+from lee.devices.virtual.imaging.sensor import Camera
+from lee.devices.virtual.scene.scene import Scene
+from lee.devices.virtual.scene.texture import smooth_field
+from lee.errors import InputError
+
+Region = tuple[int, int, int, int]
+
+
+class Bank(Protocol):
+    """Where the virtual camera has its images from."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the sensor, px."""
+
+    @property
+    def bit_depth(self) -> int:
+        """Of its counts."""
+
+    def image(self, z_um: float, region: Region | None = None) -> NDArray[Any]:
+        """Return what is seen at a height in focus, (H, W), the caller's own; a region is a part of it."""
+
+
+class FrameBank:
+    """Planes of one scene; beyond the first and the last the nearest is seen.
+
+    Parameters
+    ----------
+    frames : (Z, H, W) uint8 or uint16, counts
+        They keep their noise: the same plane seen twice is the same to the count.
+    z_um : (Z,) float, um
+        Heights in focus, rising.
+    bit_depth : int
+        Of the counts.
+    between : bool
+        Blend the two planes around a height; otherwise show the nearest, which is faster.
+
+    Raises
+    ------
+    InputError
+        If the two do not belong together.
+    """
+
+    def __init__(
+        self, frames: NDArray[Any], z_um: ArrayLike, *, bit_depth: int = 8, between: bool = False
+    ) -> None:
+        z = np.asarray(z_um, dtype=np.float64)
+        if frames.ndim != 3 or z.shape != frames.shape[:1] or not (np.diff(z) > 0).all():
+            raise InputError(
+                f"frame bank: frames {frames.shape} and z_um {z.shape} must be (Z, H, W) and rising"
+            )
+        if frames.dtype != (np.uint8 if bit_depth == 8 else np.uint16):
+            raise InputError(f"frame bank: frames are {frames.dtype}, which is not {bit_depth} bit")
+        self._frames, self._z, self._depth, self._between = frames, z, bit_depth, between
+
+    @classmethod
+    def of_scene(
+        cls,
+        scene: Scene,
+        z_um: ArrayLike | None = None,
+        *,
+        optics: Optics | None = None,
+        camera: Camera | None = None,
+        between: bool = False,
+        seed: int = 0,
+    ) -> FrameBank:
+        """Render a scene as `render_scan` does, by default over its whole relief in steps of 0.2 um."""
+        sensor = camera or Camera()
+        z = scene.z_range() if z_um is None else z_um
+        scan = render_scan(scene, optics, z, camera=sensor, seed=seed)
+        return cls(scan.frames, scan.z_um, bit_depth=sensor.bit_depth, between=between)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the sensor, px."""
+        return self._frames.shape[1], self._frames.shape[2]
+
+    @property
+    def bit_depth(self) -> int:
+        """Of its counts."""
+        return self._depth
+
+    @property
+    def z_um(self) -> NDArray[np.float64]:
+        """Heights of the planes, (Z,) um."""
+        return self._z
+
+    def nearest(self, z_um: float) -> int:
+        """Which plane is nearest to a height; of two the lower."""
+        k = int(np.clip(np.searchsorted(self._z, z_um), 1, max(len(self._z) - 1, 1)))
+        if len(self._z) == 1 or z_um - self._z[k - 1] <= self._z[k] - z_um:
+            return k - 1
+        return k
+
+    def image(self, z_um: float, region: Region | None = None) -> NDArray[Any]:
+        """Return what is seen at a height in focus, (H, W), the caller's own; a region is a part of it."""
+        top, left, high, wide = region or (0, 0, *self.shape)
+        part = self._frames[:, top : top + high, left : left + wide]
+        if not self._between or not self._z[0] < z_um < self._z[-1]:
+            return np.array(part[self.nearest(z_um)])
+        k = int(np.searchsorted(self._z, z_um)) - 1
+        share = round(256 * (z_um - self._z[k]) / (self._z[k + 1] - self._z[k]))
+        blended = part[k].astype(np.uint32) * np.uint32(256 - share)
+        blended += part[k + 1].astype(np.uint32) * np.uint32(share)
+        blended += np.uint32(128)
+        blended >>= np.uint32(8)
+        return np.asarray(blended, dtype=self._frames.dtype)
+
+
+def quick_bank(
+    shape: tuple[int, int] = (400, 400),
+    *,
+    relief_um: float = 20.0,
+    step_um: float = 0.5,
+    depth_um: float = 2.0,
+    margin_um: float = 3.0,
+    seed: int = 0,
+) -> FrameBank:
+    """Make planes in moments: grains that are sharp where the height in focus is the surface's.
+
+    There is no optics in it, only contrast that fades with the distance from focus, so that it tries out
+    speed and bookkeeping, and no measurement.
+
+    Parameters
+    ----------
+    shape : (H, W)
+    relief_um : float
+        Height of the surface, from 0 up to it.
+    step_um : float
+        Between planes.
+    depth_um : float
+        Distance from focus at which the contrast has fallen to 1/e.
+    margin_um : float
+        How far the planes go below and above the surface.
+    seed : int
+        Of surface and grains.
+    """
+    rng = np.random.default_rng([seed, 7])
+    grain = smooth_field(shape, 3.0, rng)
+    surface = smooth_field(shape, max(min(shape) / 4, 2.0), rng)
+    surface = (surface - surface.min()) * np.float32(relief_um / max(float(np.ptp(surface)), 1e-6))
+    count = int(np.ceil((relief_um + 2 * margin_um) / step_um)) + 1
+    z = -margin_um + step_um * np.arange(count)
+    frames = np.empty((count, *shape), dtype=np.uint8)
+    for k, height in enumerate(z):
+        off = (surface - np.float32(height)) / np.float32(depth_um)
+        frames[k] = np.clip(100 + 35 * grain * np.exp(-(off**2)), 0, 255)
+    return FrameBank(frames, z)

@@ -1,0 +1,84 @@
+"""The virtual rig: its camera and its stage, with the wire between them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import cast
+
+from lee.devices.protocols import Rig
+from lee.devices.virtual.hardware.camera import SensorTiming, VirtualCamera
+from lee.devices.virtual.hardware.carriage import Mechanics
+from lee.devices.virtual.hardware.fault_plan import Faults
+from lee.devices.virtual.hardware.frame_bank import Bank, quick_bank
+from lee.devices.virtual.hardware.stage import BACKLASH_UM, COUNTS_PER_UM, LIMITS_UM, VirtualStage
+
+
+def virtual_rig(
+    bank: Bank | None = None,
+    *,
+    faults: Faults | None = None,
+    scene_at_um: float = 1000.0,
+    position_um: float | None = None,
+    counts_per_um: float = COUNTS_PER_UM,
+    limits_um: tuple[float, float] = LIMITS_UM,
+    homed: bool = True,
+    mechanics: Mechanics | None = None,
+    backlash_um: float = BACKLASH_UM,
+    timing: SensorTiming | None = None,
+    tells_pulses: bool = True,
+    watchdog_s: float = 1.0,
+    after_highest_id: int = 1,
+    first_id: int | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Rig:
+    """Put a virtual camera and a virtual stage together; the stage's pulses reach the camera.
+
+    Parameters
+    ----------
+    bank : Bank, optional
+        What is under the objective; by default what `quick_bank` makes.
+    faults : Faults, optional
+        What is to go wrong.
+    scene_at_um : float
+        Height of the stage at which the bank's height 0 is in focus.
+    position_um : float, optional
+        Where the stage is when it is switched on; by default at the scene.
+    counts_per_um, limits_um, homed, mechanics, backlash_um, tells_pulses, watchdog_s
+        As in `VirtualStage`.
+    timing, after_highest_id, first_id
+        As in `VirtualCamera`.
+    clock, sleep : callables, s
+        Time of both.
+    """
+    stage = VirtualStage(
+        counts_per_um=counts_per_um,
+        limits_um=limits_um,
+        position_um=scene_at_um if position_um is None else position_um,
+        homed=homed,
+        mechanics=mechanics,
+        backlash_um=backlash_um,
+        faults=faults,
+        tells_pulses=tells_pulses,
+        watchdog_s=watchdog_s,
+        clock=clock,
+        sleep=sleep,
+    )
+    camera = VirtualCamera(
+        bank or quick_bank(),
+        line=stage,
+        z_um=lambda time_s: stage.true_um(time_s) - scene_at_um,
+        timing=timing,
+        after_highest_id=after_highest_id,
+        first_id=first_id,
+        faults=faults,
+        clock=clock,
+        sleep=sleep,
+    )
+    return Rig(camera, stage)
+
+
+def parts_of(rig: Rig) -> tuple[VirtualCamera, VirtualStage]:
+    """Return the two as what they are, for what only virtual ones can do."""
+    return cast(VirtualCamera, rig.camera), cast(VirtualStage, rig.stage)

@@ -1,0 +1,1 @@
+"""How the virtual rig sees it: wave optics, layers, occlusions, sensor noise."""

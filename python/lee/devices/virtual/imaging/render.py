@@ -1,0 +1,189 @@
+"""Scans of a scene: one frame a stage position, as the camera would record them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from lee.devices.virtual.imaging.layers import Grid, LayeredScene, spike_height
+from lee.devices.virtual.imaging.optics import Optics, OtfTable
+from lee.devices.virtual.imaging.overlay import Overlay
+from lee.devices.virtual.imaging.sensor import Camera
+from lee.devices.virtual.scene.bodies import is_present, place
+from lee.devices.virtual.scene.nuclei import PointLights, lights
+from lee.devices.virtual.scene.scene import Scene
+from lee.errors import InputError
+
+_FRAMES_AT_ONCE = 16
+_WIDEST_MARGIN_UM = 12.0
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A rendered scan and what is true about it.
+
+    ``frames`` (Z, H, W) uint8 or uint16 counts; ``z_um`` (Z,) float64; ``truth_um`` (H, W) float32, the
+    surface of the undrifted scene; ``touched`` (H, W) bool, pixels that any bubble covered at any time;
+    ``drift_px`` (Z, 2) float64, how far frame k shows the scene moved, (dy, dx); ``spoiled`` (Z,) bool,
+    frames with a flash.
+    """
+
+    frames: NDArray[np.generic]
+    z_um: NDArray[np.float64]
+    pixel_um: float
+    truth_um: NDArray[np.float32]
+    touched: NDArray[np.bool_]
+    drift_px: NDArray[np.float64]
+    spoiled: NDArray[np.bool_]
+
+    def truth_seen_in(self, frame: int) -> NDArray[np.float32]:
+        """Return the surface (H, W) where frame `frame` shows it; NaN where that is outside the scene."""
+        moved = ndimage.shift(self.truth_um, self.drift_px[frame], order=1, mode="constant", cval=np.nan)
+        return np.asarray(moved, dtype=np.float32)
+
+
+def render_scan(
+    scene: Scene,
+    optics: Optics | None = None,
+    z_um: ArrayLike | None = None,
+    *,
+    camera: Camera | None = None,
+    drift_px: ArrayLike = (0.0, 0.0),
+    layer_um: float = 0.2,
+    seed: int = 0,
+) -> Scan:
+    """Render a scan into memory.
+
+    Parameters
+    ----------
+    scene : Scene
+    optics : Optics, optional
+    z_um : (Z,) float, um, optional
+        Heights in focus, in any order and spacing; by default the whole relief in steps of 0.2 um.
+    camera : Camera, optional
+    drift_px : (2,) or (Z, 2) float, pixels
+        Lateral drift: its total (dy, dx), linear in time and 0 in the middle of the scan, or (dy, dx) by
+        frame.
+    layer_um : float
+        Thickness of the layers into which the scene is cut.
+    seed : int
+        Of the camera's noise; equal seeds give equal frames.
+
+    Returns
+    -------
+    Scan
+
+    Raises
+    ------
+    InputError
+        If `z_um`, `drift_px` or `layer_um` cannot be used.
+    """
+    z = scene.z_range() if z_um is None else _checked_z(z_um)
+    drift = drift_path(drift_px, len(z))
+    chosen = camera or Camera()
+    frames = np.empty((len(z), *scene.shape), dtype=np.uint8 if chosen.bit_depth == 8 else np.uint16)
+    made = iter_frames(scene, optics, z, camera=chosen, drift_px=drift, layer_um=layer_um, seed=seed)
+    for k, frame in enumerate(made):
+        frames[k] = frame
+    spoiled = np.zeros(len(z), dtype=bool)
+    spoiled[[_flash_frame(flash.at, len(z)) for flash in scene.flashes]] = True
+    return Scan(frames, z, scene.pixel_um, scene.height_um, touched_by_bubbles(scene, len(z)), drift, spoiled)
+
+
+def iter_frames(
+    scene: Scene,
+    optics: Optics | None = None,
+    z_um: ArrayLike | None = None,
+    *,
+    camera: Camera | None = None,
+    drift_px: ArrayLike = (0.0, 0.0),
+    layer_um: float = 0.2,
+    seed: int = 0,
+) -> Iterator[NDArray[np.generic]]:
+    """Yield the frames of `render_scan` one by one; memory does not grow with their number."""
+    lens, sensor = optics or Optics(), camera or Camera()
+    z = scene.z_range() if z_um is None else _checked_z(z_um)
+    drift = drift_path(drift_px, len(z))
+    if not layer_um > 0:
+        raise InputError(f"render: layer_um {layer_um} must be above 0")
+    points = lights(scene.nuclei, scene.height_um, scene.pixel_um, scene.scattering)
+    farthest = _farthest_um(scene, points, z)
+    spread = float(np.ptp(scene.height_um)) + float(np.ptp(z))
+    margin = (
+        min(lens.blur_radius_um(spread), _WIDEST_MARGIN_UM)
+        + float(np.abs(drift).max()) * scene.pixel_um
+        + 1.0
+    )
+    grid = Grid.around(scene.shape, scene.pixel_um, margin, lens)
+    table = OtfTable(lens, grid.radius, farthest)
+    lasting = [spike for spike in scene.spikes if spike.present == (0.0, 1.0)]
+    layered = LayeredScene(grid, scene.height_um, scene.reflectance, lasting, layer_um, points)
+    lamp = sensor.lamp(scene.shape)
+    brightness = exposure(scene, sensor)
+    overlay = Overlay(scene, grid, table)
+    for first in range(0, len(z), _FRAMES_AT_ONCE):
+        spectra = layered.spectra(z[first : first + _FRAMES_AT_ONCE], table)
+        for k, spectrum in enumerate(spectra, start=first):
+            time = k / max(len(z) - 1, 1)
+            light = overlay.light(spectrum, float(z[k]), time, drift[k])
+            gain, added = 1.0, 0.0
+            for flash in scene.flashes:
+                if _flash_frame(flash.at, len(z)) == k:
+                    gain, added = gain * flash.gain, added + flash.added
+            light = (light * np.float32(gain) + np.float32(added)) * lamp
+            # One generator a frame: neither chunks nor earlier frames change a frame's noise.
+            yield sensor.expose(light * np.float32(brightness), np.random.default_rng([seed, k]))
+
+
+def exposure(scene: Scene, camera: Camera) -> float:
+    """Return the share of the full well that 1, white under the middle of the lamp, reaches.
+
+    The surface alone sets it: what lies or floats on the surface does not change it.
+    """
+    lit = float((scene.reflectance * camera.lamp(scene.shape)).mean())
+    return camera.mean_share / max(lit, 1e-6)
+
+
+def drift_path(drift_px: ArrayLike, count: int) -> NDArray[np.float64]:
+    """Return the drift of each frame, (Z, 2) pixels, from its total or as given."""
+    drift = np.asarray(drift_px, dtype=np.float64)
+    if drift.shape == (2,):
+        drift = np.linspace(-0.5, 0.5, count)[:, None] * drift if count > 1 else np.zeros((1, 2))
+    if drift.shape != (count, 2) or not np.isfinite(drift).all():
+        raise InputError(f"render: drift_px {drift.shape} must be finite, (2,) or ({count}, 2)")
+    return drift
+
+
+def touched_by_bubbles(scene: Scene, count: int) -> NDArray[np.bool_]:
+    """Return which pixels (H, W) any bubble covers in any of `count` frames, drift aside."""
+    touched = np.zeros(scene.shape, dtype=bool)
+    y = np.arange(scene.shape[0])[:, None] * scene.pixel_um
+    x = np.arange(scene.shape[1])[None, :] * scene.pixel_um
+    for bubble in scene.bubbles:
+        for time in np.linspace(0, 1, count):
+            if is_present(bubble.present, float(time)):
+                cy, cx = place(bubble, float(time))
+                touched |= (y - cy) ** 2 + (x - cx) ** 2 <= bubble.radius_um**2
+    return touched
+
+
+def _checked_z(z_um: ArrayLike) -> NDArray[np.float64]:
+    z = np.asarray(z_um, dtype=np.float64)
+    if z.ndim != 1 or z.size == 0 or not np.isfinite(z).all():
+        raise InputError(f"render: z_um {z.shape} must be a list of finite heights")
+    return z
+
+
+def _flash_frame(at: float, count: int) -> int:
+    return int(np.clip(round(at * (count - 1)), 0, count - 1))
+
+
+def _farthest_um(scene: Scene, points: PointLights, z: NDArray[np.float64]) -> float:
+    heights = [float(scene.height_um.min()), float(scene.height_um.max())]
+    heights += [bubble.z_um + 0.5 * bubble.radius_um for bubble in scene.bubbles]
+    heights += [flake.z_um for flake in scene.debris]
+    heights += [spike_height(spike, scene.height_um, scene.pixel_um) for spike in scene.spikes]
+    heights += points.z_um.tolist()
+    return max(float(np.abs(z - height).max()) for height in (min(heights), max(heights)))

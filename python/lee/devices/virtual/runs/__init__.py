@@ -1,0 +1,1 @@
+"""Rendered runs with their truth: a growing scene scanned again and again."""

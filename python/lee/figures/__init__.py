@@ -1,0 +1,1 @@
+"""Figures: maps, curves, reliefs, films and the pages of reports. Drawing only, no analysis."""

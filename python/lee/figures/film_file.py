@@ -1,0 +1,97 @@
+"""A film as a file: H.264 in MP4, encoded frame by frame, whole or not there."""
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lee.errors import InputError
+from lee.storage.atomic import new_file
+
+_LEAST_RATE, _MOST_RATE, _WANTED_S = 4.0, 12.0, 15.0
+_MOST_BYTES = 4_500_000
+
+
+def watchable_rate(frames: int) -> float:
+    """Choose frames a second: a long run takes about 15 s to watch, a short one is not a flicker."""
+    return float(np.clip(frames / _WANTED_S, _LEAST_RATE, _MOST_RATE))
+
+
+@contextmanager
+def new_film(
+    path: Path, size_px: tuple[int, int], *, frames: int, frames_per_s: float
+) -> Iterator[Callable[[NDArray[np.uint8]], None]]:
+    """Give a function that adds a frame to a film; the film takes its name only when the block ends well.
+
+    Parameters
+    ----------
+    path : Path
+        Ending in ``.mp4``.
+    size_px : (int, int)
+        Width and height, even.
+    frames : int
+        How many will be written: long films are packed more, to stay below 5 MB.
+    frames_per_s : float
+
+    Yields
+    ------
+    callable
+        Takes one frame, (height, width, 3) uint8.
+
+    Raises
+    ------
+    InputError
+        If ffmpeg is missing or fails, or the file cannot be written.
+    """
+    with new_file(path) as partial:
+        encoder = _encoder(partial, size_px, frames_per_s, frames)
+
+        def write(picture: NDArray[np.uint8]) -> None:
+            try:
+                encoder.send(np.ascontiguousarray(picture))
+            except OSError as error:
+                said = str(error).strip().splitlines() or ["no reason given"]
+                raise InputError(f"ffmpeg failed while writing {path}: {said[-1].strip()}") from error
+
+        try:
+            yield write
+        finally:
+            encoder.close()
+        # The index comes last and is then moved to the front: without it nobody can play the rest.
+        if not (partial.is_file() and b"moov" in partial.read_bytes()[:65536]):
+            raise InputError(f"ffmpeg did not finish {path}: is there space left where it is written?")
+
+
+def _encoder(path: Path, size: tuple[int, int], rate: float, frames: int) -> Generator[None, Any, None]:
+    missing = "films need ffmpeg: pip install imageio-ffmpeg, or ask for no films"
+    try:
+        import imageio_ffmpeg
+    except ImportError as error:
+        raise InputError(missing) from error
+    most_bits = int(8 * _MOST_BYTES / max(frames / rate, 1))
+    made: Generator[None, Any, None] = imageio_ffmpeg.write_frames(
+        str(path),
+        size,
+        pix_fmt_in="rgb24",
+        pix_fmt_out="yuv420p",
+        fps=rate,
+        codec="libx264",
+        quality=None,
+        macro_block_size=2,
+        ffmpeg_log_level="error",
+        output_params=[
+            *("-preset", "fast", "-crf", "21", "-maxrate", str(most_bits), "-bufsize", str(2 * most_bits)),
+            # Told in the file, so that every player shows the same colours.
+            *("-vf", "scale=out_color_matrix=bt709:out_range=tv", "-colorspace", "bt709"),
+            *("-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"),
+            *("-movflags", "+faststart"),
+        ],
+    )
+    try:
+        made.send(None)
+    except (OSError, RuntimeError) as error:
+        raise InputError(missing) from error
+    return made

@@ -1,0 +1,207 @@
+"""Maps of a run as figures: how surface, growth and rate change, and where the regions lie."""
+
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patheffects import AbstractPathEffect, withStroke
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from lee.errors import InputError
+from lee.figures.maps import PAGE_IN, Maps, Times, colour_scale, draw_map, evenly, look, page, time_text
+
+if TYPE_CHECKING:
+    from lee.surfaces.profile import Line
+    from lee.surfaces.regions import Region
+
+# Okabe and Ito, "Color universal design" (2008); the yellow is left out, it is lost on white.
+REGION_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+REGION_LINES = ("-", "--", ":")
+MOST_REGIONS = 8  # more are told apart by nobody
+_COLUMNS = 4
+
+
+def maps_over_time(
+    maps: Maps,
+    *,
+    kind: str,
+    times_s: Times,
+    pixel_um: float,
+    phases: Sequence[str] | None = None,
+    count: int = 8,
+) -> Figure:
+    """Draw maps of one kind at some times of a run, all with the same colours.
+
+    Parameters
+    ----------
+    maps : (T, H, W) float32
+        As `lee.figures.film.write_film` takes them.
+    kind : str
+        A key of `lee.figures.maps.LOOKS`.
+    times_s : (T,) float, s
+    pixel_um : float, um
+    phases : (T,) str, optional
+    count : int
+        How many are drawn, evenly chosen, first and last among them.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        1600 pixels wide; what was not measured is hatched.
+
+    Raises
+    ------
+    InputError
+        If there are no maps, or not one time for each.
+    """
+    if len(maps) == 0 or len(times_s) != len(maps):
+        raise InputError(f"{len(times_s)} times for {len(maps)} maps: give one for each, and at least one")
+    chosen = evenly(len(maps), count)
+    scale = colour_scale(kind, maps)
+    told = look(kind)
+    first = np.asarray(maps[0])
+    rows = -(-len(chosen) // _COLUMNS)
+    columns = min(len(chosen), _COLUMNS)
+    wide = min(0.88 * PAGE_IN / columns, 6.0)
+    high = min(wide * first.shape[0] / first.shape[1], 7.0)
+    figure = page(rows * (high + 0.3) + 0.5)
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for place, axes in enumerate(panels.flat):
+        if place >= len(chosen):
+            axes.set_axis_off()
+            continue
+        k = chosen[place]
+        values = np.asarray(maps[k], np.float32)
+        drawn = draw_map(axes, values, pixel_um, scale, shown_px=400)
+        phase = f", {phases[k]}" if phases is not None and phases[k] else ""
+        empty = "" if np.isfinite(values).any() else ", not measured"
+        axes.set_title(f"t = {time_text(times_s[k])}{phase}{empty}", fontsize=10)
+        if place % columns == 0:
+            axes.set_ylabel("y, down the image (µm)")
+        if place + columns >= len(chosen):
+            axes.set_xlabel("x (µm)")
+            axes.tick_params(labelbottom=True)
+    figure.colorbar(
+        drawn, ax=panels, label=told.label, extend=scale.extend, fraction=0.025, pad=0.01, aspect=30
+    )
+    return figure
+
+
+def map_figure(
+    panels: Mapping[str, tuple[str, ArrayLike]],
+    *,
+    pixel_um: float,
+    regions: "Sequence[Region]" = (),
+    line_um: "Line | None" = None,
+) -> Figure:
+    """Draw single maps side by side, each with its own colour bar, with regions and a line over them.
+
+    Parameters
+    ----------
+    panels : mapping of title to (kind, (H, W) float32)
+        Kinds as in `lee.figures.maps.LOOKS`.
+    pixel_um : float, um
+    regions : sequence of Region
+        Outlined and named, in the colours `curves_of_regions` gives them.
+    line_um : ((y0, x0), (y1, x1)), um, optional
+        Drawn as an arrow, as `lee.surfaces.profile.profile` takes it.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        1600 pixels wide.
+    """
+    if not panels:
+        raise InputError("no map to draw")
+    shape = np.shape(next(iter(panels.values()))[1])
+    columns = min(len(panels), 2)
+    rows = -(-len(panels) // columns)
+    tall = min(0.8 * PAGE_IN / columns * shape[0] / shape[1], 7.0) + 0.8
+    figure = page(rows * tall)
+    places = figure.subplots(rows, columns, squeeze=False)
+    for place, (title, (kind, values)) in zip(places.flat, panels.items(), strict=False):
+        array = np.asarray(values, np.float32)
+        scale = colour_scale(kind, array[None])
+        drawn = draw_map(place, array, pixel_um, scale)
+        figure.colorbar(drawn, ax=place, label=look(kind).label, extend=scale.extend, shrink=0.9)
+        outline_regions(place, regions, pixel_um)
+        if line_um is not None:
+            _draw_line(place, line_um, pixel_um)
+        place.set_title(title)
+        place.set_xlabel("x (µm)")
+        place.set_ylabel("y, down the image (µm)")
+    for place in places.flat[len(panels) :]:
+        place.set_axis_off()
+    return figure
+
+
+def outline_regions(axes: Axes, regions: "Sequence[Region]", pixel_um: float) -> None:
+    """Outline regions on a map; the first eight in their colours, named where they are widest."""
+    for k, region in enumerate(regions):
+        mask = np.asarray(region.mask, bool)
+        if not mask.any():
+            continue
+        named = k < MOST_REGIONS
+        colour, line = region_style(k) if named else ("#555555", "-")
+        halo: list[AbstractPathEffect] = [withStroke(linewidth=4 if named else 2, foreground="white")]
+        # A pixel more on each side, so that a region that reaches the border is closed there.
+        y, x = ((np.arange(-1, n + 1) + 0.5) * pixel_um for n in mask.shape)
+        outline = axes.contour(
+            x, y, np.pad(mask, 1), levels=[0.5], colors=[colour], linestyles=[line],
+            linewidths=2 if named else 0.8, zorder=3,
+        )  # fmt: skip
+        outline.set_path_effects(halo)
+        if named:
+            _name_region(axes, region.name, mask, pixel_um, colour)
+        rows, columns = mask.shape
+        axes.set(xlim=(0, columns * pixel_um), ylim=(rows * pixel_um, 0))
+
+
+def _name_region(axes: Axes, name: str, mask: NDArray[np.bool_], pixel_um: float, colour: str) -> None:
+    row, column = _widest(mask)
+    share = column / mask.shape[1]
+    # Near a border the name runs inward, or the border would cut it.
+    side = "left" if share < 0.15 else "right" if share > 0.85 else "center"
+    x = np.clip(column + 0.5, 0.02 * mask.shape[1], 0.98 * mask.shape[1]) * pixel_um
+    axes.text(
+        x, (row + 0.5) * pixel_um, name, color=colour, ha=side, va="center", fontsize=10, weight="bold",
+        path_effects=[withStroke(linewidth=4, foreground="white")], zorder=5, clip_on=True,
+    )  # fmt: skip
+
+
+def in_order(regions: "Sequence[Region]") -> "list[Region]":
+    """Put the eight regions to be shown first: drawn ones, then trenches and protrusions by size."""
+    by_size = sorted(regions, key=lambda region: -int(np.count_nonzero(region.mask)))
+    found = [[r for r in by_size if r.kind == kind] for kind in ("trench", "protrusion")]
+    drawn = [region for region in regions if region.kind not in ("trench", "protrusion")]
+    turns = [region for pair in zip_longest(*found) for region in pair if region is not None]
+    shown = {region.name for region in [*drawn, *turns][:MOST_REGIONS]}
+    return sorted(regions, key=lambda region: region.name not in shown)
+
+
+def region_style(k: int) -> tuple[str, str]:
+    """Give colour and line style of the k-th region, the same in every figure."""
+    return (
+        REGION_COLOURS[k % len(REGION_COLOURS)],
+        REGION_LINES[k // len(REGION_COLOURS) % len(REGION_LINES)],
+    )
+
+
+def _draw_line(axes: Axes, line_um: "Line", pixel_um: float) -> None:
+    # Maps are drawn from the edge of their first pixel, lines are told from its middle.
+    (y0, x0), (y1, x1) = (tuple(value + pixel_um / 2 for value in end) for end in line_um)
+    axes.annotate(
+        "", (x1, y1), xytext=(x0, y0), zorder=4,
+        arrowprops={"arrowstyle": "-|>", "color": "black", "linewidth": 2, "shrinkA": 0, "shrinkB": 0,
+                    "path_effects": [withStroke(linewidth=4, foreground="white")]},
+    )  # fmt: skip
+
+
+def _widest(mask: NDArray[np.bool_]) -> tuple[int, int]:
+    inside = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    row, column = np.unravel_index(int(np.argmax(inside)), mask.shape)
+    return int(row), int(column)

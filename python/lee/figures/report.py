@@ -1,0 +1,123 @@
+"""A report: one HTML file that holds its text, tables and pictures, to be read from top to bottom."""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from lee.errors import InputError
+from lee.storage.atomic import new_file
+
+_KINDS = {
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".gif": "image/gif",
+    ".mp4": "video/mp4",
+}
+_LOOK = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#222}"
+    "h1{font-size:1.6rem}h2{font-size:1.25rem;margin-top:2.5rem}img,video{max-width:100%;height:auto}"
+    "table{border-collapse:collapse;margin:1rem 0}th,td{text-align:left;padding:.3rem 1rem .3rem 0;"
+    "border-bottom:1px solid #ddd;font-variant-numeric:tabular-nums}"
+    "figure{margin:1rem 0}figcaption{color:#555}"
+)
+
+
+@dataclass
+class Section:
+    """One section of a report; every part may be left out.
+
+    Attributes
+    ----------
+    heading : str
+    text : str
+        Paragraphs, parted by empty lines.
+    table : sequence of mapping
+        One mapping a row; the keys of the first are the columns.
+    pictures : mapping of str to Figure or path
+        Caption to figure, picture file (PNG, JPEG, GIF) or film (MP4).
+    """
+
+    heading: str
+    text: str = ""
+    table: Sequence[Mapping[str, object]] = ()
+    pictures: Mapping[str, Figure | str | Path] = field(default_factory=dict)
+
+
+def write_report(path: str | Path, title: str, sections: Sequence[Section]) -> Path:
+    """Write a self-contained HTML report; nothing in it is loaded from elsewhere.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where to; an older file is replaced.
+    title : str
+    sections : sequence of Section
+
+    Returns
+    -------
+    Path
+        The file.
+
+    Raises
+    ------
+    InputError
+        If a picture cannot be read or the file cannot be written.
+    """
+    body = "\n".join(_section(section) for section in sections)
+    page = (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{_LOOK}</style></head>\n'
+        f"<body><h1>{escape(title)}</h1>\n{body}\n</body></html>\n"
+    )
+    with new_file(path) as partial:
+        partial.write_text(page, encoding="utf-8")
+    return Path(path)
+
+
+def _section(section: Section) -> str:
+    parts = [f"<h2>{escape(section.heading)}</h2>"]
+    parts += [f"<p>{escape(part.strip())}</p>" for part in section.text.split("\n\n") if part.strip()]
+    if section.table:
+        columns = list(section.table[0])
+        head = "".join(f"<th>{escape(name)}</th>" for name in columns)
+        rows = ("".join(f"<td>{_cell(row.get(name))}</td>" for name in columns) for row in section.table)
+        parts.append(f"<table><tr>{head}</tr>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>")
+    parts += [_figure(caption, picture) for caption, picture in section.pictures.items()]
+    return "\n".join(parts)
+
+
+def _figure(caption: str, picture: Figure | str | Path) -> str:
+    source, said = _inline(picture), escape(caption)
+    if source.startswith("data:video"):
+        shown = f'<video controls loop muted playsinline aria-label="{said}" src="{source}"></video>'
+    else:
+        shown = f'<img alt="{said}" src="{source}">'
+    return f"<figure>{shown}<figcaption>{said}</figcaption></figure>"
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return escape(f"{value:.4g}" if isinstance(value, float) else str(value))
+
+
+def _inline(picture: Figure | str | Path) -> str:
+    if isinstance(picture, Figure):
+        png = io.BytesIO()
+        picture.savefig(png, format="png")
+        kind, content = "image/png", png.getvalue()
+    else:
+        place = Path(picture)
+        if place.suffix.lower() not in _KINDS:
+            raise InputError(f"{place}: a report takes pictures as {', '.join(_KINDS)}")
+        try:
+            kind, content = _KINDS[place.suffix.lower()], place.read_bytes()
+        except OSError as error:
+            raise InputError(f"cannot read the picture {place}: {error.strerror or error}") from error
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

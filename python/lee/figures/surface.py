@@ -1,0 +1,259 @@
+"""Figures of a surface: the preview of a result, and a measured surface against the truth."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import LightSource, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from lee.errors import InputError
+from lee.export.mesh import texture_rgb
+from lee.surfaces.block_mean import block_mean
+
+if TYPE_CHECKING:
+    from lee.surfaces.surface import Surface
+
+_SHOWN_PX = 1000  # more pixels than a panel has would cost time and memory and show nothing
+_RELIEF_PX = 160
+_NOT_MEASURED = "#d9d9d9"
+_HEIGHT, _SIGMA, _DIFFERENCE = "viridis", "magma", "RdBu_r"
+
+
+def preview(surface: "Surface") -> Figure:
+    """Draw height map, refocused image, uncertainty and a 3D view on one page.
+
+    Parameters
+    ----------
+    surface : Surface
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        1600 pixels wide at 100 dpi. What was not measured is grey.
+    """
+    figure = Figure(figsize=(16, 11.6), dpi=100, layout="constrained")
+    grid = figure.add_gridspec(2, 2)
+    height = _map(figure.add_subplot(grid[0, 0]), surface, surface.height_um, "height (µm)", _HEIGHT)
+    height.set_title(f"height, {surface.coverage:.1%} measured")
+    image = figure.add_subplot(grid[0, 1])
+    _image(image, surface, _shown(texture_rgb(surface)))
+    image.set_title("all in focus" if np.isfinite(surface.refocused).any() else "no image, height shown")
+    _scale_bar(image, surface)
+    if np.isfinite(surface.height_sigma_um).any():
+        sigma = _map(
+            figure.add_subplot(grid[1, 0]), surface, surface.height_sigma_um, "σ (µm)", _SIGMA, from_zero=True
+        )
+        median = np.nanmedian(surface.height_sigma_um)
+        sigma.set_title(f"standard deviation of the height, median {median:.3g} µm")
+    else:
+        absent = figure.add_subplot(grid[1, 0])
+        absent.text(0.5, 0.5, "no uncertainty known", ha="center", va="center")
+        absent.set_axis_off()
+    relief(figure.add_subplot(grid[1, 1], projection="3d"), surface)
+    return figure
+
+
+def save_preview(surface: "Surface", path: Path) -> None:
+    """Write `preview` as PNG; written in place, so give a temporary name."""
+    preview(surface).savefig(path, format="png")
+
+
+def error_maps(surface: "Surface", truth_um: npt.NDArray[Any]) -> Figure:
+    """Draw truth, measurement, their difference, and how the errors compare to the stated uncertainty.
+
+    Parameters
+    ----------
+    surface : Surface
+    truth_um : (H, W) float, um
+        The true height on the same grid and from the same zero.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        1600 pixels wide at 100 dpi.
+
+    Raises
+    ------
+    InputError
+        If the shapes differ or nothing was measured.
+    """
+    truth = np.asarray(truth_um, np.float32)
+    if truth.shape != surface.shape:
+        raise InputError(
+            f"the true height has shape {truth.shape}, the surface {surface.shape}: they must agree"
+        )
+    if not surface.valid.any():
+        raise InputError("nothing was measured, so there are no errors to draw")
+    error = surface.height_um - truth
+    known = error[np.isfinite(error)]
+    size = np.abs(known)
+    limits = _robust(truth)
+    figure = Figure(figsize=(16, 11.6), dpi=100, layout="constrained")
+    grid = figure.add_gridspec(2, 2)
+    first = _map(figure.add_subplot(grid[0, 0]), surface, truth, "height (µm)", _HEIGHT, limits=limits)
+    first.set_title("truth")
+    second = _map(
+        figure.add_subplot(grid[0, 1]), surface, surface.height_um, "height (µm)", _HEIGHT, limits=limits
+    )
+    second.set_title(f"measured, {surface.coverage:.1%} of the field")
+    reach = float(np.percentile(size, 99)) or 1e-3
+    third = _map(
+        figure.add_subplot(grid[1, 0]), surface, error, "error (µm)", _DIFFERENCE, limits=(-reach, reach)
+    )
+    third.set_title(
+        f"measured − truth: rms {np.sqrt(np.mean(known**2)):.3f} µm, "
+        f"median {np.median(size):.3f}, p95 {np.percentile(size, 95):.3f}"
+    )
+    _error_histogram(figure.add_subplot(grid[1, 1]), error, surface.height_sigma_um)
+    return figure
+
+
+def relief(axes: Any, surface: "Surface", *, colour: str = "height", stretch: float | None = None) -> None:
+    """Draw the surface into a 3D axes as a shaded relief; a stretched z is told in the title.
+
+    Parameters
+    ----------
+    axes : mpl_toolkits.mplot3d.axes3d.Axes3D
+    surface : Surface
+    colour : {"height", "image"}
+        Colour by height (grey where not measured), or lay the refocused image over it.
+    stretch : float, optional
+        Factor on the height as drawn; by default whatever makes the relief readable, at least 1.
+    """
+    block = max(1, -(-max(surface.shape) // _RELIEF_PX))
+    height = block_mean(surface.height_filled_um, block)[0].astype(np.float64)
+    measured = block_mean(surface.valid, block)[0] >= 0.5
+    rows, columns = height.shape
+    step_um = block * surface.pixel_um
+    x, y = np.meshgrid(np.arange(columns) * step_um, np.arange(rows)[::-1] * step_um)
+    low, high = _robust(height)
+    span = max(high - low, 1e-6)
+    field = max(rows, columns) * step_um
+    stretch = _nice(max(1.0, 0.25 * field / span)) if stretch is None else stretch
+    if colour == "image":
+        texture = texture_rgb(surface, tint_filled=True)
+        rgb = np.stack([block_mean(texture[..., k], block)[0] for k in range(3)], axis=-1) / 255
+    else:
+        rgb = colormaps[_HEIGHT](Normalize(low, high)(height))[..., :3]
+        rgb[~measured] = np.array([0.85, 0.85, 0.85])
+    light = LightSource(azdeg=315, altdeg=45)
+    shade = light.hillshade(height, vert_exag=stretch, dx=step_um, dy=-step_um)  # rows run down
+    rgb *= (0.35 + 0.65 * shade)[..., None]
+    axes.plot_surface(
+        x, y, np.clip(height, low, high), facecolors=np.clip(rgb, 0, 1), rstride=1, cstride=1, shade=False,
+        linewidth=0, antialiased=False,
+    )  # fmt: skip
+    axes.set_box_aspect((columns * step_um, rows * step_um, span * stretch), zoom=1.02)
+    axes.locator_params(axis="z", nbins=4)
+    axes.set_zlim(low, high)
+    axes.view_init(elev=38, azim=-65)
+    axes.set_xlabel("x (µm)", labelpad=10)
+    axes.set_ylabel("y (µm)", labelpad=10)
+    axes.set_zlabel("height (µm)")
+    axes.set_title("relief" if stretch == 1 else f"relief, height stretched ×{stretch:g}")
+
+
+def _map(
+    axes: Axes,
+    surface: "Surface",
+    values: npt.NDArray[np.float32],
+    label: str,
+    colours: str,
+    *,
+    limits: tuple[float, float] | None = None,
+    from_zero: bool = False,
+) -> Axes:
+    low, high = limits or _robust(values)
+    shown = block_mean(values, _shown_block(values.shape))[0]
+    drawn = _image(axes, surface, shown, cmap=colours, vmin=0.0 if from_zero else low, vmax=high)
+    axes.figure.colorbar(drawn, ax=axes, label=label, extend="max" if from_zero else "both", shrink=0.9)
+    _scale_bar(axes, surface)
+    return axes
+
+
+def _image(axes: Axes, surface: "Surface", shown: npt.NDArray[Any], **options: Any) -> Any:
+    rows, columns = surface.shape
+    axes.set_facecolor(_NOT_MEASURED)
+    extent = (0, columns * surface.pixel_um, rows * surface.pixel_um, 0)
+    drawn = axes.imshow(shown, extent=extent, interpolation="nearest", **options)
+    axes.set_xlabel("x (µm)")
+    axes.set_ylabel("y, down the image (µm)")
+    return drawn
+
+
+def _shown_block(shape: tuple[int, ...]) -> int:
+    return max(1, -(-max(shape[:2]) // _SHOWN_PX))
+
+
+def _shown(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    block = _shown_block(rgb.shape)
+    if block == 1:
+        return rgb
+    return np.stack([block_mean(rgb[..., k], block)[0] for k in range(3)], axis=-1).astype(np.uint8)
+
+
+def _scale_bar(axes: Axes, surface: "Surface") -> None:
+    rows, columns = surface.shape
+    width, height = columns * surface.pixel_um, rows * surface.pixel_um
+    length = _nice(0.25 * width)
+    left, bottom = 0.04 * width, 0.95 * height
+    axes.add_patch(
+        Rectangle(
+            (left - 0.015 * width, bottom - 0.085 * height),
+            length + 0.03 * width,
+            0.105 * height,
+            facecolor="black",
+            alpha=0.55,
+            linewidth=0,
+        )
+    )
+    axes.add_patch(Rectangle((left, bottom - 0.012 * height), length, 0.012 * height, color="white"))
+    axes.text(
+        left + length / 2,
+        bottom - 0.02 * height,
+        f"{length:g} µm",
+        color="white",
+        ha="center",
+        va="bottom",
+        fontsize=11,
+    )
+
+
+def _error_histogram(axes: Axes, error: npt.NDArray[np.float32], sigma: npt.NDArray[np.float32]) -> None:
+    usable = np.isfinite(error) & np.isfinite(sigma) & (sigma > 0)
+    if not usable.any():
+        known = error[np.isfinite(error)]
+        axes.hist(known, bins=100, color="#31688e")
+        axes.set_xlabel("error (µm)")
+        axes.set_title("errors; no uncertainty known")
+        return
+    ratio = error[usable] / sigma[usable]
+    within, beyond = np.mean(np.abs(ratio) <= 1), np.mean(np.abs(ratio) > 5)
+    axes.hist(np.clip(ratio, -5, 5), bins=101, range=(-5, 5), density=True, color="#31688e", label="measured")
+    z = np.linspace(-5, 5, 301)
+    axes.plot(z, np.exp(-z * z / 2) / np.sqrt(2 * np.pi), color="black", label="normal distribution")
+    for edge in (-1, 1):
+        axes.axvline(edge, color="grey", linewidth=0.8, linestyle="--")
+    axes.set_xlabel("error / σ (beyond ±5 in the outer bins)")
+    axes.set_ylabel("density")
+    axes.set_title(f"{within:.0%} of the errors within one σ (ideal 68 %); {beyond:.2%} beyond five")
+    axes.legend()
+
+
+def _robust(values: npt.NDArray[Any]) -> tuple[float, float]:
+    finite = values[np.isfinite(values)]
+    if finite.size == 0:
+        return 0.0, 1.0
+    low, high = (float(v) for v in np.percentile(finite, (0.5, 99.5)))
+    return (low, high) if high > low else (low - 0.5, low + 0.5)
+
+
+def _nice(value: float) -> float:
+    """Give the largest of 1, 2, 5 times a power of ten that is not above `value`."""
+    power = 10.0 ** np.floor(np.log10(value))
+    return float(power * max(k for k in (1, 2, 5) if k * power <= value * (1 + 1e-9)))

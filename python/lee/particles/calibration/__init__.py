@@ -1,0 +1,1 @@
+"""Size calibration: from the intensity a particle scatters to its diameter."""

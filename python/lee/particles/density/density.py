@@ -1,0 +1,171 @@
+"""Particles per um^2 of true surface: a map at a stated scale and the mean, and how sure they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lee.errors import InputError
+from lee.particles.density.bootstrap import poisson_interval
+from lee.particles.density.field import Counts, Field, counts_in, field_of
+from lee.particles.density.scale import automatic_scale_px, gaussian, smoothed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lee.surfaces.surface import Surface
+
+
+@dataclass(frozen=True, eq=False)
+class Density:
+    """Density of particles, per um^2 of true surface.
+
+    Parameters
+    ----------
+    per_um2 : (H, W) float32, 1/um^2
+        NaN where the surface was not measured or no particle could have been seen.
+    sigma_per_um2 : (H, W) float32, 1/um^2
+        Standard deviation from the chance of counting alone; never 0.
+    effective_count : (H, W) float32
+        Particles the kernel there is worth: its density times the area it is worth.
+    scale_um : float, um
+        Standard deviation of the Gaussian kernel, seen from above.
+    scale_rule : str
+        How the scale was chosen.
+    count, left_out : int
+        Particles in the field, and those that are not, see `lee.particles.density.field.counts_in`.
+    mean_per_um2 : float, 1/um^2
+        `count` over the area; NaN where nothing was measured.
+    mean_interval : (float, float), 1/um^2
+        Of the mean, for a count that follows Poisson's law; particles that keep to themselves, or company, do
+        not.
+    confidence : float
+        Of that interval.
+    field : Field
+        The area, pixel by pixel.
+    counts : Counts
+        The particles, pixel by pixel.
+    """
+
+    per_um2: NDArray[np.float32]
+    sigma_per_um2: NDArray[np.float32]
+    effective_count: NDArray[np.float32]
+    scale_um: float
+    scale_rule: str
+    mean_per_um2: float
+    mean_interval: tuple[float, float]
+    confidence: float
+    field: Field
+    counts: Counts
+
+    @property
+    def count(self) -> int:
+        """Particles in the field."""
+        return self.counts.count
+
+    @property
+    def left_out(self) -> int:
+        """Particles that lie beyond what was measured."""
+        return self.counts.left_out
+
+    @property
+    def area_um2(self) -> float:
+        """Area of the field, um^2."""
+        return self.field.total_um2
+
+
+def density_map(
+    particles: pd.DataFrame,
+    *,
+    pixel_um: float,
+    surface: Surface | None = None,
+    shape: Sequence[int] | None = None,
+    seen: ArrayLike | None = None,
+    scale_um: float | Literal["auto"] = "auto",
+    slope_scale_um: float | None = None,
+    confidence: float = 0.95,
+) -> Density:
+    """Measure how many particles there are per um^2 of true surface area, everywhere in the field.
+
+    Counts under a Gaussian kernel over the area under it. So border and gaps cost nothing but certainty, and
+    on a slope, where more surface hides behind every pixel, the density is lower by the slope's cosine.
+
+    Parameters
+    ----------
+    particles : DataFrame
+        One pair's, with the columns of `lee.particles.table`; may be empty.
+    pixel_um : float, um
+        Size of a pixel.
+    surface : Surface, optional
+        Its slopes make the area, its gaps are left out. Without it the area is the one seen from above, and
+        ``density.field.is_true_area`` is False.
+    shape : (H, W), optional
+        Of the field; needed where neither `surface` nor `seen` tells it.
+    seen : (H, W) bool, optional
+        Where a particle could have been found: not saturated, not beyond the overlap of both scans.
+    scale_um : float, um, or "auto"
+        Standard deviation of the kernel; by default as `lee.particles.density.scale.automatic_scale_px`
+        finds it.
+    slope_scale_um : float, um, optional
+        As in `lee.particles.density.field.field_of`.
+    confidence : float
+        Of the interval of the mean.
+
+    Returns
+    -------
+    Density
+
+    Raises
+    ------
+    InputError
+        As `field_of` and `counts_in`, or if the scale or confidence is out of range.
+
+    Notes
+    -----
+    The ratio leaves a uniform density as it is up to the border (Diggle, Applied Statistics 34 (1985) 138).
+    A kernel is worth the area A = (sum w a)^2 / (sum w^2 a); the standard deviation is that of the density
+    given n = density A particles under Jeffreys' prior, sqrt(n + 1/2) / A. What the kernel flattens is not in
+    it. The mean's interval is Garwood's (Biometrika 28 (1936) 437).
+    """
+    if scale_um != "auto" and not (
+        isinstance(scale_um, (int, float)) and np.isfinite(scale_um) and scale_um > 0
+    ):
+        raise InputError(f'density_map: scale_um is {scale_um!r}; give um above 0, or "auto"')
+    if not 0 < confidence < 1:
+        raise InputError(f"density_map: confidence is {confidence}; give a share between 0 and 1")
+    field = field_of(
+        pixel_um=pixel_um, surface=surface, shape=shape, seen=seen, slope_scale_um=slope_scale_um
+    )
+    counts = counts_in(particles, field)
+    if scale_um == "auto":
+        scale_px, rule = automatic_scale_px(counts.per_pixel, field.area_um2)
+    else:
+        scale_px, rule = float(scale_um) / pixel_um, "given"
+    area = field.area_um2.astype(np.float64)
+    there = area > 0
+    weights = gaussian(scale_px)
+    under = np.where(there, smoothed(area, weights), np.nan)
+    # The same for weights squared; where the sum is their own pixel's alone, rounding must not exceed it.
+    worth = under**2 / np.where(there, np.maximum(smoothed(area, weights**2), 1e-300), np.nan)
+    density = smoothed(counts.per_pixel.astype(np.float64), weights) / under if counts.count else 0 * under
+    total = field.total_um2
+    low, high = poisson_interval(np.array([counts.count]), confidence)
+    mean, interval = np.nan, (np.nan, np.nan)
+    if total > 0:
+        mean, interval = counts.count / total, (float(low[0] / total), float(high[0] / total))
+    return Density(
+        per_um2=density.astype(np.float32),
+        sigma_per_um2=(np.sqrt(density * worth + 0.5) / worth).astype(np.float32),
+        effective_count=(density * worth).astype(np.float32),
+        scale_um=scale_px * pixel_um,
+        scale_rule=rule,
+        mean_per_um2=mean,
+        mean_interval=interval,
+        confidence=confidence,
+        field=field,
+        counts=counts,
+    )

@@ -1,0 +1,1 @@
+"""Particles found between two scans: slices along the surface, matching, detection, position in z."""

@@ -1,0 +1,63 @@
+"""Drift, as far as it can be told from relief.
+
+Drift moves the whole field alike; what steep relief feigns, as its sharp contours wander with z, differs
+from place to place. So the quarters of the field are followed for themselves, and the drift they share is
+held against their spread.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lee.reconstruction.drift import DriftTracker, _Found, _Path
+
+# Drift that the quarters agree on within half of its size is taken back by half; the share rises as the
+# square.
+_HALF_TRUST = 2.0
+_LEAST_QUARTER_PX = 64
+
+
+class TrustedDrift(DriftTracker):
+    """Follow a scan's drift and return the share of it that all quarters of the field show.
+
+    Used like `DriftTracker`; frames too small to be quartered are trusted as they are.
+
+    Parameters
+    ----------
+    shape : (H, W)
+        Of the frames.
+    """
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        super().__init__(shape)
+        enough = min(shape) // 2 >= _LEAST_QUARTER_PX
+        self._quarters = [_Path() for _ in range(4)] if enough else []
+
+    def _extend(self, lags: list[int], found: list[_Found]) -> tuple[float, float]:
+        dy, dx = super()._extend(lags, found)
+        if not self._quarters:
+            return dy, dx
+        for index, quarter in enumerate(self._quarters):
+            quarter.extend(lags, [quarters[index] for _, quarters in found])
+        share = _agreement(np.array([quarter.points for quarter in self._quarters]))
+        return share * dy, share * dx
+
+    def path(self) -> NDArray[np.float64]:
+        """Return the trusted drift of all frames taken so far, (N, 2) pixels, smooth, 0 at the first."""
+        return super().path() * self.trust()
+
+    def trust(self) -> float:
+        """Return the share of the drift, 0 to 1, that the quarters of the field agree on."""
+        if not self._quarters:
+            return 1.0
+        return _agreement(np.stack([quarter.smooth() for quarter in self._quarters]))
+
+
+def _agreement(paths: NDArray[np.float64]) -> float:
+    """Share of the mean path (4, N, 2) that its spread over the quarters leaves standing."""
+    centred = paths - paths.mean(axis=1, keepdims=True)
+    mean = centred.mean(axis=0)
+    signal = float((mean**2).sum(axis=1).mean())
+    spread = float(((centred - mean) ** 2).sum(axis=2).mean()) / (len(paths) - 1)
+    return signal / (signal + _HALF_TRUST**2 * spread) if signal > 0 else 0.0

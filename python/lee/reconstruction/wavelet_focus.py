@@ -1,0 +1,298 @@
+"""Focus from complex wavelets, after Forster, Van De Ville, Berent, Sage and Unser (2004).
+
+As in the paper: the complex, symmetric Daubechies wavelets of six taps, in a decimated separable
+transform; a coefficient's modulus says how sharp its slice is; subbands and neighbours are made
+consistent. Unlike the paper: the paper takes, for each coefficient, the slice with the largest modulus,
+transforms the winners back to a fused image and reads the height from the slice whose grey value comes
+nearest. Here the squared moduli of all subbands and levels are gathered into one focus measure a pixel,
+so that its curve over z can be fitted between the slices; nothing is transformed back, the all-in-focus
+image takes each pixel from its slice. Consistency is by medians, not majorities, since slices are thin
+here and neighbours seldom equal.
+"""
+
+import math
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pywt
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from lee.errors import InputError
+from lee.kernels.argmax_refocus import argmax_refocus
+
+LEVELS = 2  # details of about 2 and 4 pixels; coarser ones smear steep relief and hardly change with focus
+_MARGIN_PX = 3 * 2**LEVELS  # what the coarsest wavelet reaches beyond the border
+_DARK = 1e-6  # counts; a mean of the image below this gives no focus
+
+_SIDE = math.sqrt(15)
+LOW_PASS = np.array([-3 + _SIDE * 1j, 5 + _SIDE * 1j, 30 - 2 * _SIDE * 1j]) * (math.sqrt(2) / 64)
+LOW_PASS = np.concatenate([LOW_PASS, LOW_PASS[::-1]])
+HIGH_PASS = (-1.0) ** np.arange(6) * LOW_PASS.conj()
+
+Complex = NDArray[np.complex64]
+Map = NDArray[np.float32]
+
+
+class WaveletHeights(NamedTuple):
+    """Heights from the wavelets' focus curves."""
+
+    height_um: Map
+    sigma_um: Map
+    sharp: Map
+
+
+def wavelet_focus(frame: ArrayLike) -> Map:
+    """Measure the focus of a frame by the energy of its complex wavelet coefficients.
+
+    The squared moduli of the three detail subbands of two levels are summed, the finest averaged over 3
+    by 3 coefficients, interpolated to the pixels, and divided by the local mean of the image.
+
+    Parameters
+    ----------
+    frame : (H, W) real, counts
+        Borders are mirrored. Where pixels are NaN or infinite, and as far as a wavelet reaches, there is no
+        focus.
+
+    Returns
+    -------
+    (H, W) float32
+        Counts, >= 0; NaN where there is none.
+
+    Raises
+    ------
+    InputError
+        If the frame is not a non-empty two-dimensional array of real numbers.
+    """
+    grey = _checked(frame)
+    return _focus_of(*_energies(grey), grey)
+
+
+def wavelet_heights(
+    frames: Iterable[NDArray[Any]], z_um: ArrayLike, *, reach: int = 3, threads: int = 0
+) -> WaveletHeights:
+    """Find heights from a scan's wavelet focus, with memory that does not grow with the scan.
+
+    Each pixel keeps its best plane so far and the focus in the planes within `reach` of it; a parabola
+    fitted to their logarithm gives the height, as `lee.kernels.argmax_refocus` does. Besides, each
+    subband keeps its own best plane at every coefficient. A pixel is measured only where these agree: its
+    plane lies within `reach` of the median of its 3 by 3 neighbours, and of what the three subbands of
+    one of the levels say: their median, then the median over 3 by 3 coefficients.
+
+    Parameters
+    ----------
+    frames : iterable of (H, W) real, counts
+        As many as heights, all of one shape. Steps of an eighth to a quarter of the depth of field are
+        best.
+    z_um : (Z,) float64, um
+        The height each frame focuses on; strictly rising or falling.
+    reach : int
+        Planes to each side of the maximum that the fit takes in.
+    threads : int
+        0 = all available cores.
+
+    Returns
+    -------
+    WaveletHeights
+        ``height_um``, ``sigma_um`` and ``sharp``, each (H, W) float32. The standard deviation is that of
+        the fit alone, which knows nothing of what the wavelets' extent does to the height: it is too
+        small. Heights are NaN where the maximum lies at an end of the scan, no peak fits, or subbands and
+        neighbours do not agree.
+
+    Raises
+    ------
+    InputError
+        If frames and heights do not match, or heights are not strictly monotonic.
+    """
+    z = np.asarray(z_um, dtype=np.float64)
+    steps = np.diff(z)
+    if z.ndim != 1 or z.size == 0 or not np.isfinite(z).all() or not ((steps > 0).all() or (steps < 0).all()):
+        raise InputError(
+            "wavelet: z_um is not a strictly rising or falling list of heights; give one a frame"
+        )
+    if reach < 1:
+        raise InputError(f"wavelet: reach is {reach}; give a number of planes >= 1")
+    best: _Best | None = None
+    count = 0
+    for count, frame in enumerate(frames, 1):
+        grey = _checked(frame)
+        best = best or _Best(grey.shape, reach)
+        if grey.shape != best.sharp.shape:
+            raise InputError(
+                f"wavelet: frame {count - 1} is {grey.shape}, the first {best.sharp.shape}; give equal ones"
+            )
+        if count > z.size:
+            break
+        best.push(grey)
+    if best is None or count != z.size:
+        given = f"more than {z.size}" if count > z.size else str(count)
+        raise InputError(f"wavelet: {given} frames but {z.size} heights; give a height for each frame")
+    height, sigma = best.fitted(z, threads)
+    rejected = ~best.consistent()
+    height[rejected] = sigma[rejected] = np.nan
+    return WaveletHeights(height, sigma, best.sharp)
+
+
+class _Best:
+    """Running maxima over the frames: of each pixel with its neighbours in z, and of each subband."""
+
+    def __init__(self, shape: tuple[int, ...], reach: int) -> None:
+        self.reach = reach
+        self.sharp = np.full(shape, np.nan, np.float32)
+        self.plane = np.full(shape, -1, np.int32)
+        self.samples = np.full((2 * reach + 1, *shape), np.nan, np.float32)
+        self._best = np.full(shape, -1, np.float32)
+        self._last: deque[Map] = deque(maxlen=reach + 1)
+        self._bands: list[list[tuple[Map, NDArray[np.int32]]]] = []
+        self._count = 0
+
+    def push(self, grey: Map) -> None:
+        k, r = self._count, self.reach
+        energies, mean = _energies(grey)
+        focus = _focus_of(energies, mean, grey)
+        self._last.append(focus)
+        for after in range(1, r + 1):
+            np.copyto(self.samples[r + after], focus, where=self.plane == k - after)
+        wins = focus > self._best
+        np.copyto(self._best, focus, where=wins)
+        np.copyto(self.plane, k, where=wins)
+        np.copyto(self.sharp, grey, where=wins)
+        for before in range(r + 1):
+            known = self._last[-1 - before] if before < len(self._last) else np.float32(np.nan)
+            np.copyto(self.samples[r - before], known, where=wins)
+        self.samples[r + 1 :, wins] = np.nan
+        self._vote(energies)
+        self._count += 1
+
+    def _vote(self, energies: list[list[Map]]) -> None:
+        if not self._bands:
+            self._bands = [
+                [(np.full(band.shape, -1, np.float32), np.zeros(band.shape, np.int32)) for band in bands]
+                for bands in energies
+            ]
+        for kept, bands in zip(self._bands, energies, strict=True):
+            for (largest, plane), band in zip(kept, bands, strict=True):
+                now = _smooth(band)
+                wins = now > largest
+                np.copyto(largest, now, where=wins)
+                np.copyto(plane, self._count, where=wins)
+
+    def fitted(self, z_um: NDArray[np.float64], threads: int) -> tuple[Map, Map]:
+        """Fit the kept samples; pixels of one plane share the heights of their samples."""
+        height, sigma = (np.full(self.plane.size, np.nan, np.float32) for _ in range(2))
+        samples = self.samples.reshape(len(self.samples), -1)
+        order = np.argsort(self.plane, axis=None, kind="stable")
+        ends = np.searchsorted(self.plane.ravel()[order], np.arange(self._count + 1))
+        for k in range(self._count):
+            pixels = order[ends[k] : ends[k + 1]]
+            if pixels.size == 0:
+                continue
+            first, last = max(k - self.reach, 0), min(k + self.reach, self._count - 1)
+            rows = slice(first - k + self.reach, last - k + self.reach + 1)
+            curves = np.ascontiguousarray(samples[rows, pixels])[:, None, :]
+            fit = argmax_refocus(
+                curves, curves, z_um=z_um[first : last + 1], reach=2 * self.reach, threads=threads
+            )
+            height[pixels], sigma[pixels] = fit.height_um.ravel(), fit.sigma_um.ravel()
+        return height.reshape(self.plane.shape), sigma.reshape(self.plane.shape)
+
+    def consistent(self) -> NDArray[np.bool_]:
+        """Where a pixel's plane agrees with its subbands and with its neighbours."""
+        votes = []
+        for level, kept in enumerate(self._bands, 1):
+            of_level = np.median([plane for _, plane in kept], axis=0).astype(np.float32)
+            votes.append(_repeated(ndimage.median_filter(of_level, 3), level, self.plane.shape))
+        by_subbands = np.min(np.abs(np.subtract(votes, self.plane)), axis=0) <= self.reach
+        around = ndimage.median_filter(self.plane, 3)
+        return np.asarray(by_subbands & (np.abs(self.plane - around) <= self.reach))
+
+
+def _checked(frame: ArrayLike) -> Map:
+    raw = np.asarray(frame)
+    if raw.ndim != 2 or raw.size == 0 or raw.dtype.kind not in "fiub":
+        raise InputError(f"wavelet: a frame of {raw.dtype} with shape {raw.shape}; give a grey one, (H, W)")
+    return raw.astype(np.float32)
+
+
+def _bank(part: NDArray[np.float64], high: NDArray[np.float64]) -> Any:
+    # The library transforms with real filters: the complex ones are a real and an imaginary bank.
+    return pywt.Wavelet("complex Daubechies", filter_bank=(part, high, part[::-1], high[::-1]))
+
+
+_BANKS = (_bank(LOW_PASS.real, HIGH_PASS.real), _bank(LOW_PASS.imag, HIGH_PASS.imag))
+
+
+def _along(values: Map | Complex, axis: int) -> tuple[Complex, Complex]:
+    """Split into the low and the high half of a complex transform along an axis."""
+    (low, high), (low_i, high_i) = (
+        pywt.dwt(values, bank, mode="periodization", axis=axis) for bank in _BANKS
+    )
+    return low + np.complex64(1j) * low_i, high + np.complex64(1j) * high_i
+
+
+def _energies(grey: Map) -> tuple[list[list[Map]], Map]:
+    """Give squared moduli of each level's three detail subbands, and the coarsest mean of the image."""
+    unit = 2**LEVELS
+    rest = [-n % unit for n in grey.shape]
+    padded = np.pad(
+        np.nan_to_num(grey, nan=0.0, posinf=0.0, neginf=0.0),
+        [(_MARGIN_PX, _MARGIN_PX + extra) for extra in rest],
+        mode="symmetric",
+    )
+    approximation: Map | Complex = padded
+    found: list[list[Map]] = []
+    for level in range(1, LEVELS + 1):
+        low, high = _along(approximation, 0)
+        approximation, across = _along(low, 1)
+        edge = _MARGIN_PX >> level
+        inner = np.s_[edge : approximation.shape[0] - edge, edge : approximation.shape[1] - edge]
+        bands = (across, *_along(high, 1))
+        found.append([(band.real**2 + band.imag**2)[inner].astype(np.float32) for band in bands])
+    # Each level doubles the mean.
+    return found, (np.abs(approximation[inner]) / unit).astype(np.float32)
+
+
+def _smooth(band: Any) -> Map:
+    return np.asarray(ndimage.uniform_filter(band, 3, mode="nearest"), dtype=np.float32)
+
+
+def _focus_of(energies: list[list[Map]], mean: Map, grey: Map) -> Map:
+    """Gather the subbands into one value a pixel; from level to level by linear interpolation."""
+    total = np.zeros_like(mean)
+    for level in range(LEVELS, 0, -1):
+        energy = np.sum(energies[level - 1], axis=0)
+        # The finest coefficients are many: their average is as local as a single coarser one, and less
+        # noisy.
+        total += _smooth(energy) if level == 1 else energy
+        if level == 1:
+            total /= np.maximum(mean, _DARK)
+        total = _doubled(total)
+        mean = _doubled(mean) if level > 1 else mean
+    return _masked(total[: grey.shape[0], : grey.shape[1]], grey)
+
+
+def _doubled(band: Map) -> Map:
+    """Interpolate linearly to pixels of half the size; level beyond the last centres."""
+    for axis in (0, 1):
+        values = np.moveaxis(band, axis, 0)
+        padded = np.concatenate([values[:1], values, values[-1:]])
+        out = np.empty((2 * len(values), *values.shape[1:]), np.float32)
+        out[0::2] = 0.75 * values + 0.25 * padded[:-2]
+        out[1::2] = 0.75 * values + 0.25 * padded[2:]
+        band = np.moveaxis(out, 0, axis)
+    return band
+
+
+def _repeated(band: Map, level: int, shape: tuple[int, ...]) -> Map:
+    """Repeat each coefficient for the pixels it stands for."""
+    size = 2**level
+    return np.asarray(np.repeat(np.repeat(band, size, axis=0), size, axis=1)[: shape[0], : shape[1]])
+
+
+def _masked(focus: Map, grey: Map) -> Map:
+    gaps = ~np.isfinite(grey)
+    if gaps.any():
+        focus = np.where(ndimage.maximum_filter(gaps, 2 * _MARGIN_PX + 1), np.float32(np.nan), focus)
+    return np.asarray(focus, dtype=np.float32)

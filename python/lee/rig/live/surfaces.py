@@ -1,0 +1,158 @@
+"""The surfaces of a run as the page shows them, drawn beside the threads that record."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lee.figures.maps import Scale
+from lee.rig.live.growth_so_far import GrowthSoFar
+from lee.rig.live.pictures import bar_colours, map_png, map_scale, relief
+from lee.runs.run import SURFACES
+from lee.runs.surface_store import WRITTEN, SurfaceStore
+from lee.surfaces.surface import Surface
+
+# Of a run that goes on, so many surfaces are looked at again; and so many may wait to be drawn.
+_LOOKED_AGAIN, _WAITING = 30, 4
+# Colours of rates reach so far at least, nm/s: what is less is noise.
+_LEAST_RATE = 1.0
+
+
+class _Shown(NamedTuple):
+    """Pictures by their names, and what is told of them; replaced as a whole."""
+
+    pictures: dict[str, bytes]
+    told: dict[str, Any]
+
+
+class SurfaceWatch:
+    """Draws the height map, the relief, the rate map and the curves whenever a scan has ended.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run; what it holds of an earlier one is shown first.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._store = folder / SURFACES
+        self._growth = GrowthSoFar()
+        self._shown = _Shown({}, {})
+        self._version = 0
+        self.passed_by = 0
+        self._waiting: queue.Queue[tuple[str, Surface] | None] = queue.Queue(_WAITING)
+        self._thread = threading.Thread(target=self._work, name="lee-surface-pictures", daemon=True)
+        self._thread.start()
+
+    def take(self, scan: str, surface: Surface) -> None:
+        """Hand over the surface of a scan that the store holds; returns at once."""
+        try:
+            self._waiting.put_nowait((scan, surface))
+        except queue.Full:
+            self.passed_by += 1
+
+    def picture(self, name: str) -> bytes | None:
+        """Return ``height``, ``rate``, ``relief`` or ``curves``; None where there is none yet."""
+        return self._shown.pictures.get(name)
+
+    def state(self) -> dict[str, Any]:
+        """Return what is told of the pictures, by their names."""
+        return self._shown.told
+
+    def close(self) -> None:
+        """End the thread, once it is done with what it was given."""
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        self._tried(self._look_again)
+        while (item := self._waiting.get()) is not None:
+            scan, surface = item
+            grown = self._tried(self._grow, scan, surface)
+            drawn = self._tried(self._draw, scan, surface)
+            if grown or drawn:
+                self._shown = self._shown._replace(
+                    told={**self._shown.told, "problem": f"{scan}: {grown or drawn}"}
+                )
+
+    def _tried(self, step: Callable[..., None], *given: Any) -> str:
+        """Do a step; return what went wrong with it."""
+        try:
+            step(*given)
+        except Exception as error:  # whatever it is, the run goes on, and the next surface is tried
+            return f"cannot be shown whole: {type(error).__name__}: {' '.join(str(error).split())}"
+        return ""
+
+    def _look_again(self) -> None:
+        if not self._store.exists():
+            return
+        store = SurfaceStore.open(self._store)
+        written = np.flatnonzero(store.state == WRITTEN)[-_LOOKED_AGAIN:].tolist()
+        for k in written:
+            surface = store.surface(k)
+            self._growth.add(store.scans[k], float(store.times_s[k]), surface)
+        if written:
+            self._draw(store.scans[written[-1]], surface)
+
+    def _grow(self, scan: str, surface: Surface) -> None:
+        store = SurfaceStore.open(self._store)
+        self._growth.add(scan, float(store.times_s[store.scans.index(scan)]), surface)
+
+    def _draw(self, scan: str, surface: Surface) -> None:
+        self._version += 1
+        height = surface.height_um
+        scale = map_scale("height", height)
+        field = relief(surface.height_filled_um, surface.valid, surface.pixel_um, scale)
+        pictures = {"height": map_png(height, scale), "relief": field.body}
+        told: dict[str, Any] = {
+            "height": {
+                **self._of_map(height, scale, surface.pixel_um),
+                "scan": scan,
+                "coverage": surface.coverage,
+                "sigma_um": _median(surface.height_sigma_um),
+                "relief": {"rows": field.rows, "columns": field.columns, "step_um": field.step_um},
+            }
+        }
+        rate = self._growth.rate
+        if rate is not None:
+            scale = map_scale("rate", rate.rate_nm_per_s, least=_LEAST_RATE)
+            pictures["rate"] = map_png(rate.rate_nm_per_s, scale)
+            told["rate"] = {
+                **self._of_map(rate.rate_nm_per_s, scale, rate.pixel_um),
+                "at": rate.at,
+                "first": rate.first,
+                "last": rate.last,
+                "mean_nm_per_s": _mean(rate.rate_nm_per_s),
+                "sigma_nm_per_s": _median(rate.sigma_nm_per_s),
+            }
+        pictures["curves"] = json.dumps(self._growth.curves(), allow_nan=False).encode()
+        told["curves"] = {"version": self._version, "surfaces": len(self._growth.scans)}
+        self._shown = _Shown(pictures, told)
+
+    def _of_map(self, values: NDArray[np.float32], scale: Scale, pixel_um: float) -> dict[str, Any]:
+        rows, columns = values.shape
+        return {
+            "version": self._version,
+            "low": scale.low,
+            "high": scale.high,
+            "extend": scale.extend,
+            "colours": bar_colours(scale),
+            "size_um": [rows * pixel_um, columns * pixel_um],
+        }
+
+
+def _median(values: NDArray[np.float32]) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else None
+
+
+def _mean(values: NDArray[np.float32]) -> float | None:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else None

@@ -1,0 +1,4 @@
+"""One experiment on disk: its scans, their times, the store of its surfaces, and what fills that store.
+
+What is measured over time from these surfaces is in `lee.series`.
+"""

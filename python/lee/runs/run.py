@@ -1,0 +1,217 @@
+"""One experiment over time: a folder of scans, when each was taken, and the surfaces found in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lee.errors import InputError
+from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
+from lee.recording.segment_reader import is_being_written, is_segment
+from lee.runs.surface_store import SurfaceStore, checked_times
+from lee.runs.times import Listed, read_scans_csv, recorded_times
+from lee.stacks.image_folder import IMAGE_SUFFIXES, TIFF_SUFFIXES
+from lee.stacks.ome_zarr import is_zarr
+from lee.stacks.stack import ZStack, open_stack
+
+SURFACES = "surfaces.zarr"
+RESULTS = "series"
+SCANS = "scans"
+SCANS_CSV = "scans.csv"
+_FILE_SUFFIXES = frozenset({".npy", *TIFF_SUFFIXES})
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Scans and surfaces of one experiment over time; made by `open_run`.
+
+    Attributes
+    ----------
+    path : Path
+        The run's folder.
+    scans : list of Path
+        What `lee.open_stack` opens, in their order.
+    times_s : (T,) float64, s
+        When each scan began.
+    phases : (T,) str
+        What the cell was doing: plating, stripping, rest; empty where not told.
+    z_steps_um : (T,) float64, um
+        Step between frames as the run tells it; NaN where the scan itself does.
+    pixels_um : (T,) float64, um
+        Pixel size as the run tells it; NaN where the scan itself does.
+    times_source : str
+        Where the times came from.
+    """
+
+    path: Path
+    scans: list[Path]
+    times_s: NDArray[np.float64]
+    phases: NDArray[np.str_]
+    z_steps_um: NDArray[np.float64]
+    pixels_um: NDArray[np.float64]
+    times_source: str
+
+    def __len__(self) -> int:
+        """Return the number of scans."""
+        return len(self.scans)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the scans in their folder."""
+        return [scan.name for scan in self.scans]
+
+    @property
+    def pixel_um(self) -> float:
+        """Size of a pixel, um: as the surfaces have it, else the first scan that can be opened."""
+        if (self.path / SURFACES).exists():
+            return SurfaceStore.open(self.path / SURFACES).pixel_um
+        first = ""
+        for k in range(len(self)):
+            try:
+                with self.open_scan(k) as stack:
+                    return stack.pixel_um
+            except InputError as error:
+                first = first or str(error)
+        raise InputError(first)
+
+    @property
+    def surfaces(self) -> SurfaceStore | None:
+        """The surfaces found so far; None before the first."""
+        return SurfaceStore.open(self.path / SURFACES) if (self.path / SURFACES).exists() else None
+
+    def open_scan(self, k: int) -> ZStack:
+        """Open scan k with the calibration that the run tells."""
+        step, pixel = float(self.z_steps_um[k]), float(self.pixels_um[k])
+        return open_stack(
+            self.scans[k],
+            z_step_um=None if np.isnan(step) else step,
+            pixel_um=None if np.isnan(pixel) else pixel,
+        )
+
+    def heights(self) -> Iterator[NDArray[np.float32]]:
+        """Yield the measured height of every scan, (H, W) float32 um, read when asked for.
+
+        NaN throughout where a scan waits or failed.
+
+        Raises
+        ------
+        InputError
+            If no surfaces have been made yet.
+        """
+        store = SurfaceStore.open(self.path / SURFACES)
+        for k in range(len(store)):
+            yield store.read(k)
+
+
+def of_recording(name: str) -> str:
+    """Name of a scan as it was recorded, whether or not it was converted to OME-Zarr since."""
+    return name.removesuffix(".zarr") + RECORDED_SUFFIX if name.endswith(".zarr") else name
+
+
+def recordings_of(path: str | Path) -> list[Path]:
+    """Find the recorded scans of a run's folder, in order; or the one that is named.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    place = Path(path)
+    if not place.is_dir():
+        return [place]
+    folder = place / SCANS if (place / SCANS).is_dir() else place
+    found = sorted(folder.glob(f"*{RECORDED_SUFFIX}"))
+    if not found:
+        raise InputError(
+            f"{place}: holds no recorded scan ({RECORDED_SUFFIX}); give a run of the rig, or one scan"
+        )
+    return found
+
+
+def open_run(
+    path: str | Path,
+    *,
+    interval_s: float | None = None,
+    z_step_um: float | None = None,
+    pixel_um: float | None = None,
+) -> Run:
+    """Open a run's folder.
+
+    Parameters
+    ----------
+    path : str or Path
+        Holds the scans, or a folder ``scans`` with them: OME-TIFF and other stacks in one file, ``.npy``,
+        OME-Zarr, or folders of images. They follow one another in the order of the numbers in their names.
+        ``scans.csv`` there, with the header ``scan,time_s``, tells when each began; its further columns
+        ``phase``, ``z_step_um`` and ``pixel_um`` are optional.
+    interval_s : float, s, optional
+        Time from the beginning of one scan to that of the next, where there is no ``scans.csv``. Where
+        neither is given, the times that the scans themselves tell are taken: recorded ones in their header,
+        others in their OME metadata. A scan that is being recorded now is left out.
+    z_step_um, pixel_um : float, um, optional
+        Calibration of all scans for which ``scans.csv`` tells none.
+
+    Raises
+    ------
+    InputError
+        If there are no scans, or their times are missing or out of order.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give the folder of a run")
+    home = folder / SCANS if (folder / SCANS).is_dir() else folder
+    scans = sorted((entry for entry in home.iterdir() if _is_scan(entry)), key=_natural)
+    found = {scan.name for scan in scans}
+    # A recorded scan beside what was made of it is there once.
+    scans = [scan for scan in scans if scan.suffix != RECORDED_SUFFIX or f"{scan.stem}.zarr" not in found]
+    if not scans:
+        raise InputError(f"{folder}: holds no scans; put stacks there, or into its folder {SCANS}")
+    listed: list[Listed]
+    table = folder / SCANS_CSV
+    if table.is_file():
+        if interval_s is not None:
+            raise InputError(f"{table}: tells the times already; leave --interval-s away, or remove the file")
+        listed, source = read_scans_csv(table, scans), SCANS_CSV
+    elif interval_s is not None:
+        if not (np.isfinite(interval_s) and interval_s > 0):
+            raise InputError(f"interval_s is {interval_s:g}; give the seconds from scan to scan, above 0")
+        listed, source = [Listed(k * interval_s) for k in range(len(scans))], f"every {interval_s:g} s"
+    else:
+        listed, source = recorded_times(folder, scans)
+    names = [scan.name for scan in scans]
+    times = checked_times([entry.time_s for entry in listed], names, str(folder))
+    return Run(
+        path=folder,
+        scans=scans,
+        times_s=times,
+        phases=np.array([entry.phase for entry in listed]),
+        z_steps_um=_known([entry.z_step_um or z_step_um for entry in listed]),
+        pixels_um=_known([entry.pixel_um or pixel_um for entry in listed]),
+        times_source=source,
+    )
+
+
+def _known(values: list[float | None]) -> NDArray[np.float64]:
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _is_scan(entry: Path) -> bool:
+    if entry.name.startswith(".") or entry.name in (SURFACES, RESULTS, SCANS):
+        return False
+    if entry.suffix.lower() == RECORDED_SUFFIX:
+        return is_segment(entry) and not is_being_written(entry)
+    if not entry.is_dir():
+        return entry.suffix.lower() in _FILE_SUFFIXES
+    if is_zarr(entry):
+        return True
+    return any(child.suffix.lower() in IMAGE_SUFFIXES for child in entry.iterdir())
+
+
+def _natural(path: Path) -> list[tuple[int, int, str]]:
+    parts = re.split(r"(\d+)", path.name.lower())
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part]

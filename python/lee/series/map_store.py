@@ -1,0 +1,77 @@
+"""What was found of a run over time, as maps (t, y, x) in one zarr group that xarray opens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from lee.storage.map_zarr import AXES, consolidate, make_axes, make_maps
+
+MAPS = {
+    "height_um": ("um", "height, aligned to the first scan"),
+    "height_sigma_um": ("um", "standard deviation of the height"),
+    "delta_um": ("um", "height gained since the first measured scan"),
+    "adjacent_rate_nm_per_s": ("nm/s", "growth rate since the scan before"),
+    "rate_nm_per_s": ("nm/s", "growth rate, robust fit over a window of scans"),
+    "rate_sigma_nm_per_s": ("nm/s", "standard deviation of the rate"),
+    "mean_curvature_per_um": ("um-1", "mean curvature, a trench positive"),
+}
+
+
+class StoredMaps(Sequence[NDArray[np.float32]]):
+    """Maps of all scans, read one at a time from a zarr array (T, H, W)."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def __len__(self) -> int:
+        """Return the number of scans."""
+        return int(self._array.shape[0])
+
+    def __getitem__(self, k: Any) -> Any:
+        """Map of scan k, (H, W) float32, or of several scans, (N, H, W)."""
+        return np.asarray(self._array[k], dtype=np.float32)
+
+    def __setitem__(self, k: int, values: NDArray[np.float32]) -> None:
+        """Write the map of scan k."""
+        self._array[k] = values
+
+
+def create_maps(
+    path: Path,
+    *,
+    times_s: NDArray[np.float64],
+    scans: Sequence[str],
+    phases: Sequence[str],
+    shape: tuple[int, int],
+    pixel_um: float,
+    settings: Mapping[str, Any],
+) -> dict[str, StoredMaps]:
+    """Make an empty store of the maps of a run, NaN throughout; `MAPS` tells which."""
+    group: Any = zarr.create_group(
+        str(path),
+        zarr_format=3,
+        attributes={
+            "format": "lee series",
+            "format_version": 1,
+            "pixel_um": pixel_um,
+            "settings": dict(settings),
+            "coordinates": " ".join(AXES),
+            "axes": "rows run down the image; height grows toward the objective; NaN is not measured",
+        },
+    )
+    make_maps(group, MAPS, len(times_s), shape)
+    make_axes(group, times_s=times_s, scans=scans, phases=phases, shape=shape, pixel_um=pixel_um)
+    consolidate(path)
+    return {name: StoredMaps(group[name]) for name in MAPS}
+
+
+def open_maps(path: Path) -> dict[str, StoredMaps]:
+    """Open the maps of a run that has been analysed."""
+    group: Any = zarr.open_group(str(path), mode="r", zarr_format=3)
+    return {name: StoredMaps(group[name]) for name in MAPS}

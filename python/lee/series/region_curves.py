@@ -1,0 +1,309 @@
+"""Height and rate of regions over time, with errors that know how far errors of neighbours are alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from scipy import fft, ndimage
+
+from lee.errors import InputError
+from lee.surfaces.regions import Region
+
+Maps = Sequence[NDArray[Any]] | NDArray[Any]
+
+_MOST_TRIPLES = 4
+_CROP_PX = 512
+_REACH_PX = 32
+# Wider than this, what is left between three scans is growth that bends, not error.
+_WIDE_PX = 16.0
+_TAIL = 2.5
+_WILD = 4.0
+_LEAST_SHARE = 0.1
+
+
+def noise_area_px(heights_um: Maps, times_s: ArrayLike) -> float:
+    """Find how many pixels share one error: the integral of the errors' spatial autocorrelation.
+
+    What a scan has beyond the line between its neighbours in time is error, once what is smooth over 16
+    pixels is taken away: relief and steady growth are gone. Errors shared by more than about 30 pixels, and
+    by a whole scan, are not seen.
+
+    Parameters
+    ----------
+    heights_um : T of (H, W) float32, µm
+        Aligned, NaN where not measured.
+    times_s : (T,) s
+
+    Returns
+    -------
+    float
+        Pixels, 1 or more; 1 where fewer than three scans tell.
+    """
+    times = np.asarray(times_s, dtype=np.float64)
+    areas = []
+    for k in (
+        np.unique(np.linspace(1, len(times) - 2, _MOST_TRIPLES).round().astype(int)) if len(times) > 2 else []
+    ):
+        share = (times[k + 1] - times[k]) / (times[k + 1] - times[k - 1])
+        before, now, after = (_middle(np.asarray(heights_um[j])) for j in (k - 1, k, k + 1))
+        error = now - np.float32(share) * before - np.float32(1 - share) * after
+        found = _correlated(error)
+        if found is not None:
+            areas.append(found)
+    return float(np.median(areas)) if areas else 1.0
+
+
+def _middle(height: NDArray[Any]) -> NDArray[np.float32]:
+    top, left = (max((n - _CROP_PX) // 2, 0) for n in height.shape)
+    return np.asarray(height[top : top + _CROP_PX, left : left + _CROP_PX], dtype=np.float32)
+
+
+def _correlated(error: NDArray[np.float32]) -> float | None:
+    known = np.isfinite(error)
+    if known.sum() < 500:
+        return None
+    centred = np.where(known, error - np.median(error[known]), np.float32(0))
+    limit = _WILD * 1.4826 * float(np.median(np.abs(centred[known])))
+    if limit <= 0:
+        return None
+    # Wild pixels are alone, and would hide how far the others are alike.
+    known &= np.abs(centred) < limit
+    centred *= known
+    share = ndimage.gaussian_filter(known.astype(np.float32), _WIDE_PX)
+    centred -= ndimage.gaussian_filter(centred, _WIDE_PX) / np.maximum(share, np.float32(0.01))
+    centred *= known
+    size = [fft.next_fast_len(n + _REACH_PX, real=True) for n in error.shape]
+    power = fft.irfft2(np.abs(fft.rfft2(centred, size)) ** 2, size)
+    pairs = fft.irfft2(np.abs(fft.rfft2(known.astype(np.float32), size)) ** 2, size)
+    lags = np.arange(-_REACH_PX + 1, _REACH_PX)
+    at = np.ix_(lags % size[0], lags % size[1])
+    correlation = power[at] / np.maximum(pairs[at], 1)
+    correlation /= correlation[_REACH_PX - 1, _REACH_PX - 1]
+    radius = np.rint(np.hypot(lags[:, None], lags[None, :])).astype(int)
+    rings = np.bincount(radius.ravel(), correlation.ravel()) / np.bincount(radius.ravel())
+    # Beyond where it first vanishes there is only what chance left.
+    gone = np.nonzero(rings[:_REACH_PX] <= 0.02)[0]
+    reach = gone[0] if gone.size else _REACH_PX
+    return max(float(correlation[radius < reach].sum()), 1.0)
+
+
+def region_curves(
+    regions: Sequence[Region],
+    heights_um: Maps,
+    rates_nm_per_s: Maps,
+    rate_sigmas_nm_per_s: Maps,
+    times_s: ArrayLike,
+    *,
+    pixel_um: float,
+    sigmas_um: Maps | None = None,
+    noise_area: float | None = None,
+) -> pd.DataFrame:
+    """Follow regions over time.
+
+    A region's height is that of its first measured scan plus the mean change since, pixel by pixel; a pixel
+    in a gap is taken to grow like the rest of the region meanwhile: gaps that come and go shift nothing.
+    Single pixels far off are clipped. Standard errors are of the measurement, of the region's mean: the
+    pixels' standard deviations, over the number of pixels that err independently. Errors shared by the whole
+    field, drift of the stage first, come on top.
+
+    Parameters
+    ----------
+    regions : list of Region
+    heights_um : T of (H, W) float32, µm
+        Aligned, NaN where not measured; taken one after the other.
+    rates_nm_per_s, rate_sigmas_nm_per_s : T of (H, W) float32, nm/s
+        As from `lee.series.growth.growth`.
+    times_s : (T,) s
+    pixel_um : float, µm
+    sigmas_um : T of (H, W) float32, µm, optional
+        Standard deviations of the heights; by default the rates' own, which rest on the heights' scatter,
+        stand for them as if a rate came from two neighbouring scans.
+    noise_area : float, optional
+        Pixels that share one error; by default `noise_area_px` of the heights.
+
+    Returns
+    -------
+    DataFrame
+        A row a region and scan: ``region kind scan time_s height_um height_se_um rate_nm_per_s
+        rate_se_nm_per_s rate_sd_nm_per_s`` (how much the rate differs inside the region) ``area_um2
+        measured_share note``. NaN with a note where less than a tenth of a region was measured.
+
+    Raises
+    ------
+    InputError
+        If the numbers of maps differ or a region is of another shape.
+    """
+    times = np.asarray(times_s, dtype=np.float64)
+    for name, maps in (
+        ("heights_um", heights_um),
+        ("rates", rates_nm_per_s),
+        ("rate_sigmas", rate_sigmas_nm_per_s),
+    ):
+        if len(maps) != len(times):
+            raise InputError(
+                f"region_curves: {len(maps)} maps in {name} for {len(times)} times; give one each"
+            )
+    shape = np.shape(heights_um[0])
+    for region in regions:
+        if region.mask.shape != shape:
+            raise InputError(
+                f"region {region.name} is {region.mask.shape}, the maps {shape}: draw it on the run"
+            )
+    shared = noise_area_px(heights_um, times) if noise_area is None else max(float(noise_area), 1.0)
+    places = [np.flatnonzero(region.mask) for region in regions]
+    heights = [_Height() for _ in regions]
+    rows = []
+    for k, time in enumerate(times):
+        height, rate, sigma = (
+            np.asarray(maps[k], dtype=np.float32).ravel()
+            for maps in (heights_um, rates_nm_per_s, rate_sigmas_nm_per_s)
+        )
+        height_sigma = None if sigmas_um is None else np.asarray(sigmas_um[k], dtype=np.float32).ravel()
+        for n, (region, place) in enumerate(zip(regions, places, strict=True)):
+            here = height[place]
+            measured = float(np.isfinite(here).mean()) if place.size else 0.0
+            level, level_se = np.nan, np.nan
+            if measured >= _LEAST_SHARE:
+                level = heights[n].level(here)
+                count = int(np.isfinite(here).sum())
+                if height_sigma is not None:
+                    level_se = _error(height_sigma[place], count, shared)
+                else:
+                    level_se = _error(sigma[place], count, shared) * _spacing(times) / 1000 / np.sqrt(2)
+            speed, spread, count = _clipped(rate[place])
+            told = count >= _LEAST_SHARE * place.size and count > 0
+            rows.append(
+                {
+                    "region": region.name,
+                    "kind": region.kind,
+                    "scan": k,
+                    "time_s": float(time),
+                    "height_um": level,
+                    "height_se_um": level_se,
+                    "rate_nm_per_s": speed if told else np.nan,
+                    "rate_se_nm_per_s": _error(sigma[place], count, shared) if told else np.nan,
+                    "rate_sd_nm_per_s": spread if told else np.nan,
+                    "area_um2": place.size * pixel_um**2,
+                    "measured_share": measured,
+                    "note": "" if measured >= _LEAST_SHARE else "not measured",
+                }
+            )
+    return pd.DataFrame(rows, columns=list(_COLUMNS))
+
+
+_COLUMNS = (
+    "region",
+    "kind",
+    "scan",
+    "time_s",
+    "height_um",
+    "height_se_um",
+    "rate_nm_per_s",
+    "rate_se_nm_per_s",
+    "rate_sd_nm_per_s",
+    "area_um2",
+    "measured_share",
+    "note",
+)
+
+
+class _Height:
+    """Height of a region from scan to scan."""
+
+    def __init__(self) -> None:
+        self._base = np.nan
+        self._start: NDArray[np.float32] | None = None
+        self._change: NDArray[np.float32] = np.zeros(0, np.float32)
+
+    def level(self, here: NDArray[np.float32]) -> float:
+        if self._start is None:
+            self._start, self._change = here.copy(), here - here
+            self._base = float(np.nanmean(here, dtype=np.float64))
+            return self._base
+        change = here - self._start
+        since = np.float32(_clipped(change - self._change)[0])
+        if np.isfinite(since):
+            self._change = np.where(np.isfinite(change), change, self._change + since)
+        level = _clipped(self._change)[0]
+        # What the first scan lacks begins here.
+        late = ~np.isfinite(self._start) & np.isfinite(here)
+        self._start[late] = here[late] - np.float32(level)
+        self._change[late] = level
+        return self._base + level
+
+
+def _spacing(times: NDArray[np.float64]) -> float:
+    return float(np.median(np.diff(times))) if len(times) > 1 else np.nan
+
+
+def _clipped(values: NDArray[np.float32]) -> tuple[float, float, int]:
+    """Mean and standard deviation of what was measured, single values far off drawn in; and how many."""
+    known = values[np.isfinite(values)]
+    if known.size == 0:
+        return np.nan, np.nan, 0
+    # Far outside of nearly all others, but not by the spread alone: a region half of which grows is no error.
+    low, high = np.percentile(known, [_TAIL, 100 - _TAIL])
+    drawn = np.clip(known, 2 * low - high, 2 * high - low).astype(np.float64)
+    return float(drawn.mean()), float(drawn.std()), int(known.size)
+
+
+def _error(sigma: NDArray[np.float32], count: int, shared: float) -> float:
+    known = sigma[np.isfinite(sigma)]
+    if known.size == 0 or count == 0:
+        return np.nan
+    return float(np.sqrt(np.mean(np.square(known, dtype=np.float64)) * min(shared / count, 1.0)))
+
+
+def rate_ratio(curves: pd.DataFrame, *, of: str = "trench", to: str = "protrusion") -> pd.DataFrame:
+    """Compare the rates of two kinds of regions, scan by scan.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        From `region_curves`.
+    of, to : str
+        Kinds, or names, of the regions above and below the line; several are averaged by area.
+
+    Returns
+    -------
+    DataFrame
+        ``scan time_s ratio ratio_se``; NaN where either is not measured.
+
+    Raises
+    ------
+    InputError
+        If there is no region of a kind.
+    """
+    sides = []
+    for kind in (of, to):
+        part = curves[(curves["kind"] == kind) | (curves["region"] == kind)]
+        if part.empty:
+            raise InputError(f"rate_ratio: no region is a {kind}; there are {sorted(set(curves['kind']))}")
+        sides.append(_pooled(part))
+    over, under = sides
+    ratio = over["rate"] / under["rate"]
+    error = ratio.abs() * np.sqrt((over["se"] / over["rate"]) ** 2 + (under["se"] / under["rate"]) ** 2)
+    times = curves.groupby("scan")["time_s"].first()
+    return pd.DataFrame(
+        {
+            "scan": ratio.index,
+            "time_s": times.to_numpy(),
+            "ratio": ratio.to_numpy(),
+            "ratio_se": error.to_numpy(),
+        }
+    )
+
+
+def _pooled(part: pd.DataFrame) -> pd.DataFrame:
+    """Mean rate of several regions by area, scan by scan, and its standard error."""
+    known = part[np.isfinite(part["rate_nm_per_s"])]
+    area = known["area_um2"].groupby(known["scan"]).sum()
+    weight = known["area_um2"] / known["scan"].map(area)
+    rate = (weight * known["rate_nm_per_s"]).groupby(known["scan"]).sum()
+    variance = ((weight * known["rate_se_nm_per_s"]) ** 2).groupby(known["scan"]).sum()
+    scans = sorted(set(part["scan"]))
+    return pd.DataFrame({"rate": rate, "se": np.sqrt(variance)}).reindex(scans)

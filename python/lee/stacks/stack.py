@@ -1,0 +1,315 @@
+"""Z-stacks in: one lazy `ZStack` of grey frames with heights and pixel size, whatever file they lie in."""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lee.errors import InputError
+from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
+from lee.stacks.image_folder import IMAGE_SUFFIXES, TIFF_SUFFIXES, FolderSource, image_files
+from lee.stacks.ome_zarr import ZarrSource, is_zarr
+from lee.stacks.recorded_scan import SegmentSource
+from lee.stacks.source import ArraySource, Frame, FrameSource, open_npy
+from lee.stacks.tiff import TiffSource
+from lee.stacks.z_positions import ZPositions, resolve_z
+
+MIN_FRAMES = 3
+
+
+class ZStack:
+    """A focal stack: grey frames, read when asked for, the height each one focuses on, and the pixel size.
+
+    Made by `open_stack` or `ZStack.from_array`.
+
+    Attributes
+    ----------
+    shape : (Z, H, W)
+    dtype : uint8, uint16 or float32
+    z_um : (Z,) float64
+        Height of the plane frame k focuses on; strictly rising or strictly falling.
+    pixel_um : float
+        Edge of a square pixel in the plane of the sample.
+    metadata : dict
+        JSON-able: format, `z_um_source`, `pixel_um_source`, and what else the file says.
+    """
+
+    def __init__(
+        self,
+        source: FrameSource,
+        z_um: NDArray[np.float64],
+        pixel_um: float,
+        metadata: dict[str, Any],
+    ) -> None:
+        self._source = source
+        self.shape = source.shape
+        self.dtype = source.dtype
+        self.z_um = z_um
+        self.z_um.flags.writeable = False
+        self.pixel_um = pixel_um
+        self.metadata = metadata
+
+    @classmethod
+    def from_array(
+        cls,
+        frames: ArrayLike,
+        z_um: ZPositions | None = None,
+        pixel_um: float | None = None,
+        *,
+        z_step_um: float | None = None,
+    ) -> ZStack:
+        """Stack of an array in memory.
+
+        Parameters
+        ----------
+        frames : (Z, H, W), or (Z, H, W, 3) colour
+            uint8 and uint16 stay; bool becomes uint8 (0, 255); other real numbers become float32.
+        z_um : (Z,) um, or path of a CSV file with the header ``frame,z_um``
+        pixel_um : float, um
+            1.0, with a warning, when not given.
+        z_step_um : float, um
+            Instead of `z_um`: frame k lies at k times this step.
+
+        Raises
+        ------
+        InputError
+            If rank, dtype, number of frames, heights or pixel size cannot be used.
+        """
+        source = ArraySource(np.asarray(frames), "array", copy=False, metadata={"format": "array"})
+        return _calibrated(source, "array", z_um=z_um, z_step_um=z_step_um, pixel_um=pixel_um)
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return self.shape[0]
+
+    def __getitem__(self, k: int) -> Frame:
+        """Frame k, (H, W) of `dtype`, C-contiguous; negative k count from the end. Not to be written to.
+
+        Raises
+        ------
+        InputError
+            If the frame cannot be decoded, changed its size, or holds NaN or infinity.
+        """
+        index = k.__index__()
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"frame {index} of a stack of {len(self)}")
+        index %= len(self)
+        frame = self._source.read(index)
+        if frame.dtype.kind == "f" and not math.isfinite(float(frame.sum(dtype=np.float64))):
+            bad = int(np.count_nonzero(~np.isfinite(frame)))
+            raise InputError(
+                f"{self._source.name(index)}: {bad} pixels are NaN or infinite; fill them or drop the frame"
+            )
+        return frame
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Iterate over all frames in order, reading ahead."""
+        return self.iter_frames()
+
+    def iter_frames(
+        self, start: int = 0, stop: int | None = None, *, prefetch: int = 4, threads: int = 2
+    ) -> Iterator[Frame]:
+        """Iterate over frames start to stop, while background threads decode the next ones.
+
+        Parameters
+        ----------
+        start, stop : int
+            As in ``range``; stop None is the end. Negative values count from the end.
+        prefetch : int
+            Frames decoded ahead, at most; 0 reads in the calling thread.
+        threads : int
+            Decoding threads.
+
+        Raises
+        ------
+        InputError
+            At the frame that cannot be read, after the good ones before it were given out.
+        """
+        wanted = range(*slice(start, stop).indices(len(self)))
+        if prefetch < 1 or threads < 1:
+            for k in wanted:
+                yield self[k]
+            return
+        pool = ThreadPoolExecutor(max_workers=min(threads, prefetch), thread_name_prefix="lee-stack")
+        ahead: deque[Future[Frame]] = deque()
+        try:
+            for k in wanted:
+                ahead.append(pool.submit(self.__getitem__, k))
+                if len(ahead) > prefetch:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def frame_name(self, k: int) -> str:
+        """File and number of frame k, for messages."""
+        return self._source.name(k)
+
+    def close(self) -> None:
+        """Release open files."""
+        self._source.close()
+
+    def __enter__(self) -> ZStack:
+        """Return self; leaving the block closes the stack."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Shape, type and calibration."""
+        z, h, w = self.shape
+        return (
+            f"ZStack({z} frames of {w}x{h} {self.dtype}, z {self.z_um[0]:g} to {self.z_um[-1]:g} um, "
+            f"{self.pixel_um:g} um/pixel)"
+        )
+
+
+def open_stack(
+    path: str | os.PathLike[str],
+    *,
+    z_step_um: float | None = None,
+    z_um: ZPositions | None = None,
+    pixel_um: float | None = None,
+) -> ZStack:
+    """Open a z-stack without reading its frames.
+
+    Parameters
+    ----------
+    path : folder or file
+        A folder of PNG, TIFF, JPEG or BMP images, ordered by the numbers in their names (other and hidden
+        files are ignored); a multi-page TIFF, BigTIFF, OME-TIFF or ImageJ stack; an OME-Zarr folder (NGFF 0.4
+        or 0.5, its largest level) or a plain zarr array; a ``.npy`` file, (Z, H, W) or (Z, H, W, 3); a scan
+        recorded by lee, ``.raw``.
+    z_step_um : float, um
+        Frame k lies at k times this step.
+    z_um : (Z,) um, or path of a CSV file with the header ``frame,z_um`` (frames counted from 0)
+        Height of every frame. Not together with `z_step_um`. Where neither is given, a ``z_um.csv`` in the
+        image folder is used, then the file's own metadata.
+    pixel_um : float, um
+        Pixel size; else the file's own; else 1.0 with a warning and
+        ``metadata["pixel_um_source"] = "assumed"``.
+
+    Returns
+    -------
+    ZStack
+        Grey frames. Colour becomes Rec. 601 luminance, 8 bit staying 8 and 16 staying 16; bool becomes uint8
+        (0, 255); all other real numbers float32.
+
+    Raises
+    ------
+    InputError
+        If the stack cannot be used: one line that says what is wrong, where, and what to do.
+    """
+    place = Path(path)
+    try:
+        source = _source(place)
+    except FileNotFoundError:
+        raise InputError(f"{place}: no such file or folder; give an existing stack") from None
+    except PermissionError:
+        raise InputError(f"{place}: may not be read (permission denied); change its permissions") from None
+    try:
+        stack = _calibrated(source, str(place), z_um=z_um, z_step_um=z_step_um, pixel_um=pixel_um)
+    except BaseException:
+        source.close()
+        raise
+    stack.metadata = {"path": str(place), **stack.metadata}
+    return stack
+
+
+def _source(path: Path) -> FrameSource:
+    if path.is_dir():
+        if is_zarr(path):
+            return ZarrSource(path)
+        files = image_files(path)
+        if not files:
+            raise InputError(
+                f"{path}: holds no images; expected {', '.join(sorted(IMAGE_SUFFIXES))} files or an OME-Zarr"
+            )
+        if len(files) == 1 and files[0].suffix.lower() in TIFF_SUFFIXES:
+            return TiffSource(files[0])
+        return FolderSource(path, files)
+    if not path.exists():
+        raise FileNotFoundError(path)
+    if path.suffix.lower() == ".npy":
+        return open_npy(path)
+    if path.suffix.lower() in TIFF_SUFFIXES:
+        return TiffSource(path)
+    if path.suffix.lower() == RECORDED_SUFFIX:
+        return SegmentSource(path)
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        raise InputError(f"{path}: is a single image; give the folder that holds the frames of the scan")
+    raise InputError(f"{path}: is not a stack; give a folder of images, a TIFF, an OME-Zarr or a .npy file")
+
+
+def _calibrated(
+    source: FrameSource,
+    where: str,
+    *,
+    z_um: ZPositions | None,
+    z_step_um: float | None,
+    pixel_um: float | None,
+) -> ZStack:
+    count, height, width = source.shape
+    if height == 0 or width == 0:
+        raise InputError(f"{where}: frames of {width}x{height} pixels are empty; give frames with pixels")
+    if count < MIN_FRAMES:
+        raise InputError(
+            f"{where}: has {count} frame{'s' if count != 1 else ''}; a focus is found between frames, "
+            f"at least {MIN_FRAMES} are needed"
+        )
+    z, z_source = resolve_z(
+        count,
+        z_um=z_um,
+        z_step_um=z_step_um,
+        file_z_um=source.z_um,
+        file_source=source.z_um_source,
+        where=where,
+    )
+    pixel, pixel_source = _resolve_pixel(source, where, pixel_um)
+    metadata = {**source.metadata, "z_um_source": z_source, "pixel_um_source": pixel_source}
+    return ZStack(source, z, pixel, metadata)
+
+
+def _resolve_pixel(source: FrameSource, where: str, given: float | None) -> tuple[float, str]:
+    if given is not None:
+        return _checked_pixel(given, "pixel_um"), "given"
+    if source.pixel_yx_um is not None:
+        y, x = (_checked_pixel(size, f"{where}, {source.pixel_um_source}") for size in source.pixel_yx_um)
+        if abs(y - x) > 1e-3 * x:
+            raise InputError(
+                f"{where}, {source.pixel_um_source}: pixels of {x:g} x {y:g} um are not square; "
+                "resample the stack, or give pixel_um (--pixel-um) if that is wrong"
+            )
+        return x, source.pixel_um_source
+    warnings.warn(
+        f"{where}: does not say how large its pixels are; 1 um is assumed, give pixel_um (--pixel-um)",
+        stacklevel=4,
+    )
+    return 1.0, "assumed"
+
+
+def _checked_pixel(value: Any, source: str) -> float:
+    try:
+        pixel = float(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{source}: {value!r} is not a pixel size; give it in um") from None
+    if not math.isfinite(pixel) or pixel <= 0:
+        raise InputError(
+            f"{source}: a pixel size of {pixel:g} um cannot be; give a positive, finite pixel_um (--pixel-um)"
+        )
+    return pixel

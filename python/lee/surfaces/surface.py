@@ -1,0 +1,258 @@
+"""A measured surface: height, its uncertainty, what was measured at all, and the image that belongs to it."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lee.errors import InputError
+from lee.storage.atomic import new_folder
+from lee.storage.description import json_values, versions
+from lee.storage.map_tiff import read_map, write_map
+
+FORMAT = "lee surface"
+FORMAT_VERSION = 1
+FILES = frozenset(
+    {
+        "height_um.tif",
+        "height_filled_um.tif",
+        "height_sigma_um.tif",
+        "refocused.tif",
+        "surface.glb",
+        "preview.png",
+        "surface.json",
+    }
+)
+
+
+@dataclass(eq=False)
+class Surface:
+    """A measured surface on a regular grid; rows run down the image, height grows toward the objective.
+
+    Parameters
+    ----------
+    height_um : (H, W) float32
+        Measured height in um; NaN where nothing was measured.
+    height_filled_um : (H, W) float32
+        The same with every gap filled; equal to `height_um` where `valid`.
+    height_sigma_um : (H, W) float32
+        Standard deviation of `height_um` in um; NaN where nothing was measured.
+    valid : (H, W) bool
+        True where the height was measured.
+    refocused : (H, W) float32
+        All-in-focus image in camera counts; NaN throughout where there is none.
+    pixel_um : float
+        Size of a pixel in the plane of the sample, um; pixels are square.
+    metadata : dict
+        How the surface came about: parameters, calibration, provenance, rejected frames; must fit into JSON.
+        ``metadata["frame_dtype"]`` (``"uint8"`` or ``"uint16"``) lets `save` keep the camera's bit depth.
+
+    Raises
+    ------
+    InputError
+        If shapes differ, a map is empty or not two-dimensional, `pixel_um` is not positive and finite, or
+        `valid` and `height_um` contradict each other.
+    """
+
+    height_um: npt.NDArray[np.float32]
+    height_filled_um: npt.NDArray[np.float32]
+    height_sigma_um: npt.NDArray[np.float32]
+    valid: npt.NDArray[np.bool_]
+    refocused: npt.NDArray[np.float32]
+    pixel_um: float
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("height_um", "height_filled_um", "height_sigma_um", "refocused"):
+            setattr(self, name, np.asarray(getattr(self, name), dtype=np.float32))
+        self.valid = np.asarray(self.valid, dtype=np.bool_)
+        shape = self.height_um.shape
+        if len(shape) != 2 or 0 in shape:
+            raise InputError(f"height_um must be a non-empty two-dimensional map, not of shape {shape}")
+        for name in ("height_filled_um", "height_sigma_um", "valid", "refocused"):
+            if getattr(self, name).shape != shape:
+                raise InputError(
+                    f"{name} has shape {getattr(self, name).shape}, height_um {shape}: they must agree"
+                )
+        self.pixel_um = float(self.pixel_um)
+        if not (np.isfinite(self.pixel_um) and self.pixel_um > 0):
+            raise InputError(f"pixel_um must be a positive number of um, not {self.pixel_um}")
+        if not np.array_equal(np.isfinite(self.height_um), self.valid):
+            raise InputError("valid must be True exactly where height_um is finite")
+        if not np.isfinite(self.height_filled_um).all():
+            raise InputError("height_filled_um must be finite everywhere: fill the gaps first")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        rows, columns = self.height_um.shape
+        return rows, columns
+
+    @property
+    def coverage(self) -> float:
+        """Share of the pixels that were measured, 0 to 1."""
+        return float(self.valid.mean())
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+        """Write the surface as a folder of TIFF maps, a textured model, a preview and their description.
+
+        The folder appears under its name only when all of it is written. The maps carry their pixel size in
+        um where ImageJ looks for it. `refocused.tif` is rounded to 8 or 16 bit where ``frame_dtype`` says
+        that the camera had no more; all else comes back from `load` bit for bit.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Where to; must not exist unless `overwrite`.
+        overwrite : bool
+            Replace an older folder of this kind. One that holds anything else is never replaced.
+
+        Returns
+        -------
+        Path
+            The folder.
+
+        Raises
+        ------
+        InputError
+            If the folder exists, cannot be written, or the disk is full.
+        """
+        from lee.export.export import export
+        from lee.figures.surface import save_preview
+
+        with new_folder(folder, overwrite=overwrite, known=FILES) as place:
+            for name in ("height_um", "height_filled_um", "height_sigma_um"):
+                write_map(place / f"{name}.tif", getattr(self, name), self.pixel_um)
+            write_map(place / "refocused.tif", self._refocused_as_recorded(), self.pixel_um)
+            export(self, place / "surface.glb")
+            save_preview(self, place / "preview.png")
+            text = json.dumps(json_values(self._description()), indent=2, allow_nan=False)
+            (place / "surface.json").write_text(text + "\n", encoding="utf-8")
+        return Path(folder)
+
+    @classmethod
+    def load(cls, path: str | Path, *, pixel_um: float | None = None) -> "Surface":
+        """Read a folder that `save` wrote, or a single height map in um as TIFF.
+
+        A single map brings no uncertainty and no image (both NaN throughout); its gaps are filled with the
+        nearest measured height.
+
+        Parameters
+        ----------
+        path : str or Path
+            The folder, or the height map.
+        pixel_um : float, optional
+            Size of a pixel; only for a single map that does not carry it.
+
+        Raises
+        ------
+        InputError
+            If something is missing or cannot be read, or the pixel size is unknown.
+        """
+        path = Path(path)
+        if not path.exists():
+            raise InputError(
+                f"{path} does not exist: give a folder written by `lee reconstruct` or a height map"
+            )
+        if path.name == "height_um.tif" and (path.parent / "surface.json").is_file():
+            path = path.parent
+        return _load_folder(path) if path.is_dir() else _load_height(path, pixel_um)
+
+    def export(
+        self, path: str | Path, *, filled: bool | None = None, max_vertices: int | None = None
+    ) -> Path:
+        """Write a 3D model; the suffix tells the format: .glb .gltf .obj .ply .stl .x3p .gsf .blend.
+
+        See `lee.export.export.export` for what each format holds.
+
+        Parameters
+        ----------
+        path : str or Path
+            Where to; an older file is replaced.
+        filled : bool, optional
+            True models the gaps with `height_filled_um`, False leaves holes. By default models are filled,
+            X3P and GSF are not.
+        max_vertices : int, optional
+            Average neighbouring pixels until the model has no more vertices than this.
+
+        Raises
+        ------
+        InputError
+            If the suffix is unknown, nothing was measured, or the file cannot be written.
+        """
+        from lee.export.export import export
+
+        return export(self, path, filled=filled, max_vertices=max_vertices)
+
+    def _refocused_as_recorded(self) -> npt.NDArray[Any]:
+        kind = str(self.metadata.get("frame_dtype", ""))
+        if kind not in ("uint8", "uint16") or not np.isfinite(self.refocused).all():
+            return self.refocused
+        dtype = np.dtype(kind)
+        counts: npt.NDArray[Any] = np.clip(np.rint(self.refocused), 0, np.iinfo(dtype).max).astype(dtype)
+        return counts
+
+    def _description(self) -> dict[str, Any]:
+        measured = self.height_um[self.valid]
+        sigma = self.height_sigma_um[self.valid]
+        return {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+            "shape_px": list(self.shape),
+            "pixel_um": self.pixel_um,
+            "axes": "rows run down the image; height grows toward the objective; NaN is not measured",
+            "coverage": self.coverage,
+            "height_um": _summary(measured),
+            "height_sigma_um": _summary(sigma),
+            "versions": versions(),
+            "metadata": self.metadata,
+        }
+
+
+def _load_folder(folder: Path) -> Surface:
+    described = folder / "surface.json"
+    if not described.is_file():
+        raise InputError(f"{folder} holds no surface.json: give a folder written by `lee reconstruct`")
+    try:
+        description = json.loads(described.read_text(encoding="utf-8"))
+        if description["format"] != FORMAT or description["format_version"] > FORMAT_VERSION:
+            raise InputError(f"{described} is of a kind this version of lee does not read: update lee")
+        pixel_um, metadata = float(description["pixel_um"]), dict(description["metadata"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{described} cannot be read ({error}): reconstruct again") from error
+    height, _ = read_map(folder / "height_um.tif")
+    filled, _ = read_map(folder / "height_filled_um.tif")
+    sigma, _ = read_map(folder / "height_sigma_um.tif")
+    refocused, _ = read_map(folder / "refocused.tif")
+    return Surface(height, filled, sigma, np.isfinite(height), refocused, pixel_um, metadata)
+
+
+def _load_height(path: Path, pixel_um: float | None) -> Surface:
+    from scipy.ndimage import distance_transform_edt
+
+    height, stored_um = read_map(path)
+    pixel_um = stored_um if pixel_um is None else pixel_um
+    if pixel_um is None:
+        raise InputError(f"{path} does not say how large a pixel is: give it in um (--pixel-um, pixel_um=)")
+    height = np.where(np.isfinite(height), height, np.float32(np.nan))
+    valid = np.isfinite(height)
+    if not valid.any():
+        raise InputError(f"{path} holds no finite height")
+    nearest = distance_transform_edt(~valid, return_distances=False, return_indices=True)
+    unknown = np.full(height.shape, np.nan, np.float32)
+    metadata = {"source": str(path), "filled_by": "nearest measured height"}
+    return Surface(height, height[tuple(nearest)], unknown, valid, unknown.copy(), pixel_um, metadata)
+
+
+def _summary(values: npt.NDArray[np.float32]) -> dict[str, float | None]:
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        return {"min": None, "median": None, "max": None}
+    return {"min": float(values.min()), "median": float(np.median(values)), "max": float(values.max())}

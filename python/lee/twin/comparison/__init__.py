@@ -1,0 +1,1 @@
+"""Measured rates against computed ones: comparison, inversion for efficiency or exchange current, window."""

@@ -1,0 +1,1 @@
+"""The twin as a model for COMSOL."""

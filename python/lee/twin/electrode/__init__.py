@@ -1,0 +1,1 @@
+"""The electrode reaction: its kinetics, derivatives for Newton's method, and the equations' scales."""

@@ -1,0 +1,280 @@
+"""From a height map to columns of hexahedra: straight lines in z from the electrode to the bulk or anode."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from lee.errors import InputError
+from lee.surfaces.filling import fill
+from lee.twin.cell import Cell
+
+_COLUMNS = 64
+# tan 79°: beyond it a height map's cells are slivers, and a wall may fold back unseen.
+STEEPEST = 5.0
+_STEEP = 2.0
+# The highest point stays below the anode by this share of the gap.
+_LEAST_CLEARANCE = 0.1
+# Measured peak memory of a solve, per node of the mesh (bench.bench_twin), with a margin.
+_BYTES_A_NODE = 7500
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeshSize:
+    """How fine the mesh is.
+
+    Attributes
+    ----------
+    columns : (int, int) or None
+        Cells along y and x. Without it square cells: as many as pixels, at most 64 along the longer side.
+    layers : int
+        Cells from the electrode to the bulk or the anode.
+    first_um : float or None
+        Thickness of the first layer at the electrode; the next ones grow by a constant factor (in a closed
+        gap, to the middle and back). Without it a hundredth of the layer or gap, at most 2 µm.
+    smooth_um : float or None
+        Standard deviation of the Gaussian that smooths the heights. Without it what the cells cannot show:
+        half a cell, less half a pixel, in squares.
+    """
+
+    columns: tuple[int, int] | None = None
+    layers: int = 20
+    first_um: float | None = None
+    smooth_um: float | None = None
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The mesh's geometry.
+
+    Attributes
+    ----------
+    x_um, y_um : (nx,), (ny,) float64
+        Places of the columns of nodes; 0 is the outer edge of the first pixel.
+    share : (nz,) float64
+        Places of the nodes along a column: 0 on the electrode, 1 on the plane.
+    height_um : (ny, nx) float64
+        Electrode.
+    plane_um : float
+        Height of the bulk plane or the anode.
+    pixels_um : (H, W) float64
+        The height map, holes filled.
+    filled : (H, W) bool
+    pixel_um : float
+    notes : tuple of str
+        What was filled and smoothed away.
+    """
+
+    x_um: NDArray[np.float64]
+    y_um: NDArray[np.float64]
+    share: NDArray[np.float64]
+    height_um: NDArray[np.float64]
+    plane_um: float
+    pixels_um: NDArray[np.float64]
+    filled: NDArray[np.bool_]
+    pixel_um: float
+    notes: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(ny, nx, nz), of nodes."""
+        return len(self.y_um), len(self.x_um), len(self.share)
+
+    @property
+    def seen_area_um2(self) -> float:
+        """Area of the electrode as seen from above."""
+        return float(self.x_um[-1] * self.y_um[-1])
+
+    def z_um(self, height_um: NDArray[np.float64], plane_um: float) -> NDArray[np.float64]:
+        """Heights of all nodes, (ny, nx, nz), over an electrode of these heights, (ny, nx)."""
+        return height_um[..., None] * (1 - self.share) + plane_um * self.share
+
+    def to_nodes(self, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Read a map (H, W) at the columns, (ny, nx), linearly; beyond the outer pixels it is mirrored."""
+        at = [axis / self.pixel_um - 0.5 for axis in (self.y_um, self.x_um)]
+        grid = np.meshgrid(*at, indexing="ij")
+        return np.asarray(ndimage.map_coordinates(pixels, grid, order=1, mode="reflect"))
+
+    def to_pixels(self, nodes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Read a map (..., ny, nx) of the columns at the pixels' middles, (..., H, W), linearly."""
+        rows, columns = (
+            _between(axis, (np.arange(count) + 0.5) * self.pixel_um)
+            for axis, count in zip((self.y_um, self.x_um), self.pixels_um.shape, strict=True)
+        )
+        return np.asarray(rows @ nodes @ columns.T)
+
+
+def make_columns(height_um: ArrayLike, *, pixel_um: float, cell: Cell, size: MeshSize) -> Columns:
+    """Lay columns over a height map.
+
+    Parameters
+    ----------
+    height_um : (H, W) float
+        NaN where not measured.
+    pixel_um : float
+    cell : Cell
+        Its layer or gap.
+    size : MeshSize
+
+    Raises
+    ------
+    InputError
+        If the map holds nothing, the gap is smaller than the relief, a wall is too steep, or the mesh does
+        not fit in memory.
+    """
+    height = np.asarray(height_um, dtype=np.float64)
+    pixels, filled, notes = _whole(height, pixel_um)
+    share = shares(cell, size)
+    cells = size.columns or _square_cells(height.shape)
+    if min(cells) < 1:
+        raise InputError(f"mesh: columns is {cells}; give at least one cell along y and along x")
+    check_memory((cells[0] + 1) * (cells[1] + 1) * len(share))
+    y, x = (np.linspace(0, n * pixel_um, c + 1) for n, c in zip(height.shape, cells, strict=True))
+    smooth = _smoothing_px(size, pixel_um, x[1], y[1])
+    smoothed = ndimage.gaussian_filter(pixels, smooth, mode="reflect")
+    columns = Columns(x, y, share, smoothed, 0.0, pixels, filled, pixel_um, ())
+    nodes = columns.to_nodes(smoothed)
+    _check_walls(nodes, x, y, notes)
+    plane = _plane(nodes, cell)
+    before, after = _area(pixels, pixel_um, pixel_um), _area(nodes, y[1], x[1])
+    if before > 0:
+        before *= x[-1] * y[-1] / ((height.shape[0] - 1) * (height.shape[1] - 1) * pixel_um**2)
+        notes.append(
+            f"mesh of {cells[0]} x {cells[1]} columns and {size.layers} layers; true area "
+            f"{after / (x[-1] * y[-1]):.4f} of the seen one, {100 * (1 - after / before):.2f} % of it lost"
+        )
+    return Columns(x, y, share, nodes, plane, pixels, filled, pixel_um, tuple(notes))
+
+
+def _whole(
+    height: NDArray[np.float64], pixel_um: float
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], list[str]]:
+    if height.ndim != 2 or not height.size:
+        raise InputError(f"height_um has the shape {height.shape}; give a map (H, W)")
+    if not (np.isfinite(pixel_um) and pixel_um > 0):
+        raise InputError(f"pixel_um is {pixel_um}; give the size of a pixel in µm, above 0")
+    if np.isinf(height).any():
+        raise InputError("height_um holds infinite heights; mark what was not measured with NaN")
+    filled = np.isnan(height)
+    if filled.all():
+        raise InputError("height_um is NaN throughout; there is no surface to solve on")
+    if not filled.any():
+        return height, filled, []
+    whole = fill(height.astype(np.float32), ~filled).astype(np.float64)
+    note = f"{filled.mean():.1%} of the surface was not measured and is filled in; the maps tell where"
+    return np.where(filled, whole, height), filled, [note]
+
+
+def _square_cells(shape: tuple[int, ...]) -> tuple[int, int]:
+    most = min(max(shape), _COLUMNS)
+    rows, columns = (max(1, round(n * most / max(shape))) for n in shape)
+    return rows, columns
+
+
+def shares(cell: Cell, size: MeshSize) -> NDArray[np.float64]:
+    """Return where along a column the nodes stand."""
+    first = size.first_um if size.first_um is not None else min(cell.distance_um / 100, 2.0)
+    if size.layers < 2 or not 0 < first < cell.distance_um:
+        raise InputError(
+            f"mesh: {size.layers} layers, the first of {first:g} um, do not fill {cell.distance_um:g} um; "
+            "give at least 2 layers, the first thinner than the layer or gap"
+        )
+    if cell.gap_um is None:
+        return _graded(size.layers, first / cell.distance_um)
+    half = 0.5 * _graded((size.layers + 1) // 2, 2 * first / cell.distance_um)
+    return np.concatenate([half, 1 - half[-2::-1]])
+
+
+def _graded(layers: int, first: float) -> NDArray[np.float64]:
+    """Split 1 into layers that grow by a constant factor from `first`; even ones where that is enough."""
+    if layers == 1 or first * layers >= 1:
+        return np.linspace(0, 1, layers + 1)
+    low, high = 1.0, (1 / first) ** (1 / (layers - 1)) + 1
+    for _ in range(200):
+        factor = 0.5 * (low + high)
+        low, high = (factor, high) if first * np.sum(factor ** np.arange(layers)) < 1 else (low, factor)
+    places = np.concatenate([[0.0], np.cumsum(factor ** np.arange(layers))])
+    return np.asarray(places / places[-1])
+
+
+def _smoothing_px(size: MeshSize, pixel_um: float, *cells_um: float) -> list[float]:
+    """Return the standard deviations along y and x, in pixels."""
+    if size.smooth_um is not None:
+        return [size.smooth_um / pixel_um] * 2
+    x, y = (0.5 * np.sqrt(max((c / pixel_um) ** 2 - 1, 0.0)) for c in cells_um)
+    return [float(y), float(x)]
+
+
+def _check_walls(nodes: NDArray[np.float64], x: Any, y: Any, notes: list[str]) -> None:
+    along_y, along_x = (np.abs(np.diff(nodes, axis=a)) / axis[1] for a, axis in enumerate((y, x)))
+    steepest = max(float(along_y.max()), float(along_x.max()))
+    if steepest > STEEPEST:
+        which = along_x if along_x.max() >= along_y.max() else along_y
+        row, column = np.unravel_index(int(which.argmax()), which.shape)
+        raise InputError(
+            f"height_um has a wall of {np.degrees(np.arctan(steepest)):.0f} degrees near x = "
+            f"{x[column]:.0f} um, y = {y[row]:.0f} um; a height map's mesh ends at "
+            f"{np.degrees(np.arctan(STEEPEST)):.0f}: give a coarser mesh or a larger smooth_um"
+        )
+    if steepest > _STEEP:
+        share = np.mean(np.concatenate([along_y.ravel(), along_x.ravel()]) > _STEEP)
+        notes.append(
+            f"walls of up to {np.degrees(np.arctan(steepest)):.0f} degrees ({share:.1%} of the edges are "
+            f"steeper than {np.degrees(np.arctan(_STEEP)):.0f}); a height map does not show undercuts"
+        )
+
+
+def _plane(nodes: NDArray[np.float64], cell: Cell) -> float:
+    highest = float(nodes.max())
+    if cell.gap_um is None:
+        return highest + cell.distance_um
+    plane = float(nodes.mean()) + cell.gap_um
+    if plane - highest < _LEAST_CLEARANCE * cell.gap_um:
+        raise InputError(
+            f"the gap of {cell.gap_um:g} um is too small for a relief that rises "
+            f"{highest - nodes.mean():.3g} um above its mean; give a larger gap_um"
+        )
+    return plane
+
+
+def _area(height: NDArray[np.float64], dy: float, dx: float) -> float:
+    """Area of the surface over a grid of heights, two triangles a cell."""
+    x, y = np.diff(height, axis=1) / dx, np.diff(height, axis=0) / dy
+    lower, upper = 1 + x[:-1] ** 2 + y[:, :-1] ** 2, 1 + x[1:] ** 2 + y[:, 1:] ** 2
+    return float((np.sqrt(lower) + np.sqrt(upper)).sum() * dx * dy / 2)
+
+
+def _between(axis: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights of linear interpolation from an even axis, (places, axis)."""
+    place = np.clip(at / axis[1], 0, len(axis) - 1)
+    left = np.minimum(place.astype(int), len(axis) - 2)
+    weights = np.zeros((len(at), len(axis)))
+    rows = np.arange(len(at))
+    weights[rows, left] = 1 - (place - left)
+    weights[rows, left + 1] = place - left
+    return weights
+
+
+def check_memory(nodes: int) -> None:
+    """Refuse a mesh that the memory left cannot hold."""
+    needed = nodes * _BYTES_A_NODE
+    free = _available_bytes()
+    if needed > free:
+        raise InputError(
+            f"a mesh of {nodes:,} nodes needs about {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; "
+            "give fewer columns or layers"
+        )
+
+
+def _available_bytes() -> int:
+    try:
+        with open("/proc/meminfo", encoding="ascii") as told:
+            lines = dict(line.split(":", 1) for line in told)
+        return int(lines["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))

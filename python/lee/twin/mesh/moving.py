@@ -1,0 +1,81 @@
+"""Matrices of a mesh whose columns stretch while the electrode and the plane above it move.
+
+In a step the nodes move evenly and in z only: the mass matrix is then linear in time, and what the mesh
+sweeps over, ∫ c w ∂v/∂z, has a constant matrix. The electrolyte is taken to be lifted with the electrode
+under it, each column as a whole: divergence-free, and no salt passes the moving wall. Against it the mesh
+moves at w = share · (speed of the plane − speed of the electrode), a few nm/s: some thousandths of
+diffusion's speed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lee.twin.solver.forms import Forms
+from lee.twin.solver.newton import Volume
+from lee.twin.solver.stepping import Geometry
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the mesh is: the electrode's heights (ny, nx) and the plane's, µm."""
+
+    height_um: NDArray[np.float64]
+    plane_um: float
+
+
+class MovingMesh:
+    """Keeps the matrices of the last place, and makes those of a step from it.
+
+    Parameters
+    ----------
+    forms : Forms
+    share : (nz,) float64
+    place : Place
+    """
+
+    def __init__(self, forms: Forms, share: NDArray[np.float64], place: Place) -> None:
+        self._forms, self._share = forms, share
+        self.place = place
+        self._go(place)
+        self._mass: Any = forms.mass()
+
+    def toward(self, end: Place, begin_s: float, length_s: float) -> Geometry:
+        """Give the matrices at any time of a step that ends at a place."""
+        begin, forms = self.place, self._forms
+        speed = (end.height_um - begin.height_um) / length_s
+        plane_speed = (end.plane_um - begin.plane_um) / length_s
+        drift = forms.drift((plane_speed - speed)[..., None] * self._share)
+        self._go(end)
+        last = forms.mass()
+        self._next = end, last
+
+        def at(time_s: float) -> Volume:
+            passed = (time_s - begin_s) / length_s
+            mass = self._mass + passed * (last - self._mass) if passed < 1 - 1e-12 else last
+            if passed <= 0:
+                return Volume(mass, None, drift, np.zeros(0))
+            self._go(
+                Place(
+                    begin.height_um + passed * (end.height_um - begin.height_um),
+                    begin.plane_um + passed * (end.plane_um - begin.plane_um),
+                )
+            )
+            return Volume(mass, forms.laplace(), drift, forms.electrode_area())
+
+        return at
+
+    def accept(self) -> None:
+        """Stay where the last step ended."""
+        self.place, self._mass = self._next
+
+    def z_um(self, place: Place) -> NDArray[np.float64]:
+        """Heights of the nodes at a place, (ny, nx, nz)."""
+        return place.height_um[..., None] * (1 - self._share) + place.plane_um * self._share
+
+    def _go(self, place: Place) -> None:
+        self._forms.move(self.z_um(place))

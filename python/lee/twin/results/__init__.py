@@ -1,0 +1,1 @@
+"""What a solve gives: maps, fields and balances, on disk, in figures and for ParaView."""

@@ -1,0 +1,117 @@
+"""States of the solver become the maps, fields and books of a solution."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lee.twin.model import Model
+from lee.twin.results.solution import Balance, Fields, Solution
+from lee.twin.solver.newton import State, Volume
+
+
+class Record:
+    """Takes states as they are reached.
+
+    Parameters
+    ----------
+    model : Model
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._columns_efficiency = model.columns.to_nodes(model.efficiency)
+        self.states: list[dict[str, NDArray[Any]]] = []
+        self.balances: list[Balance] = []
+        self.stopped = ""
+
+    def add(
+        self, time_s: float, state: State, volume: Volume | None, z_um: NDArray[np.float64], pixels_um: Any
+    ) -> None:
+        """Record a state.
+
+        Parameters
+        ----------
+        time_s : float
+        state : State
+        volume : Volume or None
+            Needed for a primary distribution only.
+        z_um : (ny, nx, nz) float64
+            Where the mesh is.
+        pixels_um : (H, W) float64
+            Where the surface is.
+        """
+        model, shape = self._model, self._model.columns.shape
+        current = model.current_density(state, volume)
+        potential = model.potential_v(state)
+        electrode_v = state.electrode * model.cell.thermal_voltage_v
+        self.states.append(
+            {
+                "time_s": np.array(time_s),
+                "electrode_v": np.array(electrode_v),
+                "height_um": pixels_um.astype(np.float32),
+                "z_um": z_um,
+                "concentration": state.fields[0].reshape(shape) * model.cell.concentration_mol_per_l,
+                "potential": potential,
+                "current": current,
+                "overpotential": electrode_v - potential[..., 0],
+                "rate": self.rate_nm_per_s(current),
+            }
+        )
+
+    def rate_nm_per_s(self, current: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Growth along the normal at the columns, (ny, nx), by mA/cm²."""
+        return np.asarray(self._model.growth_nm_per_s(current) * self._columns_efficiency)
+
+    def book(self, balance: Balance) -> Balance:
+        """Keep a step's books, the electrode's potential in V."""
+        balance = replace(balance, electrode_v=balance.electrode_v * self._model.cell.thermal_voltage_v)
+        self.balances.append(balance)
+        return balance
+
+    @property
+    def last_time_s(self) -> float:
+        """Of the last state recorded; -1 before the first."""
+        return float(self.states[-1]["time_s"]) if self.states else -1.0
+
+    def solution(self, timings_s: dict[str, float]) -> Solution:
+        """Put all together."""
+        model, columns = self._model, self._model.columns
+        nodes = {name: np.stack([state[name] for state in self.states]) for name in self.states[0]}
+
+        def pixels(name: str) -> NDArray[np.float32]:
+            values = nodes[name] if nodes[name].ndim == 3 else nodes[name][..., 0]
+            return columns.to_pixels(values).astype(np.float32)
+
+        current = columns.to_pixels(nodes["current"])
+        return Solution(
+            times_s=nodes["time_s"],
+            concentration_mol_per_l=pixels("concentration"),
+            potential_v=pixels("potential"),
+            overpotential_v=pixels("overpotential"),
+            current_density_ma_per_cm2=current.astype(np.float32),
+            rate_nm_per_s=(model.growth_nm_per_s(current) * model.efficiency).astype(np.float32),
+            electrode_v=nodes["electrode_v"],
+            height_um=nodes["height_um"],
+            filled=columns.filled,
+            pixel_um=columns.pixel_um,
+            kind=model.kind,
+            cell=model.cell,
+            fields=Fields(
+                x_um=columns.x_um,
+                y_um=columns.y_um,
+                z_um=nodes["z_um"],
+                concentration_mol_per_l=nodes["concentration"],
+                potential_v=nodes["potential"],
+                current_density_ma_per_cm2=nodes["current"],
+                overpotential_v=nodes["overpotential"],
+                rate_nm_per_s=nodes["rate"],
+            ),
+            balances=tuple(self.balances),
+            timings_s=timings_s,
+            notes=model.notes,
+            stopped=self.stopped,
+        )

@@ -1,0 +1,161 @@
+"""The current in the electrolyte, and a cut through it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lee.errors import InputError
+from lee.twin.results.solution import Solution
+
+
+def current_density(solution: Solution, k: int) -> NDArray[np.float64]:
+    """Compute the current density in the electrolyte at time k from the gradient of the fields.
+
+    Parameters
+    ----------
+    solution : Solution
+    k : int
+        Index of the time.
+
+    Returns
+    -------
+    (ny, nx, nz, 3) float64, mA/cm²
+        Components along x, y (down the image) and z at the nodes; second differences, one-sided at the
+        borders. On the electrode less exact than the solution's own current.
+    """
+    cell, fields = solution.cell, solution.fields
+    ratio = fields.concentration_mol_per_l[k] / cell.concentration_mol_per_l
+    psi = fields.potential_v[k] - cell.thermal_voltage_v * cell.diffusion_potential * np.log(ratio)
+    z = fields.z_um[k]
+    along_z = _along_columns(psi, z)
+    slope = np.empty((*psi.shape, 3))
+    for axis, places, part in ((1, fields.x_um, 0), (0, fields.y_um, 1)):
+        # At constant height: what a step along the layer changes, less what its own climb does.
+        slope[..., part] = _gradient(psi, places, axis) - along_z * _gradient(z, places, axis)
+    slope[..., 2] = along_z
+    # V/um times S/m is 1e6 A/m2, 1e5 mA/cm2.
+    current: NDArray[np.float64] = -cell.conductivity_s_per_m * slope * 1e5
+    return current
+
+
+def _gradient(values: NDArray[np.float64], places: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
+    if len(places) > 2:
+        return np.asarray(np.gradient(values, places, axis=axis, edge_order=2))
+    return np.asarray(np.gradient(values, places, axis=axis))
+
+
+def _along_columns(values: NDArray[np.float64], z: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Differentiate along the last axis, over uneven places that differ from column to column."""
+    step = np.diff(z, axis=-1)
+    slope = np.diff(values, axis=-1) / step
+    out = np.empty_like(values)
+    low, high = step[..., :-1], step[..., 1:]
+    out[..., 1:-1] = (high * slope[..., :-1] + low * slope[..., 1:]) / (low + high)
+    for end, near, far in ((0, 0, 1), (-1, -1, -2)):
+        share = step[..., near] / (step[..., near] + step[..., far])
+        out[..., end] = slope[..., near] + share * (slope[..., near] - slope[..., far])
+    return out
+
+
+def area_ratio(solution: Solution) -> NDArray[np.float32]:
+    """Give true area over that seen from above, of the surface as the mesh has it.
+
+    Rates along the normal times this are rates of height. The pixels' own slopes would not do: the current
+    density is per area of the mesh, which is smoother than the pixels.
+
+    Parameters
+    ----------
+    solution : Solution
+
+    Returns
+    -------
+    (T, H, W) float32
+    """
+    fields, shape = solution.fields, solution.height_um.shape[1:]
+    at_y, at_x = ((np.arange(n) + 0.5) * solution.pixel_um for n in shape)
+    maps = np.empty(solution.height_um.shape, np.float32)
+    for k, z in enumerate(fields.z_um[..., 0]):
+        slopes = [_gradient(z, places, axis) for axis, places in enumerate((fields.y_um, fields.x_um))]
+        nodes = np.sqrt(1 + slopes[0] ** 2 + slopes[1] ** 2)
+        rows = np.stack([np.interp(at_x, fields.x_um, row) for row in nodes])
+        maps[k] = np.stack([np.interp(at_y, fields.y_um, column) for column in rows.T], axis=1)
+    return maps
+
+
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """A plane through the electrolyte along x, at one row of the mesh.
+
+    Attributes
+    ----------
+    y_um : float
+        Where it cuts, down the image.
+    x_um : (nx,) float64
+    z_um, concentration_mol_per_l, potential_v : (nx, nz) float64
+        At the nodes.
+    current_ma_per_cm2 : (nx, nz, 2) float64
+        Along x and z.
+    """
+
+    y_um: float
+    x_um: NDArray[np.float64]
+    z_um: NDArray[np.float64]
+    concentration_mol_per_l: NDArray[np.float64]
+    potential_v: NDArray[np.float64]
+    current_ma_per_cm2: NDArray[np.float64]
+
+    def on_grid(self, columns: int = 160, rows: int = 120) -> tuple[NDArray[np.float64], ...]:
+        """Read the current on an even grid, for field lines.
+
+        Returns
+        -------
+        x, z : (columns,), (rows,) float64, um
+        along_x, along_z : (rows, columns) float64, mA/cm²
+            NaN inside the electrode.
+        """
+        x = np.linspace(self.x_um[0], self.x_um[-1], columns)
+        z = np.linspace(self.z_um.min(), self.z_um.max(), rows)
+        parts = np.full((2, rows, columns), np.nan)
+        place = np.clip(np.searchsorted(self.x_um, x) - 1, 0, len(self.x_um) - 2)
+        share = (x - self.x_um[place]) / (self.x_um[place + 1] - self.x_um[place])
+        for column, (left, s) in enumerate(zip(place, share, strict=True)):
+            heights = (1 - s) * self.z_um[left] + s * self.z_um[left + 1]
+            values = (1 - s) * self.current_ma_per_cm2[left] + s * self.current_ma_per_cm2[left + 1]
+            for part in range(2):
+                parts[part, :, column] = np.interp(z, heights, values[:, part], left=np.nan)
+        return x, z, parts[0], parts[1]
+
+
+def cut(solution: Solution, k: int, y_um: float | None = None) -> Cut:
+    """Cut through the fields at time k along x.
+
+    Parameters
+    ----------
+    solution : Solution
+    k : int
+    y_um : float, optional
+        Where, down the image; the nearest row of nodes is taken. By default through the deepest place.
+
+    Raises
+    ------
+    InputError
+        If it lies outside the field.
+    """
+    fields = solution.fields
+    if y_um is None:
+        row = int(np.unravel_index(int(fields.z_um[k][..., 0].argmin()), fields.z_um[k].shape[:2])[0])
+    else:
+        if not fields.y_um[0] <= y_um <= fields.y_um[-1]:
+            raise InputError(f"section: y = {y_um:g} um lies outside the field, 0 to {fields.y_um[-1]:g} um")
+        row = int(np.abs(fields.y_um - y_um).argmin())
+    return Cut(
+        y_um=float(fields.y_um[row]),
+        x_um=fields.x_um,
+        z_um=fields.z_um[k][row],
+        concentration_mol_per_l=fields.concentration_mol_per_l[k][row],
+        potential_v=fields.potential_v[k][row],
+        current_ma_per_cm2=current_density(solution, k)[row][..., [0, 2]],
+    )
