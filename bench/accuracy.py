@@ -17,8 +17,8 @@ import numpy as np
 
 import lee
 from bench import heatsink
-from bench.cases import Case, all_cases, data_folder
-from bench.peers import all_peers, fitted_heights, tenengrad, variance
+from bench.peers.opencv_focus import all_peers, fitted_heights, tenengrad, variance
+from bench.scenes.accuracy_cases import Case, all_cases, data_folder
 from bench.scores import score, within_sigma
 from bench.table import Cell, lines, machine, write_csv
 

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 import lee
-from bench.spot_detectors import DETECTORS, Detector
-from bench.spots import Field, Places, Scores, frames, random_field, scores
+from bench.peers.spot_detectors import DETECTORS, Detector
+from bench.scenes.spot_fields import Field, Places, Scores, frames, random_field, scores
 from bench.table import Cell, lines, machine
 from bench.timing import medians_ms
 from lee.kernels.detect_particles import DetectedParticles

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from bench import cuda_timing, cupy_opening
+from bench import cuda_timing
+from bench.peers.opencv_focus import cupy_opening
 from bench.table import Cell, lines
 from bench.timing import medians_ms
 from lee import _core

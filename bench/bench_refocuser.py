@@ -20,9 +20,9 @@ import cv2
 import numpy as np
 
 from bench import cuda_timing, refocuser_on_cuda
-from bench.opencv_refocuser import OpenCvRefocuser
 from bench.peak_memory import peak_memory_mb
-from bench.scan_content import Frame, noise, scan
+from bench.peers.opencv_refocuser import OpenCvRefocuser
+from bench.scenes.timing_frames import Frame, noise, scan
 from bench.table import Cell, lines, machine
 from lee import _core
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.scan_content import STEP_UM, scan
+from bench.scenes.timing_frames import STEP_UM, scan
 
 _LOOK_EVERY_S = 0.01
 

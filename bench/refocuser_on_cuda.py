@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from bench import cuda_timing
-from bench.cupy_refocuser import CupyRefocuser
-from bench.scan_content import noise, scan
+from bench.peers.cupy_refocuser import CupyRefocuser
+from bench.scenes.timing_frames import noise, scan
 from bench.table import Cell, lines
 from lee import _core
 

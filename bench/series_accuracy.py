@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import lee
-from bench.analytic_surfaces import SURFACES, area_um2, sampled
-from bench.growing_runs import PIXEL_UM, MeasuredRun, noisy_run, rays_run, rig_run
+from bench.scenes.analytic_surfaces import SURFACES, area_um2, sampled
+from bench.scenes.growing_runs import PIXEL_UM, MeasuredRun, noisy_run, rays_run, rig_run
 from bench.table import Cell, lines, machine, write_csv
-from lee.series.alignment import align, apply
-from lee.series.growth import growth
+from lee.series.alignment.alignment import align, apply
+from lee.series.growth.rates import growth
 from lee.surfaces.areal import areal
 
 NOISE = 0.01  # of the relief

@@ -14,7 +14,7 @@ import matplotlib
 import numpy as np
 
 import lee
-from bench.peers import MEASURES, WINDOWS_PX, fitted_heights
+from bench.peers.opencv_focus import MEASURES, WINDOWS_PX, fitted_heights
 from bench.scores import Score, score
 from bench.table import Cell, lines, machine
 from lee.devices import virtual

@@ -1,7 +1,7 @@
 import pytest
 
-from tests import undrawn as pictures
-from tests.backends import backend_of
+from tests.support import blank_figures as pictures
+from tests.support.backends import backend_of
 
 
 # Of the session, so that hypothesis may use it.

@@ -11,7 +11,7 @@ from lee.errors import InputError
 from lee.figures.film import checked
 from lee.figures.film_file import new_film, watchable_rate
 from lee.figures.maps import Map, Maps, Times, colour_scale, round_length, time_text
-from lee.figures.view import _missing_for_pictures, _pyvista
+from lee.figures.view import import_pyvista, rendering_unavailable
 from lee.surfaces.block_mean import block_mean
 from lee.surfaces.filling import fill
 
@@ -68,7 +68,7 @@ def write_relief_film(
         raise InputError(f"size_px is {size_px}: width and height must be even")
     if stretch is not None and not (np.isfinite(stretch) and stretch > 0):
         raise InputError(f"stretch is {stretch:g}: it must be a positive number")
-    missing = _missing_for_pictures()
+    missing = rendering_unavailable()
     if missing:
         raise InputError(f"a film in three dimensions cannot be drawn: {missing}")
     scale = colour_scale("height", heights)
@@ -101,7 +101,7 @@ class _Scene:
     def __init__(
         self, size_px: tuple[int, int], limits: tuple[float, float], step_um: float, stretch: float
     ) -> None:
-        self._pyvista = _pyvista()
+        self._pyvista = import_pyvista()
         # VTK tries X11 first and complains on stderr before it turns to EGL.
         self._pyvista.vtk_verbosity("off")
         self._plotter = self._pyvista.Plotter(off_screen=True, window_size=list(size_px))

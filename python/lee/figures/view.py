@@ -85,36 +85,37 @@ def view(
             f"{target.name!r} is no picture: give the screenshot a suffix of {', '.join(_PICTURES)}"
         )
     if target is None:
-        pyvista = _pyvista()
+        pyvista = import_pyvista()
         if not _has_display():
             raise InputError(
                 "there is no display to open a window on: ask for a picture (--screenshot view.png)"
             )
         plotter = pyvista.Plotter(window_size=list(size_px))
-        _draw(pyvista, plotter, surface, colour, stretch, from_above)
+        draw_surface(pyvista, plotter, surface, colour, stretch, from_above)
         plotter.show(title="lee")
         return None
-    missing = _missing_for_pictures()
+    missing = rendering_unavailable()
     with new_file(target) as partial:
         if missing:
             warnings.warn(f"the 3D picture is drawn coarsely: {missing}", stacklevel=2)
             _draw_coarsely(partial, surface, colour, stretch, size_px, from_above)
         else:
-            pyvista = _pyvista()
+            pyvista = import_pyvista()
             # VTK tries X11 first and complains on stderr before it turns to EGL.
             pyvista.vtk_verbosity("off")
             plotter = pyvista.Plotter(off_screen=True, window_size=list(size_px))
             try:
-                _draw(pyvista, plotter, surface, colour, stretch, from_above)
+                draw_surface(pyvista, plotter, surface, colour, stretch, from_above)
                 plotter.screenshot(str(partial))
             finally:
                 plotter.close()
     return target
 
 
-def _draw(
+def draw_surface(
     pyvista: Any, plotter: Any, surface: "Surface", colour: str, stretch: float, from_above: bool
 ) -> None:
+    """Put the surface into a plotter of pyvista, with light and camera."""
     mesh = build_mesh(surface, filled=True, max_vertices=_MAX_VERTICES)
     faces = np.insert(mesh.triangles.astype(np.int64), 0, 3, axis=1)
     low, high = (float(v) for v in np.percentile(mesh.position_um[:, 2], (0.2, 99.8)))
@@ -179,7 +180,8 @@ def _draw_coarsely(
     figure.savefig(path)
 
 
-def _pyvista() -> Any:
+def import_pyvista() -> Any:
+    """Import pyvista, or raise an error that says how to install it."""
     try:
         import pyvista
     except ImportError as error:
@@ -187,7 +189,7 @@ def _pyvista() -> Any:
     return pyvista
 
 
-def _missing_for_pictures() -> str | None:
+def rendering_unavailable() -> str | None:
     """Tell what keeps pyvista from drawing; tried in a process of its own, since VTK may crash there."""
     if find_spec("pyvista") is None:
         return _NO_PYVISTA

@@ -42,7 +42,7 @@ class _Link(NamedTuple):
     information: NDArray[np.float64]
 
 
-_Found = tuple[Displacement | None, list[Displacement | None]]
+UpdateDisplacements = tuple[Displacement | None, list[Displacement | None]]
 
 
 class DriftTracker:
@@ -67,7 +67,7 @@ class DriftTracker:
         self._grid = TileGrid(shape) if shape is not None else None
         self._recent: deque[TileSpectra] = deque(maxlen=max(_LAGS))
         self._count = 0
-        self._whole = _Path()
+        self._whole = DriftPath()
 
     def update(self, frame: NDArray[Any], z_um: float) -> tuple[float, float]:
         """Take one frame; return its drift (dy, dx) in pixels relative to the first, as known so far.
@@ -97,7 +97,7 @@ class DriftTracker:
         self._count += 1
         return self._extend(lags, found)
 
-    def _extend(self, lags: list[int], found: list[_Found]) -> tuple[float, float]:
+    def _extend(self, lags: list[int], found: list[UpdateDisplacements]) -> tuple[float, float]:
         dy, dx = self._whole.extend(lags, [whole for whole, _ in found])
         return float(dy), float(dx)
 
@@ -106,7 +106,7 @@ class DriftTracker:
         return self._whole.smooth()
 
 
-class _Path:
+class DriftPath:
     """Drift of the updates so far, and the comparisons it rests on."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.reconstruction.drift import DriftTracker, _Found, _Path
+from lee.reconstruction.drift import DriftPath, DriftTracker, UpdateDisplacements
 
 # Drift that the quarters agree on within half of its size is taken back by half; the share rises as the
 # square.
@@ -32,9 +32,9 @@ class TrustedDrift(DriftTracker):
     def __init__(self, shape: tuple[int, int]) -> None:
         super().__init__(shape)
         enough = min(shape) // 2 >= _LEAST_QUARTER_PX
-        self._quarters = [_Path() for _ in range(4)] if enough else []
+        self._quarters = [DriftPath() for _ in range(4)] if enough else []
 
-    def _extend(self, lags: list[int], found: list[_Found]) -> tuple[float, float]:
+    def _extend(self, lags: list[int], found: list[UpdateDisplacements]) -> tuple[float, float]:
         dy, dx = super()._extend(lags, found)
         if not self._quarters:
             return dy, dx

@@ -16,7 +16,7 @@ from lee.runs.reconstruct import reconstruct_run as reconstruct_run
 from lee.runs.run import RESULTS, Run
 from lee.runs.scheduler import cores
 from lee.runs.surface_store import WRITTEN
-from lee.series.alignment import Alignment
+from lee.series.alignment.alignment import Alignment
 from lee.series.map_store import StoredMaps, open_maps
 from lee.series.notes import notes_of
 from lee.series.options import Line, load_regions, reference_for_align

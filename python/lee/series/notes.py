@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lee.runs.surface_store import FAILED, WAITING, SurfaceStore
-from lee.series.alignment import Alignment
+from lee.series.alignment.alignment import Alignment
 from lee.series.area_warning import area_warning
 from lee.series.relation import Relation
 

@@ -13,7 +13,7 @@ from lee.figures.maps import Maps, Times
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lee.series.alignment import Alignment
+    from lee.series.alignment.alignment import Alignment
     from lee.series.relation import Relation
     from lee.surfaces.profile import Line, Profile
     from lee.surfaces.regions import Region

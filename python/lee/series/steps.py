@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from lee.figures.film import write_film
 from lee.runs.scheduler import cores, end_with_parent
 from lee.runs.surface_store import WRITTEN, SurfaceStore
-from lee.series.alignment import Alignment, align, apply
-from lee.series.growth import rates
+from lee.series.alignment.alignment import Alignment, align, apply
+from lee.series.growth.rates import rates
 from lee.series.map_store import create_maps, open_maps
 from lee.series.options import Line, line_through
 from lee.series.region_curves import rate_ratio, region_curves

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lee.runs.surface_store import SurfaceStore
-from lee.series.alignment import Alignment
+from lee.series.alignment.alignment import Alignment
 from lee.series.map_store import StoredMaps
 from lee.series.relation import Relation
 from lee.surfaces.profile import Profile

@@ -15,7 +15,7 @@ from scipy import ndimage
 from lee.errors import InputError
 from lee.figures.maps import PAGE_IN, page, round_length
 from lee.figures.surface import relief
-from lee.figures.view import _draw, _missing_for_pictures, _pyvista
+from lee.figures.view import draw_surface, import_pyvista, rendering_unavailable
 from lee.particles.figures.circles import Circles
 from lee.surfaces.block_mean import block_mean
 from lee.surfaces.surface import Surface
@@ -71,7 +71,7 @@ def relief_figure(
         raise InputError(f"stretch is {stretch}: it must be a positive number")
     if not has_relief(surface):
         raise InputError(f"a surface of {surface.shape} pixels is too narrow to be seen obliquely")
-    missing = _missing_for_pictures() if renderer != "matplotlib" else "not asked for"
+    missing = rendering_unavailable() if renderer != "matplotlib" else "not asked for"
     if renderer == "pyvista" and missing:
         raise InputError(f"the surface cannot be drawn by pyvista: {missing}")
     rows, columns = surface.shape
@@ -218,12 +218,12 @@ def _by_pyvista(
     circles: Circles,
     title: str,
 ) -> Figure:
-    pyvista = _pyvista()
+    pyvista = import_pyvista()
     # VTK tries X11 first and complains on stderr before it turns to EGL.
     pyvista.vtk_verbosity("off")
     plotter = pyvista.Plotter(off_screen=True, window_size=[1600, 1000])
     try:
-        _draw(pyvista, plotter, surface, "height", stretch, False)
+        draw_surface(pyvista, plotter, surface, "height", stretch, False)
         if len(particles):
             x, y = (particles[name].to_numpy(np.float64) for name in ("x_um", "y_um"))
             row, column = y / surface.pixel_um, x / surface.pixel_um

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.series.alignment import align, apply
-from lee.series.growth import rates
+from lee.series.alignment.alignment import align, apply
+from lee.series.growth.rates import rates
 from lee.series.region_curves import region_curves
 from lee.surfaces.block_mean import block_mean
 from lee.surfaces.curvature import curvature

@@ -267,7 +267,7 @@ def view(solution: Solution, path: Path, *, name: str = "rate_nm_per_s", k: int 
     k : int
         Index of the time.
     """
-    from lee.figures.view import _missing_for_pictures
+    from lee.figures.view import rendering_unavailable
 
     quantity, values = QUANTITIES[name], shown(solution, name)
     scale = scale_of(values, quantity.colours)
@@ -281,7 +281,7 @@ def view(solution: Solution, path: Path, *, name: str = "rate_nm_per_s", k: int 
         (np.arange(columns) + 0.5) * solution.pixel_um, (np.arange(rows)[::-1] + 0.5) * solution.pixel_um
     )
     title = f"{quantity.title}, {time_text(float(solution.times_s[k]))}"
-    if _missing_for_pictures() is None:
+    if rendering_unavailable() is None:
         _view_finely(path, x, y, z, coloured, scale, quantity, title)
     else:
         _view_coarsely(path, x, y, z, coloured, scale, quantity, title)

@@ -1,0 +1,70 @@
+"""A GenICam camera over the network and a virtual stage: whole scans of a camera that runs freely."""
+
+import shutil
+
+import pytest
+
+import lee
+from lee.devices.aravis import library as aravis_library
+from lee.devices.protocols import CameraSettings, Rig
+from lee.devices.scan_plan import ScanPlan
+from lee.devices.virtual.hardware.rig import virtual_rig
+from lee.errors import InputError
+from lee.recording.segment_reader import SegmentReader
+from lee.rig.acquire import take_scan
+from tests.devices.test_aravis import PROGRAM, network_camera
+
+try:
+    aravis_library.library()
+    MISSING = ""
+except InputError as error:
+    MISSING = str(error)
+pytestmark = pytest.mark.skipif(
+    bool(MISSING) or shutil.which(PROGRAM) is None, reason=MISSING or f"{PROGRAM} is not installed"
+)
+
+
+def scanned(path, *options, serial, size=512):
+    asked = CameraSettings(
+        exposure_s=0.003, triggered=False, region=(0, 0, size, size), frames_per_s=80.0, buffers=160
+    )
+    with network_camera(*options, serial=serial) as (camera, _):
+        rig = Rig(camera, virtual_rig().stage)
+        plan = ScanPlan.of_um(
+            980.0, 1020.0, step_um=0.2, counts_per_um=rig.stage.counts_per_um, frames_per_s=80.0
+        )
+        applied = camera.configure(asked)
+        taken = take_scan(rig, plan, path, settings=applied, pixel_um=0.2, reconstruct=False)
+        rig.stage.close()
+    assert taken.fault is None
+    return taken, plan
+
+
+@pytest.mark.parametrize("size", [512, pytest.param(1024, marks=pytest.mark.slow)])
+def test_no_frame_is_lost_between_camera_and_disk(tmp_path, size):
+    taken, plan = scanned(tmp_path / "a.raw", serial="GVSCAN", size=size)
+    told = taken.ledger
+    assert (told.lost_frames, told.dropped, told.frames_incomplete, told.unplaced) == (0, 0, 0, 0)
+    # Where the machine is busy, the made-up camera itself makes a frame later than its pace.
+    assert told.pulses_planned == told.frames_written + told.missed_triggers
+    assert told.pulses_planned == pytest.approx(plan.pulses, abs=6)
+    assert taken.synchronisation.method == "timestamps"
+    assert taken.synchronisation.z_offset_sigma_um < 0.15
+    with SegmentReader(taken.path) as reader:
+        assert reader.verify() == []
+        assert abs(reader.z_um[0] - plan.z_um[0]) < 0.5
+        assert abs(reader.z_um[-1] - plan.z_um[-1]) < 0.5
+    assert len(lee.open_stack(taken.path)) == told.frames_written
+
+
+def test_whatever_the_network_loses_is_in_the_ledger(tmp_path):
+    taken, _ = scanned(tmp_path / "a.raw", "-r", "5", serial="GVLOSS")
+    told = taken.ledger
+    assert told.frames_incomplete > 10
+    assert not told.complete
+    assert told.unexplained <= 4
+    told_of = told.frames_received + told.lost_frames + told.missed_triggers + told.unexplained
+    assert told.pulses_planned == told_of
+    with SegmentReader(taken.path) as reader:
+        assert reader.verify() == []
+        assert (~reader.complete).sum() == told.frames_incomplete

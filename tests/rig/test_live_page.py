@@ -1,0 +1,146 @@
+"""The rig's page in a real browser: what a person sees changes as the rig works."""
+
+import shutil
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from tests.support.live_rig import RisingBank, bright_bank, quick_bank, served
+
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+expect = playwright.expect
+expect.set_options(timeout=20_000)
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="there is no Chromium here")
+
+# How many colours a canvas shows; 0 or 1 where nothing is drawn on it.
+COLOURS = """(id) => {
+  const canvas = document.getElementById(id), copy = document.createElement("canvas");
+  copy.width = canvas.width; copy.height = canvas.height;
+  const to = copy.getContext("2d");
+  if (canvas.width) to.drawImage(canvas, 0, 0); else return 0;
+  const data = new Uint32Array(to.getImageData(0, 0, copy.width, copy.height).data.buffer);
+  return new Set(data.filter((_, k) => k % 7 === 0)).size;
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as started:
+        # The sandbox needs rights that a container may lack; software draws what is 3D.
+        options = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+        found = started.chromium.launch(executable_path=BROWSER, args=options)
+        yield found
+        found.close()
+
+
+@contextmanager
+def opened(browser, url, *, width=1280, height=900):
+    """Give the page and what its console said."""
+    page = browser.new_page(viewport={"width": width, "height": height})
+    page.set_default_timeout(20_000)
+    said = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(url)
+    try:
+        yield page, said
+    finally:
+        page.close()
+
+
+def wait_until_drawn(page, figure, colours):
+    """Wait for a picture: numbers are there before it is."""
+    deadline = time.monotonic() + 20
+    while (seen := page.evaluate(COLOURS, figure)) <= colours:
+        assert time.monotonic() < deadline, (figure, seen)
+        page.wait_for_timeout(50)
+
+
+def number(page, element):
+    return int(page.inner_text(f"#{element}").split()[0])
+
+
+def test_a_run_is_started_seen_and_ended(browser, tmp_path):
+    bank = RisingBank(quick_bank((64, 80), relief_um=8.0), 150.0)
+    with (
+        served(tmp_path / "run", bank, frames_per_s=60.0) as server,
+        opened(browser, server.url) as (page, said),
+    ):
+        expect(page.locator("#phase")).to_have_text("at rest")
+        expect(page.locator("#frame-said")).to_contain_text("at rest")
+        wait_until_drawn(page, "frame", 10)
+        assert page.evaluate(COLOURS, "height") <= 1
+        assert page.is_enabled("#start")
+        assert page.is_disabled("#stop")
+        assert page.is_hidden("#saturation")
+
+        page.focus("#start")
+        page.keyboard.press("Enter")
+        expect(page.locator("#phase")).to_have_text("scanning")
+        assert page.is_disabled("#start")
+        frames = number(page, "total")
+        expect(page.locator("#scans")).not_to_have_text("0")
+        scans = number(page, "scans")
+        expect(page.locator("#scans")).not_to_have_text(str(scans))
+        assert number(page, "scans") > scans
+        assert number(page, "total") > frames
+        expect(page.locator("#rate-said")).to_contain_text("a line through")
+        for figure in ("height", "relief", "rate-map", "curves"):
+            wait_until_drawn(page, figure, 20)
+        assert page.locator("#ledger tr").count() >= 3
+        assert "✓ 000" in page.inner_text("#ledger")
+        assert "measured" in page.inner_text("#height-said")
+        assert "×" in page.inner_text("#relief-said")
+
+        before = page.locator("#relief").screenshot()
+        page.focus("#relief")
+        for _ in range(4):
+            page.keyboard.press("ArrowLeft")
+        page.wait_for_timeout(300)
+        assert page.locator("#relief").screenshot() != before
+
+        page.click("#stop")
+        expect(page.locator("#phase")).to_have_text("run ended")
+        scans = number(page, "scans")
+        assert f"{scans} of {scans} scans complete" in page.inner_text("#said")
+        assert page.is_enabled("#start")
+
+        page.reload()
+        expect(page.locator("#scans")).to_have_text(f"{scans}")
+        expect(page.locator("#height-said")).to_contain_text("measured")
+        page.set_viewport_size({"width": 420, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 420
+        wait_until_drawn(page, "height", 20)
+        assert said == []
+
+
+def test_saturation_is_warned_of_and_a_rig_that_is_gone_is_told(browser, tmp_path):
+    with (
+        served(tmp_path / "run", bright_bank((64, 80))) as server,
+        opened(browser, server.url) as (page, said),
+    ):
+        page.wait_for_selector("#saturation:not([hidden])")
+        assert "9.4 % of the pixels" in page.inner_text("#saturation")
+        assert said == []
+        server.end()
+        page.wait_for_selector("#lost:not([hidden])")
+        assert "No answer from the rig since" in page.inner_text("#lost")
+        assert page.is_disabled("#start")
+
+
+def test_a_token_opens_the_page_and_leaves_the_address(browser, tmp_path):
+    token = "0123456789abcdefghij"
+    with served(tmp_path / "run", token=token, frames_per_s=30.0) as server:
+        with opened(browser, f"{server.url}?token={token}") as (page, said):
+            expect(page.locator("#phase")).to_have_text("at rest")
+            assert page.url == server.url
+            page.click("#start")
+            expect(page.locator("#phase")).to_have_text("scanning")
+            page.click("#abort")
+            expect(page.locator("#phase")).to_have_text("stopped by hand")
+            assert "by hand" in page.inner_text("#ledger")
+            assert said == []
+        with opened(browser, server.url) as (page, _):
+            assert "a token is needed: open the page once with ?token=" in page.inner_text("body")
