@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import cuda_timing
-from bench.peers.opencv_focus import cupy_focus
+from bench.peers import cupy_focus
 from bench.table import Cell, lines
 from bench.timing import medians_ms
 from lee import _core

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from bench import cuda_timing
-from bench.peers.opencv_focus import cupy_opening
+from bench.peers import cupy_opening
 from bench.table import Cell, lines
 from bench.timing import medians_ms
 from lee import _core

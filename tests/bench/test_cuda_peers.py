@@ -13,8 +13,8 @@ import scipy.ndimage
 pytest.importorskip("cv2")
 
 from bench import bench_opening, cuda_timing, refocuser_on_cuda
+from bench.peers import cupy_focus, cupy_opening
 from bench.peers.cupy_refocuser import CupyRefocuser
-from bench.peers.opencv_focus import cupy_focus, cupy_opening
 from bench.peers.opencv_refocuser import OpenCvRefocuser
 from lee import _core
 from lee.devices import virtual

@@ -11,8 +11,8 @@ import pytest
 pytest.importorskip("cv2")
 
 from bench import heatsink
-from bench.peers.opencv_focus import opencv_focus as peers
-from bench.peers.opencv_focus import spot_detectors
+from bench.peers import opencv_focus as peers
+from bench.peers import spot_detectors
 from bench.peers.opencv_refocuser import OpenCvRefocuser, fitted_offset
 from bench.scenes import gaussian_gather_renderer as renderer_b
 from bench.scenes import gaussian_gather_specimens as specimens_b

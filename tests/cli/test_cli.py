@@ -241,7 +241,7 @@ def test_what_ends_the_work_leaves_nothing(tmp_path, stack, monkeypatch, capsys,
         raise error
 
     # Not by its dotted name, under which the package offers the function.
-    monkeypatch.setattr(import_module("lee.reconstruct"), "reconstruct", ends)
+    monkeypatch.setattr(import_module("lee.reconstruction.reconstruct"), "reconstruct", ends)
     out = tmp_path / "results" / "out"
     out.parent.mkdir()
     assert run(["reconstruct", str(stack), "-o", str(out), "--z-step-um", "1", "--pixel-um", "1"]) == 1

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import tifffile
 
+from lee import reconstruct
 from lee.devices.virtual import growing_electrode, render_run
 from lee.errors import InputError
-from lee.reconstruction import reconstruct
 from lee.reconstruction.refocuser import ReconstructParams
 from lee.runs.lock import run_locked
 from lee.runs.reconstruct import reconstruct_run, series_params

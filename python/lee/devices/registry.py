@@ -81,9 +81,9 @@ def _driver(asked: RigConfig) -> Any:
     driver = asked.camera.driver
     what = f'{asked.name}: [camera] driver = "{driver}"'
     try:
-        return import_module(f"lee.devices.{driver}").open_camera
+        return import_module(f"lee.devices.{driver}.camera").open_camera
     except ModuleNotFoundError as error:
-        if error.name == f"lee.devices.{driver}":
+        if (error.name or "").startswith(f"lee.devices.{driver}"):
             raise InputError(f'{what} is not part of this version of lee; "virtual" is') from error
         raise InputError(f"{what} needs {error.name}; {_NEEDS[driver]}") from error
     except ImportError as error:
