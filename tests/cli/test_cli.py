@@ -192,7 +192,7 @@ def test_export_leaves_holes_and_thins_when_asked(tmp_path, surface):
 
 def test_export_of_an_unknown_format_names_the_known(tmp_path, surface, capsys):
     assert run(["export", str(surface), str(tmp_path / "a.xyz")]) == 1
-    assert "'a.xyz': no format of that suffix: use one of .glb" in capsys.readouterr().err
+    assert "'a.xyz': no format has this suffix; use one of .glb" in capsys.readouterr().err
 
 
 def test_view_draws_a_picture(tmp_path, surface):

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from lee.errors import InputError
-from lee.export.export import SUFFIXES, export
+from lee.export.export import export
 from lee.export.mesh import block_mean, build_mesh
+from lee.export.registry import exporters
 from lee.surfaces.surface import Surface
 
 PIXEL_UM = 0.5
@@ -188,11 +189,14 @@ def test_gsf_holds_every_pixel_in_metres(tmp_path: Path) -> None:
     np.testing.assert_allclose(height_m * 1e6, surface.height_um, rtol=1e-6)
 
 
-@pytest.mark.parametrize("suffix", [suffix for suffix in SUFFIXES if suffix != ".blend"])
+@pytest.mark.parametrize("suffix", [suffix for suffix in exporters() if suffix != ".blend"])
 def test_an_older_file_is_replaced_and_nothing_else_left(tmp_path: Path, suffix: str) -> None:
     target = tmp_path / f"m{suffix.upper()}"
     target.write_text("older")
-    assert marked_surface().export(target) == target
+    with pytest.raises(InputError, match=r"exists already: choose another output name, or ask to overwrite"):
+        marked_surface().export(target)
+    assert target.read_text() == "older"
+    assert marked_surface().export(target, overwrite=True) == target
     assert target.stat().st_size > 100
     assert not [entry for entry in tmp_path.iterdir() if entry.stem != "m"]
 
@@ -204,16 +208,16 @@ def test_a_full_disk_keeps_the_older_file(tmp_path: Path, monkeypatch: pytest.Mo
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setitem(export.__globals__["_MESH_WRITERS"], ".ply", full)
+    monkeypatch.setattr("lee.export.ply.PlyExporter.write_mesh", full)
     with pytest.raises(InputError, match=r"no space left to write .*m\.ply"):
-        export(marked_surface(), target)
+        export(marked_surface(), target, overwrite=True)
     assert [entry.name for entry in tmp_path.iterdir()] == ["m.ply"]
     assert target.read_text() == "older"
 
 
 def test_misuse_is_told(tmp_path: Path) -> None:
     surface = marked_surface()
-    with pytest.raises(InputError, match=r"'m\.fbx': no format of that suffix: use one of \.glb"):
+    with pytest.raises(InputError, match=r"'m\.fbx': no format has this suffix; use one of \.glb"):
         surface.export(tmp_path / "m.fbx")
     with pytest.raises(InputError, match="a model needs at least 4"):
         surface.export(tmp_path / "m.glb", max_vertices=3)

@@ -27,6 +27,9 @@ threads_option = click.option(
     "--threads", type=click.IntRange(min=0), default=0, show_default="all cores", help="Threads to use."
 )
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace an older result of that name.")
+pixel_of_map_option = click.option(
+    "--pixel-um", type=um, help="Pixel size, for a single height map that does not state it."
+)
 
 
 @contextmanager

@@ -1,20 +1,24 @@
-"""A surface as a Blender scene: textured mesh, camera and light, ready to render."""
+"""Blender scenes: the textured mesh with camera and light, ready to render."""
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from lee.errors import InputError
+from lee.export.exporter import ExportOptions, MeshExporter
 from lee.export.mesh import Mesh
 
-_METRES_PER_UM = 1e-3  # 1 um is shown as 1 mm, as in the glTF models
+if TYPE_CHECKING:
+    from lee.surfaces.surface import Surface
+
+_METRES_PER_UM = 1e-3  # 1 µm is shown as 1 mm, as in the glTF models
 
 
 def require_bpy() -> Any:
-    """Import Blender's module, or tell how to get it.
+    """Import Blender's module, or say how to install it.
 
     Raises
     ------
@@ -31,36 +35,35 @@ def require_bpy() -> Any:
     return bpy
 
 
-def write_blend(mesh: Mesh, path: Path) -> None:
-    """Write a scene with the surface, its image as material, a camera that sees all of it, and a sun.
+class BlendExporter(MeshExporter):
+    """A `.blend` file."""
 
-    Parameters
-    ----------
-    mesh : Mesh
-    path : Path
-        Written in place, so give a temporary name.
+    suffix = ".blend"
+    summary = "a Blender scene; needs the extra `blender`"
 
-    Raises
-    ------
-    InputError
-        If `bpy` is not installed.
-    """
-    bpy = require_bpy()
-    bpy.ops.wm.read_factory_settings(use_empty=True)
-    settings = bpy.context.scene.unit_settings
-    settings.system, settings.length_unit = "METRIC", "MILLIMETERS"
-    shape = bpy.data.meshes.new("surface")
-    middle = (mesh.position_um.min(axis=0) + mesh.position_um.max(axis=0)) / 2
-    position = (mesh.position_um - middle) * np.float32(_METRES_PER_UM)
-    _fill(shape, mesh, position)
-    surface = bpy.data.objects.new("surface", shape)
-    surface["middle_um"] = [float(v) for v in middle]
-    surface["metres_per_um"] = _METRES_PER_UM
-    bpy.context.scene.collection.objects.link(surface)
-    with tempfile.TemporaryDirectory() as folder:
-        shape.materials.append(_material(bpy, mesh, Path(folder) / "refocused.png"))
-    _light_and_camera(bpy, float(np.abs(position[:, :2]).max()))
-    bpy.ops.wm.save_as_mainfile(filepath=str(path), compress=True, check_existing=False)
+    def write(self, surface: "Surface", path: Path, options: ExportOptions) -> None:
+        """Check for `bpy` before the mesh is made."""
+        require_bpy()
+        super().write(surface, path, options)
+
+    def write_mesh(self, mesh: Mesh, path: Path) -> None:
+        """Write the surface with its image as material, a camera that sees all of it, and a sun."""
+        bpy = require_bpy()
+        bpy.ops.wm.read_factory_settings(use_empty=True)
+        settings = bpy.context.scene.unit_settings
+        settings.system, settings.length_unit = "METRIC", "MILLIMETERS"
+        shape = bpy.data.meshes.new("surface")
+        middle = (mesh.position_um.min(axis=0) + mesh.position_um.max(axis=0)) / 2
+        position = (mesh.position_um - middle) * np.float32(_METRES_PER_UM)
+        _fill(shape, mesh, position)
+        surface = bpy.data.objects.new("surface", shape)
+        surface["middle_um"] = [float(v) for v in middle]
+        surface["metres_per_um"] = _METRES_PER_UM
+        bpy.context.scene.collection.objects.link(surface)
+        with tempfile.TemporaryDirectory() as folder:
+            shape.materials.append(_material(bpy, mesh, Path(folder) / "refocused.png"))
+        _light_and_camera(bpy, float(np.abs(position[:, :2]).max()))
+        bpy.ops.wm.save_as_mainfile(filepath=str(path), compress=True, check_existing=False)
 
 
 def _fill(shape: Any, mesh: Mesh, position: Any) -> None:

@@ -1,60 +1,46 @@
-"""Write a surface as a 3D model; the suffix of the file tells the format."""
+"""Write a surface to a file of another program; the suffix of the file selects the format."""
 
-from collections.abc import Callable
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lee.errors import InputError
-from lee.export.gltf import write_glb, write_gltf
-from lee.export.gsf import write_gsf
-from lee.export.mesh import MAX_VERTICES, Mesh, build_mesh
-from lee.export.mesh_formats import write_mtl, write_obj, write_ply, write_png, write_stl
-from lee.export.x3p import write_x3p
+from lee.export.exporter import ExportOptions
+from lee.export.mesh import MAX_VERTICES
+from lee.export.registry import exporter_for
 from lee.storage.atomic import new_file
 
 if TYPE_CHECKING:
     from lee.surfaces.surface import Surface
 
-_MESH_WRITERS: dict[str, Callable[[Mesh, Path], None]] = {
-    ".glb": write_glb,
-    ".gltf": write_gltf,
-    ".ply": write_ply,
-    ".stl": write_stl,
-}
-_MAP_WRITERS = {".x3p": write_x3p, ".gsf": write_gsf}
-SUFFIXES = (*_MESH_WRITERS, ".obj", *_MAP_WRITERS, ".blend")
-
 
 def export(
-    surface: "Surface", path: str | Path, *, filled: bool | None = None, max_vertices: int | None = None
+    surface: "Surface",
+    path: str | Path,
+    *,
+    filled: bool | None = None,
+    max_vertices: int | None = None,
+    overwrite: bool = False,
 ) -> Path:
-    """Write a surface as a 3D model.
+    """Write a surface as a 3D model or a height map.
 
-    ========  ==============================================================================================
-    ``.glb``  binary glTF 2.0 with the refocused image as texture; 1 um is shown as 1 mm, height points up
-    ``.gltf`` the same as one text file
-    ``.obj``  Wavefront OBJ in um, with ``.mtl`` and ``.png`` of the same name beside it
-    ``.ply``  binary PLY in um with normals and colours
-    ``.stl``  binary STL in um: shape only, an open sheet
-    ``.x3p``  ISO 25178-72 in metres for metrology programs: every pixel, NaN where not measured
-    ``.gsf``  the same for Gwyddion, which takes no pixel size from a TIFF
-    ``.blend``  a Blender scene; needs the extra ``blender``
-    ========  ==============================================================================================
-
-    Models have x to the right, y up the image and z toward the objective. What was not measured is modelled
-    with the filled height and tinted orange, or left out.
+    The suffix selects the format: ``lee export --help`` and `lee.export.registry.exporters` list them. Models
+    have x to the right, y up the image and z toward the objective. Where nothing was measured they show the
+    filled height, tinted orange, or a hole.
 
     Parameters
     ----------
     surface : Surface
     path : str or Path
-        Where to; an older file is replaced, and only once the new one is complete.
+        The file to write. Nothing has this name until it is complete.
     filled : bool, optional
-        True models the gaps with `height_filled_um`, False leaves holes. By default models are filled; X3P
-        and GSF are not.
+        True writes `height_filled_um` where nothing was measured, False leaves holes. By default models are
+        filled, height maps are not.
     max_vertices : int, optional
-        Pixels are averaged in square blocks until a model has no more vertices (default 500 000). X3P and GSF
+        Pixels are averaged in square blocks until a model has no more vertices (default 500 000). Height maps
         always hold every pixel.
+    overwrite : bool
+        Replace an older file of that name, and for OBJ its material and image.
 
     Returns
     -------
@@ -64,38 +50,21 @@ def export(
     Raises
     ------
     InputError
-        If the suffix is unknown, no model can be made, or the file cannot be written.
+        If the suffix is unknown, the file exists and `overwrite` is not set, no model can be made, or the
+        file cannot be written.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise InputError(f"{path.name!r}: no format of that suffix: use one of {', '.join(SUFFIXES)}")
-    if suffix in _MAP_WRITERS:
-        with new_file(path) as partial:
-            _MAP_WRITERS[suffix](surface, partial, filled=bool(filled))
-        return path
-    if suffix == ".blend":
-        from lee.export.blender import require_bpy, write_blend
-
-        require_bpy()
-    limit = MAX_VERTICES if max_vertices is None else max_vertices
-    mesh = build_mesh(surface, filled=filled is not False, max_vertices=limit)
-    if suffix == ".obj":
-        _export_obj(mesh, path)
-        return path
+    exporter = exporter_for(path)
+    companions = [path.with_suffix(suffix) for suffix in exporter.companions]
+    if not overwrite:
+        for target in (path, *companions):
+            if target.is_file() or target.is_symlink():
+                raise InputError(
+                    f"{target} exists already: choose another output name, or ask to overwrite it"
+                )
+    options = ExportOptions(filled, MAX_VERTICES if max_vertices is None else max_vertices)
     with new_file(path) as partial:
-        if suffix == ".blend":
-            write_blend(mesh, partial)
-        else:
-            _MESH_WRITERS[suffix](mesh, partial)
+        exporter.write(surface, partial, options)
+        for companion in companions:
+            os.replace(partial.with_name(companion.name), companion)
     return path
-
-
-def _export_obj(mesh: Mesh, path: Path) -> None:
-    material, image = path.with_suffix(".mtl"), path.with_suffix(".png")
-    with new_file(image) as partial:
-        write_png(mesh, partial)
-    with new_file(material) as partial:
-        write_mtl(partial, image.name)
-    with new_file(path) as partial:
-        write_obj(mesh, partial, material.name)

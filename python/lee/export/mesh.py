@@ -1,4 +1,4 @@
-"""A surface as triangles with normals and texture: what every 3D format is written from."""
+"""A surface as a mesh: triangles with normals and texture, from which every 3D format is written."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ _FILLED_RGB = np.array([255, 140, 0], np.float32)
 
 @dataclass(eq=False)
 class Mesh:
-    """Triangles of a surface in um: x to the right, y up the image, z toward the objective (right-handed).
+    """Triangles of a surface in µm: x to the right, y up the image, z toward the objective (right-handed).
 
     The origin is the centre of the image's bottom left pixel, so that seen from +z the model looks like the
     picture. Triangles turn counter-clockwise seen from +z.
@@ -29,12 +29,12 @@ class Mesh:
     normal : (V, 3) float32
         Unit normals.
     uv : (V, 2) float32
-        Place in the texture, 0 to 1; v runs down from the image's top, as in glTF.
+        Texture coordinates, 0 to 1; v runs down from the image's top, as in glTF.
     rgb : (V, 3) uint8
         Colour of the texture there.
     triangles : (F, 3) uint32
     texture : (H, W, 3) uint8
-        The image to be laid over it.
+        The image that covers it.
     """
 
     position_um: npt.NDArray[np.float32]
@@ -52,7 +52,8 @@ def build_mesh(surface: "Surface", *, filled: bool = True, max_vertices: int = M
     ----------
     surface : Surface
     filled : bool
-        Model the gaps with `height_filled_um`, tinted orange in the texture; with False they stay holes.
+        Model the filled height where nothing was measured, tinted orange in the texture; with False
+        these places stay holes.
     max_vertices : int
         Square blocks of pixels are averaged until the model has no more vertices than this.
 
@@ -98,13 +99,13 @@ def build_mesh(surface: "Surface", *, filled: bool = True, max_vertices: int = M
 
 
 def texture_rgb(surface: "Surface", *, tint_filled: bool = False) -> npt.NDArray[np.uint8]:
-    """Give the image that lies on the surface: the refocused one, stretched to 8 bit, or colours of height.
+    """Give the image that covers the surface: the refocused one, stretched to 8 bit, or colours of height.
 
     Parameters
     ----------
     surface : Surface
     tint_filled : bool
-        Tint orange what was not measured.
+        Tint pixels orange that were not measured.
 
     Returns
     -------

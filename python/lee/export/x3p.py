@@ -1,4 +1,4 @@
-"""Heights for metrology programs: X3P, the container of ISO 25178-72 (formerly ISO 5436-2)."""
+"""Height maps for metrology programs: X3P, the container of ISO 25178-72 (formerly ISO 5436-2)."""
 
 import hashlib
 import zipfile
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 import numpy as np
+
+from lee.export.exporter import Exporter, ExportOptions, Holds
 
 if TYPE_CHECKING:
     from lee.surfaces.surface import Surface
@@ -57,35 +59,36 @@ xsi:schemaLocation="http://www.opengps.eu/2008/ISO5436_2 http://www.opengps.eu/2
 """
 
 
-def write_x3p(surface: "Surface", path: Path, *, filled: bool = False) -> None:
-    """Write every pixel's height in metres as float32, the image's top row first, NaN where not measured.
+class X3pExporter(Exporter):
+    """X3P, a ZIP archive of a description in XML and the heights."""
 
-    Parameters
-    ----------
-    surface : Surface
-    path : Path
-        Written in place, so give a temporary name.
-    filled : bool
-        Write `height_filled_um` instead; the comment inside says so.
-    """
-    height_um = surface.height_filled_um if filled else surface.height_um
-    points = (height_um.astype(np.float64) * _M_PER_UM).astype("<f4").tobytes()
-    rows, columns = surface.shape
-    gaps = "gaps filled" if filled else "NaN is not measured"
-    main = _MAIN.format(
-        step=repr(surface.pixel_um * _M_PER_UM),
-        date=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        model=escape(str(surface.metadata.get("instrument", "microscope"))),
-        comment=f"height grows toward the objective; {gaps}",
-        columns=columns,
-        rows=rows,
-        points=_POINTS,
-        md5=_md5(points),
-    ).encode()
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("main.xml", main)
-        archive.writestr(_POINTS, points)
-        archive.writestr("md5checksum.hex", f"{_md5(main)} *main.xml\n")
+    suffix = ".x3p"
+    holds: Holds = "height map"
+    summary = "ISO 25178-72 in metres for metrology programs: every pixel, NaN where not measured"
+
+    def write(self, surface: "Surface", path: Path, options: ExportOptions) -> None:
+        """Write every pixel's height in metres as float32, the image's top row first, NaN where not measured.
+
+        The comment inside states whether the heights are filled.
+        """
+        height_um = surface.height_filled_um if options.filled else surface.height_um
+        points = (height_um.astype(np.float64) * _M_PER_UM).astype("<f4").tobytes()
+        rows, columns = surface.shape
+        gaps = "gaps filled" if options.filled else "NaN is not measured"
+        main = _MAIN.format(
+            step=repr(surface.pixel_um * _M_PER_UM),
+            date=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            model=escape(str(surface.metadata.get("instrument", "microscope"))),
+            comment=f"height grows toward the objective; {gaps}",
+            columns=columns,
+            rows=rows,
+            points=_POINTS,
+            md5=_md5(points),
+        ).encode()
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("main.xml", main)
+            archive.writestr(_POINTS, points)
+            archive.writestr("md5checksum.hex", f"{_md5(main)} *main.xml\n")
 
 
 def _md5(content: bytes) -> str:

@@ -163,30 +163,26 @@ class Surface:
         return _load_folder(path) if path.is_dir() else _load_height(path, pixel_um)
 
     def export(
-        self, path: str | Path, *, filled: bool | None = None, max_vertices: int | None = None
+        self,
+        path: str | Path,
+        *,
+        filled: bool | None = None,
+        max_vertices: int | None = None,
+        overwrite: bool = False,
     ) -> Path:
-        """Write a 3D model; the suffix tells the format: .glb .gltf .obj .ply .stl .x3p .gsf .blend.
+        """Write a 3D model or a height map for another program; the suffix (.glb, .x3p) selects the format.
 
-        See `lee.export.export.export` for what each format holds.
-
-        Parameters
-        ----------
-        path : str or Path
-            Where to; an older file is replaced.
-        filled : bool, optional
-            True models the gaps with `height_filled_um`, False leaves holes. By default models are filled,
-            X3P and GSF are not.
-        max_vertices : int, optional
-            Average neighbouring pixels until the model has no more vertices than this.
+        See `lee.export.export.export` for the parameters, and ``lee export --help`` for the formats.
 
         Raises
         ------
         InputError
-            If the suffix is unknown, nothing was measured, or the file cannot be written.
+            If the suffix is unknown, the file exists and `overwrite` is not set, nothing was measured, or the
+            file cannot be written.
         """
         from lee.export.export import export
 
-        return export(self, path, filled=filled, max_vertices=max_vertices)
+        return export(self, path, filled=filled, max_vertices=max_vertices, overwrite=overwrite)
 
     def _refocused_as_recorded(self) -> npt.NDArray[Any]:
         kind = str(self.metadata.get("frame_dtype", ""))
