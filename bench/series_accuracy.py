@@ -23,7 +23,7 @@ import lee
 from bench.scenes.analytic_surfaces import SURFACES, area_um2, sampled
 from bench.scenes.growing_runs import PIXEL_UM, MeasuredRun, noisy_run, rays_run, rig_run
 from bench.table import Cell, lines, machine, write_csv
-from lee.series.alignment.alignment import align, apply
+from lee.series.alignment.scan_alignment import align, apply
 from lee.series.growth.rates import growth
 from lee.surfaces.areal import areal
 

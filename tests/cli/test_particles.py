@@ -17,7 +17,7 @@ from PIL import Image
 from lee.cli import run as lee_cli
 from lee.devices import virtual as rig
 from lee.devices.virtual.runs.scan_file import write_ome_scan
-from lee.particles.calibration.calibration import Calibration
+from lee.particles.calibration.size_calibration import Calibration
 from lee.particles.figures.report import FIGURES
 from lee.particles.table import COLUMNS, TRACKPY, read_table
 from lee.storage.map_tiff import read_map
@@ -265,7 +265,7 @@ def test_a_folder_of_other_things_is_never_overwritten(scans, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "step", ["lee.particles.folder.write_map", "lee.particles.figures.report.write_particle_report"]
+    "step", ["lee.particles.results_folder.write_map", "lee.particles.figures.report.write_particle_report"]
 )
 def test_a_failure_leaves_nothing_behind(scans, tmp_path, capsys, monkeypatch, step):
     def full(*arguments, **options):

@@ -12,8 +12,8 @@ import lee
 from lee.devices.virtual.scene.texture import smooth_field
 from lee.errors import InputError
 from lee.series.relation import Relation, relate
-from lee.series.relation_figures import relation_figure
-from lee.series.tables import relation_tables
+from lee.series.report.relation_figures import relation_figure
+from lee.series.report.tables import relation_tables
 
 SHAPE = (200, 220)
 

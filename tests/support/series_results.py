@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from lee.series.alignment.alignment import Alignment
+from lee.series.alignment.scan_alignment import Alignment
 from lee.series.region_curves import region_curves
 from lee.series.relation import Relation
-from lee.series.results import SeriesResults
+from lee.series.report.results import SeriesResults
 from lee.surfaces.areal import areal_over_time
 from lee.surfaces.profile import Profile
 from lee.surfaces.regions import Region

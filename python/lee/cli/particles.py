@@ -103,10 +103,10 @@ def find(
       lee particles run -o nuclei --at-s 10,50,80 --calibration calibration.json
       lee particles calibrate sem.csv -o calibration.json
     """  # noqa: D301  click wants the character itself
-    from lee.particles.calibration.calibration import load_calibration
-    from lee.particles.finding.sources import pairs_of
-    from lee.particles.folder import check_folder, save_particles
+    from lee.particles.calibration.size_calibration import load_calibration
+    from lee.particles.finding.scan_pairs import pairs_of
     from lee.particles.over_time import find_over_time
+    from lee.particles.results_folder import check_folder, save_particles
     from lee.surfaces.surface import Surface
 
     begun = time.perf_counter()
@@ -176,7 +176,7 @@ def calibrate(table: Path, output: Path, figure: Path | None) -> None:
       lee particles calibrate sem.csv -o calibration.json --figure calibration.png
     """  # noqa: D301  click wants the character itself
     from lee.errors import InputError
-    from lee.particles.calibration.calibration import load_calibration
+    from lee.particles.calibration.size_calibration import load_calibration
     from lee.storage.atomic import new_file
 
     if table.suffix.lower() != ".csv":
@@ -184,7 +184,7 @@ def calibrate(table: Path, output: Path, figure: Path | None) -> None:
     fitted = load_calibration(table)
     fitted.save(output)
     if figure is not None:
-        from lee.particles.calibration.figure import calibration_figure
+        from lee.particles.figures.calibration_figure import calibration_figure
 
         with new_file(figure) as partial:
             calibration_figure(fitted).savefig(partial, format="png")

@@ -13,7 +13,7 @@ from lee.devices.virtual import GrowingScene, RunTruth, growing_electrode, rende
 from lee.figures.maps import colour_scale, draw_map, page, time_text
 from lee.figures.phases import shade_phases
 from lee.figures.report import Section
-from lee.series.report import FILMS
+from lee.series.report.series_report import FILMS
 
 SCANS = 12
 INTERVAL_S = 15.0

@@ -22,12 +22,12 @@ from lee.devices.virtual import (
     stage_walk,
 )
 from lee.figures.report import Section
-from lee.particles.calibration.calibration import Calibration, load_calibration
+from lee.particles.calibration.size_calibration import Calibration, load_calibration
 from lee.particles.figures.report import FIGURES
 from lee.particles.finding.find import find_particles
-from lee.particles.finding.sources import pairs_of
-from lee.particles.folder import save_particles
+from lee.particles.finding.scan_pairs import pairs_of
 from lee.particles.over_time import find_over_time
+from lee.particles.results_folder import save_particles
 from lee.stacks.stack import ZStack
 
 # Scans come in pairs 10 s apart; particles are looked for when the later one begins.

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from lee.particles.density.density import Density, density_map
-from lee.particles.density.relation import DensityRelation, relate_density
+from lee.particles.density.curvature_relation import DensityRelation, relate_density
+from lee.particles.density.density_map import Density, density_map
 from lee.particles.sizes import Sizes, is_calibrated, sizes_of
 from lee.particles.times import by_time, of_time
 from lee.surfaces.surface import Surface

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from lee.errors import InputError
 from lee.particles.evaluation import ParticleResults
+from lee.particles.finding.detection import Found
 from lee.particles.finding.find import search
-from lee.particles.finding.found import Found
-from lee.particles.finding.match import match
-from lee.particles.finding.sources import Pair, is_stack, opened
+from lee.particles.finding.pair_registration import match
+from lee.particles.finding.scan_pairs import Pair, is_stack, opened
 from lee.particles.table import empty_table
 from lee.surfaces.curvature import curvature
 
 if TYPE_CHECKING:
-    from lee.particles.calibration.calibration import Calibration
+    from lee.particles.calibration.size_calibration import Calibration
     from lee.surfaces.surface import Surface
 
 # Less of a surface measured than this tells nothing of its curvature.

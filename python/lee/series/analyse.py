@@ -16,14 +16,14 @@ from lee.runs.reconstruct import reconstruct_run as reconstruct_run
 from lee.runs.run import RESULTS, Run
 from lee.runs.scheduler import cores
 from lee.runs.surface_store import WRITTEN
-from lee.series.alignment.alignment import Alignment
+from lee.series.alignment.scan_alignment import Alignment
 from lee.series.map_store import StoredMaps, open_maps
-from lee.series.notes import notes_of
 from lee.series.options import Line, load_regions, reference_for_align
 from lee.series.relation import Relation
-from lee.series.report import FILES as REPORT_FILES
+from lee.series.report.notes import notes_of
+from lee.series.report.series_report import FILES as REPORT_FILES
+from lee.series.report.tables import TABLES
 from lee.series.steps import LEAST_SCANS, MAPS_ZARR, Analysis
-from lee.series.tables import TABLES
 from lee.storage.atomic import new_folder
 from lee.surfaces.profile import Profile, profile
 from lee.surfaces.regions import Region

@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 from lee.figures.film import write_film
 from lee.runs.scheduler import cores, end_with_parent
 from lee.runs.surface_store import WRITTEN, SurfaceStore
-from lee.series.alignment.alignment import Alignment, align, apply
+from lee.series.alignment.scan_alignment import Alignment, align, apply
 from lee.series.growth.rates import rates
 from lee.series.map_store import create_maps, open_maps
 from lee.series.options import Line, line_through
 from lee.series.region_curves import rate_ratio, region_curves
 from lee.series.relation import Relation, relate
-from lee.series.report import FILMS, RELIEF_FILM, write_series_report
-from lee.series.results import SeriesResults
-from lee.series.tables import relation_tables, scan_table, write_tables
+from lee.series.report.results import SeriesResults
+from lee.series.report.series_report import FILMS, RELIEF_FILM, write_series_report
+from lee.series.report.tables import relation_tables, scan_table, write_tables
 from lee.surfaces.areal import areal_over_time
 from lee.surfaces.curvature import curvature
 from lee.surfaces.profile import Profile, profile

@@ -12,14 +12,14 @@ from matplotlib.figure import Figure
 from lee.figures.maps import time_text
 from lee.figures.report import Section, write_report
 from lee.particles.evaluation import Evaluation, ParticleResults, evaluate
-from lee.particles.figures.overlays import overlay_figure
-from lee.particles.figures.plots import (
+from lee.particles.figures.density_figures import (
     densities_figure,
     density_figure,
     density_relation_figure,
     size_figure,
     with_interval,
 )
+from lee.particles.figures.overlays import overlay_figure
 from lee.particles.figures.relief import Renderer, has_relief, relief_figure
 from lee.particles.sizes import median_text
 from lee.particles.table import FLAGS, has_flag

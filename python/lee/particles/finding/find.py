@@ -12,9 +12,9 @@ from lee.errors import InputError
 from lee.kernels.arguments import planes
 from lee.kernels.cuda_arrays import is_cuda
 from lee.kernels.detect_particles import detect_particles
-from lee.particles.finding.finder import LEAST_SPOT_PX, RIG_SPOT_UM, ParticleFinder
-from lee.particles.finding.found import Found, facts_of, table_of
-from lee.particles.finding.match import common_shift, match, refuse_texture
+from lee.particles.finding.detection import Found, facts_of, table_of
+from lee.particles.finding.detector import LEAST_SPOT_PX, RIG_SPOT_UM, ParticleFinder
+from lee.particles.finding.pair_registration import common_shift, match, refuse_texture
 from lee.reconstruction.drift import estimate_drift
 from lee.reconstruction.drift_against_relief import TrustedDrift
 from lee.reconstruction.full_scale import full_scale
@@ -22,7 +22,7 @@ from lee.reconstruction.refocuser import LEAST_DRIFT_PX
 from lee.stacks.stack import ZStack
 
 if TYPE_CHECKING:
-    from lee.particles.calibration.calibration import Calibration
+    from lee.particles.calibration.size_calibration import Calibration
     from lee.surfaces.surface import Surface
 
 # Heights at which whole frames are compared to lay two scans over each other.
@@ -61,7 +61,7 @@ def find_particles(
     surface : Surface, optional
         On the grid of `after`. Scans without one are reconstructed.
     calibration : Calibration, optional
-        Intensity to diameter, from `lee.particles.calibration.calibration`; without it diameters are NaN.
+        Intensity to diameter (`lee.particles.calibration`); without it diameters are NaN.
     false_alarms : float
         False particles expected in a pair without any.
     spot_sigma_px : float, px, optional

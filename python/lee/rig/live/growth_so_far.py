@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.series.alignment.alignment import align, apply
+from lee.series.alignment.scan_alignment import align, apply
 from lee.series.growth.rates import rates
 from lee.series.region_curves import region_curves
 from lee.surfaces.block_mean import block_mean

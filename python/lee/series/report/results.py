@@ -1,0 +1,98 @@
+"""What is known of a run once it is analysed: what its figures, films and report are made from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lee.errors import InputError
+from lee.figures.maps import Maps, Times
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lee.series.alignment.scan_alignment import Alignment
+    from lee.series.relation import Relation
+    from lee.surfaces.profile import Line, Profile
+    from lee.surfaces.regions import Region
+
+
+@dataclass
+class SeriesResults:
+    """What is known of a run once it is analysed; what was not done is left out.
+
+    Attributes
+    ----------
+    name : str
+        Of the run.
+    times_s : (T,) float, s
+        From the first scan, ascending.
+    phases : (T,) str
+        ``plating``, ``stripping``, ``rest`` or empty.
+    pixel_um : float, um
+    heights, delta : (T, H, W) float32, um
+        Aligned heights and growth since the first scan; anything indexed by scan, read one map at a time.
+    rate : (T, H, W) float32, nm/s
+        From the fit over a window of scans.
+    rate_sigma : (T, H, W) float32, nm/s, optional
+        Its standard deviation.
+    curvature : (H, W) float32, 1/um, optional
+        Mean curvature of the first scan that was measured, what the regions are shown on.
+    scale_um : float, um, optional
+        Of the curvature.
+    regions : sequence of Region
+    region_table : DataFrame, optional
+        From `lee.series.region_curves.region_curves`.
+    areal_table : DataFrame, optional
+        From `lee.surfaces.areal.areal_over_time`.
+    relations : mapping of str to Relation
+        For example one for each phase.
+    profiles : mapping of str to Profile
+        For example ``t = 0 s`` and ``t = 120 s``, in order of time.
+    line_um : ((y0, x0), (y1, x1)), um, optional
+        Where the profiles were taken.
+    alignment : Alignment, optional
+    failed : mapping of str to str
+        Scans that have no surface, and why.
+    notes : sequence of str
+        What a reader must know, a sentence or two each.
+    settings : mapping of str to object
+        What the analysis was asked for.
+
+    Raises
+    ------
+    InputError
+        If there is no scan, or the numbers of times, phases and maps differ.
+    """
+
+    name: str
+    times_s: Times
+    phases: Sequence[str]
+    pixel_um: float
+    heights: Maps
+    delta: Maps
+    rate: Maps
+    rate_sigma: Maps | None = None
+    curvature: NDArray[np.float32] | None = None
+    scale_um: float | None = None
+    regions: "Sequence[Region]" = ()
+    region_table: "pd.DataFrame | None" = None
+    areal_table: "pd.DataFrame | None" = None
+    relations: "Mapping[str, Relation]" = field(default_factory=dict)
+    profiles: "Mapping[str, Profile]" = field(default_factory=dict)
+    line_um: "Line | None" = None
+    alignment: "Alignment | None" = None
+    failed: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        count = len(self.times_s)
+        if count == 0:
+            raise InputError(f"{self.name} has no scan to show")
+        for what in ("phases", "heights", "delta", "rate", "rate_sigma"):
+            values = getattr(self, what)
+            if values is not None and len(values) != count:
+                raise InputError(f"{self.name}: {len(values)} {what} for {count} times: give one for each")
