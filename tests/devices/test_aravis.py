@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from lee.devices.aravis import library as aravis_library
-from lee.devices.aravis.camera import LOST_AFTER_S, AravisCamera, Found, _chosen, open_camera
+from lee.devices.aravis.camera import LOST_AFTER_S, AravisCamera, Found, _chosen
+from lee.devices.aravis.driver import AravisDriver
 from lee.devices.aravis.stream import GigeOptions
-from lee.devices.config import CameraConfig
 from lee.devices.faults import Backpressure, DeviceLost
 from lee.devices.frame_ids import IdCounter
 from lee.devices.protocols import CameraSettings
@@ -166,7 +166,7 @@ def test_one_of_several_must_be_named():
 
 @with_library
 def test_it_tells_who_it_is_and_what_it_applied():
-    camera = open_camera(CameraConfig(driver="aravis", serial="Fake_1"))
+    camera = AravisDriver(serial="Fake_1").open()
     assert (camera.identity.vendor, camera.identity.model, camera.identity.serial) == ("Aravis", "Fake", "1")
     whole = camera.configure(CameraSettings(exposure_s=0.0123456, triggered=False, pixel_format="Mono16"))
     assert whole.region == (0, 0, 2048, 2048)
@@ -209,7 +209,7 @@ def test_it_is_set_up_before_it_starts_and_not_while_it_runs(camera):
 
 @with_library
 def test_a_line_it_does_not_have_is_refused():
-    camera = open_camera(CameraConfig(driver="aravis", serial="Fake_1", trigger_line="Line7"))
+    camera = AravisDriver(serial="Fake_1", trigger_line="Line7").open()
     with pytest.raises(InputError, match="trigger_line 'Line7' is none of its Line0, Software"):
         camera.configure(CameraSettings(exposure_s=0.001))
     camera.close()

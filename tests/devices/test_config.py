@@ -1,13 +1,14 @@
 """A rig opened from its file: what may stand in it, and what is said where it may not."""
 
 import sys
-import types
 
 import pytest
 
 import lee.devices
 from lee.devices import open_camera, open_rig, open_stage
+from lee.devices.aravis.driver import AravisDriver
 from lee.devices.config import load_config
+from lee.devices.registry import camera_drivers
 from lee.devices.scan_plan import ScanPlan
 from lee.devices.virtual.hardware.camera import VirtualCamera
 from lee.devices.virtual.hardware.stage import VirtualStage
@@ -144,19 +145,17 @@ def test_a_file_that_is_not_there(tmp_path):
 def test_a_driver_this_version_lacks(monkeypatch):
     monkeypatch.setitem(sys.modules, "lee.devices.spinnaker.camera", None)
     with pytest.raises(InputError, match=r'rig: \[camera\] driver = "spinnaker" is not part of this version'):
-        open_camera(with_keys(camera={"driver": "spinnaker"}))
+        open_camera({**SMALL, "camera": {"driver": "spinnaker"}})
 
 
 @pytest.mark.parametrize(("driver", "said"), [("aravis", "install Aravis 0.8"), ("spinnaker", "own PySpin")])
 def test_a_driver_whose_software_is_missing(monkeypatch, driver, said):
-    import lee.devices.registry as opening
-
-    def missing(name):
+    def missing(self, stage=None):
         raise ModuleNotFoundError("No module named 'vendor'", name="vendor")
 
-    monkeypatch.setattr(opening, "import_module", missing)
+    monkeypatch.setattr(camera_drivers[driver], "open", missing)
     with pytest.raises(InputError, match=f'driver = "{driver}" needs vendor; .*{said}'):
-        open_camera(with_keys(camera={"driver": driver}))
+        open_camera({**SMALL, "camera": {"driver": driver}})
 
 
 def test_a_driver_is_given_its_section_and_its_camera_is_set_up(monkeypatch):
@@ -167,18 +166,29 @@ def test_a_driver_is_given_its_section_and_its_camera_is_set_up(monkeypatch):
             given.append(settings)
             return settings
 
-    module = types.ModuleType("lee.devices.aravis.camera")
-    module.open_camera = lambda section: given.append(section) or Camera()
-    monkeypatch.setitem(sys.modules, "lee.devices.aravis.camera", module)
-    rig = open_rig(with_keys(camera={"driver": "aravis", "serial": "12", "exposure_s": 0.002}))
+    monkeypatch.setattr(AravisDriver, "open", lambda section, stage: given.append(section) or Camera())
+    rig = open_rig({**with_keys(), "camera": {"driver": "aravis", "serial": "12", "exposure_s": 0.002}})
     assert given[0].serial == "12"
     assert given[1].exposure_s == 0.002
     assert isinstance(rig.stage, VirtualStage)
 
 
+@pytest.mark.parametrize(
+    ("section", "driver", "key"),
+    [
+        ("camera", "aravis", "sensor_px"),
+        ("camera", "spinnaker", "scene"),
+        ("stage", "thorlabs", "scene_at_um"),
+    ],
+)
+def test_a_driver_takes_no_key_of_another(section, driver, key):
+    with pytest.raises(InputError, match=rf"rig: \[{section}\] {key} is unknown; keys are driver, "):
+        load_config({**SMALL, section: {"driver": driver, key: 1}})
+
+
 def test_a_thorlabs_stage_needs_a_name():
     with pytest.raises(InputError, match=r"give its port, or its serial number|install lee-microscopy"):
-        open_stage(with_keys(stage={"driver": "thorlabs"}))
+        open_stage({**SMALL, "stage": {"driver": "thorlabs"}})
 
 
 def test_the_names_of_the_package():

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from lee.devices import open_camera as open_configured
-from lee.devices.config import CameraConfig
 from lee.devices.faults import Backpressure, DeviceLost
 from lee.devices.protocols import CameraSettings
-from lee.devices.spinnaker.camera import LOST_AFTER_S, SpinnakerCamera, open_camera
+from lee.devices.spinnaker.camera import LOST_AFTER_S, SpinnakerCamera
+from lee.devices.spinnaker.driver import SpinnakerDriver
 from lee.errors import InputError
 from lee.recording.ledger import account
 from lee.rig.doctor import examine
@@ -89,7 +89,7 @@ def test_the_spinning_bars_of_that_name_are_refused(monkeypatch, tmp_path, name)
     with pytest.raises(
         InputError, match=r"shows spinning bars .*pip uninstall PySpin, and get the camera vendor's"
     ):
-        open_camera(CameraConfig(driver="spinnaker"))
+        SpinnakerDriver().open()
     sys.modules.pop("PySpin", None)
 
 
@@ -111,7 +111,7 @@ def test_doctor_tells_which_pyspin_there_is(cable, monkeypatch, tmp_path):
 
     cable(Device("17"))
     found = told(sys.modules["PySpin"])
-    assert found["camera library PySpin"] == (True, "the vendor's PySpin is there")
+    assert found["camera library PySpin"] == (True, "the vendor's PySpin is installed")
     assert found["camera"] == (True, "FLIR Blackfly S BFS-U3-51S5M, serial number 17")
     bars = types.ModuleType("PySpin")
     assert told(bars)["camera library PySpin"][0] is False
@@ -127,7 +127,7 @@ def test_one_of_several_must_be_named(cable):
         SpinnakerCamera()
     with pytest.raises(InputError, match=r"no camera '19'; found: 17 \(Blackfly S"):
         SpinnakerCamera("19")
-    one = open_camera(CameraConfig(driver="spinnaker", serial="18"))
+    one = SpinnakerDriver(serial="18").open()
     other = SpinnakerCamera("17")  # the library's system is one for both
     assert (one.identity.serial, other.identity.serial) == ("18", "17")
     one.close()

@@ -1,20 +1,22 @@
-"""What the rig has and what it lacks: software, serial ports, the devices that a file names, the disk."""
+"""What the rig has and what it lacks: software, the devices that a file names, the disk."""
 
 from __future__ import annotations
 
-import ctypes.util
-import importlib.util
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
-from lee.devices.config import NOT_CALIBRATED, RigConfig, load_config
+from lee.devices.config import RigConfig, load_config
+from lee.devices.drivers import NOT_CALIBRATED, Driver
 from lee.devices.faults import RigFault
-from lee.devices.protocols import Camera, Identity, Stage
-from lee.devices.registry import open_camera, open_rig, open_stage
-from lee.devices.spinnaker.library import vendors_own
+from lee.devices.from_config import open_camera, open_stage
+from lee.devices.protocols import Camera, Stage
+from lee.devices.registry import camera_drivers, stage_drivers
 from lee.errors import InputError
 from lee.recording.room import free_bytes, said_bytes
+
+Device = TypeVar("Device", Camera, Stage)
 
 
 class Finding(NamedTuple):
@@ -31,7 +33,7 @@ def examine(config: str | Path | None = None, *, folder: str | Path = ".") -> It
     Parameters
     ----------
     config : path, optional
-        Of the rig's TOML file. Without it only software and disk are looked at.
+        Of the rig's TOML file. Without it only software, ports and disk are looked at.
     folder : path
         Where a run would be recorded.
     """
@@ -43,22 +45,7 @@ def examine(config: str | Path | None = None, *, folder: str | Path = ".") -> It
             yield Finding("configuration", True, f"{config}: {drivers}")
         except InputError as error:
             yield Finding("configuration", False, str(error))
-    yield _software(
-        "stage library",
-        _has("thorlabs_apt_device"),
-        asked is not None and asked.stage.driver == "thorlabs",
-        "thorlabs-apt-device",
-        "pip install 'lee-microscopy[rig]'",
-    )
-    yield _software(
-        "camera library Aravis",
-        ctypes.util.find_library("aravis-0.8") is not None,
-        asked is not None and asked.camera.driver == "aravis",
-        "libaravis-0.8",
-        "install libaravis-0.8-0 (Debian, Ubuntu) or aravis",
-    )
-    yield _spinnaker(asked is not None and asked.camera.driver == "spinnaker")
-    yield _ports()
+    yield from _drivers(asked)
     if asked is not None:
         yield _scale(asked)
         yield from _devices(asked)
@@ -69,32 +56,26 @@ def examine(config: str | Path | None = None, *, folder: str | Path = ".") -> It
         yield Finding("disk", False, f"{place}: no such folder; give one that can be written")
 
 
-def _has(module: str) -> bool:
-    return importlib.util.find_spec(module) is not None
-
-
-def _software(what: str, there: bool, needed: bool, name: str, how: str) -> Finding:
-    if there:
-        return Finding(what, True, f"{name} is there")
-    return Finding(what, False if needed else None, f"{name} is missing: {how}")
-
-
-def _spinnaker(needed: bool) -> Finding:
-    what = "camera library PySpin"
-    try:
-        vendors_own()
-    except InputError as error:
-        return Finding(what, False if needed else None, str(error).removeprefix("camera: "))
-    return Finding(what, True, "the vendor's PySpin is there")
-
-
-def _ports() -> Finding:
-    if not _has("serial"):
-        return Finding("serial ports", None, "pyserial is missing: pip install 'lee-microscopy[rig]'")
-    from serial.tools.list_ports import comports
-
-    found = [f"{port.device} ({port.description})" for port in comports()]
-    return Finding("serial ports", True if found else None, ", ".join(found) or "none found")
+def _drivers(asked: RigConfig | None) -> Iterator[Finding]:
+    """Ask every driver for its software, and those that have it for the devices they see."""
+    ready: list[type[Driver]] = []
+    for kind, drivers, chosen in (
+        ("stage", stage_drivers, asked and asked.stage.driver),
+        ("camera", camera_drivers, asked and asked.camera.driver),
+    ):
+        for name in drivers.names:
+            missing = False if name == chosen else None
+            try:
+                driver: type[Driver] = drivers[name]
+            except InputError as error:
+                yield Finding(f"{kind} driver {name}", missing, str(error))
+                continue
+            facts = driver.software()
+            yield from (Finding(fact.subject, fact.found or missing, fact.report) for fact in facts)
+            if all(fact.found for fact in facts):
+                ready.append(driver)
+    for driver in ready:
+        yield from (Finding(fact.subject, fact.found or None, fact.report) for fact in driver.present())
 
 
 def _scale(asked: RigConfig) -> Finding:
@@ -107,27 +88,17 @@ def _scale(asked: RigConfig) -> Finding:
 
 
 def _devices(asked: RigConfig) -> Iterator[Finding]:
-    if asked.camera.driver == asked.stage.driver == "virtual":
-        # The virtual camera hears pulses only of the stage it was made with.
-        with open_rig(asked) as rig:
-            for what, device in (("stage", rig.stage.identity), ("camera", rig.camera.identity)):
-                yield Finding(what, True, _named(device))
-        return
-    yield _opened("stage", lambda: open_stage(asked))
-    yield _opened("camera", lambda: open_camera(asked))
+    with ExitStack() as opened:
+        stage, finding = _opened("stage", lambda: open_stage(asked), opened)
+        yield finding
+        yield _opened("camera", lambda: open_camera(asked, stage=stage), opened)[1]
 
 
-def _named(device: Identity) -> str:
-    return f"{device.vendor} {device.model}, serial number {device.serial}"
-
-
-def _opened(what: str, opens: Callable[[], Camera | Stage]) -> Finding:
+def _opened(what: str, opens: Callable[[], Device], opened: ExitStack) -> tuple[Device | None, Finding]:
     try:
         device = opens()
     except (InputError, RigFault) as error:
-        return Finding(what, False, str(error))
-    try:
-        told = device.identity
-    finally:
-        device.close()
-    return Finding(what, True, _named(told))
+        return None, Finding(what, False, str(error))
+    opened.callback(device.close)
+    found = device.identity
+    return device, Finding(what, True, f"{found.vendor} {found.model}, serial number {found.serial}")

@@ -11,7 +11,6 @@ from math import inf
 
 from lee.devices.aravis.library import Library, library
 from lee.devices.aravis.stream import FrameStream, GigeOptions
-from lee.devices.config import CameraConfig
 from lee.devices.faults import Backpressure, DeviceLost
 from lee.devices.frame_ids import IdCounter
 from lee.devices.protocols import Camera, CameraFrame, CameraSettings, Identity
@@ -54,11 +53,6 @@ def found_cameras(*, call: Library | None = None) -> list[Found]:
         names = tuple(name for name in (ident, serial, physical, address) if name)
         cameras.append(Found(ident, names, model, serial, address, protocol == "Fake"))
     return cameras
-
-
-def open_camera(section: CameraConfig) -> AravisCamera:
-    """Open the camera that a rig's section ``[camera]`` names by ``serial``, or the only one there is."""
-    return AravisCamera(section.serial, trigger_line=section.trigger_line)
 
 
 class AravisCamera(Camera):

@@ -224,3 +224,14 @@ def library() -> Library:
         If it is not installed; the message says what to install.
     """
     return Library()
+
+
+def version() -> str:
+    """Version of the Aravis that is installed; "" where it does not report one."""
+    try:
+        loaded = ctypes.CDLL(ARAVIS)
+        return ".".join(
+            str(getattr(loaded, f"arv_get_{part}_version")()) for part in ("major", "minor", "micro")
+        )
+    except (OSError, AttributeError):
+        return ""

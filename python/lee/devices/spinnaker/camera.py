@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from lee.devices.config import CameraConfig
 from lee.devices.faults import Backpressure, DeviceLost
 from lee.devices.frame_ids import IdCounter
 from lee.devices.protocols import Camera, CameraFrame, CameraSettings, Identity
@@ -34,11 +33,6 @@ _LOOK_S = 0.05
 _QUIET_S, _MOST_QUIET_S = 0.03, 0.1
 _RATE_SWITCHES = ("AcquisitionFrameRateEnable", "AcquisitionFrameRateEnabled")
 _releases: list[threading.Thread] = []
-
-
-def open_camera(section: CameraConfig) -> SpinnakerCamera:
-    """Open the camera that a rig's section ``[camera]`` names by ``serial``, or the only one there is."""
-    return SpinnakerCamera(section.serial, trigger_line=section.trigger_line)
 
 
 class SpinnakerCamera(Camera):

@@ -56,6 +56,7 @@ def virtual_rig(
         counts_per_um=counts_per_um,
         limits_um=limits_um,
         position_um=scene_at_um if position_um is None else position_um,
+        scene_at_um=scene_at_um,
         homed=homed,
         mechanics=mechanics,
         backlash_um=backlash_um,
@@ -68,7 +69,7 @@ def virtual_rig(
     camera = VirtualCamera(
         bank or quick_bank(),
         line=stage,
-        z_um=lambda time_s: stage.true_um(time_s) - scene_at_um,
+        z_um=stage.focus_um,
         timing=timing,
         after_highest_id=after_highest_id,
         first_id=first_id,

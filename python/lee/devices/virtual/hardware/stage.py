@@ -38,6 +38,8 @@ class VirtualStage(Stage):
         Where it may be sent; its end stops are there too.
     position_um : float
         Where it is when it is switched on.
+    scene_at_um : float
+        Height of the stage at which height 0 of the scene under the objective is in focus.
     homed : bool
         False: it counts from where it was switched on until it is homed.
     mechanics : Mechanics, optional
@@ -59,6 +61,7 @@ class VirtualStage(Stage):
         counts_per_um: float = COUNTS_PER_UM,
         limits_um: tuple[float, float] = LIMITS_UM,
         position_um: float = 0.0,
+        scene_at_um: float = 0.0,
         homed: bool = True,
         mechanics: Mechanics | None = None,
         backlash_um: float = BACKLASH_UM,
@@ -70,6 +73,7 @@ class VirtualStage(Stage):
     ) -> None:
         if not limits_um[0] <= position_um <= limits_um[1]:
             raise InputError(f"stage: position_um {position_um:g} must lie in its limits {limits_um} um")
+        self._scene_at_um = scene_at_um
         self._scale, self._tells_pulses, self._watchdog_s = counts_per_um, tells_pulses, watchdog_s
         self._clock, self._sleep = clock, sleep
         self._lock = threading.RLock()
@@ -206,6 +210,10 @@ class VirtualStage(Stage):
         """Where the stage truly is, or was, um: with its play, the microsteps, and the drift until then."""
         with self._lock:
             return self._carriage.true_um(self._clock() if time_s is None else time_s)
+
+    def focus_um(self, time_s: float) -> float:
+        """Height of the scene that is, or was, truly in focus, um."""
+        return self.true_um(time_s) - self._scene_at_um
 
     def pulses(self, after_s: float, until_s: float) -> tuple[int, NDArray[np.float64]]:
         """Return the pulses sent in (after, until]: number of the first since it was made, and times, s."""
