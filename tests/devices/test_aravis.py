@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 
 from lee.devices.aravis import library as aravis_library
-from lee.devices.aravis.camera import LOST_AFTER_S, AravisCamera, Found, _chosen
+from lee.devices.aravis.camera import AravisCamera
 from lee.devices.aravis.driver import AravisDriver
 from lee.devices.aravis.stream import GigeOptions
 from lee.devices.faults import Backpressure, DeviceLost
+from lee.devices.found_camera import FoundCamera, chosen_camera
 from lee.devices.frame_ids import IdCounter
 from lee.devices.protocols import CameraSettings
+from lee.devices.watchdog import LOST_AFTER_S
 from lee.errors import InputError
 from lee.recording.ledger import account
 
@@ -149,16 +151,16 @@ def test_a_camera_that_counts_on_lost_nothing_at_its_start():
 
 
 def test_one_of_several_must_be_named():
-    two = [Found(f"FLIR-{n}", (f"FLIR-{n}", n), "Blackfly S", n, "", False) for n in ("17", "18")]
-    made_up = Found("Fake_1", ("Fake_1", "1"), "Fake", "1", "", True)
-    assert _chosen([*two, made_up], "18") is two[1]
-    assert _chosen([two[0], made_up], "") is two[0]
+    two = [FoundCamera(n, "Blackfly S", (f"FLIR-{n}", n)) for n in ("17", "18")]
+    made_up = FoundCamera("1", "Fake", ("Fake_1", "1"), made_up=True)
+    assert chosen_camera([*two, made_up], "18") is two[1]
+    assert chosen_camera([two[0], made_up], "") is two[0]
     with pytest.raises(InputError, match=r"there are 2, 17 \(Blackfly S\), 18 .*name one by its serial"):
-        _chosen(two, "")
+        chosen_camera(two, "")
     with pytest.raises(InputError, match=r"no camera '19'; found: 17 \(Blackfly S\), 18"):
-        _chosen(two, "19")
+        chosen_camera(two, "19")
     with pytest.raises(InputError, match="camera: there is none; found: none; check its cable"):
-        _chosen([made_up], "")
+        chosen_camera([made_up], "")
 
 
 # --- the camera the library makes up ---

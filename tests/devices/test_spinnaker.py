@@ -14,8 +14,9 @@ import pytest
 from lee.devices import open_camera as open_configured
 from lee.devices.faults import Backpressure, DeviceLost
 from lee.devices.protocols import CameraSettings
-from lee.devices.spinnaker.camera import LOST_AFTER_S, SpinnakerCamera
+from lee.devices.spinnaker.camera import SpinnakerCamera
 from lee.devices.spinnaker.driver import SpinnakerDriver
+from lee.devices.watchdog import LOST_AFTER_S
 from lee.errors import InputError
 from lee.recording.ledger import account
 from lee.rig.doctor import examine

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from lee.devices.faults import RigFault
 from lee.devices.scan_plan import ScanPlan
+
+# Grey values as a camera gives them, in counts.
+Counts: TypeAlias = NDArray[np.uint8 | np.uint16]
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class CameraFrame:
     a part of the image is missing.
     """
 
-    image: NDArray[Any]
+    image: Counts
     frame_id: int
     timestamp_s: float
     complete: bool = True
@@ -186,8 +189,8 @@ class Rig:
         self.camera.close()
 
 
-def widened_ids(raw: NDArray[np.integer[Any]], bits: int, *, lowest: int = 0) -> NDArray[np.int64]:
-    """Continue frame ids that wrap around, so that they count on.
+def widened_ids(raw: ArrayLike, bits: int, *, lowest: int = 0) -> NDArray[np.int64]:
+    """Continue frame ids that wrap around, so that they rise without end.
 
     Parameters
     ----------

@@ -42,7 +42,7 @@ class AravisDriver(CameraDriver):
         from lee.devices.aravis.camera import found_cameras
 
         try:
-            found = [f"{one.serial} ({one.model})" for one in found_cameras() if not one.fake]
+            found = [f"{one.serial} ({one.model})" for one in found_cameras() if not one.made_up]
         except (InputError, DeviceLost) as error:
             return (Fact("cameras through Aravis", False, str(error).removeprefix("camera: ")),)
         return (Fact("cameras through Aravis", bool(found), ", ".join(found) or "none found"),)

@@ -9,14 +9,12 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from math import nan
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lee.devices.aravis.library import INCOMPLETE, PACKET_SOCKET_DISABLED, SUCCESS, Library
 from lee.devices.frame_ids import IdCounter
-from lee.devices.protocols import CameraFrame
+from lee.devices.protocols import CameraFrame, Counts
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class GigeOptions:
     frame_retention_s: float = 0.1
 
 
-class FrameStream:
+class AravisStream:
     """The stream of one acquisition.
 
     Parameters
@@ -128,10 +126,10 @@ class FrameStream:
         before, self._underruns = self._underruns, self._statistics()[2]
         return self._underruns > before
 
-    def settle(self, quiet_s: float, *, most_s: float) -> None:
+    def settle(self, quiet_s: float, *, max_s: float) -> None:
         """Wait for frames that are on their way when the camera has stopped."""
         now = time.monotonic()
-        end, quiet_since, seen = now + most_s, now, self._statistics()
+        end, quiet_since, seen = now + max_s, now, self._statistics()
         while now < end and now - quiet_since < quiet_s:
             time.sleep(0.005)
             now, told = time.monotonic(), self._statistics()
@@ -177,7 +175,7 @@ class FrameStream:
             image = self._part(buffer)
         return CameraFrame(image, frame_id, nanoseconds * 1e-9 if nanoseconds else nan, complete)
 
-    def _whole(self, buffer: int) -> NDArray[Any] | None:
+    def _whole(self, buffer: int) -> Counts | None:
         """Copy the image out of its buffer; None where it is not of the shape asked for."""
         pads = (ctypes.c_int(), ctypes.c_int())
         self._call("arv_buffer_get_image_padding", buffer, *map(ctypes.byref, pads))
@@ -191,10 +189,10 @@ class FrameStream:
             return None
         held = memoryview((ctypes.c_uint8 * size).from_address(data))
         strides = (row_bytes, self._dtype.itemsize)
-        seen: NDArray[Any] = np.ndarray(shape, self._dtype, buffer=held, strides=strides)
+        seen: Counts = np.ndarray(shape, self._dtype, buffer=held, strides=strides)
         return seen.copy()
 
-    def _part(self, buffer: int) -> NDArray[Any]:
+    def _part(self, buffer: int) -> Counts:
         """Copy what came of an image; Aravis tells no place and no size when a part is missing."""
         image = np.zeros(self._shape, self._dtype)
         data, _ = self._data("arv_buffer_get_data", buffer)

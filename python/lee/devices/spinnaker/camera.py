@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from contextlib import suppress
 from dataclasses import replace
 from math import inf
-from typing import Any
 
 import numpy as np
 
-from lee.devices.faults import Backpressure, DeviceLost
+from lee.devices.faults import DeviceLost
+from lee.devices.found_camera import chosen_camera
 from lee.devices.frame_ids import IdCounter
-from lee.devices.protocols import Camera, CameraFrame, CameraSettings, Identity
-from lee.devices.sensor_region import fitted_region
-from lee.devices.spinnaker.library import Found, Nodes, Spinnaker
-from lee.devices.spinnaker.stream import FrameStream
+from lee.devices.protocols import CameraSettings, Identity
+from lee.devices.sensor_region import Region, fitted_region
+from lee.devices.spinnaker.library import Nodes, Spinnaker
+from lee.devices.spinnaker.pyspin import CameraPtr
+from lee.devices.spinnaker.stream import SpinnakerStream
+from lee.devices.streaming_camera import FrameStream, StreamingCamera, refused_exposure
 from lee.errors import InputError
 
 # What is taken for what is asked, the first that the camera has: packed ones would have to be taken apart.
@@ -26,22 +26,15 @@ TAKEN_FOR = {
     "Mono12": ("Mono12", "Mono16"),
     "Mono16": ("Mono16",),
 }
-# It is asked so often while it takes frames, and may take so long to answer.
-_ASK_S, _ANSWER_S = 0.5, 3.0
-LOST_AFTER_S = 4.0
-_LOOK_S = 0.05
-_QUIET_S, _MOST_QUIET_S = 0.03, 0.1
+_QUIET_S, _MAX_QUIET_S = 0.03, 0.1
 _RATE_SWITCHES = ("AcquisitionFrameRateEnable", "AcquisitionFrameRateEnabled")
-_releases: list[threading.Thread] = []
 
 
-class SpinnakerCamera(Camera):
-    """A camera behind the vendor's library.
+class SpinnakerCamera(StreamingCamera):
+    """A camera behind the vendor's library; `StreamingCamera`.
 
-    One that does not answer is known as lost within `LOST_AFTER_S` while it takes frames, and by the call
-    that asks it otherwise. Its ids and times are the camera's own where frames carry them with them, else
-    those of the transport. Of a frame that is not complete, what did not come shows whatever the driver's
-    buffer held.
+    Its ids and times are the camera's own where frames carry them with them, else those of the transport. Of
+    a frame that is not complete, what did not come shows whatever the driver's buffer held.
 
     Parameters
     ----------
@@ -60,21 +53,13 @@ class SpinnakerCamera(Camera):
     """
 
     def __init__(self, serial: str = "", *, trigger_line: str = "Line0") -> None:
-        while _releases:  # of a camera that was lost; this may be the same one
-            _releases.pop().join()
+        super().__init__()
         self._library = Spinnaker()
         self._line = trigger_line
-        self._guard, self._enough = threading.Lock(), threading.Event()
-        self._asked_s: float | None = None
-        self._lost: str | None = None
-        self._stream: FrameStream | None = None
-        self._watch: threading.Thread | None = None
-        self._settings: CameraSettings | None = None
-        self._running = self._closed = self._chunks = False
-        self._last_raw: int | None = None
-        self._camera: Any = None
+        self._chunks = False
+        self._camera: CameraPtr | None = None
         try:
-            found = _chosen(self._library.found(), serial)
+            found = chosen_camera(self._library.found(), serial)
             self._network = found.network
             self._camera = self._library.opened(found.serial)
             module = self._library.module
@@ -86,19 +71,12 @@ class SpinnakerCamera(Camera):
         versions = map(self._nodes.text, ("DeviceFirmwareVersion", "DeviceVersion"))
         self._identity = Identity(found.vendor, found.model, found.serial, next(filter(None, versions), ""))
 
-    @property
-    def identity(self) -> Identity:
-        """What it says it is."""
-        return self._identity
-
     def configure(self, settings: CameraSettings) -> CameraSettings:
         """Set it up and read back what it applied; `Camera.configure`.
 
         Where it has Mono10 or Mono12 only packed, Mono16 is applied, as the settings returned say.
         """
-        self._check_answers()
-        if self._running:
-            raise InputError("camera: it is taking frames; stop it before it is set up anew")
+        self._check_idle()
         self._drop_stream()
         self._settings = None
         nodes = self._nodes
@@ -128,84 +106,47 @@ class SpinnakerCamera(Camera):
         )
         return self._settings
 
-    def start(self) -> None:
-        """Take frames, ids from 0; `Camera.start`."""
-        self._check_answers()
-        if self._settings is None or self._settings.region is None:
-            raise InputError("camera: it is not set up; configure it before it is started")
-        self.stop()
-        self._end_watch()
-        self._drop_stream()
-        by_transport = self._network and not self._chunks
-        self._ids = IdCounter(short=by_transport, lowest=1 if by_transport else 0, last_raw=self._last_raw)
-        self._stream = FrameStream(
-            self._library.module,
-            self._camera,
-            self._stream_nodes,
-            shape=self._settings.region[2:],
-            dtype=np.dtype(np.uint8 if self._settings.pixel_format == "Mono8" else np.uint16),
-            buffers=self._settings.buffers,
-            ids=self._ids,
-            chunks=self._chunks,
-        )
-        self._running = True
-        self._enough = threading.Event()
-        self._watch = threading.Thread(
-            target=self._ask, args=(self._enough,), name="camera answers", daemon=True
-        )
-        self._watch.start()
-
-    def next_frame(self, timeout_s: float) -> CameraFrame | None:
-        """Wait for the oldest frame; `Camera.next_frame`."""
-        deadline = time.monotonic() + timeout_s
-        while True:
-            if self._closed:
-                self._check_answers()
-            with self._guard:
-                frame = self._looked_for(deadline)
-            if frame is not None:
-                return frame
-            self._check_answers()
-            if not self._running or time.monotonic() >= deadline:
-                return None
-
-    def stop(self) -> None:
-        """Take no more frames; `Camera.stop`. One that is lost is left alone."""
-        if not self._running:
-            return
-        self._enough.set()
-        with self._guard:
-            self._running = False
-            if self._stream is None or self._lost is not None:
-                return
-            try:
-                self._stream.settle(_QUIET_S, most_s=_MOST_QUIET_S)
-            except DeviceLost as error:
-                self._lost = str(error)
-            else:
-                self._stream.finish()
-
     def software_trigger(self) -> None:
         """Send a pulse by command, where ``trigger_line`` is "Software"."""
         self._check_answers()
         if not self._nodes.execute("TriggerSoftware"):
             raise InputError('camera: it takes no pulse by command; set trigger_line to "Software"')
 
-    def close(self) -> None:
-        """Let go of it."""
-        if self._closed:
-            return
-        self.stop()
-        self._closed = True
-        release = threading.Thread(target=self._release, name="camera release", daemon=True)
-        release.start()
-        release.join(LOST_AFTER_S if self._lost is None else 0.2)
-        if release.is_alive():  # the library waits for answers to what it asks last
-            _releases.append(release)
+    # --- acquisitions; `StreamingCamera` ---
+
+    def _new_ids(self) -> IdCounter:
+        by_transport = self._network and not self._chunks
+        return IdCounter(short=by_transport, lowest=1 if by_transport else 0, last_raw=self._last_raw)
+
+    def _begin_stream(self, settings: CameraSettings, region: Region, ids: IdCounter) -> FrameStream:
+        if self._camera is None:
+            raise DeviceLost("camera: it is closed; open it again")
+        return SpinnakerStream(
+            self._library.module,
+            self._camera,
+            self._stream_nodes,
+            shape=region[2:],
+            dtype=np.dtype(np.uint8) if settings.pixel_format == "Mono8" else np.dtype(np.uint16),
+            buffers=settings.buffers,
+            ids=ids,
+            chunks=self._chunks,
+        )
+
+    def _end_stream(self) -> None:
+        with self._guard:
+            self._running = False
+            if self._stream is None or self._watchdog.lost:
+                return
+            try:
+                self._stream.settle(_QUIET_S, max_s=_MAX_QUIET_S)
+            except DeviceLost as error:
+                self._watchdog.lose(str(error))
+            else:
+                self._stream.finish()
 
     def _release(self) -> None:
         """Drop every pointer to the camera, then the system: it is not released while one is left."""
-        self._end_watch()
+        self._watchdog.end()
         self._drop_stream()
         if self._camera is not None:
             with suppress(self._library.module.SpinnakerException):
@@ -213,62 +154,12 @@ class SpinnakerCamera(Camera):
         self._camera = None
         self._library.release()
 
-    # --- frames, and whether it answers ---
-
-    def _looked_for(self, deadline: float) -> CameraFrame | None:
-        stream = self._stream
-        if stream is None:
-            return None
-        if stream.overrun():
-            buffers = self._settings.buffers if self._settings else 0
-            raise Backpressure(
-                f"camera: frames found none of its {buffers} buffers free; "
-                "take frames sooner, or give it more buffers"
-            )
-        if self._lost is not None and self._running:
-            return None
-        left = deadline - time.monotonic() if self._running else 0.0
+    def _ask(self) -> str | None:
         try:
-            return stream.next_frame(min(max(left, 0.0), _LOOK_S))
-        except DeviceLost as error:
-            self._lost = str(error)
+            answer = self._nodes.number("Width", fresh=True)
+        except (InputError, DeviceLost):
             return None
-
-    def _check_answers(self) -> None:
-        if self._closed:
-            raise DeviceLost("camera: it is closed; open it again")
-        asked_s = self._asked_s
-        if self._lost is None and asked_s is not None and time.monotonic() - asked_s > _ANSWER_S:
-            self._lost = "camera: it does not answer; check its cable and open it again"
-        if self._lost is not None:
-            raise DeviceLost(self._lost)
-
-    def _ask(self, enough: threading.Event) -> None:
-        """Ask it while it takes frames: a camera that waits for pulses and a lost one are both silent."""
-        while not enough.wait(_ASK_S):
-            self._asked_s = time.monotonic()
-            try:
-                answer = self._nodes.number("Width", fresh=True)
-            except (InputError, DeviceLost):
-                answer = None
-            if answer is None:
-                self._lost = "camera: it does not answer; check its cable and open it again"
-                break
-            self._asked_s = None
-        self._asked_s = None
-
-    def _end_watch(self) -> None:
-        self._enough.set()
-        watch, self._watch = self._watch, None
-        if watch is not None:
-            watch.join()
-
-    def _drop_stream(self) -> None:
-        with self._guard:
-            stream, self._stream = self._stream, None
-            if stream is not None:
-                self._last_raw = self._ids.last_raw
-                stream.finish()
+        return None if answer is None else ""
 
     # --- setting up ---
 
@@ -294,7 +185,7 @@ class SpinnakerCamera(Camera):
             raise InputError(f"camera: pixel_format {asked!r} is none of its {known}")
         return nodes.text("PixelFormat")
 
-    def _set_region(self, asked: tuple[int, int, int, int] | None) -> tuple[int, int, int, int]:
+    def _set_region(self, asked: Region | None) -> Region:
         nodes, names = self._nodes, ("OffsetY", "OffsetX", "Height", "Width")
         for name in names[:2]:
             nodes.set_number(name, 0)  # else they limit the size
@@ -308,12 +199,12 @@ class SpinnakerCamera(Camera):
     def _set_exposure(self, asked_s: float) -> float:
         low, high = self._nodes.bounds("ExposureTime") or (0.0, 0.0)
         if not low <= asked_s * 1e6 <= high:
-            raise InputError(f"camera: exposure_s {asked_s:g} must lie in {low * 1e-6:g} to {high * 1e-6:g}")
+            raise refused_exposure(asked_s, low * 1e-6, high * 1e-6)
         self._nodes.set_number("ExposureTime", asked_s * 1e6)
         return (self._nodes.number("ExposureTime") or 0.0) * 1e-6
 
     def _set_rate(self, asked: float, *, free: bool) -> float:
-        """Set the pace of frames that no pulse begins; return what it can do."""
+        """Set the rate of frames that no pulse triggers; return what the camera can do."""
         if not 0 < asked < inf:
             raise InputError(f"camera: frames_per_s {asked:g} must be above 0")
         nodes = self._nodes
@@ -351,14 +242,3 @@ class SpinnakerCamera(Camera):
             nodes.choose("ChunkSelector", chunk) and nodes.set_switch("ChunkEnable", True)
             for chunk in ("FrameID", "Timestamp")
         )
-
-
-def _chosen(found: list[Found], serial: str) -> Found:
-    fit = [one for one in found if one.serial == serial] if serial else found
-    told = ", ".join(f"{one.serial} ({one.model})" for one in found) or "none"
-    if not fit:
-        wanted = f"camera: there is no camera {serial!r}" if serial else "camera: there is none"
-        raise InputError(f"{wanted}; found: {told}; check its cable and the rights to use it")
-    if len(fit) > 1:
-        raise InputError(f"camera: there are {len(fit)}, {told}; name one by its serial")
-    return fit[0]

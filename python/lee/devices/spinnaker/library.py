@@ -1,16 +1,17 @@
-"""The vendor's PySpin: found, told from its namesake, its system shared, and its nodes by their names."""
+"""The vendor's PySpin, and no other package of that name: its shared system, and its nodes by name."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn, cast
 
 from lee.devices.faults import DeviceLost
+from lee.devices.found_camera import FoundCamera
+from lee.devices.spinnaker.pyspin import CameraList, CameraPtr, Node, NodeMap, PySpin, System
 from lee.errors import InputError
 
 WHERE = "get the camera vendor's wheel (Teledyne's Spinnaker SDK for Python), or take driver = \"aravis\""
@@ -20,13 +21,13 @@ _NAMESAKE = (
 )
 # What every version of the vendor's package has.
 _VENDORS_OWN = ("System", "CameraPtr", "SpinnakerException", "CEnumerationPtr")
-# Of the library itself, and a node's own timeout: such a camera does not answer.
+# Errors of the library itself, and a node's own timeout: such a camera does not answer.
 _LOST = (*range(-1999, -1000), -2007)
 _TIMEOUT = -1011
 _HELD_BY_ANOTHER = (-1004, -1005, -1022)
 
 
-def vendors_own() -> Any:
+def vendors_own() -> PySpin:
     """Import the vendor's PySpin.
 
     Raises
@@ -44,53 +45,45 @@ def vendors_own() -> Any:
             raise InputError(f"camera: PySpin is not installed; {WHERE}") from error
         raise InputError(f"camera: PySpin needs {error.name}; {WHERE}") from error
     except Exception as error:  # libraries of the vendor that do not fit fail in many ways
-        said = " ".join(str(error).split())
-        raise InputError(f"camera: PySpin cannot be loaded ({said}); {WHERE}") from error
+        reason = " ".join(str(error).split())
+        raise InputError(f"camera: PySpin cannot be loaded ({reason}); {WHERE}") from error
     if not all(hasattr(module, name) for name in _VENDORS_OWN):
         raise InputError(_NAMESAKE)
-    return module
+    return cast(PySpin, module)
 
 
 def timed_out(error: Exception) -> bool:
-    """Tell whether an error of the library says that nothing came in time."""
+    """Whether an error of the library means that nothing came in time."""
     return getattr(error, "errorcode", 0) == _TIMEOUT
 
 
-def said_by(error: Exception) -> str:
-    """Return an error of the library in one line, and let go of what its traceback holds.
+def message_of(error: Exception) -> str:
+    """Return an error of the library in one line, and drop its traceback.
 
-    That is a pointer to the camera, and while the error is known the system could not be released.
+    That holds a pointer to the camera: while the error is kept, the system could not be released.
     """
     error.__traceback__ = None
     return " ".join(str(error).split())
 
 
-def raise_told(error: Exception, what: str) -> NoReturn:
+def raise_meaning(error: Exception, what: str) -> NoReturn:
     """Raise what an error of the library means.
 
     ``InputError`` where a node refuses what is asked of it, ``DeviceLost`` for anything else.
     """
-    said = said_by(error)
+    reason = message_of(error)
     if getattr(error, "errorcode", -1001) in _LOST:
-        raise DeviceLost(f"camera: it does not answer ({said}); check its cable and open it again") from error
-    raise InputError(f"camera: {what} is refused ({said}); set what this camera can do") from error
-
-
-@dataclass(frozen=True)
-class Found:
-    """A camera that can be opened."""
-
-    serial: str
-    vendor: str
-    model: str
-    network: bool
+        raise DeviceLost(
+            f"camera: it does not answer ({reason}); check its cable and open it again"
+        ) from error
+    raise InputError(f"camera: {what} is refused ({reason}); set what this camera can do") from error
 
 
 class Spinnaker:
     """The library with its system, held while a camera is open.
 
-    The system is one for the whole program: the last that lets go of it releases it, and by then no pointer
-    to a camera may be left.
+    The system is one for the whole program: the last `release` of all releases it, and by then no pointer to
+    a camera may be left.
     """
 
     _guard = threading.Lock()
@@ -100,17 +93,19 @@ class Spinnaker:
         self.module = vendors_own()
         with Spinnaker._guard:
             try:
-                self._system: Any = self.module.System.GetInstance()
+                self._system: System | None = self.module.System.GetInstance()
             except self.module.SpinnakerException as error:
-                raise InputError(f"camera: Spinnaker does not start ({said_by(error)}); {WHERE}") from error
+                raise InputError(
+                    f"camera: Spinnaker does not start ({message_of(error)}); {WHERE}"
+                ) from error
             Spinnaker._held += 1
 
-    def found(self) -> list[Found]:
+    def found(self) -> list[FoundCamera]:
         """Look which cameras there are."""
         with self._cameras() as cameras:
-            return [self._told(cameras.GetByIndex(k)) for k in range(cameras.GetSize())]
+            return [self._described(cameras.GetByIndex(k)) for k in range(cameras.GetSize())]
 
-    def opened(self, serial: str) -> Any:
+    def opened(self, serial: str) -> CameraPtr:
         """Return the pointer of a camera, initialised; whoever takes it drops it before `release`.
 
         Raises
@@ -125,15 +120,15 @@ class Spinnaker:
             try:
                 camera.Init()
             except self.module.SpinnakerException as error:
-                del camera  # which this frame would keep while the error is known
+                del camera  # which this frame would keep as long as the error
                 if getattr(error, "errorcode", 0) in _HELD_BY_ANOTHER:
-                    said_by(error)
+                    message_of(error)
                     raise InputError(f"camera: another program controls {serial}; close that one") from error
-                raise_told(error, "opening it")
+                raise_meaning(error, "opening it")
             return camera
 
     def release(self) -> None:
-        """Let go of the system; harmless when repeated."""
+        """Release the system; harmless when repeated."""
         with Spinnaker._guard:
             if self._system is None:
                 return
@@ -145,17 +140,20 @@ class Spinnaker:
                     system.ReleaseInstance()
 
     @contextmanager
-    def _cameras(self) -> Iterator[Any]:
+    def _cameras(self) -> Iterator[CameraList]:
+        assert self._system is not None
         cameras = self._system.GetCameras()
         try:
             yield cameras
         finally:
             cameras.Clear()
 
-    def _told(self, camera: Any) -> Found:
+    def _described(self, camera: CameraPtr) -> FoundCamera:
         nodes = Nodes(self.module, camera.GetTLDeviceNodeMap())
-        return Found(
-            serial=nodes.text("DeviceSerialNumber"),
+        serial = nodes.text("DeviceSerialNumber")
+        return FoundCamera(
+            serial=serial,
+            names=(serial,),
             vendor=nodes.text("DeviceVendorName"),
             model=nodes.text("DeviceModelName"),
             network="GigE" in nodes.text("DeviceType"),
@@ -166,40 +164,40 @@ class Nodes:
     """The nodes of one of a camera's maps by their names.
 
     Setting raises ``InputError`` where a node refuses a value and ``DeviceLost`` where the camera does not
-    answer. One that is not there, or not now, tells None and takes nothing.
+    answer. One that is not there, or not now, gives None and takes nothing.
     """
 
-    def __init__(self, module: Any, node_map: Any) -> None:
+    def __init__(self, module: PySpin, node_map: NodeMap) -> None:
         self._module, self._map = module, node_map
 
     def text(self, name: str) -> str:
-        """Tell what a node of any kind holds, as text; "" where there is none."""
+        """Return the value of a node of any kind, as text; "" where there is none."""
         node = self._node("CValuePtr", name)
         return str(node.ToString()) if node is not None else ""
 
     def number(self, name: str, *, fresh: bool = False) -> float | None:
-        """Tell a whole number or a real one; ``fresh``: ask the camera, and not what is known of it."""
+        """Return a whole or real number; ``fresh``: from the camera, not from the library's cache."""
         node = self._numeric(name)
         if node is None:
             return None
         try:
             value = node.GetValue(False, True) if fresh else node.GetValue()
         except self._module.SpinnakerException as error:
-            raise_told(error, name)
+            raise_meaning(error, name)
         return float(value)
 
     def bounds(self, name: str) -> tuple[float, float] | None:
-        """Tell the lowest and the highest value."""
+        """Return the lowest and the highest value."""
         node = self._numeric(name)
         return None if node is None else (float(node.GetMin()), float(node.GetMax()))
 
     def step(self, name: str) -> int:
-        """Tell in which steps a whole number can be set."""
+        """Return the step in which a whole number can be set."""
         node = self._node("CIntegerPtr", name)
         return max(1, int(node.GetInc())) if node is not None else 1
 
     def choices(self, name: str) -> list[str]:
-        """Tell what an enumeration can be set to now."""
+        """Return what an enumeration can be set to now."""
         node = self._node("CEnumerationPtr", name)
         if node is None:
             return []
@@ -216,7 +214,7 @@ class Nodes:
         return True
 
     def set_switch(self, name: str, on: bool) -> bool:
-        """Switch something on or off; tell whether it is so then."""
+        """Switch something on or off; return whether it is so then."""
         node = self._node("CBooleanPtr", name)
         if node is None:
             return False
@@ -229,6 +227,7 @@ class Nodes:
         if entry not in self.choices(name):
             return False
         node = self._node("CEnumerationPtr", name)
+        assert node is not None
         if str(node.ToString()) == entry:
             return True
         if not self._module.IsWritable(node):
@@ -245,22 +244,22 @@ class Nodes:
         self._set(name, node.Execute)
         return True
 
-    def _numeric(self, name: str) -> Any:
+    def _numeric(self, name: str) -> Node | None:
         """Return a number's node, a whole one's or a real one's."""
         node = self._map.GetNode(name)
         if not self._module.IsReadable(node):
             return None
         whole = node.GetPrincipalInterfaceType() == self._module.intfIInteger
-        return (self._module.CIntegerPtr if whole else self._module.CFloatPtr)(node)
+        return self._module.CIntegerPtr(node) if whole else self._module.CFloatPtr(node)
 
-    def _node(self, kind: str, name: str) -> Any:
+    def _node(self, kind: str, name: str) -> Node | None:
         """Return a node by its kind of pointer; None where it is not there, or not now."""
-        node = getattr(self._module, kind)(self._map.GetNode(name))
+        node: Node = getattr(self._module, kind)(self._map.GetNode(name))
         there = self._module.IsAvailable if kind == "CCommandPtr" else self._module.IsReadable
         return node if there(node) else None
 
-    def _set(self, name: str, call: Any, *value: Any) -> None:
+    def _set(self, name: str, call: Callable[..., None], *value: float) -> None:
         try:
             call(*value)
         except self._module.SpinnakerException as error:
-            raise_told(error, " = ".join([name, *map(str, value)]))
+            raise_meaning(error, " = ".join([name, *map(str, value)]))

@@ -6,21 +6,20 @@ import time
 from collections import deque
 from contextlib import suppress
 from math import nan
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lee.devices.faults import DeviceLost
 from lee.devices.frame_ids import IdCounter
-from lee.devices.protocols import CameraFrame
-from lee.devices.spinnaker.library import Nodes, raise_told, said_by, timed_out
+from lee.devices.protocols import CameraFrame, Counts
+from lee.devices.spinnaker.library import Nodes, message_of, raise_meaning, timed_out
+from lee.devices.spinnaker.pyspin import CameraPtr, ImagePtr, PySpin
 
 # By the library's version; the later one counts what was lost on the way, too.
 _LOST, _UNDERRUN, _WAITING = "StreamLostFrameCount", "StreamBufferUnderrunCount", "StreamOutputBufferCount"
 
 
-class FrameStream:
+class SpinnakerStream:
     """The frames of one acquisition.
 
     Parameters
@@ -42,19 +41,20 @@ class FrameStream:
 
     def __init__(
         self,
-        module: Any,
-        camera: Any,
+        module: PySpin,
+        camera: CameraPtr,
         stream_nodes: Nodes,
         *,
         shape: tuple[int, int],
-        dtype: np.dtype[Any],
+        dtype: np.dtype[np.uint8] | np.dtype[np.uint16],
         buffers: int,
         ids: IdCounter,
         chunks: bool,
     ) -> None:
         self._error: type[Exception] = module.SpinnakerException
-        self._camera, self._nodes = camera, stream_nodes
-        del camera  # which this frame would keep while an error is known
+        self._camera: CameraPtr | None = camera
+        self._nodes = stream_nodes
+        del camera  # which this frame would keep as long as an error
         self._shape, self._dtype, self._buffers = shape, dtype, buffers
         self._ids, self._chunks = ids, chunks
         self._behind = 0  # what the camera's own ids are ahead of those of the transport
@@ -64,7 +64,7 @@ class FrameStream:
             self._camera.BeginAcquisition()
         except self._error as error:
             self._camera = None
-            raise_told(error, "BeginAcquisition")
+            raise_meaning(error, "BeginAcquisition")
         self._missed = self._counted()
 
     def next_frame(self, timeout_s: float) -> CameraFrame | None:
@@ -74,23 +74,23 @@ class FrameStream:
         return self._taken(timeout_s) if self._streams else None
 
     def overrun(self) -> bool:
-        """Tell whether frames found no buffer since it was last asked."""
+        """Whether frames found no buffer since this was last asked."""
         if not self._streams:
             return False
         missed, before = self._counted(), self._missed
         self._missed = missed
         waiting = self._nodes.number(_WAITING)
-        # Frames lost on the way are counted as well, and show in the ids; only a full queue says why.
+        # Frames lost on the way are counted as well, and show in the ids; only a full queue explains them.
         full = waiting is None or waiting >= self._buffers // 2
         return missed > before and full
 
-    def settle(self, quiet_s: float, *, most_s: float) -> None:
+    def settle(self, quiet_s: float, *, max_s: float) -> None:
         """Take what waits and what is on its way, before `finish`: ending an acquisition throws it away."""
         waiting = self._nodes.number(_WAITING)
         for _ in range(self._buffers if waiting is None else int(waiting)):
             if not self._keep(0.0):
                 break
-        end = time.monotonic() + most_s
+        end = time.monotonic() + max_s
         while time.monotonic() < end and self._keep(quiet_s):
             pass
 
@@ -101,6 +101,10 @@ class FrameStream:
         if camera is not None:
             with suppress(self._error):  # of a camera that is lost
                 camera.EndAcquisition()
+
+    def close(self) -> None:
+        """End the acquisition; its buffers are the driver's."""
+        self.finish()
 
     def _counted(self) -> float:
         for name in (_LOST, _UNDERRUN):
@@ -116,20 +120,21 @@ class FrameStream:
         return frame is not None
 
     def _taken(self, timeout_s: float) -> CameraFrame | None:
+        assert self._camera is not None
         try:
             image = self._camera.GetNextImage(max(round(timeout_s * 1e3), 0))
         except self._error as error:
             if timed_out(error):
                 return None
             raise DeviceLost(
-                f"camera: it sends no more frames ({said_by(error)}); check its cable and open it again"
+                f"camera: it sends no more frames ({message_of(error)}); check its cable and open it again"
             ) from error
         try:
             return self._frame(image)
         finally:
             image.Release()
 
-    def _frame(self, image: Any) -> CameraFrame:
+    def _frame(self, image: ImagePtr) -> CameraFrame:
         raw, nanoseconds = int(image.GetFrameID()), int(image.GetTimeStamp())
         complete = not image.IsIncomplete()
         try:
@@ -145,7 +150,7 @@ class FrameStream:
         frame_id = self._ids(raw + self._behind)
         return CameraFrame(seen, frame_id, nanoseconds * 1e-9 if nanoseconds else nan, complete)
 
-    def _fitted(self, seen: NDArray[Any]) -> NDArray[Any]:
+    def _fitted(self, seen: Counts) -> Counts:
         """Give an image of another shape the one that was asked for."""
         image = np.zeros(self._shape, self._dtype)
         if seen.ndim == 2:

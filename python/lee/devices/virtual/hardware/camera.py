@@ -8,13 +8,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import ceil, floor, inf
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lee.devices.faults import Backpressure, DeviceLost
-from lee.devices.protocols import Camera, CameraFrame, CameraSettings, Identity, widened_ids
+from lee.devices.protocols import Camera, CameraFrame, CameraSettings, Counts, Identity, widened_ids
 from lee.devices.sensor_region import fitted_region
 from lee.devices.virtual.hardware.fault_plan import At, Faults
 from lee.devices.virtual.hardware.frame_bank import Bank
@@ -281,15 +281,8 @@ class VirtualCamera(Camera):
                 self._pool.append(exposed)
 
     def _frame(self, exposed: _Exposed, frame_id: int, settings: CameraSettings) -> CameraFrame:
-        seen: NDArray[Any] = self._bank.image(
-            self._z_um(exposed.begin_s + settings.exposure_s / 2), settings.region
-        )
-        more = BITS[settings.pixel_format] - self._bank.bit_depth
-        if settings.pixel_format != "Mono8":
-            seen = seen.astype(np.uint16) << max(more, 0)
-        if more < 0:
-            seen = seen >> -more
-        image = seen.astype(np.uint8 if settings.pixel_format == "Mono8" else np.uint16, copy=False)
+        z_um = self._z_um(exposed.begin_s + settings.exposure_s / 2)
+        image = self._in_format(self._bank.image(z_um, settings.region), settings.pixel_format)
         complete = exposed.index not in self._faults.incomplete_frames
         if not complete:
             image[-(len(image) // 3) :] = 0
@@ -297,3 +290,11 @@ class VirtualCamera(Camera):
         by_its_clock = exposed.begin_s + wrong.camera_offset_s
         by_its_clock += (exposed.begin_s - self._born_s) * wrong.camera_ppm * 1e-6
         return CameraFrame(image, frame_id, by_its_clock, complete)
+
+    def _in_format(self, seen: Counts, pixel_format: str) -> Counts:
+        """Return an image of the bank with the bits of a pixel format."""
+        more = BITS[pixel_format] - self._bank.bit_depth
+        if pixel_format == "Mono8":
+            return np.asarray(seen >> -more if more < 0 else seen, dtype=np.uint8)
+        wide = seen.astype(np.uint16) << max(more, 0)
+        return np.asarray(wide >> -more if more < 0 else wide, dtype=np.uint16)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lee.devices.protocols import Counts
+from lee.devices.sensor_region import Region
 from lee.devices.virtual.imaging.optics import Optics
 from lee.devices.virtual.imaging.render import render_scan
 from lee.devices.virtual.imaging.sensor import Camera
 from lee.devices.virtual.scene.scene import Scene
 from lee.devices.virtual.scene.texture import smooth_field
 from lee.errors import InputError
-
-Region = tuple[int, int, int, int]
 
 
 class Bank(Protocol):
@@ -28,7 +28,7 @@ class Bank(Protocol):
     def bit_depth(self) -> int:
         """Of its counts."""
 
-    def image(self, z_um: float, region: Region | None = None) -> NDArray[Any]:
+    def image(self, z_um: float, region: Region | None = None) -> Counts:
         """Return what is seen at a height in focus, (H, W), the caller's own; a region is a part of it."""
 
 
@@ -52,9 +52,7 @@ class FrameBank:
         If the two do not belong together.
     """
 
-    def __init__(
-        self, frames: NDArray[Any], z_um: ArrayLike, *, bit_depth: int = 8, between: bool = False
-    ) -> None:
+    def __init__(self, frames: Counts, z_um: ArrayLike, *, bit_depth: int = 8, between: bool = False) -> None:
         z = np.asarray(z_um, dtype=np.float64)
         if frames.ndim != 3 or z.shape != frames.shape[:1] or not (np.diff(z) > 0).all():
             raise InputError(
@@ -103,7 +101,7 @@ class FrameBank:
             return k - 1
         return k
 
-    def image(self, z_um: float, region: Region | None = None) -> NDArray[Any]:
+    def image(self, z_um: float, region: Region | None = None) -> Counts:
         """Return what is seen at a height in focus, (H, W), the caller's own; a region is a part of it."""
         top, left, high, wide = region or (0, 0, *self.shape)
         part = self._frames[:, top : top + high, left : left + wide]

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
+from lee.devices.protocols import Counts
 from lee.devices.virtual.imaging.layers import Grid, LayeredScene, spike_height
 from lee.devices.virtual.imaging.optics import Optics, OtfTable
 from lee.devices.virtual.imaging.overlay import Overlay
@@ -30,7 +31,7 @@ class Scan:
     frames with a flash.
     """
 
-    frames: NDArray[np.generic]
+    frames: Counts
     z_um: NDArray[np.float64]
     pixel_um: float
     truth_um: NDArray[np.float32]
@@ -83,7 +84,7 @@ def render_scan(
     z = scene.z_range() if z_um is None else _checked_z(z_um)
     drift = drift_path(drift_px, len(z))
     chosen = camera or Camera()
-    frames = np.empty((len(z), *scene.shape), dtype=np.uint8 if chosen.bit_depth == 8 else np.uint16)
+    frames: Counts = np.empty((len(z), *scene.shape), np.uint8 if chosen.bit_depth == 8 else np.uint16)
     made = iter_frames(scene, optics, z, camera=chosen, drift_px=drift, layer_um=layer_um, seed=seed)
     for k, frame in enumerate(made):
         frames[k] = frame
@@ -101,7 +102,7 @@ def iter_frames(
     drift_px: ArrayLike = (0.0, 0.0),
     layer_um: float = 0.2,
     seed: int = 0,
-) -> Iterator[NDArray[np.generic]]:
+) -> Iterator[Counts]:
     """Yield the frames of `render_scan` one by one; memory does not grow with their number."""
     lens, sensor = optics or Optics(), camera or Camera()
     z = scene.z_range() if z_um is None else _checked_z(z_um)

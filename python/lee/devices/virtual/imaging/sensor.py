@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lee.devices.protocols import Counts
 from lee.errors import InputError
 
 _FEW_ELECTRONS = 60.0
@@ -57,7 +58,7 @@ class Camera:
         x = np.linspace(-1, 1, shape[1], dtype=np.float32)[None, :] if shape[1] > 1 else np.zeros((1, 1))
         return np.asarray(1 - self.shading * (y**2 + x**2) / 2, dtype=np.float32)
 
-    def expose(self, light: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.generic]:
+    def expose(self, light: NDArray[np.float32], rng: np.random.Generator) -> Counts:
         """Turn light into counts.
 
         Parameters
@@ -82,4 +83,5 @@ class Camera:
         black = self.black_counts * self.max_count / 255
         counts = np.rint(electrons * np.float32(self.max_count / self.full_well_e) + np.float32(black))
         dtype = np.uint8 if self.bit_depth == 8 else np.uint16
-        return np.asarray(np.clip(counts, 0, self.max_count), dtype=dtype)
+        exposed: Counts = np.clip(counts, 0, self.max_count).astype(dtype)
+        return exposed

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lee.devices.protocols import Counts
 from lee.devices.virtual.imaging.optics import Optics
 from lee.devices.virtual.imaging.render import iter_frames
 from lee.devices.virtual.imaging.sensor import Camera
@@ -54,7 +55,7 @@ class GrownScan:
     ``nuclei`` as this scan shows them.
     """
 
-    frames: NDArray[np.generic]
+    frames: Counts
     z_um: NDArray[np.float64]
     time_s: float
     phase: Kind

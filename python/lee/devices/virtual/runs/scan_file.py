@@ -6,10 +6,10 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from lee.devices.protocols import Counts
 
-def write_ome_scan(
-    path: Path, frames: NDArray[np.generic], z_um: NDArray[np.float64], pixel_um: float
-) -> None:
+
+def write_ome_scan(path: Path, frames: Counts, z_um: NDArray[np.float64], pixel_um: float) -> None:
     """Write a scan.
 
     Parameters
