@@ -55,9 +55,9 @@ def main(arguments: list[str] | None = None) -> None:
         )
         print(f"{'lee series':36s} {'s':>7s} {'recording / lee':>16s}")
         for name, options in (
-            ("whole", ("--overwrite",)),
+            ("whole", ("--from-scratch",)),
             ("again, surfaces there", ()),
-            ("without films", ("--overwrite", "--no-films")),
+            ("without films", ("--from-scratch", "--no-films")),
         ):
             seconds = timed(folder, *options)
             print(f"{name:36s} {seconds:7.1f} {recorded_s / seconds:16.2f}")

@@ -81,7 +81,7 @@ def test_a_process_ends_as_its_command_did(tmp_path):
         (["frobnicate"], "lee: no such command 'frobnicate'; see lee --help"),
         (["reconstruct", "x"], "missing option '-o' / '--output'; see lee reconstruct --help"),
         (["reconstruct", "x", "-o", "y", "--sharpen"], "no such option '--sharpen'"),
-        (["reconstruct", "x", "-o", "y", "--pixel-um", "0"], "'--pixel-um': 0 is no length: give um above 0"),
+        (["reconstruct", "x", "-o", "y", "--pixel-um", "0"], "'--pixel-um': 0 is no length: give µm above 0"),
         (["reconstruct", "x", "-o", "y", "--z-step-um", "nan"], "'--z-step-um': nan is no length"),
         (["reconstruct", "x", "-o", "y", "--z-step-um", "1", "--z-csv", "z"], "both given: give one of them"),
         (["reconstruct", "x", "-o", "y", "--device", "tpu"], "'--device': 'tpu' is not one of"),
@@ -118,7 +118,7 @@ def test_reconstruct_writes_the_folder(tmp_path, stack, scan, capsys):
     assert run(["reconstruct", str(stack), "-o", str(out), "--z-step-um", "0.2", "--pixel-um", "0.25"]) == 0
     told = capsys.readouterr()
     assert told.err == ""
-    assert told.out.startswith(f"{out}: 112 x 96 px, ")
+    assert told.out.startswith(f"{out}: 112 × 96 px, ")
     assert {path.name for path in out.iterdir()} == FILES
     assert json.loads((out / "surface.json").read_text())["pixel_um"] == PIXEL_UM
     height = Surface.load(out).height_um + scan.z_um[0]
@@ -179,6 +179,17 @@ def test_export_writes_the_format_asked_for(tmp_path, surface, name, capsys):
     assert capsys.readouterr().out.startswith(f"wrote {tmp_path / name}, ")
 
 
+def test_export_replaces_a_file_only_when_asked(tmp_path, surface, capsys):
+    line = ["export", str(surface), str(tmp_path / "a.obj")]
+    (tmp_path / "a.png").write_text("an older picture")
+    assert run(line) == 1
+    assert "a.png exists already: choose another output name, or ask to overwrite" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+    assert run([*line, "--overwrite"]) == 0
+    assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+    assert run(line) == 1
+
+
 def test_export_leaves_holes_and_thins_when_asked(tmp_path, surface):
     for name, options in {
         "all.ply": [],
@@ -197,6 +208,16 @@ def test_export_of_an_unknown_format_names_the_known(tmp_path, surface, capsys):
 
 def test_view_draws_a_picture(tmp_path, surface):
     assert run(["view", str(surface), "--screenshot", str(tmp_path / "a.png"), "--colour", "image"]) == 0
+    assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_view_replaces_a_picture_only_when_asked(tmp_path, surface, capsys):
+    line = ["view", str(surface), "--screenshot", str(tmp_path / "a.png")]
+    (tmp_path / "a.png").write_text("an older picture")
+    assert run(line) == 1
+    assert "a.png exists already: choose another output name, or ask to overwrite" in capsys.readouterr().err
+    assert (tmp_path / "a.png").read_text() == "an older picture"
+    assert run([*line, "--overwrite"]) == 0
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
 
 

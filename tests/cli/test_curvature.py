@@ -33,12 +33,12 @@ def surface(tmp_path_factory):
 
 
 def test_writes_maps_preview_and_description(surface, tmp_path, capsys):
-    out = tmp_path / "bent"
+    out = tmp_path / "curvature"
     assert run(["curvature", str(surface), "-o", str(out)]) == 0
     told = capsys.readouterr().out
-    assert "140 x 120 px" in told
+    assert "140 × 120 px" in told
     assert "(chosen)" in told
-    assert "noise of the heights 0.03 um, white" in told
+    assert "noise of the heights 0.03 µm, white" in told
     assert {path.name for path in out.iterdir()} == FILES
     described = json.loads((out / "curvature.json").read_text())
     height = Surface.load(surface)
@@ -60,10 +60,10 @@ def test_writes_maps_preview_and_description(surface, tmp_path, capsys):
 def test_a_single_map_and_a_given_scale(tmp_path, capsys, undrawn):
     height = np.random.default_rng(1).normal(size=(60, 50)).astype(np.float32)
     write_map(tmp_path / "h.tif", height, 0.25)
-    arguments = ["curvature", str(tmp_path / "h.tif"), "-o", str(tmp_path / "bent"), "--scale-um", "1"]
+    arguments = ["curvature", str(tmp_path / "h.tif"), "-o", str(tmp_path / "curvature"), "--scale-um", "1"]
     assert run([*arguments, "--family", "gaussian"]) == 0
-    assert "scale 1 um\n" in capsys.readouterr().out
-    written = {path.name for path in (tmp_path / "bent").iterdir()}
+    assert "scale 1 µm\n" in capsys.readouterr().out
+    written = {path.name for path in (tmp_path / "curvature").iterdir()}
     assert written == FILES - {"mean_sigma_per_um.tif", "gaussian_sigma_per_um2.tif"}
     assert run(arguments) == 1
     assert "exists already" in capsys.readouterr().err
@@ -73,11 +73,13 @@ def test_a_single_map_and_a_given_scale(tmp_path, capsys, undrawn):
 def test_a_stated_correlation_widens_the_uncertainty(surface, tmp_path, capsys, undrawn):
     arguments = ["curvature", str(surface), "--scale-um", "2", "-o"]
     assert run([*arguments, str(tmp_path / "white"), "--noise-correlation-px", "0"]) == 0
-    assert run([*arguments, str(tmp_path / "alike"), "--noise-correlation-px", "1.5"]) == 0
-    assert "alike over 1.5 px" in capsys.readouterr().out
-    white, alike = (read_map(tmp_path / name / "mean_sigma_per_um.tif")[0] for name in ("white", "alike"))
-    assert 2 < np.nanmedian(alike / white) < 5
-    described = json.loads((tmp_path / "alike" / "curvature.json").read_text())
+    assert run([*arguments, str(tmp_path / "correlated"), "--noise-correlation-px", "1.5"]) == 0
+    assert "correlated over 1.5 px" in capsys.readouterr().out
+    white, correlated = (
+        read_map(tmp_path / name / "mean_sigma_per_um.tif")[0] for name in ("white", "correlated")
+    )
+    assert 2 < np.nanmedian(correlated / white) < 5
+    described = json.loads((tmp_path / "correlated" / "curvature.json").read_text())
     assert described["noise_correlation_px"] == 1.5
 
 
@@ -86,18 +88,18 @@ def test_a_stated_correlation_widens_the_uncertainty(surface, tmp_path, capsys, 
     [
         (["--noise-correlation-px", "-1"], 2, "-1.0 is not in the range x>=0"),
         (["--scale-um", "0.01"], 1, "curvature: scale_um is 0.010000, 0.020000 pixels; give at least 0.26"),
-        (["--scale-um", "much"], 2, "much is no length: give um above 0"),
+        (["--scale-um", "much"], 2, "much is no length: give µm above 0"),
         (["--family", "mean"], 2, "'mean' is not one of"),
     ],
 )
 def test_bad_input_is_one_line_and_writes_nothing(surface, tmp_path, capsys, extra, code, said):
-    assert run(["curvature", str(surface), "-o", str(tmp_path / "bent"), *extra]) == code
+    assert run(["curvature", str(surface), "-o", str(tmp_path / "curvature"), *extra]) == code
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
-    assert not (tmp_path / "bent").exists()
+    assert not (tmp_path / "curvature").exists()
 
 
 def test_a_missing_surface_is_said(tmp_path, capsys):
-    assert run(["curvature", str(tmp_path / "none"), "-o", str(tmp_path / "bent")]) == 1
+    assert run(["curvature", str(tmp_path / "none"), "-o", str(tmp_path / "curvature")]) == 1
     assert "does not exist" in capsys.readouterr().err

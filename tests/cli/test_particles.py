@@ -151,9 +151,10 @@ def test_what_it_says(scans, tmp_path, capsys, undrawn):
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert re.match(
-        r"1\d particles, 0\.0\d+ per um2 of surface \(0\.\d+ to 0\.\d+\), least signal to noise \d", lines[0]
+        r"1\d particles, 0\.0\d+ per µm² of surface \(0\.\d+ to 0\.\d+\), signal-to-noise threshold \d",
+        lines[0],
     )
-    assert lines[1] == "no calibration given: sizes are intensities in counts (--calibration)"
+    assert lines[1] == "no calibration given (--calibration): sizes are intensities in counts"
     assert re.match(rf"{re.escape(str(tmp_path / 'gone' / 'report.html'))}, in \d+\.\d s", lines[2])
     table = read_table(tmp_path / "gone" / "particles.parquet")
     assert list(table) == list(COLUMNS)
@@ -177,7 +178,7 @@ def test_two_images_are_enough(scans, tmp_path, capsys, suffix):
         capsys, scans / f"i0.{suffix}", scans / f"i1.{suffix}", "-o", out, "--pixel-um", PIXEL_UM
     )
     assert (code, err) == (0, "")
-    assert "per um2 of image" in told
+    assert "per µm² of image" in told
     assert {entry.name for entry in out.iterdir()} >= ALWAYS
     table = read_table(out / "particles.csv")
     assert len(table) >= 8

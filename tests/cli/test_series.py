@@ -29,7 +29,7 @@ def said(capsys, *arguments):
 
 
 def test_it_tells_what_it_found(folder, capsys, undrawn):
-    code, out, err = said(capsys, folder, "--no-films", "--scale-um", "2.5", "--window", 3)
+    code, out, err = said(capsys, folder, "--no-films", "--scale-um", "2.5", "--fit-scans", 3)
     assert (code, err) == (0, "")
     assert "report.html: 3 of 3 scans over 20 s, median rate" in out
     assert (folder / "series" / "report.html").is_file()
@@ -51,12 +51,12 @@ def test_it_is_a_program(folder):
         (["{tmp}"], 1, "holds no scans"),
         (["{run}", "--interval-s", "10"], 1, "tells the times already"),
         (["{run}", "--interval-s", "soon"], 2, "soon is no time"),
-        (["{run}", "--window", "2"], 2, "2 is not in the range"),
+        (["{run}", "--fit-scans", "2"], 2, "2 is not in the range"),
         (["{run}", "--line", "1,2"], 2, "line is '1,2'; give y0,x0,y1,x1"),
         (["{run}", "--reference", "floor"], 1, "reference is 'floor'"),
         (["{run}", "--regions", "{tmp}/none.json"], 1, "give a JSON file of regions"),
         (["{run}", "--regions", "{tmp}/far.json"], 1, "region far lies outside the field"),
-        (["{run}", "--overwrite", "--scheduler", "tcp://127.0.0.1:1"], 1, "no Dask scheduler answers"),
+        (["{run}", "--from-scratch", "--scheduler", "tcp://127.0.0.1:1"], 1, "no Dask scheduler answers"),
     ],
 )
 def test_each_fault_is_one_line(folder, tmp_path, capsys, monkeypatch, arguments, code, line):

@@ -201,7 +201,7 @@ def test_scans_of_different_size_or_calibration_are_said(folder):
 def test_other_parameters_do_not_mix_into_one_store(folder):
     reconstruct_run(open_run(folder), device="cpu")
     other = ReconstructParams(drift_every=6, depth_of_field_um=2.0)
-    with pytest.raises(InputError, match=r"begun with depth_of_field_um=None, now 2.0; .*--overwrite"):
+    with pytest.raises(InputError, match=r"begun with depth_of_field_um=None, now 2.0; .*--from-scratch"):
         reconstruct_run(open_run(folder), params=other, device="cpu")
     threads = ReconstructParams(drift_every=6, threads=1)
     assert reconstruct_run(open_run(folder), params=threads, device="cpu").state.tolist() == [1] * SCANS

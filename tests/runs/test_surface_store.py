@@ -215,7 +215,7 @@ def test_what_is_no_store_is_refused(tmp_path):
         SurfaceStore.open(tmp_path / "other.zarr")
     broken = made(tmp_path)
     (broken.path / "zarr.json").write_text("{")
-    with pytest.raises(InputError, match=r"cannot be read .*--overwrite"):
+    with pytest.raises(InputError, match=r"cannot be read .*--from-scratch"):
         SurfaceStore.open(broken.path)
     other = made(tmp_path / "damaged")
     text = json.loads((other.path / "zarr.json").read_text())

@@ -28,7 +28,7 @@ def _version() -> str:
 
 
 class _Commands(click.Group):
-    """A group that adds no empty line to what Ctrl-C says."""
+    """A group that prints no empty line on Ctrl-C."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -68,7 +68,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 done, 1 failed, 2 misused. What went wrong is said in one line on stderr.
+        0 done, 1 failed, 2 misused. An error is one line on stderr.
     """
     with warnings_in_one_line():
         try:
@@ -84,5 +84,5 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 
 def main() -> None:
-    """Run the command line of this process and leave with its exit code."""
+    """Run the command line of this process and exit with its code."""
     sys.exit(run())

@@ -1,4 +1,4 @@
-"""`lee bench`: how fast this machine measures."""
+"""`lee bench`: the speed of the kernels on this machine."""
 
 import click
 
@@ -6,13 +6,15 @@ from lee.cli.options import threads_option
 
 
 @click.command()
-@click.option("--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Timed runs each.")
+@click.option(
+    "--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Timed runs of each kernel."
+)
 @threads_option
 def bench(runs: int, threads: int) -> None:
     """Time the kernels on this machine and print a table.
 
-    Speed stands beside the machine's memory-copy rate of the same run. The comparison with OpenCV is `make
-    bench` in the source tree.
+    For comparison the table holds the memory-copy rate of the machine, measured in the same run. `make bench`
+    in the source tree compares with OpenCV and other libraries.
 
     \b
     Example:

@@ -12,19 +12,19 @@ from lee.cli.options import PATH, progress_bar, threads_option
     "-o", "--output", type=PATH, default="demo", show_default=True, metavar="DIR", help="Folder to write."
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of surface and noise."
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of surface and noise."
 )
 @threads_option
 def demo(output: Path, seed: int, threads: int) -> None:
     """Measure rendered scans and print their errors.
 
-    The scene is an electrode of known height: 20 um of relief, fading texture, gas bubbles, glints, a flake
-    that floats by, a flash, and lateral drift. A second one grows by a known law and is scanned again and
-    again, plated and then stripped; on a third one nuclei appear, which are found and sized. Over the first
-    one's surface the digital twin is solved, if NGSolve is installed. DIR gets the scan (scan.ome.tif), the
-    measured surface, the true heights, error maps, the runs (run, as `lee series` takes and leaves it;
-    nucleation), the particles (nuclei, as `lee particles` writes them), the environment (twin, as `lee twin
-    solve` writes it) and report.html; an older demo in DIR is replaced.
+    The scene is an electrode of known height: 20 µm of relief, fading texture, gas bubbles, glints, a flake
+    that floats by, a flash, and lateral drift. A second electrode grows by a known law and is scanned
+    repeatedly while it is plated and then stripped. On a third one nuclei appear, which are found and sized.
+    If NGSolve is installed, the digital twin is solved over the first surface. DIR gets the scan
+    (scan.ome.tif), the measured surface, the true heights, error maps, the runs (run, with the results of
+    `lee series`; nucleation), the particles (nuclei, as from `lee particles`), the environment (twin, as from
+    `lee twin solve`) and report.html. An older demo in DIR is replaced.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""What went wrong, in one line for a person."""
+"""Errors and warnings as one line that says what is wrong, where, and what to do."""
 
 import errno
 import logging
@@ -21,7 +21,7 @@ TRACEBACK = "LEE_TRACEBACK"
 
 
 def one_line(error: BaseException) -> str:
-    """Say what an error means and what to do.
+    """Describe an error and what to do about it.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def warnings_in_one_line() -> Iterator[None]:
     ) -> Any:
         tqdm.write(f"lee: warning: {' '.join(str(message).split())}", file=file or sys.stderr)
 
-    # It logs what it then raises, or gets over.
+    # tifffile logs what it then raises or recovers from.
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
         warnings.showwarning = show

@@ -1,23 +1,32 @@
-"""`lee particles`: what appears on the surface between scans; `lee particles calibrate`."""
+"""`lee particles`: particles that appear on the surface between scans; `lee particles calibrate`."""
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import click
 
-from lee.cli.curvature import um_or_auto
-from lee.cli.options import PATH, overwrite_option, progress_bar, step_bar, threads_option, um
-from lee.cli.series import seconds
+from lee.cli.options import (
+    PATH,
+    interval_option,
+    overwrite_option,
+    pixel_of_stack_option,
+    progress_bar,
+    scale_option,
+    seconds,
+    step_bar,
+    threads_option,
+    z_step_option,
+)
 
 
 def times(text: str) -> list[float]:
-    """Parse times in s, parted by commas; the function's name is the placeholder in the help."""
+    """Parse times in s, separated by commas."""
     return [0.0 if part.strip() in ("0", "0.0") else seconds(part) for part in text.split(",")]
 
 
 class _WithDefault(click.Group):
-    """A group that takes what is none of its commands for the arguments of `find`."""
+    """A group that passes its arguments to `find` unless they begin with one of its commands."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the default command's name before its arguments."""
@@ -26,7 +35,7 @@ class _WithDefault(click.Group):
         return super().parse_args(ctx, args)
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Show the default command's help, and the other's name."""
+        """Show the help of the default command, and the names of the others."""
         inner = click.Context(self.commands["find"], parent=ctx.parent, info_name=ctx.info_name)
         self.commands["find"].format_help(inner, formatter)
         self.format_commands(ctx, formatter)
@@ -40,35 +49,32 @@ def particles() -> None:
 @particles.command("find", hidden=True)
 @click.argument("scans", type=PATH, nargs=-1, required=True, metavar="BEFORE AFTER [AFTER ...] | RUN")
 @click.option("-o", "--output", type=PATH, required=True, metavar="DIR", help="Folder to write.")
-@click.option("--surface", type=PATH, help="Of AFTER, as `lee reconstruct` wrote it; else reconstructed.")
-@click.option("--calibration", type=PATH, help="Intensity to diameter: calibration.json, or its CSV table.")
+@click.option(
+    "--surface", type=PATH, help="Surface of AFTER, as `lee reconstruct` wrote it; by default reconstructed."
+)
+@click.option("--calibration", type=PATH, help="Size calibration: calibration.json, or the CSV table for it.")
 @click.option(
     "--false-alarms",
     type=click.FloatRange(min=0, min_open=True),
     default=1.0,
     show_default=True,
-    help="False particles expected in each pair; sets the threshold.",
+    help="False particles expected in each pair; sets the detection threshold.",
 )
 @click.option(
     "--spot-sigma-px",
     type=click.FloatRange(0.5, 6),
     metavar="PX",
-    help="Standard deviation of a point's spot; else found from bright ones.",
+    help="Standard deviation of the image of a point; by default estimated from bright spots.",
 )
-@click.option("--disappearing", is_flag=True, help="Look for what disappears: stripping.")
-@click.option("--interval-s", type=seconds, help="From scan to scan, where no run tells the times.")
-@click.option("--at-s", type=times, metavar="S,S,...", help="Only pairs whose later scan began about then.")
-@click.option("--z-step-um", type=um, help="Frame k of a scan lies at k times this height.")
-@click.option("--pixel-um", type=um, help="Pixel size; else what the scans say.")
+@click.option("--disappearing", is_flag=True, help="Find particles that disappear, as in stripping.")
+@interval_option
 @click.option(
-    "--scale-um",
-    type=um_or_auto,
-    default="auto",
-    show_default=True,
-    metavar="UM|auto",
-    help="Scale of the curvature that densities are held against.",
+    "--at-s", type=times, metavar="S,S,...", help="Only pairs whose later scan began at about these times."
 )
-@click.option("--parquet", is_flag=True, help="Write the table as Parquet, too; needs pyarrow.")
+@z_step_option
+@pixel_of_stack_option
+@scale_option(" before densities are related to it")
+@click.option("--parquet", is_flag=True, help="Also write the table as Parquet; needs pyarrow.")
 @click.option("--trackpy", is_flag=True, help="Add the columns trackpy.link expects.")
 @threads_option
 @overwrite_option
@@ -84,18 +90,18 @@ def find(
     at_s: list[float] | None,
     z_step_um: float | None,
     pixel_um: float | None,
-    scale_um: Any,
+    scale_um: float | Literal["auto"],
     parquet: bool,
     trackpy: bool,
     threads: int,
     overwrite: bool,
 ) -> None:
-    """Find the particles that appear from BEFORE to AFTER, on the surface.
+    """Find the particles that appear on the surface between BEFORE and AFTER.
 
-    Both are stacks, as `lee reconstruct` takes them, or both single images. More scans, in order of time, or
-    the folder of a run, give the particles of each scan against the one before. DIR gets report.html to
-    read, particles.csv with a row a particle (um, counts, nm), densities as TIFF, numbers over time and by
-    curvature as CSV, figures, and particles.json with all it was made with.
+    Both are stacks that `lee reconstruct` accepts, or both are single images. With more scans, in order of
+    time, or the folder of a run, each scan is compared with the one before. DIR gets report.html to read,
+    particles.csv with one row for each particle (µm, counts, nm), densities as TIFF, numbers over time and by
+    curvature as CSV, figures, and particles.json with the parameters and inputs.
 
     \b
     Example:
@@ -135,7 +141,7 @@ def find(
         "surface": None if surface is None else str(surface),
         "calibration": None if calibration is None else str(calibration),
     }
-    with step_bar(f"{output.name}: figures") as said:
+    with step_bar(f"{output.name}: figures") as show:
         found = save_particles(
             output,
             results,
@@ -144,32 +150,33 @@ def find(
             parquet=parquet,
             trackpy=trackpy,
             overwrite=overwrite,
-            progress=said,
+            progress=show,
         )
     for moment, density in found.densities.items():
         when = f"{moment:g} s: " if len(found.densities) > 1 else ""
         low, high = density.mean_interval
         click.echo(
-            f"{when}{len(found.particles[moment])} particles, {density.mean_per_um2:.3g} per um2 of "
+            f"{when}{len(found.particles[moment])} particles, {density.mean_per_um2:.3g} per µm² of "
             f"{'surface' if density.field.is_true_area else 'image'} ({low:.3g} to {high:.3g}), "
-            f"least signal to noise {facts[moment]['threshold_snr']:.2f}"
+            f"signal-to-noise threshold {facts[moment]['threshold_snr']:.2f}"
         )
     if sizes is None:
-        click.echo("no calibration given: sizes are intensities in counts (--calibration)")
+        click.echo("no calibration given (--calibration): sizes are intensities in counts")
     click.echo(f"{output / 'report.html'}, in {time.perf_counter() - begun:.1f} s")
 
 
 @particles.command(no_args_is_help=True)
 @click.argument("table", type=PATH)
 @click.option("-o", "--output", type=PATH, required=True, metavar="JSON", help="File to write.")
-@click.option("--figure", type=PATH, metavar="PNG", help="Draw points and curve, too.")
-def calibrate(table: Path, output: Path, figure: Path | None) -> None:
+@click.option("--figure", type=PATH, metavar="PNG", help="Also draw points and curve.")
+@overwrite_option
+def calibrate(table: Path, output: Path, figure: Path | None, overwrite: bool) -> None:
     """Fit particle diameter against scattered intensity.
 
-    TABLE is a CSV file with the columns intensity_counts and diameter_nm, a row a particle, say as `lee
-    particles` and an electron microscope measured it, and as you like intensity_sigma_counts and
-    diameter_sigma_nm, their standard deviations. Counts must come from the exposure that the calibration is
-    to serve.
+    TABLE is a CSV file with one row for each particle and the columns intensity_counts, as measured by `lee
+    particles`, and diameter_nm, as measured by an electron microscope, say. The columns
+    intensity_sigma_counts and diameter_sigma_nm, their standard deviations, are optional. The counts must
+    come from the same exposure as the scans to which the calibration is applied.
 
     \b
     Example:
@@ -177,8 +184,11 @@ def calibrate(table: Path, output: Path, figure: Path | None) -> None:
     """  # noqa: D301  click wants the character itself
     from lee.errors import InputError
     from lee.particles.calibration.size_calibration import load_calibration
-    from lee.storage.atomic import new_file
+    from lee.storage.atomic import new_file, refuse_to_replace
 
+    for file in (output, figure):
+        if file is not None and not overwrite:
+            refuse_to_replace(file)
     if table.suffix.lower() != ".csv":
         raise InputError(f"{table}: give a CSV table with the columns intensity_counts and diameter_nm")
     fitted = load_calibration(table)
@@ -193,5 +203,5 @@ def calibrate(table: Path, output: Path, figure: Path | None) -> None:
     (small, large), _, _ = fitted.diameter([low, high])
     click.echo(
         f"{output}: {small:.3g} to {large:.3g} nm for {low:.3g} to {high:.3g} counts, from {used} of "
-        f"{len(fitted.used)} particles, which scatter by {fitted.scatter:.1%} of their diameter"
+        f"{len(fitted.used)} particles, which scatter by {100 * fitted.scatter:.1f} % of their diameter"
     )

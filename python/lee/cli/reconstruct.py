@@ -2,16 +2,16 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from lee.cli.options import PATH, overwrite_option, progress_bar, threads_option, um
-from lee.cli.target import shape, target_of
+from lee.cli.options import PATH, overwrite_option, progress_bar
+from lee.cli.reconstruct_options import ReconstructOptions, reconstruct_options
+from lee.cli.target import target_of
 from lee.errors import InputError
 
 if TYPE_CHECKING:
-    from lee.cli.target import Wanted
     from lee.surfaces.surface import Surface
 
 
@@ -21,59 +21,14 @@ _SHOWN_REJECTED = 5
 @click.command(no_args_is_help=True)
 @click.argument("stack", type=PATH)
 @click.option("-o", "--output", type=PATH, required=True, metavar="DIR", help="Folder to write.")
-@click.option("--z-step-um", type=um, help="Frame k lies at k times this height.")
-@click.option("--z-csv", type=PATH, metavar="CSV", help="Height of every frame; header frame,z_um.")
-@click.option("--pixel-um", type=um, help="Pixel size; else what the stack says.")
-@click.option(
-    "--target",
-    "wanted",
-    type=shape,
-    help="What is looked at, in px: disk:25, ellipse:20x40 (height x width), rectangle:20x40@30 (turned by "
-    "30 degrees), or auto, which estimates it from the sharpest frame.",
-)
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where to compute.",
-)
-@click.option(
-    "--focus",
-    type=click.Choice(["variance", "wavelet"]),
-    default="variance",
-    show_default=True,
-    help="Focus measure.",
-)
-@click.option(
-    "--depth-of-field-um",
-    type=um,
-    help="Width of the focus curve at half its height; else measured on the stack.",
-)
-@click.option("--no-drift", is_flag=True, help="Do not correct lateral drift inside the scan.")
-@click.option("--keep-frames", is_flag=True, help="Do not reject frames ruined by debris or flashes.")
-@threads_option
+@reconstruct_options
 @overwrite_option
-def reconstruct(
-    stack: Path,
-    output: Path,
-    z_step_um: float | None,
-    z_csv: Path | None,
-    pixel_um: float | None,
-    wanted: "Wanted | None",
-    device: str,
-    focus: Any,
-    depth_of_field_um: float | None,
-    no_drift: bool,
-    keep_frames: bool,
-    threads: int,
-    overwrite: bool,
-) -> None:
+def reconstruct(stack: Path, output: Path, how: ReconstructOptions, overwrite: bool) -> None:
     """Measure the surface in STACK and write it as a folder.
 
     STACK is a folder of images (PNG, TIFF, JPEG, BMP), a multi-page TIFF, OME-TIFF, ImageJ stack, OME-Zarr,
     or a .npy file. The folder holds height, filled height, standard deviation and refocused image as TIFF, a
-    textured 3D model, a preview, and surface.json with all there is to know about them.
+    textured 3D model, a preview, and surface.json with calibration, parameters and rejected frames.
 
     \b
     Example:
@@ -86,21 +41,13 @@ def reconstruct(
     from lee.storage.atomic import try_new_folder
     from lee.surfaces.surface import FILES
 
-    if z_step_um is not None and z_csv is not None:
-        raise click.UsageError("--z-step-um and --z-csv are both given: give one of them")
     begun = time.perf_counter()
-    with open_stack(stack, z_step_um=z_step_um, z_um=z_csv, pixel_um=pixel_um) as frames:
+    with open_stack(stack, z_step_um=how.z_step_um, z_um=how.z_csv, pixel_um=how.pixel_um) as frames:
         try_new_folder(output, overwrite=overwrite, known=FILES)
-        target = None if wanted is None else target_of(wanted, frames)
-        params = ReconstructParams(
-            focus=focus,
-            drift=not no_drift,
-            reject_frames=not keep_frames,
-            depth_of_field_um=depth_of_field_um,
-            threads=threads,
-        )
+        target = None if how.target is None else target_of(how.target, frames)
+        params = how.params(ReconstructParams())
         with progress_bar(stack.name) as progress:
-            surface = measure(frames, target=target, params=params, device=device, progress=progress)
+            surface = measure(frames, target=target, params=params, device=how.device, progress=progress)
         if not surface.valid.any():
             raise InputError(
                 f"{stack}: nothing comes into focus, so nothing is written: check that the frames show "
@@ -121,15 +68,17 @@ def _summary(surface: "Surface", frames: int, output: Path, seconds: float) -> s
 
     rows, columns = surface.shape
     lines = [
-        f"{output}: {columns} x {rows} px, {surface.coverage:.1%} measured, "
+        f"{output}: {columns} × {rows} px, {100 * surface.coverage:.1f} % measured, "
         f"from {frames} frames in {seconds:.1f} s, on {_where(surface.metadata['device'])}"
     ]
     if surface.valid.any():
         low, high = np.nanpercentile(surface.height_um, (0.5, 99.5))
         sigma = np.nanmedian(surface.height_sigma_um)
-        lines.append(f"height {low:.2f} to {high:.2f} um, standard deviation {sigma:.3f} um (median)")
+        lines.append(f"height {low:.2f} to {high:.2f} µm, standard deviation {sigma:.3f} µm (median)")
     reasons = surface.metadata.get("not_measured_px", {})
-    lost = [f"{count / surface.valid.size:.1%} {reason}" for reason, count in reasons.items() if count]
+    lost = [
+        f"{100 * count / surface.valid.size:.1f} % {reason}" for reason, count in reasons.items() if count
+    ]
     lines += [f"not measured: {', '.join(lost)}"] if lost else []
     rejected = surface.metadata.get("rejected_frames", [])
     lines += [f"rejected frame {frame['frame']}: {frame['reason']}" for frame in rejected[:_SHOWN_REJECTED]]

@@ -1,29 +1,31 @@
 """`lee series`: scans taken one after another become surfaces, growth, curves, figures and films."""
 
-import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from lee.cli.curvature import um_or_auto
-from lee.cli.options import PATH, progress_bar, step_bar, um
+from lee.cli.options import (
+    PATH,
+    interval_option,
+    no_films_option,
+    progress_bar,
+    scale_option,
+    step_bar,
+)
+from lee.cli.reconstruct_options import ReconstructOptions, reconstruct_options
+from lee.cli.target import target_of
 from lee.errors import InputError
 
-
-def seconds(text: str) -> float:
-    """Parse a time; the function's name is the placeholder in the help."""
-    try:
-        given = float(text)
-    except ValueError:
-        given = math.nan
-    if not (math.isfinite(given) and given > 0):
-        raise click.BadParameter(f"{text} is no time: give seconds above 0")
-    return given
+if TYPE_CHECKING:
+    from lee.cli.target import Wanted
+    from lee.reconstruction.target import Target
+    from lee.runs.run import Run
+    from lee.surfaces.profile import Line
 
 
-def line(text: str) -> Any:
+def line(text: str) -> "Line":
     """Parse the two ends of a line."""
     from lee.series.options import parse_line
 
@@ -35,77 +37,67 @@ def line(text: str) -> Any:
 
 @click.command(no_args_is_help=True)
 @click.argument("run", type=PATH)
-@click.option("--interval-s", type=seconds, help="From scan to scan, where no scans.csv tells the times.")
-@click.option("--z-step-um", type=um, help="Frame k of a scan lies at k times this height.")
-@click.option("--pixel-um", type=um, help="Pixel size; else what the scans say.")
+@interval_option
+@reconstruct_options
 @click.option(
     "--scheduler",
     metavar="local|ADDRESS",
-    help="Reconstruct through Dask, on this computer or a cluster; by default processes of this computer.",
+    help="Reconstruct through Dask, on this computer or a cluster; by default in processes on this computer.",
 )
 @click.option("--workers", type=click.IntRange(min=0), default=0, show_default="all cores", help="Processes.")
 @click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where to compute.",
+    "--from-scratch", is_flag=True, help="Discard RUN/surfaces.zarr and reconstruct every scan again."
 )
 @click.option(
     "--regions",
     type=PATH,
     metavar="JSON",
-    help='Regions to follow, {"R1": {"polygon_um": [[y, x], ...]}}; else trenches and protrusions are found.',
+    help='Regions to measure, {"R1": {"polygon_um": [[y, x], ...]}}; by default trenches and protrusions are '
+    "found.",
 )
 @click.option(
     "--reference",
     default="none",
     show_default=True,
     metavar="WHAT",
-    help="What heights are held against: none, region:NAME or fiducial:NAME (of --regions, does not grow), "
-    "model:NM_PER_S or model:CSV (time_s,height_um; mean growth of the field).",
+    help="Height reference against axial drift: none, region:NAME or fiducial:NAME (of --regions, does not "
+    "grow), model:NM_PER_S or model:CSV (time_s,height_um; mean growth of the field).",
 )
-@click.option("--line", type=line, metavar="Y0,X0,Y1,X1", help="Line of the profiles, um.")
+@click.option("--line", type=line, metavar="Y0,X0,Y1,X1", help="Line of the profiles, µm.")
+@scale_option("")
 @click.option(
-    "--scale-um",
-    type=um_or_auto,
-    default="auto",
+    "--fit-scans",
+    type=click.IntRange(min=3),
+    default=5,
     show_default=True,
-    metavar="UM|auto",
-    help="Scale of the curvature: what is smaller is smoothed away.",
+    help="Successive scans to which each growth rate is fitted.",
 )
+@no_films_option
 @click.option(
-    "--window", type=click.IntRange(min=3), default=5, show_default=True, help="Scans a rate is fitted to."
+    "--film-3d", is_flag=True, help="Also write a film of the surface seen obliquely; needs pyvista."
 )
-@click.option("--no-films", is_flag=True, help="Write no films.")
-@click.option(
-    "--film-3d", is_flag=True, help="Write a film of the surface seen obliquely, too; needs pyvista."
-)
-@click.option("--overwrite", is_flag=True, help="Reconstruct all scans again.")
 def series(
     run: Path,
     interval_s: float | None,
-    z_step_um: float | None,
-    pixel_um: float | None,
+    how: ReconstructOptions,
     scheduler: str | None,
     workers: int,
-    device: str,
+    from_scratch: bool,
     regions: Path | None,
     reference: str,
-    line: Any,
-    scale_um: Any,
-    window: int,
+    line: "Line | None",
+    scale_um: float | Literal["auto"],
+    fit_scans: int,
     no_films: bool,
     film_3d: bool,
-    overwrite: bool,
 ) -> None:
     """Measure how the surface in RUN grows.
 
     RUN is a folder with scans taken one after another, or with a folder scans that holds them, and
-    scans.csv: its header is scan,time_s and, as you like, phase (plating, stripping, rest), z_step_um and
-    pixel_um. Surfaces go to RUN/surfaces.zarr; called again, the scans that are missing there are added.
-    RUN/series then holds report.html to read, with growth, rates, curvature, regions, area and volume as
-    figures, films, tables (CSV) and maps (zarr).
+    scans.csv. The header of scans.csv is scan,time_s; the columns phase (plating, stripping, rest), z_step_um
+    and pixel_um are optional. Surfaces go to RUN/surfaces.zarr; called again, only missing ones are added.
+    RUN/series is brought up to date: report.html to read, with growth, rates, curvature, regions, area and
+    volume as figures, films, tables (CSV) and maps (zarr).
 
     \b
     Example:
@@ -113,43 +105,62 @@ def series(
       lee series run --interval-s 10 --scheduler local --line 20,0,20,80
       lee series run --regions regions.json --reference fiducial:scratch
     """  # noqa: D301  click wants the character itself
-    from lee.runs.reconstruct import reconstruct_run
+    from lee.runs.reconstruct import reconstruct_run, series_params
     from lee.runs.run import open_run
     from lee.series.analyse import analyse
 
     begun = time.perf_counter()
-    opened = open_run(run, interval_s=interval_s, z_step_um=z_step_um, pixel_um=pixel_um)
+    opened = open_run(
+        run, interval_s=interval_s, z_step_um=how.z_step_um, z_um=how.z_csv, pixel_um=how.pixel_um
+    )
+    target = None if how.target is None else _target_in(opened, how.target)
     with progress_bar(run.name, "scan") as progress:
         store = reconstruct_run(
             opened,
-            device=device,
+            params=how.params(series_params()),
+            target=target,
+            device=how.device,
             scheduler=scheduler,
             workers=workers,
-            overwrite=overwrite,
+            overwrite=from_scratch,
             progress=progress,
         )
     reasons = store.reasons
     for k, reason in reasons.items():
         click.echo(f"no surface from {opened.names[k]}: {reason}")
-    with step_bar(f"{run.name}: analysis") as said:
+    with step_bar(f"{run.name}: analysis") as show:
         found = analyse(
             opened,
             scale_um=scale_um,
-            window=window,
+            window=fit_scans,
             reference=reference,
             regions=regions,
             line_um=line,
             films=not no_films,
             relief_film=film_3d,
             workers=workers,
-            progress=said,
+            progress=show,
         )
     for note in found.notes:
         click.echo(note)
     scans = found.tables["scans.csv"]
     rates = scans["median_rate_nm_per_s"].dropna()
-    told = f", median rate {rates.min():.3g} to {rates.max():.3g} nm/s" if len(rates) else ""
+    shown = f", median rate {rates.min():.3g} to {rates.max():.3g} nm/s" if len(rates) else ""
     click.echo(
         f"{found.path / 'report.html'}: {len(store) - len(reasons)} of {len(store)} scans over "
-        f"{found.times_s[-1]:.4g} s{told}, in {time.perf_counter() - begun:.1f} s"
+        f"{found.times_s[-1]:.4g} s{shown}, in {time.perf_counter() - begun:.1f} s"
     )
+
+
+def _target_in(run: "Run", wanted: "Wanted") -> "Target":
+    """Return the target; with ``auto`` it is estimated from the first scan that opens, for all scans."""
+    refused: InputError | None = None
+    for k in range(len(run)):
+        try:
+            stack = run.open_scan(k)
+        except InputError as error:
+            refused = refused or error
+            continue
+        with stack:
+            return target_of(wanted, stack)
+    raise refused or InputError(f"{run.path}: holds no scans")

@@ -4,22 +4,23 @@ from pathlib import Path
 
 import click
 
-from lee.cli.options import PATH, um
+from lee.cli.options import PATH, overwrite_option, pixel_of_map_option
 
 
 @click.command(no_args_is_help=True)
 @click.argument("surface", type=PATH)
-@click.option("--screenshot", type=PATH, metavar="PNG", help="Write a picture; needs no display.")
+@click.option("--screenshot", type=PATH, metavar="PNG", help="Write a picture instead; needs no display.")
 @click.option(
     "--colour",
     type=click.Choice(["height", "image"]),
     default="height",
     show_default=True,
-    help="Colour by height, or lay the refocused image over the surface.",
+    help="Colour by height, or by the refocused image.",
 )
 @click.option("--stretch", type=float, default=1.0, show_default=True, help="Factor on the height as drawn.")
 @click.option("--from-above", is_flag=True, help="Look straight down.")
-@click.option("--pixel-um", type=um, help="Pixel size, for a single height map that does not tell it.")
+@pixel_of_map_option
+@overwrite_option
 def view(
     surface: Path,
     screenshot: Path | None,
@@ -27,11 +28,12 @@ def view(
     stretch: float,
     from_above: bool,
     pixel_um: float | None,
+    overwrite: bool,
 ) -> None:
     """Show SURFACE in 3D, or draw it into a picture.
 
-    SURFACE is a folder that `lee reconstruct` wrote, or a height map in um as TIFF. The window needs the
-    extra `view` (pyvista); what was not measured is orange.
+    SURFACE is a folder that `lee reconstruct` wrote, or a height map in µm as TIFF. The window needs the
+    extra `view` (pyvista). Pixels that were not measured are orange.
 
     \b
     Example:
@@ -47,6 +49,7 @@ def view(
         colour=colour,
         stretch=stretch,
         from_above=from_above,
+        overwrite=overwrite,
     )
     if drawn is not None:
         click.echo(f"wrote {drawn}")

@@ -4,11 +4,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lee.errors import InputError
 from lee.export.exporter import ExportOptions
 from lee.export.mesh import MAX_VERTICES
 from lee.export.registry import exporter_for
-from lee.storage.atomic import new_file
+from lee.storage.atomic import new_file, refuse_to_replace
 
 if TYPE_CHECKING:
     from lee.surfaces.surface import Surface
@@ -56,14 +55,11 @@ def export(
     path = Path(path)
     exporter = exporter_for(path)
     companions = [path.with_suffix(suffix) for suffix in exporter.companions]
-    if not overwrite:
-        for target in (path, *companions):
-            if target.is_file() or target.is_symlink():
-                raise InputError(
-                    f"{target} exists already: choose another output name, or ask to overwrite it"
-                )
     options = ExportOptions(filled, MAX_VERTICES if max_vertices is None else max_vertices)
-    with new_file(path) as partial:
+    with new_file(path, overwrite=overwrite) as partial:
+        if not overwrite:
+            for companion in companions:
+                refuse_to_replace(companion)
         exporter.write(surface, partial, options)
         for companion in companions:
             os.replace(partial.with_name(companion.name), companion)

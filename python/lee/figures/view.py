@@ -39,11 +39,12 @@ def view(
     stretch: float = 1.0,
     size_px: tuple[int, int] = (1600, 1000),
     from_above: bool = False,
+    overwrite: bool = False,
 ) -> Path | None:
     """Show a surface in an interactive 3D window, or draw that view into a picture.
 
-    Axes and colour bar are in um. What was not measured is shown with its filled height, in orange. A picture
-    needs no display; where pyvista or a graphics library is missing it is drawn coarsely, with a warning.
+    Axes and colour bar are in µm. Where nothing was measured, the filled height is shown in orange. A picture
+    needs no display; if pyvista or a graphics library is missing, it is drawn coarsely, with a warning.
 
     Parameters
     ----------
@@ -51,13 +52,15 @@ def view(
     screenshot : str or Path, optional
         Write a picture here instead of opening a window; works without a display.
     colour : {"height", "image"}
-        Colour by height, or lay the refocused image over the surface.
+        Colour by height, or by the refocused image.
     stretch : float
-        Factor on the height as drawn; the axis keeps telling true um.
+        Factor on the height as drawn; the axis still shows the true height in µm.
     size_px : (int, int)
         Width and height of window or picture.
     from_above : bool
         Look straight down, the image's top at the top, instead of obliquely.
+    overwrite : bool
+        Replace an older picture of that name.
 
     Returns
     -------
@@ -67,8 +70,8 @@ def view(
     Raises
     ------
     InputError
-        If there is no pyvista or no display for a window, an option is unknown, or the picture cannot be
-        written.
+        If there is no pyvista or no display for a window, an option is unknown, or the picture exists and
+        `overwrite` is not set, or it cannot be written.
 
     Warns
     -----
@@ -95,7 +98,7 @@ def view(
         plotter.show(title="lee")
         return None
     missing = rendering_unavailable()
-    with new_file(target) as partial:
+    with new_file(target, overwrite=overwrite) as partial:
         if missing:
             warnings.warn(f"the 3D picture is drawn coarsely: {missing}", stacklevel=2)
             _draw_coarsely(partial, surface, colour, stretch, size_px, from_above)

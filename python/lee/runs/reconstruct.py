@@ -220,7 +220,7 @@ def _agree(
         other = [f"{name}={old.get(name)!r}, now {new[name]!r}" for name in new if old.get(name) != new[name]]
         raise InputError(
             f"{store.path}: was begun with {'; '.join(other) or 'another target'}; "
-            "give the same, or --overwrite to begin again"
+            "give the same, or --from-scratch to begin again"
         )
     # A recording that was converted since is the same scan.
     names, there = [of_recording(name) for name in store.scans], [of_recording(name) for name in run.names]
@@ -229,12 +229,12 @@ def _agree(
         found = run.names[k] if k < len(run) else "nothing"
         raise InputError(
             f"{store.path}: its scan {k} was {store.scans[k]}, now {found} stands there; put the scans back, "
-            "or give --overwrite to begin again"
+            "or give --from-scratch to begin again"
         )
     if shape != store.shape or abs(pixel_um / store.pixel_um - 1) > 1e-6:
         raise InputError(
             f"{store.path}: holds surfaces of {store.shape} at {store.pixel_um:g} um/pixel, the scans are "
-            f"{shape} at {pixel_um:g}; give --overwrite to begin again"
+            f"{shape} at {pixel_um:g}; give --from-scratch to begin again"
         )
 
 

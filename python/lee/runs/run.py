@@ -46,6 +46,8 @@ class Run:
         Pixel size as the run tells it; NaN where the scan itself does.
     times_source : str
         Where the times came from.
+    z_um : Path, optional
+        Table of the frames' heights, for scans without a step of their own in `z_steps_um`.
     """
 
     path: Path
@@ -55,6 +57,7 @@ class Run:
     z_steps_um: NDArray[np.float64]
     pixels_um: NDArray[np.float64]
     times_source: str
+    z_um: Path | None = None
 
     def __len__(self) -> int:
         """Return the number of scans."""
@@ -90,6 +93,7 @@ class Run:
         return open_stack(
             self.scans[k],
             z_step_um=None if np.isnan(step) else step,
+            z_um=self.z_um if np.isnan(step) else None,
             pixel_um=None if np.isnan(pixel) else pixel,
         )
 
@@ -138,6 +142,7 @@ def open_run(
     *,
     interval_s: float | None = None,
     z_step_um: float | None = None,
+    z_um: str | Path | None = None,
     pixel_um: float | None = None,
 ) -> Run:
     """Open a run's folder.
@@ -153,8 +158,10 @@ def open_run(
         Time from the beginning of one scan to that of the next, where there is no ``scans.csv``. Where
         neither is given, the times that the scans themselves tell are taken: recorded ones in their header,
         others in their OME metadata. A scan that is being recorded now is left out.
-    z_step_um, pixel_um : float, um, optional
-        Calibration of all scans for which ``scans.csv`` tells none.
+    z_step_um, pixel_um : float, µm, optional
+        Calibration of all scans for which ``scans.csv`` states none.
+    z_um : str or Path, optional
+        Table of the heights of the frames, with the header ``frame,z_um``, for the same scans as `z_step_um`.
 
     Raises
     ------
@@ -162,6 +169,8 @@ def open_run(
         If there are no scans, or their times are missing or out of order.
     """
     folder = Path(path)
+    if z_step_um is not None and z_um is not None:
+        raise InputError("z_step_um and z_um are both given; give one of them")
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the folder of a run")
     home = folder / SCANS if (folder / SCANS).is_dir() else folder
@@ -193,6 +202,7 @@ def open_run(
         z_steps_um=_known([entry.z_step_um or z_step_um for entry in listed]),
         pixels_um=_known([entry.pixel_um or pixel_um for entry in listed]),
         times_source=source,
+        z_um=None if z_um is None else Path(z_um).absolute(),
     )
 
 

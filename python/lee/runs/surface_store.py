@@ -131,7 +131,7 @@ class SurfaceStore:
             attributes = dict(group.attrs)
         except Exception as error:  # zarr raises many kinds on damaged metadata
             raise InputError(
-                f"{place}: cannot be read ({_said(error)}); run again with --overwrite"
+                f"{place}: cannot be read ({_said(error)}); run again with --from-scratch"
             ) from error
         found = attributes.get("format_version")
         if attributes.get("format") != FORMAT or not isinstance(found, int):
@@ -146,7 +146,7 @@ class SurfaceStore:
             return cls(place, group)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
-                f"{place}: cannot be read ({_said(error)}); run again with --overwrite"
+                f"{place}: cannot be read ({_said(error)}); run again with --from-scratch"
             ) from error
 
     def __len__(self) -> int:

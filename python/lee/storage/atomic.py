@@ -12,16 +12,18 @@ from lee.errors import InputError
 
 
 @contextmanager
-def new_file(path: str | Path) -> Iterator[Path]:
+def new_file(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
     """Give a temporary sibling of `path` to write to; it takes the final name only when the block ends well.
 
-    An older file of that name is replaced. Whatever ends the block early, Ctrl-C included, leaves the older
-    file as it was and no temporary one.
+    Whatever ends the block early, Ctrl-C included, leaves an older file of that name as it was and no
+    temporary one.
 
     Parameters
     ----------
     path : str or Path
         The final name. Missing parent folders are made.
+    overwrite : bool
+        Replace an older file of that name; False refuses before anything is written.
 
     Yields
     ------
@@ -31,17 +33,32 @@ def new_file(path: str | Path) -> Iterator[Path]:
     Raises
     ------
     InputError
-        If the place cannot be written or the disk is full; the message is one line.
+        If the place cannot be written or the disk is full, or the file exists and may not be replaced; the
+        message is one line.
     """
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder, not a file: give the name of a file to write")
+    if not overwrite:
+        refuse_to_replace(path)
     with _said_in_one_line(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", suffix=".part", dir=path.parent) as folder:
             partial = Path(folder) / path.name
             yield partial
             os.replace(partial, path)
+
+
+def refuse_to_replace(path: Path) -> None:
+    """Refuse a name that is taken by a file, a link or a folder.
+
+    Raises
+    ------
+    InputError
+        If it is.
+    """
+    if path.exists() or path.is_symlink():
+        raise InputError(f"{path} exists already: choose another output name, or ask to overwrite it")
 
 
 class _Writable(Exception):  # noqa: N818  no error: it ends the trial
@@ -109,7 +126,7 @@ def _refuse_to_lose(path: Path, overwrite: bool, known: frozenset[str]) -> None:
     if not path.exists() and not path.is_symlink():
         return
     if not overwrite:
-        raise InputError(f"{path} exists already: choose another output name, or ask to overwrite it")
+        refuse_to_replace(path)
     if not path.is_dir() or path.is_symlink():
         raise InputError(f"{path} is not a folder, so it is not overwritten: choose another output name")
     try:

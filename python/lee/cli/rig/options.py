@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lee.cli.options import PATH, um
-from lee.cli.series import seconds
+from lee.cli.options import PATH, seconds, um
 
 if TYPE_CHECKING:
     from lee.devices.protocols import Rig

@@ -8,8 +8,7 @@ from typing import Any
 import click
 
 from lee.cli.one_line import FAILED
-from lee.cli.options import PATH, overwrite_option, um
-from lee.cli.series import seconds
+from lee.cli.options import PATH, overwrite_option, seconds, um
 from lee.cli.twin.compare import compare, window
 from lee.cli.twin.options import (
     cell_of,

@@ -1,0 +1,100 @@
+"""The options of a reconstruction, which `lee reconstruct` and `lee series` share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from lee.cli.options import PATH, pixel_of_stack_option, threads_option, um, z_step_option
+from lee.cli.target import shape
+
+if TYPE_CHECKING:
+    from lee.cli.target import Wanted
+    from lee.reconstruction.refocuser import ReconstructParams
+
+
+@dataclass(frozen=True)
+class ReconstructOptions:
+    """How stacks are read and reconstructed, as given on the command line."""
+
+    z_step_um: float | None
+    z_csv: Path | None
+    pixel_um: float | None
+    target: Wanted | None
+    device: str
+    focus: Literal["variance", "wavelet"]
+    depth_of_field_um: float | None
+    no_drift: bool
+    keep_frames: bool
+    threads: int
+
+    def __post_init__(self) -> None:
+        if self.z_step_um is not None and self.z_csv is not None:
+            raise click.UsageError("--z-step-um and --z-csv are both given: give one of them")
+
+    def params(self, defaults: ReconstructParams) -> ReconstructParams:
+        """Return the parameters asked for; what has no option is as in `defaults`."""
+        return replace(
+            defaults,
+            focus=self.focus,
+            drift=not self.no_drift,
+            reject_frames=not self.keep_frames,
+            depth_of_field_um=self.depth_of_field_um,
+            threads=self.threads,
+        )
+
+
+_OPTIONS = (
+    z_step_option,
+    click.option(
+        "--z-csv", type=PATH, metavar="CSV", help="Height of every frame; its header is frame,z_um."
+    ),
+    pixel_of_stack_option,
+    click.option(
+        "--target",
+        type=shape,
+        help="Shape and size of what is looked at, in px: disk:25, ellipse:20x40 (height x width), "
+        "rectangle:20x40@30 (turned by 30 degrees), or auto, which estimates it from the sharpest frame.",
+    ),
+    click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        default="auto",
+        show_default=True,
+        help="Where to compute.",
+    ),
+    click.option(
+        "--focus",
+        type=click.Choice(["variance", "wavelet"]),
+        default="variance",
+        show_default=True,
+        help="Focus measure.",
+    ),
+    click.option(
+        "--depth-of-field-um",
+        type=um,
+        help="Full width at half maximum of the focus curve; by default measured on the stack.",
+    ),
+    click.option("--no-drift", is_flag=True, help="Do not correct lateral drift within a scan."),
+    click.option("--keep-frames", is_flag=True, help="Do not reject frames with debris or flashes."),
+    threads_option,
+)
+
+
+def reconstruct_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a reconstruction, as one argument ``how``."""
+    names = [field.name for field in fields(ReconstructOptions)]
+
+    @functools.wraps(command)
+    def collected(**given: object) -> None:
+        how = ReconstructOptions(**{name: given.pop(name) for name in names})  # type: ignore[arg-type]
+        command(how=how, **given)
+
+    for option in reversed(_OPTIONS):
+        collected = option(collected)
+    return collected
