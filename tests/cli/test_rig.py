@@ -1,4 +1,4 @@
-"""`lee rig`: what it tells of a rig, and a run recorded from the command line."""
+"""`lee rig`: what it reports of a rig, and a run recorded from the command line."""
 
 import pytest
 
@@ -42,7 +42,7 @@ def recording(config, folder, *more):
     return run(["rig", "record", str(config), "-o", str(folder), *given, *more])
 
 
-def test_doctor_tells_what_is_there(config, tmp_path, capsys):
+def test_doctor_reports_what_is_there(config, tmp_path, capsys):
     assert run(["rig", "doctor", str(config), "-o", str(tmp_path)]) == 0
     told = capsys.readouterr().out
     assert f"  ok  configuration: {config}: virtual camera, virtual stage" in told
@@ -54,7 +54,7 @@ def test_doctor_tells_what_is_there(config, tmp_path, capsys):
     assert "free in" in told
 
 
-def test_doctor_tells_whose_the_scale_is(config, tmp_path, capsys):
+def test_doctor_reports_where_the_scale_is_from(config, tmp_path, capsys):
     config.write_text(CONFIG + 'counts_per_um = 2010.5\ncalibrated_by = "step of 20 um"\nbacklash_um = 1.5\n')
     assert run(["rig", "doctor", str(config), "-o", str(tmp_path)]) == 0
     assert "  ok  stage scale: 2010.5 counts/um (step of 20 um), backlash 1.5 um\n" in capsys.readouterr().out
@@ -73,7 +73,7 @@ def test_doctor_needs_no_configuration(tmp_path, capsys):
         (("highest_um", "hihgest_um"), "hihgest_um is unknown"),
     ],
 )
-def test_doctor_tells_what_is_wrong(config, capsys, changed, said):
+def test_doctor_reports_what_is_wrong(config, capsys, changed, said):
     config.write_text(CONFIG.replace(*changed))
     assert run(["rig", "doctor", str(config)]) == 1
     out, err = capsys.readouterr()
@@ -81,7 +81,7 @@ def test_doctor_tells_what_is_wrong(config, capsys, changed, said):
     assert err == "lee: the rig cannot be used yet: configuration\n"
 
 
-def test_doctor_tells_a_missing_device(config, tmp_path, capsys):
+def test_doctor_reports_a_missing_device(config, tmp_path, capsys):
     pytest.importorskip("thorlabs_apt_device", reason="the stage's library is missing")
     stage = 'driver = "thorlabs"\nport = "/dev/no-such-port"\nlowest_um'
     config.write_text(CONFIG.replace('driver = "virtual"\nlowest_um', stage))
@@ -111,7 +111,7 @@ def test_surfaces_can_wait(config, tmp_path, capsys):
     scans = len(open_run(tmp_path / "run"))
     assert scans >= 1
     assert recording(config, tmp_path / "run", "--duration-s", "0.5") == 1
-    assert f"holds {scans} scans and 0 surfaces of the rig" in capsys.readouterr().err
+    assert f"holds {scans} scans but 0 surfaces made at the rig" in capsys.readouterr().err
     assert len(open_run(tmp_path / "run")) == scans
     assert recording(config, tmp_path / "run", "--duration-s", "0.5", "--no-surfaces") == 0
     assert len(open_run(tmp_path / "run")) > scans
@@ -156,7 +156,7 @@ def test_a_converted_run_goes_on_and_keeps_its_surfaces(config, tmp_path, capsys
     scans = len(open_run(run_folder))
     assert run(["rig", "convert", str(run_folder), "--remove-raw"]) == 0
     told = capsys.readouterr().out
-    assert "scan_000.raw: scan_000.zarr, the recording is removed" in told
+    assert "scan_000.raw: scan_000.zarr; its recording was removed" in told
     assert f"{scans} of {scans} recordings converted" in told
     assert recording(config, run_folder, "--duration-s", "0.3") == 0
     assert f"scan_{scans:03d}.raw: complete" in capsys.readouterr().out
@@ -165,7 +165,7 @@ def test_a_converted_run_goes_on_and_keeps_its_surfaces(config, tmp_path, capsys
     assert not list((run_folder / "scans").glob("scan_000.raw"))
 
 
-def test_a_recording_tells_of_its_rig(config, tmp_path):
+def test_a_recording_stores_its_rig(config, tmp_path):
     assert recording(config, tmp_path / "run", "--duration-s", "0.3", "--no-surfaces") == 0
     with SegmentReader(tmp_path / "run" / "scans" / "scan_000.raw") as reader:
         told = reader.header.notes["rig"]
@@ -175,12 +175,12 @@ def test_a_recording_tells_of_its_rig(config, tmp_path):
     assert told["camera"]["sensor_px"] == [64, 80]
 
 
-def test_what_was_converted_before_is_left_alone(config, tmp_path, capsys):
+def test_what_was_converted_already_is_skipped(config, tmp_path, capsys):
     run_folder = tmp_path / "run"
     assert recording(config, run_folder, "--duration-s", "0.3", "--no-surfaces") == 0
     assert run(["rig", "convert", str(run_folder)]) == 0
     assert run(["rig", "convert", str(run_folder)]) == 0
-    assert "scan_000.raw: was converted before" in capsys.readouterr().out
+    assert "scan_000.raw: was converted already" in capsys.readouterr().out
     one = run_folder / "scans" / "scan_000.raw"
     assert run(["rig", "convert", str(one)]) == 1
     assert "exists already" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Scans at the virtual rig: what goes wrong is told, what was taken is written, the stage stands still."""
+"""Scans at the virtual rig: faults are reported, frames taken are written, the stage stands still."""
 
 import time
 
@@ -24,7 +24,7 @@ from lee.errors import InputError
 from lee.recording.segment import RecordingFailed, SegmentWriter
 from lee.recording.segment_reader import SegmentReader
 from lee.rig.acquire import take_scan
-from lee.rig.record import record_run
+from lee.rig.record import RunPlan, record_run
 from lee.runs.run import open_run
 from lee.runs.surface_store import SurfaceStore
 
@@ -136,7 +136,7 @@ def test_a_disk_that_fails_ends_the_scan_and_keeps_what_it_has(tmp_path, monkeyp
     assert rig.stage.status().position_counts < plan.end_counts
 
 
-def test_a_disk_that_stands_still_is_told(tmp_path, monkeypatch):
+def test_a_disk_that_takes_no_frame_is_reported(tmp_path, monkeypatch):
     import threading
 
     free = threading.Event()
@@ -147,8 +147,8 @@ def test_a_disk_that_stands_still_is_told(tmp_path, monkeypatch):
         return append(self, *image, **facts)
 
     monkeypatch.setattr(SegmentWriter, "append", slow)
-    monkeypatch.setattr("lee.rig.scan_threads._DISK_S", 0.2)
-    monkeypatch.setattr("lee.rig.scan_threads._RING", 8)
+    monkeypatch.setattr("lee.rig.scan_threads._DISK_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("lee.rig.scan_threads._WRITE_QUEUE", 8)
     threading.Timer(0.8, free.set).start()
     taken, _, _ = scanned(tmp_path / "a.raw")
     assert isinstance(taken.fault, Backpressure)
@@ -175,7 +175,7 @@ def test_a_drifting_clock_and_ids_that_wrap_lose_nothing(tmp_path, faults, optio
 def test_a_camera_that_hears_no_pulse_ends_the_run(tmp_path):
     taken, _, rig = scanned(tmp_path / "a.raw", Faults(missed_triggers=range(1000)))
     assert isinstance(taken.fault, TriggerMismatch)
-    assert "made no frame of 80 pulses; check the wire from the stage" in str(taken.fault)
+    assert "no frame for 80 pulses; check the cable from the stage" in str(taken.fault)
     assert taken.ledger.frames_written == 0
     assert not rig.stage.status().moving
 
@@ -188,7 +188,7 @@ def test_a_scan_of_torn_frames_alone_ends_the_run(tmp_path):
     assert len(SegmentReader(taken.path)) == 80
 
 
-def test_a_slow_disk_is_told_and_the_scan_marked(tmp_path, monkeypatch):
+def test_a_slow_disk_is_reported_and_the_scan_marked(tmp_path, monkeypatch):
     append = SegmentWriter.append
 
     def slow(self, *image, **facts):
@@ -196,11 +196,11 @@ def test_a_slow_disk_is_told_and_the_scan_marked(tmp_path, monkeypatch):
         return append(self, *image, **facts)
 
     monkeypatch.setattr(SegmentWriter, "append", slow)
-    monkeypatch.setattr("lee.rig.scan_threads._RING", 4)
+    monkeypatch.setattr("lee.rig.scan_threads._WRITE_QUEUE", 4)
     taken, _, _ = scanned(tmp_path / "a.raw")
-    assert taken.ledger.complete  # told, and nothing lost
+    assert taken.ledger.complete  # reported, and nothing lost
     assert taken.disk_waited_s > 0.05
-    assert "the disk fell behind: frames waited 0." in taken.said()
+    assert "the disk fell behind: frames waited 0." in taken.summary()
     assert SegmentReader(taken.path).notes["disk_waited_s"] == taken.disk_waited_s
 
 
@@ -214,7 +214,7 @@ def test_an_interrupted_scan_is_written_and_the_stage_stops(tmp_path):
 
     taken, plan, rig = scanned(tmp_path / "a.raw", on_frame=interrupt)
     assert type(taken.fault) is RigFault
-    assert "the scan was interrupted; what was taken of it is written" in str(taken.fault)
+    assert "the scan was interrupted; its frames until then are written" in str(taken.fault)
     assert taken.ledger.frames_written == 30
     assert SegmentReader(taken.path).verify() == []
     rig.stage._sleep(2.0)  # while it comes to rest
@@ -222,9 +222,9 @@ def test_an_interrupted_scan_is_written_and_the_stage_stops(tmp_path):
     assert rig.stage.status().position_counts < plan.end_counts
 
 
-def test_a_camera_that_tells_no_region_is_refused(tmp_path):
+def test_settings_without_a_region_are_refused(tmp_path):
     rig = virtual_rig(BANK)
-    with pytest.raises(InputError, match="the camera tells no region"):
+    with pytest.raises(InputError, match="the camera settings hold no region"):
         take_scan(rig, planned(rig), tmp_path / "a.raw", settings=SETTINGS, pixel_um=PIXEL_UM)
     assert not (tmp_path / "a.raw").exists()
 
@@ -235,18 +235,8 @@ def test_a_camera_that_tells_no_region_is_refused(tmp_path):
 def recorded(folder, faults=None, duration_s=18.0, interval_s=6.0, **options):
     clock = SimulatedClock()
     rig = virtual_rig(BANK, faults=faults, clock=clock, sleep=clock.sleep)
-    return record_run(
-        rig,
-        folder,
-        planned(rig),
-        settings=SETTINGS,
-        pixel_um=PIXEL_UM,
-        duration_s=duration_s,
-        interval_s=interval_s,
-        clock=clock,
-        sleep=clock.sleep,
-        **options,
-    )
+    run = RunPlan(folder, planned(rig), SETTINGS, PIXEL_UM, duration_s, interval_s)
+    return record_run(rig, run, clock=clock, sleep=clock.sleep, **options)
 
 
 def test_a_run_is_one_that_lee_opens(tmp_path):
@@ -264,7 +254,7 @@ def test_a_run_is_one_that_lee_opens(tmp_path):
     assert len(open_run(tmp_path / "run")) == 4
 
 
-def test_a_fault_ends_the_run_after_its_scan_is_told(tmp_path):
+def test_a_fault_ends_the_run_after_its_scan_is_reported(tmp_path):
     seen = []
     with pytest.raises(StageStalled, match="does not turn"):
         seen.extend(recorded(tmp_path / "run", Faults(stall=At(pulse=100))))

@@ -1,4 +1,4 @@
-"""Scans of a camera that runs freely: heights come from times, with an uncertainty that holds."""
+"""Scans of a camera that runs freely: heights come from timestamps, with an uncertainty that holds."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ from lee.devices.virtual.hardware.rig import parts_of, virtual_rig
 from lee.errors import InputError
 from lee.recording.segment import SegmentWriter
 from lee.recording.segment_reader import SegmentReader
-from lee.rig.acquire import frames_most, take_scan
+from lee.rig.acquire import max_frames, take_scan
 from lee.statistics.straight_line import fit_line, line_below
 
 FREE = CameraSettings(exposure_s=0.003, triggered=False)
@@ -88,14 +88,14 @@ def test_what_was_lost_stands_at_its_place(tmp_path):
 def test_a_clock_that_does_not_run_in_seconds_leaves_the_scan_unsynchronised(tmp_path):
     taken, plan, _ = scanned(tmp_path / "a.raw", Faults(camera_ppm=3e4))
     assert taken.synchronisation.method == "none"
-    assert "UNSYNCHRONISED: the camera's clock runs 0.971 times as fast" in taken.said()
+    assert "UNSYNCHRONISED: the camera's clock runs 0.971 times as fast" in taken.summary()
     assert np.diff(SegmentReader(taken.path).z_um) == pytest.approx(plan.step_um * 1.03, rel=1e-3)
 
 
-def test_a_stage_that_tells_little_leaves_the_scan_unsynchronised(tmp_path, monkeypatch):
+def test_a_stage_that_reports_little_leaves_the_scan_unsynchronised(tmp_path, monkeypatch):
     monkeypatch.setattr("lee.devices.virtual.hardware.stage.REPORT_INTERVAL_S", 0.4)
     taken, _, _ = scanned(tmp_path / "a.raw")
-    assert "UNSYNCHRONISED: the stage told 4 positions in the scan, 12 are needed" in taken.said()
+    assert "UNSYNCHRONISED: the stage reported 4 positions during the scan, 12 are needed" in taken.summary()
     assert taken.fault is None
 
 
@@ -118,7 +118,7 @@ def test_a_fault_ends_the_scan_and_loses_nothing(tmp_path, faults, fault):
 
 
 def test_the_surface_is_that_of_the_recording(tmp_path, monkeypatch):
-    monkeypatch.setattr("lee.rig.scan_threads._WAITING", 1000)  # time is simulated: nothing may pass by
+    monkeypatch.setattr("lee.rig.scan_threads._RECONSTRUCTION_QUEUE", 1000)  # time is simulated: skip nothing
     taken, _, _ = scanned(tmp_path / "a.raw", asked=replace(FREE, frames_per_s=75.0))
     assert taken.skipped == 0
     stack = lee.open_stack(taken.path)
@@ -132,7 +132,7 @@ def test_the_surface_is_that_of_the_recording(tmp_path, monkeypatch):
     assert taken.surface.metadata["synchronisation"]["method"] == "timestamps"
 
 
-def test_a_recording_without_its_end_tells_no_heights(tmp_path, monkeypatch):
+def test_a_recording_without_its_end_has_no_heights(tmp_path, monkeypatch):
     monkeypatch.setattr(SegmentWriter, "finish", lambda self, *_, **__: self.abandon())
     taken, _, _ = scanned(tmp_path / "a.raw")
     stack = lee.open_stack(taken.path, z_step_um=0.2)
@@ -152,8 +152,8 @@ def test_a_stage_without_pulses_needs_a_free_camera(tmp_path, monkeypatch):
 
 def test_room_is_kept_for_the_camera_s_own_pace():
     plan = ScanPlan(0, 400, 400, counts_per_um=2000.0, frames_per_s=80.0, lead_counts=10)
-    assert frames_most(plan, replace(FREE, triggered=True)) == 400
-    assert frames_most(plan, replace(FREE, frames_per_s=160.0)) >= 840
+    assert max_frames(plan, replace(FREE, triggered=True)) == 400
+    assert max_frames(plan, replace(FREE, frames_per_s=160.0)) >= 840
 
 
 @settings(max_examples=60, deadline=None)
@@ -186,7 +186,7 @@ def test_a_fitted_line_states_errors_that_hold():
     assert np.std(off) == pytest.approx(1.0, abs=0.1)
 
 
-def test_a_stage_behind_a_serial_line_is_told_its_heights_in_real_time(tmp_path):
+def test_a_stage_behind_a_serial_line_has_its_heights_in_real_time(tmp_path):
     """The unmodified library of the stage, a controller on a pseudo-terminal that knows its own way."""
     pytest.importorskip("thorlabs_apt_device", reason="the stage's library is missing")
     from lee.devices.thorlabs.stage import ThorlabsStage

@@ -1,4 +1,4 @@
-"""The rig's page as a browser's requests see it: what is told, and what a run does."""
+"""The rig's page as a browser's requests see it: its state, and what a run does."""
 
 import json
 import threading
@@ -46,7 +46,7 @@ def test_a_run_is_started_watched_by_many_and_ended(tmp_path):
         assert ask(server, "/start", "POST").status == 200
         twice = ask(server, "/start", "POST")
         assert twice.status == 409
-        assert b"a run is on" in twice.body
+        assert b"a run is in progress" in twice.body
         seen, statuses = [], []
 
         def watch():
@@ -106,7 +106,7 @@ def test_the_stage_is_stopped_at_once_and_the_scan_accounted_for(tmp_path):
         state = wait_for(server, lambda state: not state["running"])
         assert time.monotonic() - begun < 2
         assert state["phase"] == "aborted"
-        assert "by hand" in state["said"]
+        assert "stopped at once by the user" in state["said"]
         row = state["scans"][0]
         assert not row["complete"]
         assert 8 < row["frames"] < 36
@@ -119,7 +119,7 @@ def test_the_stage_is_stopped_at_once_and_the_scan_accounted_for(tmp_path):
         assert wait_for(server, lambda state: state["scans_taken"])["scans"][0]["scan"] == "scan_001.raw"
 
 
-def test_a_fault_is_told_and_the_page_lives_on(tmp_path):
+def test_a_fault_is_reported_and_the_page_lives_on(tmp_path):
     with served(tmp_path / "run", faults=Faults(stall=At(pulse=10))) as server:
         ask(server, "/start", "POST")
         state = wait_for(server, lambda state: not state["running"])
@@ -130,7 +130,7 @@ def test_a_fault_is_told_and_the_page_lives_on(tmp_path):
         assert state_of(server)["phase"] == "fault"
 
 
-def test_no_room_is_told_before_anything_moves(tmp_path):
+def test_no_room_is_reported_before_anything_moves(tmp_path):
     with served(tmp_path / "run", duration_s=4e9) as server:
         ask(server, "/start", "POST")
         state = wait_for(server, lambda state: not state["running"])
@@ -150,10 +150,10 @@ def test_a_camera_that_no_pulse_reaches_is_watched_too(tmp_path):
         row = wait_for(server, lambda state: state["scans"])["scans"][0]
         assert row["frames"] > 30
         assert row["synchronised"]
-        assert "heights by time" in row["said"]
+        assert "heights from timestamps" in row["said"]
 
 
-def test_a_camera_that_is_gone_is_told_at_rest(tmp_path):
+def test_a_camera_that_is_gone_is_reported_at_rest(tmp_path):
     with served(tmp_path / "run", faults=Faults(unplug_camera=At(time_s=0.5))) as server:
         state = wait_for(server, lambda state: state["no_preview"])
         assert "camera: it does not answer" in state["no_preview"]

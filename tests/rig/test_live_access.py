@@ -54,19 +54,19 @@ def test_the_page_is_on_this_computer_alone_and_runs_only_its_own_code(at_rest):
         ("/nothing", "GET", {}, 404, b"nothing here"),
         ("/../session.py", "GET", {}, 404, b"nothing here"),
         ("//[", "GET", {}, 404, b"nothing here"),
-        ("/start", "GET", {}, 405, b"POST"),
+        ("/start", "GET", {}, 405, b"use POST"),
         ("/state", "POST", {}, 404, b"nothing here"),
-        ("/", "PUT", {}, 501, b"cannot be asked"),
-        ("/", "GET", {"Host": "rig.example.org"}, 421, b"not the rig's"),
-        ("/", "GET", {"Host": None}, 421, b"not the rig's"),
+        ("/", "PUT", {}, 501, b"not supported"),
+        ("/", "GET", {"Host": "rig.example.org"}, 421, b"not the rig's name"),
+        ("/", "GET", {"Host": None}, 421, b"not the rig's name"),
         ("/start", "POST", {"Origin": "http://rig.example.org"}, 403, b"own page"),
         ("/start", "POST", {"Origin": "null"}, 403, b"own page"),
         ("/start", "POST", {"Origin": None}, 403, b"own page"),
-        ("/start", "POST", {"Content_Length": "4"}, 413, b"no content"),
-        ("/start", "POST", {"Transfer_Encoding": "chunked"}, 413, b"no content"),
+        ("/start", "POST", {"Content_Length": "4"}, 413, b"must have no content"),
+        ("/start", "POST", {"Transfer_Encoding": "chunked"}, 413, b"must have no content"),
         ("/" + "a" * 20000, "GET", {}, 431, b"too long"),
         ("/", "GET", {"Cookie": "a" * 20000}, 431, b"too long"),
-        ("/stop", "POST", {}, 409, b"no run is on"),
+        ("/stop", "POST", {}, 409, b"no run is in progress"),
     ],
 )
 def test_what_does_not_belong_here_is_refused(at_rest, path, method, headers, status, said):
@@ -90,7 +90,7 @@ def test_a_failure_inside_is_not_shown_to_the_client(at_rest, monkeypatch, capsy
     assert capsys.readouterr().err == "lee: warning: the page failed: KeyError: 'secret'\n"
 
 
-def test_a_request_that_comes_drop_by_drop_is_cut_off(at_rest, monkeypatch):
+def test_a_request_that_comes_byte_by_byte_is_cut_off(at_rest, monkeypatch):
     monkeypatch.setattr("lee.rig.live.server._REQUEST_S", 0.3)
     with socket.create_connection(("127.0.0.1", at_rest.port), timeout=5) as slow:
         begun = time.monotonic()
@@ -147,8 +147,8 @@ def test_with_a_token_nobody_enters_without_it(tmp_path):
 @pytest.mark.parametrize(
     ("host", "token", "said"),
     [
-        ("0.0.0.0", None, "0.0.0.0 can be reached by others, who could move the stage; give a --token"),
-        ("::", None, "can be reached by others"),
+        ("0.0.0.0", None, "others can reach 0.0.0.0 and could move the stage; give a --token"),
+        ("::", None, "others can reach ::"),
         ("127.0.0.1", "short", "the token must be 16 or more"),
         ("127.0.0.1", "spaces are no good here", "the token must be 16 or more"),
         ("no-such-host.invalid", None, "--host no-such-host.invalid is no address of this computer"),
@@ -199,11 +199,11 @@ def command(folder, *more):
     return ["rig", "live", str(config), "-o", str(folder / "run"), *plan, "--duration-s", "60", *more]
 
 
-def test_a_port_that_is_taken_is_told_before_a_device_is_touched(tmp_path, capsys):
+def test_a_port_that_is_taken_is_reported_before_a_device_is_touched(tmp_path, capsys):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         assert run(command(tmp_path, "--port", str(port))) == 1
-    said = f"lee: live: port {port} of 127.0.0.1 is in use; end what uses it, or give another --port\n"
+    said = f"lee: live: port {port} of 127.0.0.1 is in use; stop what uses it, or give another --port\n"
     assert capsys.readouterr().err == said
     assert not (tmp_path / "run").exists()
 
@@ -222,7 +222,7 @@ def test_others_are_not_let_in_unasked(tmp_path, capsys):
     assert err.count("\n") == 1
 
 
-def test_the_command_line_serves_until_it_is_told_to_end(tmp_path):
+def test_the_command_line_serves_until_it_is_asked_to_end(tmp_path):
     asked = [sys.executable, "-m", "lee", *command(tmp_path, "--port", "0")]
     with subprocess.Popen(asked, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
         try:
@@ -236,7 +236,7 @@ def test_the_command_line_serves_until_it_is_told_to_end(tmp_path):
         finally:
             process.kill()
     assert process.returncode == 0
-    assert "the scan in progress ends the run" in told
+    assert "the run ends after the scan in progress" in told
     scans = sorted((tmp_path / "run" / "scans").glob("*.raw"))
     assert told.endswith(f"run: {len(scans)} of {len(scans)} scans complete\n")
     assert len(lee.open_stack(scans[-1])) == 36

@@ -69,7 +69,7 @@ def test_a_run_is_started_seen_and_ended(browser, tmp_path):
         opened(browser, server.url) as (page, said),
     ):
         expect(page.locator("#phase")).to_have_text("at rest")
-        expect(page.locator("#frame-said")).to_contain_text("at rest")
+        expect(page.locator("#frame-caption")).to_contain_text("at rest")
         wait_until_drawn(page, "frame", 10)
         assert page.evaluate(COLOURS, "height") <= 1
         assert page.is_enabled("#start")
@@ -86,13 +86,13 @@ def test_a_run_is_started_seen_and_ended(browser, tmp_path):
         expect(page.locator("#scans")).not_to_have_text(str(scans))
         assert number(page, "scans") > scans
         assert number(page, "total") > frames
-        expect(page.locator("#rate-said")).to_contain_text("a line through")
+        expect(page.locator("#rate-caption")).to_contain_text("linear fit to")
         for figure in ("height", "relief", "rate-map", "curves"):
             wait_until_drawn(page, figure, 20)
         assert page.locator("#ledger tr").count() >= 3
         assert "✓ 000" in page.inner_text("#ledger")
-        assert "measured" in page.inner_text("#height-said")
-        assert "×" in page.inner_text("#relief-said")
+        assert "measured" in page.inner_text("#height-caption")
+        assert "×" in page.inner_text("#relief-caption")
 
         before = page.locator("#relief").screenshot()
         page.focus("#relief")
@@ -104,19 +104,19 @@ def test_a_run_is_started_seen_and_ended(browser, tmp_path):
         page.click("#stop")
         expect(page.locator("#phase")).to_have_text("run ended")
         scans = number(page, "scans")
-        assert f"{scans} of {scans} scans complete" in page.inner_text("#said")
+        assert f"{scans} of {scans} scans complete" in page.inner_text("#message")
         assert page.is_enabled("#start")
 
         page.reload()
         expect(page.locator("#scans")).to_have_text(f"{scans}")
-        expect(page.locator("#height-said")).to_contain_text("measured")
+        expect(page.locator("#height-caption")).to_contain_text("measured")
         page.set_viewport_size({"width": 420, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= 420
         wait_until_drawn(page, "height", 20)
         assert said == []
 
 
-def test_saturation_is_warned_of_and_a_rig_that_is_gone_is_told(browser, tmp_path):
+def test_saturation_is_warned_of_and_a_rig_that_is_gone_is_reported(browser, tmp_path):
     with (
         served(tmp_path / "run", bright_bank((64, 80))) as server,
         opened(browser, server.url) as (page, said),
@@ -139,8 +139,8 @@ def test_a_token_opens_the_page_and_leaves_the_address(browser, tmp_path):
             page.click("#start")
             expect(page.locator("#phase")).to_have_text("scanning")
             page.click("#abort")
-            expect(page.locator("#phase")).to_have_text("stopped by hand")
-            assert "by hand" in page.inner_text("#ledger")
+            expect(page.locator("#phase")).to_have_text("stopped by the user")
+            assert "by the user" in page.inner_text("#ledger")
             assert said == []
         with opened(browser, server.url) as (page, _):
             assert "a token is needed: open the page once with ?token=" in page.inner_text("body")

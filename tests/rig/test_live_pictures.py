@@ -1,4 +1,4 @@
-"""What the rig's page draws: maps as they lie, gaps told apart, growth as it is."""
+"""What the rig's page draws: maps, pixels that were not measured, and growth."""
 
 from io import BytesIO
 
@@ -27,7 +27,7 @@ def surface_of(height, rng):
     return Surface(noisy, filled, np.where(valid, 0.02, np.nan), valid, grain, PIXEL_UM)
 
 
-def test_a_map_lies_as_the_image_does_and_gaps_are_no_colour():
+def test_a_map_has_the_rows_of_the_image_and_a_hatching_where_nothing_was_measured():
     values = np.tile(np.linspace(0, 10, 40, dtype=np.float32)[:, None], (1, 30))
     values[20:, :10] = np.nan
     scale = map_scale("height", values)
@@ -39,8 +39,8 @@ def test_a_map_lies_as_the_image_does_and_gaps_are_no_colour():
     assert {tuple(one) for one in gap.tolist()} == {(217, 217, 217), (154, 154, 154)}
 
 
-def test_a_rate_of_nothing_has_colours_that_reach_as_far_as_told():
-    scale = map_scale("rate", np.full((8, 8), 1e-6, np.float32), least=1.0)
+def test_a_rate_of_nothing_has_colours_up_to_the_smallest_limit():
+    scale = map_scale("rate", np.full((8, 8), 1e-6, np.float32), min_limit=1.0)
     assert scale.limits == (-1.0, 1.0)
 
 
@@ -68,7 +68,7 @@ def test_a_relief_holds_heights_and_colours():
     assert np.ptp(rgb[10:].astype(int), axis=2).max() > 100
 
 
-def test_growth_is_found_scan_by_scan_and_regions_are_followed():
+def test_growth_is_found_scan_by_scan_and_regions_are_tracked():
     rng = np.random.default_rng(3)
     shape = hills()
     # Trenches grow at 100 nm/s, peaks at 20, in between in between.
@@ -103,7 +103,7 @@ def test_growth_is_found_scan_by_scan_and_regions_are_followed():
     assert np.mean(named["protrusion 1"]["rate_nm_per_s"][2:5]) < 40
 
 
-def test_a_scan_that_ended_early_is_left_out_of_the_growth():
+def test_a_scan_that_ended_early_is_excluded_from_the_growth():
     rng = np.random.default_rng(4)
     grown = GrowthSoFar()
     for k in range(4):

@@ -1,4 +1,4 @@
-"""The window of scans moves with a surface that drifts, and with nothing else."""
+"""The scan window tracks a surface that drifts, and moves with nothing else."""
 
 from dataclasses import replace
 
@@ -11,8 +11,8 @@ from lee.devices.virtual.hardware.carriage import Mechanics
 from lee.devices.virtual.hardware.clock import SimulatedClock
 from lee.devices.virtual.hardware.frame_bank import quick_bank
 from lee.devices.virtual.hardware.rig import virtual_rig
-from lee.rig.record import record_run
-from lee.rig.scan_window import Window
+from lee.rig.record import RunPlan, record_run
+from lee.rig.scan_window import ScanWindow
 from lee.surfaces.surface import Surface
 
 PLAN = ScanPlan(100_000, 200, 100, counts_per_um=1000.0, frames_per_s=80.0, lead_counts=2000)
@@ -28,28 +28,28 @@ def surface(middle_um, coverage=1.0):
     return Surface(height, filled, blank, np.isfinite(height), blank, 0.5)
 
 
-def followed(*middles_um, plan=PLAN, limits=LIMITS, coverage=1.0):
-    window = Window(plan, limits)
+def tracked(*middles_um, plan=PLAN, limits=LIMITS, coverage=1.0):
+    window = ScanWindow(plan, limits)
     firsts = []
     for middle in middles_um:
-        window.follow(None if middle is None else surface(middle, coverage))
+        window.track(None if middle is None else surface(middle, coverage))
         firsts.append(window.plan.first_counts)
     return firsts, window.plan
 
 
 def test_the_first_surface_stays_where_it_was_put():
-    assert followed(103.0)[0] == [100_000]
+    assert tracked(103.0)[0] == [100_000]
 
 
 def test_it_moves_by_what_the_surface_moved():
-    firsts, plan = followed(103.0, 103.5, 105.5, 105.5, 101.0)
+    firsts, plan = tracked(103.0, 103.5, 105.5, 105.5, 101.0)
     assert firsts == [100_000, 100_000, 102_500, 102_500, 98_000]
     assert plan == replace(PLAN, first_counts=98_000)
 
 
-def test_it_follows_a_falling_scan_alike():
+def test_it_tracks_in_a_falling_scan_alike():
     falling = replace(PLAN, first_counts=119_800, step_counts=-200)
-    assert followed(103.0, 105.5, plan=falling)[0] == [119_800, 122_300]
+    assert tracked(103.0, 105.5, plan=falling)[0] == [119_800, 122_300]
 
 
 @pytest.mark.parametrize(
@@ -57,21 +57,21 @@ def test_it_follows_a_falling_scan_alike():
     [((0, 123_000), (110.0, 113.0), 101_200), ((97_500, 200_000), (110.0, 107.0), 99_500)],
 )
 def test_it_stops_at_the_stage_s_limits(limits, middles, first):
-    assert followed(*middles, limits=limits)[0][-1] == first
+    assert tracked(*middles, limits=limits)[0][-1] == first
 
 
 def test_one_wrong_surface_moves_it_a_quarter_at_most():
-    assert followed(110.0, 190.0)[0][-1] == 100_000 + 4_950
+    assert tracked(110.0, 190.0)[0][-1] == 100_000 + 4_950
 
 
 def test_no_surface_and_a_hardly_measured_one_move_nothing():
-    assert followed(110.0, None)[0][-1] == 100_000
-    assert followed(110.0, 119.0, coverage=0.1)[0][-1] == 100_000
+    assert tracked(110.0, None)[0][-1] == 100_000
+    assert tracked(110.0, 119.0, coverage=0.1)[0][-1] == 100_000
 
 
-@pytest.mark.parametrize("follow", [True, False])
-def test_a_drifting_sample_stays_in_the_window_of_a_run(tmp_path, monkeypatch, follow):
-    monkeypatch.setattr("lee.rig.scan_threads._WAITING", 1000)  # time is simulated: nothing may pass by
+@pytest.mark.parametrize("track_surface", [True, False])
+def test_a_drifting_sample_stays_in_the_window_of_a_run(tmp_path, monkeypatch, track_surface):
+    monkeypatch.setattr("lee.rig.scan_threads._RECONSTRUCTION_QUEUE", 1000)  # time is simulated: skip nothing
     clock = SimulatedClock()
     rig = virtual_rig(
         quick_bank((64, 80), relief_um=8.0),
@@ -82,24 +82,20 @@ def test_a_drifting_sample_stays_in_the_window_of_a_run(tmp_path, monkeypatch, f
     plan = ScanPlan.of_um(
         992.0, 1012.0, step_um=0.2, counts_per_um=rig.stage.counts_per_um, frames_per_s=80.0
     )
-    taken = list(
-        record_run(
-            rig,
-            tmp_path / "run",
-            plan,
-            settings=CameraSettings(exposure_s=0.003),
-            pixel_um=0.25,
-            duration_s=48.0,
-            interval_s=6.0,
-            follow=follow,
-            clock=clock,
-            sleep=clock.sleep,
-        )
+    run = RunPlan(
+        tmp_path / "run",
+        plan,
+        CameraSettings(exposure_s=0.003),
+        pixel_um=0.25,
+        duration_s=48.0,
+        interval_s=6.0,
+        track_surface=track_surface,
     )
+    taken = list(record_run(rig, run, clock=clock, sleep=clock.sleep))
     assert len(taken) == 8
     assert all(one.ledger.complete for one in taken)
     begun = np.array([one.plan.z_um[0] for one in taken])
-    if follow:
+    if track_surface:
         assert begun[-1] - begun[0] == pytest.approx(-0.5 * 42, abs=4.0)
         assert taken[-1].surface.coverage > 0.8
         middles = [float(np.nanmedian(one.surface.height_um)) for one in taken]

@@ -14,7 +14,7 @@ from lee.devices.virtual.hardware.carriage import PERFECT
 from lee.devices.virtual.hardware.frame_bank import FrameBank, quick_bank
 from lee.devices.virtual.hardware.rig import virtual_rig
 from lee.rig.live import LiveServer, Session
-from lee.rig.live.session import RunPlan
+from lee.rig.record import RunPlan
 
 FRAMES_PER_S, STEP_UM = 200.0, 0.4
 SETTINGS = CameraSettings(exposure_s=0.001, frames_per_s=FRAMES_PER_S)
@@ -64,8 +64,8 @@ def served(
     server = LiveServer("127.0.0.1", 0, token)
     with rig:
         settings = replace(SETTINGS, frames_per_s=frames_per_s, triggered=triggered)
-        asked = RunPlan(folder, plan, settings, 0.25, duration_s, plan.seconds)
-        session = Session(rig, asked)
+        run = RunPlan(folder, plan, settings, 0.25, duration_s, plan.seconds)
+        session = Session(rig, run)
         server.begin(session)
         try:
             yield server

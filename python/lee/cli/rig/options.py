@@ -1,64 +1,124 @@
-"""What a run at the rig is told on the command line, by whichever command takes it."""
+"""Options of a run at the rig, shared by the commands that record one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 import click
 
 from lee.cli.options import PATH, seconds, um
 
 if TYPE_CHECKING:
+    from lee.devices.config import RigConfig
     from lee.devices.protocols import Rig
     from lee.devices.scan_plan import ScanPlan
+    from lee.rig.record import RunPlan
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Command = TypeVar("Command", bound=Callable[..., object])
+
+config_argument = click.argument("config", type=PATH)
+step_option = click.option(
+    "--step-um", type=um, default=0.2, show_default=True, help="Height from one frame to the next."
+)
+lead_option = click.option(
+    "--lead-um", type=um, default=2.0, show_default=True, help="Distance over which the stage accelerates."
+)
+pixel_option = click.option(
+    "--pixel-um", type=um, required=True, help="Size of a pixel in the plane of the sample."
+)
 
 _OPTIONS = (
-    click.argument("config", type=PATH),
+    config_argument,
     click.option("-o", "--output", type=PATH, required=True, metavar="RUN", help="Folder of the run."),
-    click.option("--start-um", type=float, required=True, help="Height of the first frame, by the stage."),
-    click.option("--end-um", type=float, required=True, help="Height that scans end at."),
-    click.option("--step-um", type=um, default=0.2, show_default=True, help="From frame to frame."),
-    click.option("--lead-um", type=um, default=2.0, show_default=True, help="Way to reach the speed on."),
-    click.option("--pixel-um", type=um, required=True, help="Size of a pixel in the plane of the sample."),
-    click.option("--duration-s", type=seconds, required=True, help="How long the run lasts."),
     click.option(
-        "--interval-s", type=seconds, help="From scan to scan; by default one right after the other."
+        "--start-um", type=float, required=True, help="Height of the first frame, as the stage counts."
+    ),
+    click.option("--end-um", type=float, required=True, help="Height at which a scan ends."),
+    step_option,
+    lead_option,
+    pixel_option,
+    click.option("--duration-s", type=seconds, required=True, help="Duration of the run."),
+    click.option(
+        "--interval-s",
+        type=seconds,
+        help="Time from the start of one scan to the next; by default each scan follows at once.",
     ),
     click.option(
-        "--no-surfaces", is_flag=True, help="Record only; surfaces can be had later by `lee series`."
+        "--no-surfaces", is_flag=True, help="Record only; `lee series` can make the surfaces later."
     ),
     click.option(
-        "--fixed-window", is_flag=True, help="Scan the same heights always; else scans follow the surface."
+        "--no-tracking",
+        is_flag=True,
+        help="Scan the same heights every time; by default the scan window tracks the surface.",
     ),
 )
 
 
-def scan_options(command: Command) -> Command:
+class RunOptions(TypedDict):
+    """Values of the options of a run."""
+
+    config: Path
+    output: Path
+    start_um: float
+    end_um: float
+    step_um: float
+    lead_um: float
+    pixel_um: float
+    duration_s: float
+    interval_s: float | None
+    no_surfaces: bool
+    no_tracking: bool
+
+
+def run_options(command: Command) -> Command:
     """Give a command the options of a run."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
-def planned(
-    rig: Rig, *, start_um: float, end_um: float, step_um: float, lead_um: float, frames_per_s: float
+def run_plan(rig: Rig, config: RigConfig, options: RunOptions) -> RunPlan:
+    """Plan a run in the counts of the stage, and print its scan."""
+    from lee.rig.record import RunPlan
+
+    scan = scan_plan(
+        rig,
+        config,
+        start_um=options["start_um"],
+        end_um=options["end_um"],
+        step_um=options["step_um"],
+        lead_um=options["lead_um"],
+    )
+    click.echo(
+        f"{scan.pulses} frames a scan, {scan.step_um:.6f} µm apart, at {scan.speed_um_per_s:.2f} µm/s: "
+        f"{scan.seconds:.1f} s"
+    )
+    return RunPlan(
+        folder=options["output"],
+        scan=scan,
+        settings=config.camera.settings,
+        pixel_um=options["pixel_um"],
+        duration_s=options["duration_s"],
+        interval_s=min(options["interval_s"] or scan.seconds, options["duration_s"]),
+        reconstruct=not options["no_surfaces"],
+        track_surface=not options["no_tracking"],
+        notes=config.to_json(),
+    )
+
+
+def scan_plan(
+    rig: Rig, config: RigConfig, *, start_um: float, end_um: float, step_um: float, lead_um: float
 ) -> ScanPlan:
-    """Plan the scans of a run in the stage's counts, and say what came of it."""
+    """Plan a scan in the counts of the stage."""
     from lee.devices.scan_plan import ScanPlan
 
-    plan = ScanPlan.of_um(
+    return ScanPlan.of_um(
         start_um,
         end_um,
         step_um=step_um,
         counts_per_um=rig.stage.counts_per_um,
-        frames_per_s=frames_per_s,
+        frames_per_s=config.camera.frames_per_s,
         lead_um=lead_um,
     )
-    click.echo(
-        f"{plan.pulses} frames a scan, {plan.step_um:.6f} um apart, at {plan.speed_um_per_s:.2f} um/s: "
-        f"{plan.seconds:.1f} s"
-    )
-    return plan

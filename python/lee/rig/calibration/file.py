@@ -1,4 +1,4 @@
-"""A calibration as lines for a rig's file, with what they rest on."""
+"""A calibration as lines for a rig's file, with standard errors and their origin."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from pathlib import Path
 from lee.devices.protocols import Identity
 from lee.errors import InputError
 from lee.rig.calibration.backlash import Backlash
-from lee.rig.calibration.scale import Scale
+from lee.rig.calibration.scale import StageScale
 from lee.storage.atomic import new_file
 
 
 def refuse_to_replace(path: str | Path) -> None:
-    """Raise ``InputError`` where there is something already: a calibration is never overwritten."""
+    """Raise ``InputError`` if the file exists: a calibration is never overwritten."""
     if Path(path).exists():
         raise InputError(f"{path} exists already; choose another name for the calibration")
 
 
 def write_calibration(
-    path: str | Path, backlash: Backlash, scale: Scale | None, *, stage: Identity, standard: str = ""
+    path: str | Path, backlash: Backlash, scale: StageScale | None, *, stage: Identity, standard: str = ""
 ) -> None:
-    """Write ``backlash_um`` and, where it was measured, ``counts_per_um`` and ``calibrated_by``, as TOML.
+    """Write ``backlash_um`` and, if measured, ``counts_per_um`` and ``calibrated_by``, as TOML.
 
     Parameters
     ----------
     path : path
         Never overwritten.
     backlash : Backlash
-    scale : Scale, optional
+    scale : StageScale, optional
     stage : Identity
     standard : str
-        Which standard it was, by its name or certificate.
+        Name or certificate of the step standard.
     """
     refuse_to_replace(path)
     day = f"{datetime.now(UTC):%Y-%m-%d}"
     of = f"{stage.vendor} {stage.model} {stage.serial}"
-    # Heights were told by the scale until now.
+    # The backlash was measured with the former scale.
     true = 1.0 if scale is None else scale.before / scale.counts_per_um.value
     play, sigma = max(backlash.um.value * true, 0.0), backlash.um.sigma * true
     lines = [
@@ -45,20 +45,20 @@ def write_calibration(
         "# Put the lines below into the section [stage] of the rig's file.",
         "",
         "[stage]",
-        f"# {play:.4f} +- {sigma:.4f} um (standard error), {backlash.scans} scans up and down by turns,",
-        f"# heights drifting by {backlash.drift_um_per_s * 1e3:.2f} nm/s meanwhile.",
+        f"# {play:.4f} ± {sigma:.4f} µm (standard error), {backlash.scans} scans, rising and falling;",
+        f"# heights drifted by {backlash.drift_um_per_s * 1e3:.2f} nm/s meanwhile.",
         *([f"# {backlash.note}"] if backlash.note else []),
         f"backlash_um = {play:.4f}",
     ]
     if scale is None:
-        lines += ["# counts_per_um was not measured: that takes a step of known height (--known-step-um)."]
+        lines += ["# counts_per_um was not measured: this needs a step of known height (--known-step-um)."]
     else:
         counts, step, known = scale.counts_per_um, scale.step, scale.known_um
         method = [
-            f"lee rig calibrate, {day}: a step of {known.value:g} +- {known.sigma:g} um",
+            f"lee rig calibrate, {day}: a step of {known.value:g} ± {known.sigma:g} µm",
             f" ({standard})" if standard else "",
-            f" measured as {step.um.value:.5g} +- {step.um.sigma:.2g} um at {scale.before:.10g} counts/um",
-            f" in {step.scans} scans; standard error {counts.sigma:.2g} counts/um; stage {of}",
+            f" measured as {step.um.value:.5g} ± {step.um.sigma:.2g} µm at {scale.before:.10g} counts/µm",
+            f" in {step.scans} scans; standard error {counts.sigma:.2g} counts/µm; stage {of}",
         ]
         lines += [
             f"# Levels: {step.lower} and {step.higher}.",

@@ -1,7 +1,7 @@
 """The rig's page: it shows on localhost what the rig does, and starts and stops runs.
 
-`session` is the rig at work, `server` what a browser talks to; what a person sees is `page.html` and what it
-loads.
+`session` holds the rig and its runs, `server` answers the browser. `page.html` and the scripts that it loads
+are what the user sees.
 """
 
 from lee.rig.live.server import LiveServer

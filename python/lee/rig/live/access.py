@@ -1,4 +1,4 @@
-"""Who may see and steer the rig: whoever is on this computer, or whoever has the token."""
+"""Who may see and control the rig: users of this computer, or those who have the token."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from http.cookies import CookieError, SimpleCookie
 
 from lee.errors import InputError
 
-LEAST_TOKEN = 16
+MIN_TOKEN_LENGTH = 16
 
 
 class Access:
     """What a request must bring.
 
-    A page of another site that a person visits reaches this server, too: by its own name turned to this
-    address (the name in ``Host`` tells), or by sending a form (``Origin`` tells).
+    A page of another site that a user visits can reach this server too: under its own name, resolved to this
+    address (``Host`` shows it), or by sending a form (``Origin`` shows it).
 
     Parameters
     ----------
     host : str
-        Address or name that is listened on.
+        Address or name to listen on.
     token : str, optional
-        Asked of everybody; without it only this computer may be listened on.
+        Required of everybody. Without it the server listens on this computer only.
 
     Raises
     ------
@@ -35,11 +35,11 @@ class Access:
     def __init__(self, host: str, token: str | None = None) -> None:
         if token is None and not is_loopback(host):
             raise InputError(
-                f"live: {host} can be reached by others, who could move the stage; give a --token of "
-                f"{LEAST_TOKEN} characters or more, or leave --host out"
+                f"live: others can reach {host} and could move the stage; give a --token of "
+                f"{MIN_TOKEN_LENGTH} characters or more, or omit --host"
             )
-        if token is not None and not (len(token) >= LEAST_TOKEN and token.isascii() and token.isalnum()):
-            raise InputError(f"live: the token must be {LEAST_TOKEN} or more letters and digits, no fewer")
+        if token is not None and not (len(token) >= MIN_TOKEN_LENGTH and token.isascii() and token.isalnum()):
+            raise InputError(f"live: the token must be {MIN_TOKEN_LENGTH} or more letters and digits")
         own = socket.gethostname().lower()
         self._names = {"localhost", host.lower().strip("[]"), own, f"{own}.local"}
         self._token = token
@@ -48,7 +48,7 @@ class Access:
 
     @property
     def needs_token(self) -> bool:
-        """Whether one is asked for."""
+        """Whether a token is required."""
         return self._token is not None
 
     def host_is_ours(self, host: str | None) -> bool:
@@ -57,11 +57,11 @@ class Access:
         return name in self._names or _is_address(name)
 
     def origin_is_ours(self, origin: str | None, host: str | None) -> bool:
-        """Whether ``Origin`` is the page that this server gave out."""
+        """Whether ``Origin`` is the page that this server served."""
         return origin is not None and origin.lower() == f"http://{(host or '').lower()}"
 
     def token_fits(self, given: str) -> bool:
-        """Compare in a time that tells nothing."""
+        """Compare in a time that does not depend on the token."""
         return self._token is not None and hmac.compare_digest(given.encode(), self._token.encode())
 
     def bears_token(self, authorization: str | None) -> bool:
@@ -83,22 +83,24 @@ class Access:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address, or all that a name stands for, is this computer's own.
+    """Whether an address, or every address of a name, is this computer's own.
 
     Raises
     ------
     InputError
-        If nothing has that name.
+        If the name has no address.
     """
     return all(ipaddress.ip_address(address).is_loopback for _, address in addresses(host))
 
 
 def addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
-    """Find what a name stands for; addresses stand for themselves."""
+    """Return the addresses of a name, or the address itself."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
-        raise InputError(f"live: --host {host} is no address of this computer ({error})") from error
+        raise InputError(
+            f"live: --host {host} is no address of this computer ({error}); give one that is, or omit --host"
+        ) from error
     return [(family, str(address[0]).partition("%")[0]) for family, _, _, _, address in found]
 
 
@@ -118,5 +120,5 @@ def _is_address(name: str) -> bool:
 
 
 def _cookie_name(port: int) -> str:
-    # Cookies do not know of ports: two rigs on one computer must not take each other's.
+    # Cookies ignore the port: two rigs on one computer must not share one.
     return f"lee_live_{port}"

@@ -1,4 +1,4 @@
-// Maps and curves on canvases, with axes that can be read.
+// Frames, maps and curves on canvases, with axes and colour bars.
 
 const TEXT = "#c3c9d1", QUIET = "#98a0aa", LINE = "#3a4049", FONT = "12px system-ui, 'DejaVu Sans', sans-serif";
 
@@ -30,7 +30,7 @@ export function ticks(low, high, wanted) {
 }
 
 /** Write a number with as many digits as its axis needs. */
-export function said(value, step) {
+export function formatted(value, step) {
   const digits = Math.max(0, Math.min(6, -Math.floor(Math.log10(Math.abs(step) || 1) + 1e-9)));
   const text = value.toFixed(digits);
   return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "−");
@@ -90,11 +90,11 @@ export function drawMap(canvas, picture, info, label) {
   const across = ticks(0, wideUm, wide / 60), down = ticks(0, tallUm, tall / 45);
   for (const at of across) {
     mark(to, left + at * scale, top + tall, 0, 4);
-    text(to, said(at, stepOf(across)), left + at * scale, top + tall + 7, "center", "top");
+    text(to, formatted(at, stepOf(across)), left + at * scale, top + tall + 7, "center", "top");
   }
   for (const at of down) {
     mark(to, left, top + at * scale, -4, 0);
-    text(to, said(at, stepOf(down)), left - 7, top + at * scale, "right", "middle");
+    text(to, formatted(at, stepOf(down)), left - 7, top + at * scale, "right", "middle");
   }
   text(to, "x (µm)", left + wide / 2, top + tall + 23, "center", "top", QUIET);
   turnedText(to, "y, down the image (µm)", left - 46, top + tall / 2);
@@ -118,7 +118,7 @@ function drawBar(to, left, top, tall, info, label) {
   let widest = 0;
   for (const at of found) {
     const y = top + tall - ((at - info.low) / (info.high - info.low)) * tall;
-    const what = said(at, stepOf(found));
+    const what = formatted(at, stepOf(found));
     widest = Math.max(widest, to.measureText(what).width);
     mark(to, left + 12, y, 3, 0);
     text(to, what, left + 18, y, "left", "middle");
@@ -140,11 +140,11 @@ export function drawCurves(canvas, data, styles) {
     ["rate_nm_per_s", "rate (nm/s)", top, "rate_se_nm_per_s", 1],
     ["change_um", "change (µm)", top + tall + between, null, 0.01],
   ];
-  for (const [key, label, y0, error, least] of plots) {
+  for (const [key, label, y0, error, minSpan] of plots) {
     const lines = data.regions.map((region) => region[key]);
     const reach = data.regions.flatMap((region) =>
       region[key].flatMap((value, k) => (value === null ? [] : around(value, error && region[error][k]))));
-    const limits = padded(reach.length ? Math.min(...reach) : 0, reach.length ? Math.max(...reach) : 1, least);
+    const limits = padded(reach.length ? Math.min(...reach) : 0, reach.length ? Math.max(...reach) : 1, minSpan);
     const y = (value) => y0 + tall - ((value - limits[0]) / (limits[1] - limits[0])) * tall;
     const up = ticks(limits[0], limits[1], tall / 20);
     for (const at of up) {
@@ -153,10 +153,10 @@ export function drawCurves(canvas, data, styles) {
       to.moveTo(left, Math.round(y(at)) + 0.5);
       to.lineTo(width - right, Math.round(y(at)) + 0.5);
       to.stroke();
-      text(to, said(at, stepOf(up)), left - 6, y(at), "right", "middle");
+      text(to, formatted(at, stepOf(up)), left - 6, y(at), "right", "middle");
     }
     turnedText(to, label, 9, y0 + tall / 2);
-    if (!reach.length) text(to, "from three surfaces on", (left + width) / 2, y0 + tall / 2, "center", "middle", QUIET);
+    if (!reach.length) text(to, "needs three surfaces", (left + width) / 2, y0 + tall / 2, "center", "middle", QUIET);
     lines.forEach((values, n) => {
       if (error) drawErrors(to, x, y, data.times_s, values, data.regions[n][error], styles[n]);
       drawLine(to, x, y, data.times_s, values, styles[n]);
@@ -164,17 +164,17 @@ export function drawCurves(canvas, data, styles) {
   }
   for (const at of across) {
     mark(to, x(at), height - bottom, 0, 4);
-    text(to, said(at, stepOf(across)), x(at), height - bottom + 7, "center", "top");
+    text(to, formatted(at, stepOf(across)), x(at), height - bottom + 7, "center", "top");
   }
-  text(to, "time since the run began (s)", (left + width - right) / 2, height, "center", "bottom", QUIET);
+  text(to, "time since the start of the run (s)", (left + width - right) / 2, height, "center", "bottom", QUIET);
 }
 
 function around(value, error) {
   return error ? [value - 2 * error, value + 2 * error] : [value];
 }
 
-function padded(low, high, least) {
-  const room = Math.max((high - low) * 0.08, (least - (high - low)) / 2);
+function padded(low, high, minSpan) {
+  const room = Math.max((high - low) * 0.08, (minSpan - (high - low)) / 2);
   return [low - room, high + room];
 }
 

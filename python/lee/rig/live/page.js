@@ -1,13 +1,13 @@
-// Asks the rig for its state a few times a second, and draws what has changed.
+// Asks the rig for its state a few times a second and draws what has changed.
 
 import { drawCurves, drawFrame, drawMap } from "./charts.js";
 import { Relief } from "./relief.js";
 
-const EVERY_MS = 250, PATIENCE_MS = 5000, OLD_S = 3;
+const POLL_MS = 250, TIMEOUT_MS = 5000, OLD_S = 3;
 const PHASES = {
   idle: ["at rest", ""], starting: ["starting", "active"], scanning: ["scanning", "active"],
-  waiting: ["between scans", "active"], stopping: ["ends after this scan", "ending"],
-  aborting: ["stopping the stage", "ending"], ended: ["run ended", ""], aborted: ["stopped by hand", "fault"],
+  waiting: ["between scans", "active"], stopping: ["ending after this scan", "ending"],
+  aborting: ["stopping the stage", "ending"], ended: ["run ended", ""], aborted: ["stopped by the user", "fault"],
   fault: ["fault", "fault"],
 };
 const STYLES = [
@@ -33,7 +33,7 @@ function bytes(count) {
   return `${Math.round(count)} B`;
 }
 
-function lasting(seconds) {
+function duration(seconds) {
   if (seconds === null) return "–";
   if (seconds < 120) return `${Math.ceil(seconds)} s`;
   if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
@@ -44,21 +44,21 @@ const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 const short = (scan) => scan.replace(/\.raw$/, "");
 const plural = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
-async function asked(path, options = {}) {
-  const answer = await fetch(path, { ...options, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+async function request(path, options = {}) {
+  const answer = await fetch(path, { ...options, cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
   if (!answer.ok) throw new Error((await answer.text()).trim() || `answer ${answer.status}`);
   return answer;
 }
 
 async function watch() {
   try {
-    state = await (await asked("/state")).json();
+    state = await (await request("/state")).json();
     lost(null);
     show(state);
   } catch (error) {
     lost(error);
   }
-  setTimeout(watch, EVERY_MS);
+  setTimeout(watch, POLL_MS);
 }
 
 function lost(error) {
@@ -66,7 +66,7 @@ function lost(error) {
   if (error === null) { $("lost").hidden = true; return; }
   if ($("lost").hidden) {
     const since = new Date().toLocaleTimeString();
-    put("lost", `No answer from the rig since ${since}: what is shown is old. ${error.message}`);
+    put("lost", `No answer from the rig since ${since}: the values shown are old. ${error.message}`);
     $("lost").hidden = false;
   }
   for (const id of ["start", "stop"]) $(id).disabled = true;
@@ -76,8 +76,8 @@ function show(now) {
   const [phase, kind] = PHASES[now.phase];
   put("phase", phase);
   $("phase").className = `phase ${kind}`;
-  put("said", now.said);
-  $("said").className = `said ${kind}`;
+  put("message", now.said);
+  $("message").className = `message ${kind}`;
   $("start").disabled = now.running;
   $("stop").disabled = !now.running || now.phase === "stopping" || now.phase === "aborting";
   showNumbers(now);
@@ -89,10 +89,10 @@ function show(now) {
 }
 
 function showNumbers({ plan, frame, disk, ...now }) {
-  const broken = now.scans_taken - now.scans_complete;
+  const incomplete = now.scans_taken - now.scans_complete;
   put("scans", String(now.scans_taken));
-  const whole = broken ? `${plural(broken, "scan")} incomplete` : "all complete";
-  put("complete", now.scans_taken ? whole : "", broken > 0);
+  const completeness = incomplete ? `${plural(incomplete, "scan")} incomplete` : "all complete";
+  put("complete", now.scans_taken ? completeness : "", incomplete > 0);
   const scanning = frame && !frame.preview;
   put("number", scanning ? `${frame.number}${frame.of ? ` / ${frame.of}` : ""}` : "–");
   put("total", `${plural(now.frames_taken, "frame")} taken`);
@@ -103,9 +103,9 @@ function showNumbers({ plan, frame, disk, ...now }) {
   put("rate", now.running ? `${bytes(disk.bytes_per_s)}/s` : "–");
   put("free", `${bytes(disk.free_bytes)} free`);
   const fits = disk.full_in_s === null || disk.run_ends_in_s === null || disk.full_in_s > disk.run_ends_in_s;
-  put("full", disk.full_in_s === null ? "" : `full in ${lasting(disk.full_in_s)}`, !fits);
-  put("ends", lasting(disk.run_ends_in_s));
-  put("duration", `a run lasts ${lasting(disk.duration_s)}`);
+  put("full", disk.full_in_s === null ? "" : `full in ${duration(disk.full_in_s)}`, !fits);
+  put("ends", duration(disk.run_ends_in_s));
+  put("duration", `of a run of ${duration(disk.duration_s)}`);
 }
 
 /** Fetch a picture when its version has changed, one at a time, and draw it now and whenever the size changes. */
@@ -119,72 +119,73 @@ async function figure(name, version, fetched) {
     $(name).parentElement.removeAttribute("data-none");
     known.draw();
   } catch {
-    // Not there any more, or not in time: the next state tells.
+    // Gone already, or not in time: the next state brings the next version.
   } finally {
     known.busy = false;
   }
 }
 
-const picture = async (path) => createImageBitmap(await (await asked(path)).blob());
+const picture = async (path) => createImageBitmap(await (await request(path)).blob());
 
 function showFrame({ frame, plan, phase, no_preview: none }) {
   if (!frame) {
-    put("frame-said", none ? `no frames until a run starts: ${none}` : "no frame yet");
+    put("frame-caption", none ? `no frames until a run starts: ${none}` : "no frame yet");
     return;
   }
   figure("frame", frame.version, async () => {
-    const seen = await picture("/frame.jpg");
-    return () => drawFrame($("frame"), seen, frame.shape_px[1] * plan.pixel_um);
+    const image = await picture("/frame.jpg");
+    return () => drawFrame($("frame"), image, frame.shape_px[1] * plan.pixel_um);
   });
-  const z = frame.z_um === null ? "" : `, z ${frame.z_of_pulse ? "" : "by the stage "}${frame.z_um.toFixed(2)} µm`;
+  const source = frame.z_of_pulse ? "" : " (reported by the stage)";
+  const z = frame.z_um === null ? "" : `, z ${frame.z_um.toFixed(2)} µm${source}`;
   const of = frame.of ? ` of ${frame.of}` : "";
   const where = `${frame.preview ? "at rest, no scan" : `frame ${frame.number}${of}`}${z}`;
   const [tall, wide] = frame.shape_px;
-  const worst = frame.preview ? "" : `, at most ${percent(frame.saturated_worst, 2)} in this scan and the last`;
-  const seen = `${percent(frame.saturated, 2)} of the pixels saturated (red)${worst}; ${wide} × ${tall} px`;
+  const worst = frame.preview ? "" : `, at most ${percent(frame.saturated_worst, 2)} in this scan and the one before`;
+  const saturation = `${percent(frame.saturated, 2)} of the pixels saturated (red)${worst}; ${wide} × ${tall} px`;
   const old = frame.age_s > OLD_S && !["starting", "waiting", "stopping"].includes(phase);
-  const silent = `no new frame for ${lasting(frame.age_s)}${none ? `: ${none}` : ""}`;
-  put("frame-said", `${where}; ${old ? silent : seen}`, old);
+  const silent = `no new frame for ${duration(frame.age_s)}${none ? `: ${none}` : ""}`;
+  put("frame-caption", `${where}; ${old ? silent : saturation}`, old);
   $("saturation").hidden = !frame.saturation_warning;
-  put("saturation", `Saturated: ${percent(frame.saturated_worst)} of the pixels. They have no focus: `
+  put("saturation", `${percent(frame.saturated_worst)} of the pixels are saturated, and their heights are wrong: `
     + "shorten exposure_s, or dim the light.");
 }
 
-function showSurfaces(told, now) {
-  const { height, rate, curves } = told;
-  if (!now.reconstruct) put("height-said", "surfaces are not asked for: --no-surfaces");
-  if (told.problem) put("height-said", told.problem, true);
+function showSurfaces(surfaces, now) {
+  const { height, rate, curves, problem } = surfaces;
+  if (!now.reconstruct) put("height-caption", "this run measures no surfaces (--no-surfaces)");
+  if (problem) put("height-caption", problem, true);
   if (height) {
     figure("height", height.version, async () => {
       const map = await picture("/height.png");
       return () => drawMap($("height"), map, height, "height (µm)");
     });
     figure("relief", height.version, async () => {
-      const field = await (await asked("/relief.bin")).arrayBuffer();
+      const field = await (await request("/relief.bin")).arrayBuffer();
       relief.take(field, height);
       return () => relief.draw();
     });
     const name = short(height.scan), newest = now.scans[0];
     const none = newest && newest.scan !== height.scan && newest.no_surface;
     const sigma = height.sigma_um === null ? "" : `, median σ ${height.sigma_um.toFixed(3)} µm`;
-    const measured = `${name}: ${percent(height.coverage)} measured${sigma}; grey is not measured`;
-    const wrong = told.problem ?? (none ? `${name}; ${short(newest.scan)} has no surface: ${none}` : null);
-    put("height-said", wrong ?? measured, wrong !== null);
-    put("relief-said", `${name}: height drawn ×${relief.stretch}, cut at the colours' limits. `
-      + "Drag or arrow keys turn it, wheel or + − come nearer.");
+    const measured = `${name}: ${percent(height.coverage)} measured${sigma}; grey: not measured`;
+    const wrong = problem ?? (none ? `${name}; ${short(newest.scan)} has no surface: ${none}` : null);
+    put("height-caption", wrong ?? measured, wrong !== null);
+    put("relief-caption", `${name}: heights ×${relief.stretch}, clipped to the limits of the colours. `
+      + "Drag or use the arrow keys to turn, the wheel or + − to zoom.");
   }
   if (rate) {
     figure("rate-map", rate.version, async () => {
       const map = await picture("/rate.png");
-      return () => drawMap($("rate-map"), map, rate, "rate (nm/s)");
+      return () => drawMap($("rate-map"), map, rate, "growth rate (nm/s)");
     });
     const sigma = rate.sigma_nm_per_s === null ? "" : `, median σ ${rate.sigma_nm_per_s.toFixed(1)}`;
     const mean = rate.mean_nm_per_s === null ? "" : `mean ${rate.mean_nm_per_s.toFixed(1)}${sigma} nm/s, `;
-    put("rate-said", `at ${short(rate.at)}: ${mean}a line through ${short(rate.first)} to ${short(rate.last)}; `
-      + "the stage's own axial drift is in it");
+    put("rate-caption", `at ${short(rate.at)}: ${mean}linear fit to ${short(rate.first)} … ${short(rate.last)}; `
+      + "includes the axial drift of the stage");
   }
   if (curves) figure("curves", curves.version, async () => {
-    const data = await (await asked("/curves")).json();
+    const data = await (await request("/curves")).json();
     legend(data);
     return () => drawCurves($("curves"), data, STYLES);
   });
@@ -204,10 +205,10 @@ function legend(data) {
     return item;
   });
   $("legend").replaceChildren(...items);
-  put("curves-said", regions.length > 1
-    ? "trenches and protrusions by the curvature of three surfaces, the 3 largest of each; bars: ± 2 standard errors"
-    : data.scans.length < 3 ? "the whole field; trenches and protrusions are looked for in three surfaces"
-      : "the whole field; no trench and no protrusion stands out in the first three surfaces");
+  put("curves-caption", regions.length > 1
+    ? "the three largest trenches and protrusions by the curvature of the first three surfaces; bars: ± 2 standard errors"
+    : data.scans.length < 3 ? "the whole field; trenches and protrusions need three surfaces"
+      : "the whole field; the first three surfaces show no distinct trench or protrusion");
 }
 
 function showScans({ scans, scans_taken: taken }) {
@@ -215,14 +216,14 @@ function showScans({ scans, scans_taken: taken }) {
   if (key === rows) return;
   rows = key;
   $("ledger").replaceChildren(...scans.flatMap(rowsOf));
-  const more = taken > scans.length ? `the last ${scans.length} of ${taken}; ` : "";
-  put("ledger-said", scans.length ? `${more}✓ every pulse is a whole frame on the disk` : "no scan yet");
+  const last = taken > scans.length ? `the last ${scans.length} of ${taken}; ` : "";
+  put("ledger-caption", scans.length ? `${last}✓ a complete frame on disk for every pulse` : "no scan yet");
 }
 
 function rowsOf(scan) {
   const row = document.createElement("tr");
   row.title = `${scan.ended}: ${scan.said}`;
-  row.classList.toggle("broken", !scan.complete);
+  row.classList.toggle("incomplete", !scan.complete);
   const cells = [
     [`${scan.complete ? "✓" : "✗"} ${short(scan.scan).replace("scan_", "")}`],
     [scan.complete ? String(scan.frames) : `${scan.frames}/${scan.planned}`],
@@ -236,14 +237,14 @@ function rowsOf(scan) {
     if ([2, 3, 4, 6].includes(k) && text > 0) cell.className = "counted";
     row.append(cell);
   });
-  const plain = scan.complete && !scan.no_surface && !scan.disk_waited_s && scan.synchronised;
-  const more = [scan.fault, plain ? "" : scan.said.replace(`${scan.scan}: `, "")].filter(Boolean).join("; ");
-  if (!more) return [row];
+  const flawless = scan.complete && !scan.no_surface && !scan.disk_waited_s && scan.synchronised;
+  const remarks = [scan.fault, flawless ? "" : scan.said.replace(`${scan.scan}: `, "")].filter(Boolean).join("; ");
+  if (!remarks) return [row];
   const note = document.createElement("tr");
   note.className = "note";
   const cell = document.createElement("td");
   cell.colSpan = cells.length;
-  cell.textContent = more;
+  cell.textContent = remarks;
   note.append(cell);
   return [row, note];
 }
@@ -252,9 +253,9 @@ for (const action of ["start", "stop", "abort"]) {
   $(action).addEventListener("click", async () => {
     if (action !== "abort") $(action).disabled = true;
     try {
-      await asked(`/${action}`, { method: "POST" });
+      await request(`/${action}`, { method: "POST" });
     } catch (error) {
-      put("said", error.message);
+      put("message", error.message);
     }
   });
 }

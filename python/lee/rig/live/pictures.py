@@ -1,9 +1,9 @@
-"""Frames and maps as pictures a browser shows; colours, limits and gaps as in the figures of `lee series`."""
+"""Frames and maps as pictures for a browser, with the colours and limits of the figures of `lee series`."""
 
 from __future__ import annotations
 
 import io
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib import colormaps
@@ -16,21 +16,21 @@ from lee.surfaces.block_mean import block_mean
 FRAME_PX, MAP_PX, RELIEF_PX = 640, 600, 240
 _JPEG_QUALITY = 80
 _SATURATED_RGB = (255, 40, 40)
-# Of a palette of 256: colours, then what was not measured, and the lines of its hatching.
-_COLOURS, _GAP, _GAP_LINE = 254, 254, 255
-_GAP_RGB, _GAP_LINE_RGB = (217, 217, 217), (154, 154, 154)
+# A palette of 256: 254 colours, then the ground and the lines of the hatching where nothing was measured.
+_COLOURS, _UNMEASURED, _HATCH_LINE = 254, 254, 255
+_UNMEASURED_RGB, _HATCH_LINE_RGB = (217, 217, 217), (154, 154, 154)
 _HATCH_PX = 9
 _STOPS = 33
 
 
 class FramePicture(NamedTuple):
-    """A frame as JPEG, saturated pixels red, and the share of them, 0 to 1."""
+    """A frame as JPEG with saturated pixels in red, and their share of all pixels."""
 
     jpeg: bytes
     saturated: float
 
 
-def frame_picture(image: NDArray[Any], full_scale: int, saturated_from: float) -> FramePicture:
+def frame_picture(image: NDArray[np.integer], full_scale: int, saturated_from: float) -> FramePicture:
     """Draw a frame in grey, from 0 to the full scale.
 
     Parameters
@@ -39,7 +39,7 @@ def frame_picture(image: NDArray[Any], full_scale: int, saturated_from: float) -
     full_scale : int, counts
         Drawn white.
     saturated_from : float, counts
-        Pixels of this count and more are saturated.
+        Smallest count of a saturated pixel.
     """
     hot = image >= saturated_from
     block = max(1, -(-max(image.shape) // FRAME_PX))
@@ -47,7 +47,7 @@ def frame_picture(image: NDArray[Any], full_scale: int, saturated_from: float) -
     drawn = Image.fromarray(np.asarray(grey, np.uint8)).reduce(block).convert("RGB")
     share = float(hot.mean())
     if share:
-        # One saturated pixel is seen, however many are drawn as one.
+        # A single saturated pixel must show, however many pixels are drawn as one.
         marked = (
             Image.fromarray(hot.astype(np.uint8) * 255).reduce(block).point(lambda value: 255 * (value > 0))
         )
@@ -55,38 +55,40 @@ def frame_picture(image: NDArray[Any], full_scale: int, saturated_from: float) -
     return FramePicture(_written(drawn, "JPEG", quality=_JPEG_QUALITY, subsampling=0), share)
 
 
-def map_scale(kind: str, values: NDArray[np.float32], *, least: float = 0.0) -> Scale:
+def map_scale(kind: str, values: NDArray[np.float32], *, min_limit: float = 0.0) -> Scale:
     """Choose colours and limits of a map of a kind that `lee.figures.maps.LOOKS` knows.
 
-    Limits about zero reach `least` to both sides at least.
+    Limits about zero are never smaller than `min_limit`.
     """
     found = colour_scale(kind, values[None])
-    return colour_scale(kind, values[None], limits=(-least, least)) if found.high < least else found
+    return (
+        colour_scale(kind, values[None], limits=(-min_limit, min_limit)) if found.high < min_limit else found
+    )
 
 
 def map_png(values: NDArray[np.float32], scale: Scale) -> bytes:
-    """Draw a map, (H, W), row 0 at the top; what was not measured is hatched grey."""
+    """Draw a map, (H, W), row 0 at the top; pixels that were not measured are hatched grey."""
     block = max(1, -(-max(values.shape) // MAP_PX))
     shown = block_mean(values, block)[0]
     indices = _indices(shown, scale)
     y, x = np.ogrid[: shown.shape[0], : shown.shape[1]]
-    hatch = np.where((x + y) % _HATCH_PX < 2, _GAP_LINE, _GAP).astype(np.uint8)
+    hatch = np.where((x + y) % _HATCH_PX < 2, _HATCH_LINE, _UNMEASURED).astype(np.uint8)
     drawn = Image.fromarray(np.where(np.isfinite(shown), indices, hatch), mode="P")
-    drawn.putpalette([*_rgb(scale).ravel().tolist(), *_GAP_RGB, *_GAP_LINE_RGB])
+    drawn.putpalette([*_rgb(scale).ravel().tolist(), *_UNMEASURED_RGB, *_HATCH_LINE_RGB])
     return _written(drawn, "PNG", compress_level=3)
 
 
 def bar_colours(scale: Scale) -> list[str]:
-    """Colours of the bar from low to high, evenly, as ``#rrggbb``."""
+    """Return colours of the colour bar, evenly from low to high, as ``#rrggbb``."""
     at = np.linspace(0, _COLOURS - 1, _STOPS).round().astype(int)
     return ["#{:02x}{:02x}{:02x}".format(*rgb) for rgb in _rgb(scale)[at].tolist()]
 
 
 class Relief(NamedTuple):
-    """A height field to draw in 3D.
+    """A height map to draw in 3D.
 
-    ``body`` holds the heights, (rows, columns) float32 um little-endian, without gaps and cut at the limits
-    of the colours, and after them the colours, (rows, columns, 3) uint8; what was not measured is grey.
+    ``body`` holds filled heights, (rows, columns) float32 um, little-endian, clipped to the limits of the
+    colours. After them come the colours, (rows, columns, 3) uint8; what was not measured is grey.
     """
 
     body: bytes
@@ -98,11 +100,13 @@ class Relief(NamedTuple):
 def relief(
     height_filled_um: NDArray[np.float32], measured: NDArray[np.bool_], pixel_um: float, scale: Scale
 ) -> Relief:
-    """Thin a surface out so that a browser turns it smoothly."""
+    """Average a surface over blocks so that a browser turns it smoothly."""
     block = max(1, -(-max(height_filled_um.shape) // RELIEF_PX))
     height = block_mean(height_filled_um, block)[0]
     known = block_mean(measured, block)[0] >= 0.5
-    rgb = np.where(known[..., None], _rgb(scale)[_indices(height, scale)], np.array(_GAP_LINE_RGB, np.uint8))
+    rgb = np.where(
+        known[..., None], _rgb(scale)[_indices(height, scale)], np.array(_HATCH_LINE_RGB, np.uint8)
+    )
     body = np.clip(height, scale.low, scale.high).astype("<f4").tobytes() + rgb.astype(np.uint8).tobytes()
     rows, columns = height.shape
     return Relief(body, rows, columns, block * pixel_um)
@@ -117,7 +121,7 @@ def _rgb(scale: Scale) -> NDArray[np.uint8]:
     return np.asarray(colormaps[scale.colours](np.linspace(0, 1, _COLOURS))[:, :3] * 255 + 0.5, np.uint8)
 
 
-def _written(drawn: Image.Image, kind: str, **options: Any) -> bytes:
+def _written(drawn: Image.Image, kind: str, **options: int) -> bytes:
     file = io.BytesIO()
     drawn.save(file, format=kind, **options)
     return file.getvalue()

@@ -1,6 +1,6 @@
-// A height field in 3D by WebGL alone: turned by dragging or with the arrow keys, its stretch told.
+// A height map in 3D, drawn with WebGL, turned by dragging or with the arrow keys; its exaggeration is stated.
 
-import { prepared, said } from "./charts.js";
+import { prepared, formatted } from "./charts.js";
 
 const VERTEX = `
 attribute vec3 place; attribute vec3 normal; attribute vec3 colour;
@@ -82,7 +82,7 @@ export class Relief {
     if (!gl) {
       to.fillStyle = "#98a0aa";
       to.textAlign = "center";
-      to.fillText("This browser has no WebGL: see the map instead.", width / 2, height / 2);
+      to.fillText("This browser has no WebGL; see the height map instead.", width / 2, height / 2);
       return;
     }
     if (!this.info || !width || !height) return;
@@ -102,7 +102,7 @@ export class Relief {
     this.write(to, view, width, height);
   }
 
-  /** Tell the sides of the box where they are seen. */
+  /** Label the visible sides of the box. */
   write(to, view, width, height) {
     const [x, y, z] = this.box, [tallUm, wideUm] = this.info.size_um, { low, high } = this.info;
     const seen = (p) => {
@@ -112,14 +112,14 @@ export class Relief {
     to.textAlign = "center";
     to.textBaseline = "middle";
     const step = (high - low) / 10;
-    // The sides that are nearest to who looks, and the corner farthest to the left.
+    // The sides nearest to the viewer, and the leftmost corner.
     const lower = (a, b) => (seen(a)[1] > seen(b)[1] ? a : b);
     const corners = [[-x, -y], [x, -y], [x, y], [-x, y]];
     const [cx, cy] = corners.reduce((a, b) => (seen([...a, 0])[0] < seen([...b, 0])[0] ? a : b));
     for (const [what, p, aside] of [
-      [`x ${said(wideUm, 1)} µm`, lower([0, -y * 1.16, -z], [0, y * 1.16, -z]), 0],
-      [`y ${said(tallUm, 1)} µm`, lower([-x * 1.16, 0, -z], [x * 1.16, 0, -z]), 0],
-      [said(low, step), [cx, cy, -z], 24], [`${said(high, step)} µm`, [cx, cy, z], 34],
+      [`x ${formatted(wideUm, 1)} µm`, lower([0, -y * 1.16, -z], [0, y * 1.16, -z]), 0],
+      [`y ${formatted(tallUm, 1)} µm`, lower([-x * 1.16, 0, -z], [x * 1.16, 0, -z]), 0],
+      [formatted(low, step), [cx, cy, -z], 24], [`${formatted(high, step)} µm`, [cx, cy, z], 34],
     ]) {
       const [at, top] = seen(p), half = to.measureText(what).width / 2 + 2;
       const left = Math.min(Math.max(at - aside, half), width - half);

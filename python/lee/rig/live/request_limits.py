@@ -1,21 +1,24 @@
-"""How long a request may take to arrive, and how long it may be."""
+"""How long a request may take to arrive, and how many bytes it may have."""
 
 from __future__ import annotations
 
 import io
 import socket
 import time
-from typing import Any
+from typing import TYPE_CHECKING
 
-_MOST_BYTES = 16 * 1024
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+MAX_BYTES = 16 * 1024
 
 
-class TooMuch(Exception):  # noqa: N818  the request is, not the server
+class RequestTooLongError(Exception):
     """A request is longer than any that the page makes."""
 
 
 class LimitedReader(io.RawIOBase):
-    """Reads requests from a socket, each against a deadline: one sent drop by drop holds a thread no longer.
+    """Reads requests from a socket, each within a deadline, so that a slow sender cannot occupy a thread.
 
     Parameters
     ----------
@@ -25,25 +28,25 @@ class LimitedReader(io.RawIOBase):
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._deadline = float("inf")
-        self._left = _MOST_BYTES
+        self._left = MAX_BYTES
 
     def begin_request(self, timeout_s: float) -> None:
-        """Let the next request begin."""
+        """Start the deadline and the byte count of the next request."""
         self._deadline = time.monotonic() + timeout_s
-        self._left = _MOST_BYTES
+        self._left = MAX_BYTES
 
     def buffered(self) -> io.BufferedReader:
-        """Return what reads lines."""
+        """Return a reader of lines."""
         return io.BufferedReader(self)
 
     def readable(self) -> bool:
-        """Say yes."""
+        """Return True."""
         return True
 
-    def readinto(self, into: Any) -> int:
+    def readinto(self, into: WriteableBuffer) -> int:
         """Read what has come, or wait for it until the deadline."""
         if self._left <= 0:
-            raise TooMuch
+            raise RequestTooLongError
         left_s = self._deadline - time.monotonic()
         if left_s <= 0:
             raise TimeoutError("the request did not arrive in time")

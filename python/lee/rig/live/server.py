@@ -1,4 +1,4 @@
-"""The server behind the rig's page: plain HTTP, on this computer alone unless a token is asked for."""
+"""The server behind the rig's page: plain HTTP, on this computer alone unless a token is required."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import socket
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
-from typing import Any
 from urllib.parse import parse_qs
 
 from lee.errors import InputError
 from lee.rig.live.access import Access, addresses
-from lee.rig.live.request_limits import LimitedReader, TooMuch
+from lee.rig.live.request_limits import LimitedReader, RequestTooLongError
 from lee.rig.live.session import Session
 
 _PAGE = {
@@ -44,30 +44,34 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-# Connections at once, in all and from one address: a browser opens up to six.
-_MOST_CLIENTS, _MOST_EACH = 96, 24
-# A request must have arrived whole so long after the one before, s.
+# Connections at a time, in all and from one address: a browser opens up to six.
+_MAX_CLIENTS, _MAX_PER_ADDRESS = 96, 24
+# Seconds within which a request must have arrived completely.
 _REQUEST_S = 15.0
+
+
+Request = socket.socket | tuple[bytes, socket.socket]
+Address = tuple[str, int]
 
 
 class LiveServer(ThreadingHTTPServer):
     """Serves the page of a session.
 
-    The port is taken when it is made, so that what is wrong with it is known before a device is touched; it
+    The port is bound at construction, so that an error is reported before a device is touched. The server
     answers once `begin` has given it a session.
 
     Parameters
     ----------
     host : str
     port : int
-        0 takes one that is free.
+        0 takes a free one.
     token : str, optional
         See `Access`.
 
     Raises
     ------
     InputError
-        If the address cannot be listened on: it is in use, not this computer's, or needs a token.
+        If the server cannot listen on the address: it is in use, not this computer's, or needs a token.
     """
 
     daemon_threads = True
@@ -84,16 +88,16 @@ class LiveServer(ThreadingHTTPServer):
         try:
             super().__init__((address, port), _Answer)
         except (OSError, OverflowError) as error:
-            raise InputError(_said(error, host, port)) from error
+            raise InputError(_message(error, host, port)) from error
 
     @property
     def port(self) -> int:
-        """The port that is listened on."""
+        """The port that the server listens on."""
         return int(self.server_address[1])
 
     @property
     def url(self) -> str:
-        """Where the page is for a browser on this computer."""
+        """Address of the page for a browser on this computer."""
         host = self._host if self._host not in ("0.0.0.0", "::") else socket.gethostname()
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
 
@@ -103,7 +107,7 @@ class LiveServer(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, name="lee-page", daemon=True).start()
 
     def end(self) -> None:
-        """Answer no more, and let go of the port."""
+        """Stop answering and release the port."""
         self.ended = True
         if self.session is not None:
             self.shutdown()
@@ -116,10 +120,12 @@ class LiveServer(ThreadingHTTPServer):
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Answer on a thread of its own; one connection too many is closed unheard."""
+    def process_request(self, request: Request, client_address: Address) -> None:
+        """Answer on a thread of its own; close a connection beyond the limit at once."""
         with self._counting:
-            full = self._clients.total() >= _MOST_CLIENTS or self._clients[client_address[0]] >= _MOST_EACH
+            full = (
+                self._clients.total() >= _MAX_CLIENTS or self._clients[client_address[0]] >= _MAX_PER_ADDRESS
+            )
             if not full:
                 self._clients[client_address[0]] += 1
         if full:
@@ -127,19 +133,19 @@ class LiveServer(ThreadingHTTPServer):
         else:
             super().process_request(request, client_address)
 
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answer, and count the connection as closed."""
+    def process_request_thread(self, request: Request, client_address: Address) -> None:
+        """Answer, then count the connection as closed."""
         try:
             super().process_request_thread(request, client_address)
         finally:
             with self._counting:
                 self._clients[client_address[0]] -= 1
-                self._clients += Counter()  # forget who is gone
+                self._clients += Counter()  # drop addresses without a connection
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say in one line what failed, unless the client has just gone."""
+    def handle_error(self, request: Request, client_address: Address) -> None:
+        """Report in one line what failed, unless the client has just disconnected."""
         error = sys.exc_info()[1]
-        if not isinstance(error, (ConnectionError, TimeoutError, TooMuch)):
+        if not isinstance(error, (ConnectionError, TimeoutError, RequestTooLongError)):
             print(f"lee: warning: the page failed: {type(error).__name__}: {error}", file=sys.stderr)
 
 
@@ -148,7 +154,7 @@ class _Answer(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     server_version, sys_version = "lee", ""
-    # What an answer to a request that cannot be read needs.
+    # Needed to answer a request that cannot be read.
     requestline, request_version, command = "", "HTTP/1.1", ""
     server: LiveServer
 
@@ -161,9 +167,9 @@ class _Answer(BaseHTTPRequestHandler):
         self._reader.begin_request(_REQUEST_S)
         try:
             super().handle_one_request()
-        except TooMuch:
+        except RequestTooLongError:
             self.close_connection = True
-            self._tell(431, "the request is too long")
+            self._answer_text(431, "the request is too long")
         except (ConnectionError, TimeoutError):
             self.close_connection = True
 
@@ -174,29 +180,31 @@ class _Answer(BaseHTTPRequestHandler):
         self._guarded(self._post)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Tell what the base class refuses; its own page would repeat what was sent."""
+        """Answer what the base class refuses; its own page would repeat what was sent."""
         self.close_connection = True
-        self._tell(code, "this cannot be asked here" if code == 501 else "the request cannot be understood")
+        self._answer_text(
+            code, "this method is not supported" if code == 501 else "the request cannot be understood"
+        )
 
-    def log_message(self, format: str, *arguments: Any) -> None:
-        """Stay silent: the terminal tells what the rig does."""
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Log nothing: the terminal shows what the rig does."""
 
-    def _guarded(self, answer: Any) -> None:
-        if self.server.ended:  # a connection that was kept
+    def _guarded(self, answer: Callable[[], None]) -> None:
+        if self.server.ended:  # a connection that was kept open
             self.close_connection = True
             return
         try:
             if not self.server.access.host_is_ours(self.headers.get("Host")):
-                self._refuse(421, "this name is not the rig's; open the address that lee rig live printed")
+                self._refuse(421, "this is not the rig's name; open the address that lee rig live printed")
             elif self.headers.get("Content-Length", "0") != "0" or self.headers.get("Transfer-Encoding"):
-                self._refuse(413, "requests bring no content here")
+                self._refuse(413, "requests must have no content")
             else:
                 answer()
         except (ConnectionError, TimeoutError):
             raise
         except Exception as error:
             print(f"lee: warning: the page failed: {type(error).__name__}: {error}", file=sys.stderr)
-            self._refuse(500, "this failed; the terminal of lee rig live tells more")
+            self._refuse(500, "this failed; see the terminal of lee rig live")
 
     def _get(self) -> None:
         path, _, query = self.path.partition("?")
@@ -206,9 +214,9 @@ class _Answer(BaseHTTPRequestHandler):
             if path == "/" and given:
                 if access.token_fits(given):
                     cookie = {"Location": "/", "Set-Cookie": access.cookie(self.server.port)}
-                    self._tell(303, "come in", cookie)
+                    self._answer_text(303, "welcome", cookie)
                 else:
-                    self._refuse(401, "this is not the token")
+                    self._refuse(401, "wrong token")
                 return
             if not self._may_enter():
                 return
@@ -221,11 +229,11 @@ class _Answer(BaseHTTPRequestHandler):
         elif path in _PICTURES:
             name, kind = _PICTURES[path]
             body = self._session().picture(name)
-            self._send(200, body, kind) if body is not None else self._tell(404, "there is none yet")
+            self._send(200, body, kind) if body is not None else self._answer_text(404, "there is none yet")
         elif path in _ACTIONS:
-            self._tell(405, "this is asked with POST", {"Allow": "POST"})
+            self._answer_text(405, "use POST for this", {"Allow": "POST"})
         else:
-            self._tell(404, "there is nothing here")
+            self._answer_text(404, "there is nothing here")
 
     def _post(self) -> None:
         access, headers = self.server.access, self.headers
@@ -233,19 +241,19 @@ class _Answer(BaseHTTPRequestHandler):
             return
         bearer = access.bears_token(headers.get("Authorization"))
         if not bearer and not access.origin_is_ours(headers.get("Origin"), headers.get("Host")):
-            self._refuse(403, "only the rig's own page may ask this")
+            self._refuse(403, "only the rig's own page may do this")
             return
         if self.path not in _ACTIONS:
-            self._tell(404, "there is nothing here")
+            self._answer_text(404, "there is nothing here")
             return
         try:
             {"/start": self._session().start, "/stop": self._session().stop, "/abort": self._session().abort}[
                 self.path
             ]()
         except InputError as error:
-            self._tell(409, str(error))
+            self._answer_text(409, str(error))
             return
-        self._tell(200, "done")
+        self._answer_text(200, "done")
 
     def _session(self) -> Session:
         assert self.server.session is not None
@@ -260,12 +268,12 @@ class _Answer(BaseHTTPRequestHandler):
         self._refuse(401, "a token is needed: open the page once with ?token=... after its address")
         return False
 
-    def _refuse(self, code: int, said: str) -> None:
+    def _refuse(self, code: int, message: str) -> None:
         self.close_connection = True
-        self._tell(code, said, {"Connection": "close"})
+        self._answer_text(code, message, {"Connection": "close"})
 
-    def _tell(self, code: int, said: str, more: dict[str, str] | None = None) -> None:
-        self._send(code, f"{said}\n".encode(), "text/plain; charset=utf-8", more)
+    def _answer_text(self, code: int, message: str, more: dict[str, str] | None = None) -> None:
+        self._send(code, f"{message}\n".encode(), "text/plain; charset=utf-8", more)
 
     def _send(self, code: int, body: bytes, kind: str, more: dict[str, str] | None = None) -> None:
         self.send_response(code)
@@ -278,12 +286,12 @@ class _Answer(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def _said(error: Exception, host: str, port: int) -> str:
+def _message(error: Exception, host: str, port: int) -> str:
     number = getattr(error, "errno", None)
     if number == errno.EADDRINUSE:
-        return f"live: port {port} of {host} is in use; end what uses it, or give another --port"
+        return f"live: port {port} of {host} is in use; stop what uses it, or give another --port"
     if number == errno.EADDRNOTAVAIL:
-        return f"live: {host} is no address of this computer; give one of its own, or leave --host out"
+        return f"live: {host} is no address of this computer; give one of its own, or omit --host"
     if number == errno.EACCES:
-        return f"live: port {port} needs the rights of the system's administrator; give a --port above 1023"
-    return f"live: port {port} of {host} cannot be listened on ({error}); give another --port"
+        return f"live: port {port} needs administrator rights; give a --port above 1023"
+    return f"live: cannot listen on port {port} of {host} ({error}); give another --port"

@@ -1,4 +1,4 @@
-"""The surfaces of a run as the page shows them, drawn beside the threads that record."""
+"""The surfaces of a run as the page shows them, drawn on a thread of its own."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import json
 import queue
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,26 +20,26 @@ from lee.runs.run import SURFACES
 from lee.runs.surface_store import WRITTEN, SurfaceStore
 from lee.surfaces.surface import Surface
 
-# Of a run that goes on, so many surfaces are looked at again; and so many may wait to be drawn.
-_LOOKED_AGAIN, _WAITING = 30, 4
-# Colours of rates reach so far at least, nm/s: what is less is noise.
-_LEAST_RATE = 1.0
+# Surfaces of an earlier run that are loaded when it continues, and surfaces that may wait to be drawn.
+_MAX_RELOADED, _MAX_WAITING = 30, 4
+# Smallest limit of the colours of rates, nm/s: lower rates are noise.
+_MIN_RATE_LIMIT = 1.0
 
 
 class _Shown(NamedTuple):
-    """Pictures by their names, and what is told of them; replaced as a whole."""
+    """Pictures by their names, and the facts shown with them; replaced as a whole."""
 
     pictures: dict[str, bytes]
-    told: dict[str, Any]
+    state: dict[str, object]
 
 
 class SurfaceWatch:
-    """Draws the height map, the relief, the rate map and the curves whenever a scan has ended.
+    """Draws the height map, the relief, the rate map and the curves after every scan.
 
     Parameters
     ----------
     folder : Path
-        Of the run; what it holds of an earlier one is shown first.
+        Folder of the run; surfaces that it holds already are shown first.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,55 +47,55 @@ class SurfaceWatch:
         self._growth = GrowthSoFar()
         self._shown = _Shown({}, {})
         self._version = 0
-        self.passed_by = 0
-        self._waiting: queue.Queue[tuple[str, Surface] | None] = queue.Queue(_WAITING)
+        self.skipped = 0
+        self._waiting: queue.Queue[tuple[str, Surface] | None] = queue.Queue(_MAX_WAITING)
         self._thread = threading.Thread(target=self._work, name="lee-surface-pictures", daemon=True)
         self._thread.start()
 
     def take(self, scan: str, surface: Surface) -> None:
-        """Hand over the surface of a scan that the store holds; returns at once."""
+        """Hand over the surface of a scan that is in the store; returns at once."""
         try:
             self._waiting.put_nowait((scan, surface))
         except queue.Full:
-            self.passed_by += 1
+            self.skipped += 1
 
     def picture(self, name: str) -> bytes | None:
         """Return ``height``, ``rate``, ``relief`` or ``curves``; None where there is none yet."""
         return self._shown.pictures.get(name)
 
-    def state(self) -> dict[str, Any]:
-        """Return what is told of the pictures, by their names."""
-        return self._shown.told
+    def state(self) -> dict[str, object]:
+        """Return the facts shown with the pictures, by the pictures' names."""
+        return self._shown.state
 
     def close(self) -> None:
-        """End the thread, once it is done with what it was given."""
+        """End the thread after it has drawn what it was given."""
         self._waiting.put(None)
         self._thread.join()
 
     def _work(self) -> None:
-        self._tried(self._look_again)
+        self._attempt(self._reload)
         while (item := self._waiting.get()) is not None:
             scan, surface = item
-            grown = self._tried(self._grow, scan, surface)
-            drawn = self._tried(self._draw, scan, surface)
+            grown = self._attempt(partial(self._grow, scan, surface))
+            drawn = self._attempt(partial(self._draw, scan, surface))
             if grown or drawn:
                 self._shown = self._shown._replace(
-                    told={**self._shown.told, "problem": f"{scan}: {grown or drawn}"}
+                    state={**self._shown.state, "problem": f"{scan}: {grown or drawn}"}
                 )
 
-    def _tried(self, step: Callable[..., None], *given: Any) -> str:
-        """Do a step; return what went wrong with it."""
+    def _attempt(self, step: Callable[[], None]) -> str:
+        """Run a step; return what went wrong with it, or an empty text."""
         try:
-            step(*given)
-        except Exception as error:  # whatever it is, the run goes on, and the next surface is tried
-            return f"cannot be shown whole: {type(error).__name__}: {' '.join(str(error).split())}"
+            step()
+        except Exception as error:  # whatever it is, the run continues, and the next surface is tried
+            return f"cannot be shown completely: {type(error).__name__}: {' '.join(str(error).split())}"
         return ""
 
-    def _look_again(self) -> None:
+    def _reload(self) -> None:
         if not self._store.exists():
             return
         store = SurfaceStore.open(self._store)
-        written = np.flatnonzero(store.state == WRITTEN)[-_LOOKED_AGAIN:].tolist()
+        written = np.flatnonzero(store.state == WRITTEN)[-_MAX_RELOADED:].tolist()
         for k in written:
             surface = store.surface(k)
             self._growth.add(store.scans[k], float(store.times_s[k]), surface)
@@ -111,9 +112,9 @@ class SurfaceWatch:
         scale = map_scale("height", height)
         field = relief(surface.height_filled_um, surface.valid, surface.pixel_um, scale)
         pictures = {"height": map_png(height, scale), "relief": field.body}
-        told: dict[str, Any] = {
+        state: dict[str, object] = {
             "height": {
-                **self._of_map(height, scale, surface.pixel_um),
+                **self._map_state(height, scale, surface.pixel_um),
                 "scan": scan,
                 "coverage": surface.coverage,
                 "sigma_um": _median(surface.height_sigma_um),
@@ -122,10 +123,10 @@ class SurfaceWatch:
         }
         rate = self._growth.rate
         if rate is not None:
-            scale = map_scale("rate", rate.rate_nm_per_s, least=_LEAST_RATE)
+            scale = map_scale("rate", rate.rate_nm_per_s, min_limit=_MIN_RATE_LIMIT)
             pictures["rate"] = map_png(rate.rate_nm_per_s, scale)
-            told["rate"] = {
-                **self._of_map(rate.rate_nm_per_s, scale, rate.pixel_um),
+            state["rate"] = {
+                **self._map_state(rate.rate_nm_per_s, scale, rate.pixel_um),
                 "at": rate.at,
                 "first": rate.first,
                 "last": rate.last,
@@ -133,10 +134,10 @@ class SurfaceWatch:
                 "sigma_nm_per_s": _median(rate.sigma_nm_per_s),
             }
         pictures["curves"] = json.dumps(self._growth.curves(), allow_nan=False).encode()
-        told["curves"] = {"version": self._version, "surfaces": len(self._growth.scans)}
-        self._shown = _Shown(pictures, told)
+        state["curves"] = {"version": self._version, "surfaces": len(self._growth.scans)}
+        self._shown = _Shown(pictures, state)
 
-    def _of_map(self, values: NDArray[np.float32], scale: Scale, pixel_um: float) -> dict[str, Any]:
+    def _map_state(self, values: NDArray[np.float32], scale: Scale, pixel_um: float) -> dict[str, object]:
         rows, columns = values.shape
         return {
             "version": self._version,
