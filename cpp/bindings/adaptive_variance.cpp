@@ -13,7 +13,10 @@ using Centre = std::pair<std::size_t, std::size_t>;
 
 std::vector<lee::Footprint> footprints_of(const std::vector<Array<std::uint8_t>>& masks,
                                           const std::vector<Centre>& centres) {
-    if (masks.size() != centres.size()) throw py::value_error("adaptive_variance: a centre for every mask");
+    if (masks.size() != centres.size()) {
+        throw py::value_error("adaptive_variance: " + std::to_string(masks.size()) + " footprints but " +
+                              std::to_string(centres.size()) + " centres; give one centre for each");
+    }
     std::vector<lee::Footprint> footprints;
     for (std::size_t k = 0; k < masks.size(); ++k) {
         footprints.push_back({.mask = read_view<2>(masks[k], "footprint"),

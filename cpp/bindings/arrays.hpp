@@ -14,7 +14,7 @@ namespace py = pybind11;
 
 namespace lee::bindings {
 
-/// Strict: another dtype or layout is a TypeError here; the Python function converts, and says so.
+/// Strict: another dtype or layout is a TypeError here; the Python function converts, and documents it.
 template <class T>
 using Array = py::array_t<T, py::array::c_style>;
 

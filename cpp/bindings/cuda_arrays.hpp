@@ -18,7 +18,7 @@ namespace py = pybind11;
 namespace lee::bindings {
 
 /// A contiguous array in a CUDA device's memory, from any object with __cuda_array_interface__; T is const
-/// where it is only read. Another dtype or layout does not match; the Python function says so before.
+/// where it is only read. Another dtype or layout does not match; the Python function refuses it before.
 template <class T>
 struct CudaArray {
     T* data = nullptr;

@@ -11,10 +11,11 @@ using namespace lee::bindings;
 namespace {
 
 lee::CurvatureParams params_of(const std::string& family, double scale_um, double pixel_um, int threads) {
-    const auto which = family == "savgol" ? lee::CurvatureFamily::savgol
-                       : family == "gaussian"
-                           ? lee::CurvatureFamily::gaussian
-                           : throw py::value_error("curvature: no family called " + family);
+    const auto which =
+        family == "savgol" ? lee::CurvatureFamily::savgol
+        : family == "gaussian"
+            ? lee::CurvatureFamily::gaussian
+            : throw py::value_error("curvature: no family called " + family + "; give savgol or gaussian");
     return {.family = which, .scale_um = scale_um, .pixel_um = pixel_um, .threads = threads};
 }
 

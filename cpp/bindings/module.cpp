@@ -23,7 +23,7 @@ py::dict cuda_device() {
                     "driver_version"_a = info.driver_version, "runtime_version"_a = info.runtime_version);
 }
 
-// The exceptions are the package's own, so that nobody needs the core to catch them.
+// The exceptions are defined in the package, so that nobody needs the core to catch them.
 void raise(const char* name, const char* what) {
     py::set_error(py::module_::import("lee.errors").attr(name), what);
 }

@@ -40,7 +40,8 @@ lee::Flat operation_of(const std::string& name) {
            : name == "dilation" ? lee::Flat::dilation
            : name == "opening"  ? lee::Flat::opening
            : name == "closing"  ? lee::Flat::closing
-                                : throw py::value_error("flat_morphology: no operation called " + name);
+                                : throw py::value_error("flat_morphology: no operation called " + name +
+                                                        "; give erosion, dilation, opening or closing");
 }
 
 Array<float> flat_morphology(const std::string& name, const Array<float>& height,

@@ -42,12 +42,12 @@ py::tuple finish(Self& self) {
 template <class Self>
 py::tuple brightness(const Self& self) {
     const std::array<std::size_t, 2> shape{(self.level_height(0) + 15) / 16, (self.level_width(0) + 15) / 16};
-    auto least = new_array<float>(shape);
-    auto most = new_array<float>(shape);
+    auto minimum = new_array<float>(shape);
+    auto maximum = new_array<float>(shape);
     auto saturated = new_array<float>(shape);
-    self.brightness(write_view<2>(least, "least"), write_view<2>(most, "most"),
+    self.brightness(write_view<2>(minimum, "minimum"), write_view<2>(maximum, "maximum"),
                     write_view<2>(saturated, "saturated"));
-    return py::make_tuple(least, most, saturated);
+    return py::make_tuple(minimum, maximum, saturated);
 }
 
 template <class Self>
@@ -102,7 +102,7 @@ lee::RefocuserParams params_of(double depth_of_field_um, std::size_t window_y_px
             .threads = threads};
 }
 
-// What refocusers of both backends offer.
+// The members that refocusers of both backends have.
 template <class Self>
 void bind_common(py::class_<Self>& bound) {
     const auto frame = py::arg("frame").noconvert();
@@ -117,7 +117,7 @@ void bind_common(py::class_<Self>& bound) {
         .def("brightness", &brightness<Self>)
         .def("peaks", &peaks<Self>, py::arg("level"))
         .def("counts", &counts<Self>)
-        .def_property_readonly("rests", &Self::rests)
+        .def_property_readonly("rests", &Self::residual_drifts)
         .def_property_readonly("noise", &Self::noise)
         .def_property_readonly("frames", &Self::frames)
         .def_property_readonly("levels", &Self::levels)

@@ -1,5 +1,5 @@
-# The CUDA twins of the kernels: compiled by nvcc, or, to test them where there is no CUDA device, by the C++ compiler
-# against a runtime that runs their threads on the host; without either, functions that say so.
+# The CUDA kernels: compiled by nvcc, or, to test them where there is no CUDA device, by the C++ compiler against a
+# runtime that runs their threads on the host; without either, functions that throw DeviceError.
 set(cuda_sources cuda/device.cu)
 foreach(stem IN LISTS LEE_KERNELS)
   file(GLOB parts CONFIGURE_DEPENDS cuda/${stem}_*.cu)
@@ -8,7 +8,7 @@ endforeach()
 
 if(LEE_CUDA)
   if(NOT CMAKE_CUDA_ARCHITECTURES)
-    # Machine code for compute capability 7.5 to 9.0, and the intermediate form for what comes after.
+    # Machine code for compute capability 7.5 to 9.0, and the intermediate form for later ones.
     set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real 90)
   endif()
   include(CheckLanguage)

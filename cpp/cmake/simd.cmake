@@ -6,7 +6,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND CMAKE_CXX_COMPILE
 endif()
 set(LEE_ISA_FLAGS_plain "")
 set(LEE_ISA_FLAGS_avx2 -march=x86-64-v3)
-# GCC prefers 256-bit vectors even for AVX-512 unless told.
+# By default GCC prefers 256-bit vectors even for AVX-512.
 set(LEE_ISA_FLAGS_avx512 -march=x86-64-v4 -mprefer-vector-width=512)
 
 # lee_simd_kernel(<stem>): compile kernels/simd/<stem>.cpp once for each instruction set, with LEE_ISA set to its name.

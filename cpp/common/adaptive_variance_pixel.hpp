@@ -10,7 +10,7 @@
 namespace lee::variance {
 
 /// The sum of so many squares of 8 bits fits 32 bits.
-inline constexpr std::size_t largest_whole = 66051;
+inline constexpr std::size_t max_whole_area = 66051;
 
 /// Variance over mean from sums of whole numbers below 2^53: only the division rounds. NaN where nothing is
 /// counted, 0 where the mean is not positive.
@@ -42,17 +42,17 @@ LEE_BOTH float detail(double pixel, bool present, double number, double sum, dou
     return present ? static_cast<float>(value) : __builtin_nanf("");
 }
 
-/// What the largest focus over z must exceed. own: share of the noise that a footprint's own mean takes away;
-/// excess: times what noise alone gives
+/// The largest focus over z must exceed this. own: share of the noise that a footprint's own mean takes away;
+/// excess: factor on the focus of noise alone
 LEE_BOTH double limit_of(float noise, double own, double excess) {
     return static_cast<double>(noise) * (1.0 - own) * excess;
 }
 
-// The noise is looked for in so many planes, and about so many pixels along y and x of each.
+// The noise is estimated in so many planes, and about so many pixels along y and x of each.
 inline constexpr std::size_t noise_planes = 16;
 inline constexpr double noise_pixels_along = 128.0;
 
-/// r^2 / (36 m) of the 3 by 3 pixels around `pixel`, whose rows lie `columns` apart; -1 where there is none.
+/// r^2 / (36 m) of the 3 by 3 pixels around `pixel`, whose rows are `columns` apart; -1 where there is none.
 template <class Pixel>
 LEE_BOTH double noise_sample(const Pixel* pixel, std::size_t columns) {
     const Pixel *above = pixel - columns, *below = pixel + columns;

@@ -1,6 +1,6 @@
 #pragma once
 
-// What both backends refuse, and how they take footprints.
+// Arguments that both backends refuse, and how they prepare footprints.
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -43,7 +43,7 @@ struct Windows {
     /// Whether sums of 8-bit pixels fit 32 bits.
     [[nodiscard]] bool whole() const {
         return std::all_of(areas.begin(), areas.end(),
-                           [](std::size_t area) { return area <= largest_whole; });
+                           [](std::size_t area) { return area <= max_whole_area; });
     }
 };
 

@@ -20,7 +20,7 @@ std::align_val_t alignment(std::size_t bytes) {
 void* aligned_memory(std::size_t bytes) {
     void* memory = ::operator new(bytes, alignment(bytes));
 #if defined(__linux__)
-    // Only a wish: touching an image-sized buffer for the first time costs a fifth of a kernel in small
+    // Only a hint: touching an image-sized buffer for the first time costs a fifth of a kernel in small
     // pages.
     if (bytes >= 2 * huge_page) (void)madvise(memory, bytes / huge_page * huge_page, MADV_HUGEPAGE);
 #endif

@@ -6,10 +6,10 @@
 
 namespace lee::peak {
 
-/// Focus below this share of its maximum says nothing.
-inline constexpr float least_share = 1e-12F;
+/// Focus below this share of its maximum is ignored.
+inline constexpr float min_share = 1e-12F;
 
-/// Whether plane after plane this focus is the largest so far; plane: -1 before the first that is not NaN.
+/// Whether this focus is the largest so far, plane after plane; plane: -1 before the first that is not NaN.
 LEE_BOTH bool leads(float focus, float best, std::int32_t plane) {
     return (focus > best) | ((focus == focus) & (plane < 0));
 }
@@ -20,7 +20,7 @@ LEE_BOTH std::int32_t nearest_plane(std::int32_t wanted, std::int32_t planes) {
     return below < 0 ? 0 : below;
 }
 
-/// What heights are counted from, and in: in steps of the scan the moments are of one size.
+/// Origin and unit of heights in the fit: in steps of the scan all moments are of similar size.
 struct Axis {
     double middle, step;
 };
@@ -50,10 +50,9 @@ struct Moments {
     double count, w0, w1, w2, w3, w4, l0, l1, l2, ll;
 };
 
-/// Take in a sample: focus over its maximum, and height from the maximum. Where `use` is false it adds
-/// nothing.
+/// Add a sample: focus over its maximum, and height from the maximum. Where `use` is false it adds nothing.
 LEE_BOTH void add(Moments& m, bool use, float share, double u) {
-    const bool counts = use & (share >= least_share);
+    const bool counts = use & (share >= min_share);
     const double l = log_of(counts ? share : 1.0F);
     const double f = counts ? static_cast<double>(share) : 0.0;
     const double w = f * f, wu = w * u, wuu = wu * u, wl = w * l;
@@ -62,16 +61,16 @@ LEE_BOTH void add(Moments& m, bool use, float share, double u) {
     m.l0 += wl, m.l1 += wl * u, m.l2 += wl * u * u, m.ll += wl * l;
 }
 
-/// Whether a sample takes part: focus over its maximum, of a plane that exists.
+/// Whether a sample is used: focus over its maximum, of a plane that exists.
 LEE_BOTH bool takes_part(bool exists, float share) {
-    return exists & finite(share) & (share >= least_share);
+    return exists & finite(share) & (share >= min_share);
 }
 
 struct Vertex {
-    double at, sigma;  // NaN where there is none, or no way to know
+    double at, sigma;  // NaN where there is none, or too few samples
 };
 
-/// Vertex of l = a + b u + c u^2, which must lie in [low, high], and its standard deviation.
+/// Vertex of l = a + b u + c u^2, which must be in [low, high], and its standard deviation.
 LEE_BOTH Vertex vertex_of(const Moments& m, double low, double high) {
     const double nan = __builtin_nan("");
     // Inverse of the normal equations' matrix by cofactors.
@@ -97,7 +96,8 @@ struct Peak {
     float height_um, sigma_um;
 };
 
-/// Of a curve whose maximum is `best`, in `plane`: NaN where that lies at an end or is no positive number.
+/// Of a curve whose maximum is `best`, in `plane`: NaN where that is an end of the scan, or `best` no
+/// positive number.
 LEE_BOTH Peak peak_of(const Moments& m, double low, double high, const Axis& axis, std::int32_t plane,
                       std::int32_t planes, float best) {
     const Vertex vertex = vertex_of(m, low, high);

@@ -7,7 +7,7 @@
 
 namespace lee::check {
 
-/// What both backends refuse of the maps.
+/// Refuse maps that no backend accepts.
 template <class Height, class Map, std::size_t N>
 void curvature_maps(const char* operation, const Height& height, const std::array<Map, N>& maps,
                     const std::array<const char*, N>& names) {

@@ -61,8 +61,8 @@ LEE_BOTH Sigmas sigmas(const Derivatives& d, const Covariance& c, float noise) {
     const float q = 1.0F / (1.0F + d.x * d.x + d.y * d.y);
     const float root = __builtin_sqrtf(q);
     const float half = 0.5F * q * root;
-    const float bent = (1.0F + d.y * d.y) * d.xx - 2.0F * d.x * d.y * d.xy + (1.0F + d.x * d.x) * d.yy;
-    const float mean = bent * half;
+    const float numerator = (1.0F + d.y * d.y) * d.xx - 2.0F * d.x * d.y * d.xy + (1.0F + d.x * d.x) * d.yy;
+    const float mean = numerator * half;
     const float gauss = (d.xx * d.yy - d.xy * d.xy) * (q * q);
     const Derivatives of_mean{2.0F * half * (d.x * d.yy - d.y * d.xy) - 3.0F * d.x * q * mean,
                               2.0F * half * (d.y * d.xx - d.x * d.xy) - 3.0F * d.y * q * mean,

@@ -11,10 +11,10 @@
 #include "common/curvature_fit.hpp"
 #include "lee/curvature.hpp"
 
-// The window of a scale and what the fit over it is made of.
+// The window of a scale, and the polynomials of the fit over it.
 namespace lee::curvature_window_of {
 
-inline constexpr std::size_t largest_radius = 1024;
+inline constexpr std::size_t max_radius = 1024;
 inline constexpr double gaussian_reach = 4.0;  // standard deviations
 inline constexpr double noisiest_times = 8.0;  // of a complete window's Laplacian
 
@@ -57,7 +57,7 @@ struct Basis {
     }
 
     /// Covariance of two derivatives of a complete window, each (order along x, along y), in px, for errors
-    /// of 1: of all pixels alike, or (`weighted`) each as small as the pixel's weight says.
+    /// of 1: of all pixels alike, or (`weighted`) each as small as the pixel's weight implies.
     [[nodiscard]] double covariance(std::array<int, 2> one, std::array<int, 2> other, bool weighted) const {
         const auto overlap = [&](int i, int k) {
             if (weighted) return i == k ? 1.0 / norms[std::size_t(i)] : 0.0;
@@ -95,7 +95,7 @@ struct Basis {
         return 2.0 * (covariance({2, 0}, {2, 0}, weighted) + covariance({2, 0}, {0, 2}, weighted));
     }
 
-    /// The largest gain of the Laplacian that is let through, in the unit of s.
+    /// Largest gain of the Laplacian that is accepted, in the unit of s.
     [[nodiscard]] double noisiest() const {
         return noisiest_times * noisiest_times * laplacian_gain(true) * std::pow(unit_px, 4);
     }
@@ -160,20 +160,20 @@ inline double equivalent_px(const Basis& basis) {
 inline Basis basis_of(const char* operation, const CurvatureParams& params) {
     const auto positive = [&](double value, const char* name) {
         check::that(std::isfinite(value) && value > 0.0, operation,
-                    std::string(name) + " is " + std::to_string(value) + "; give um above 0");
+                    std::string(name) + " is " + std::to_string(value) + "; give a length in µm above 0");
     };
     positive(params.pixel_um, "pixel_um");
     positive(params.scale_um, "scale_um");
     const double scale_px = params.scale_um / params.pixel_um;
     const auto refuse_large = [&](double radius) {
-        check::that(radius <= static_cast<double>(largest_radius), operation,
+        check::that(radius <= static_cast<double>(max_radius), operation,
                     "scale_um is " + std::to_string(params.scale_um) + ", " + std::to_string(scale_px) +
                         " pixels: its window is wider than 1024 px to each side; average pixels first");
     };
     const auto refuse_small = [&](double least) {
         check::that(scale_px >= least, operation,
                     "scale_um is " + std::to_string(params.scale_um) + ", " + std::to_string(scale_px) +
-                        " pixels; give at least " + std::to_string(least * params.pixel_um) + " um");
+                        " pixels; give at least " + std::to_string(least * params.pixel_um) + " µm");
     };
     if (params.family == CurvatureFamily::gaussian) {
         refuse_small(0.5);
@@ -185,7 +185,7 @@ inline Basis basis_of(const char* operation, const CurvatureParams& params) {
     refuse_small(0.9 * equivalent_px(below));
     refuse_large(3.4 * scale_px);
     below = savgol(std::max<std::size_t>(2, static_cast<std::size_t>(3.2 * scale_px)));
-    while (below.radius < largest_radius) {
+    while (below.radius < max_radius) {
         Basis above = savgol(below.radius + 1);
         if (scale_px * scale_px < equivalent_px(below) * equivalent_px(above)) break;
         below = std::move(above);

@@ -11,7 +11,7 @@ struct Around {
     Window at;
     int count;
     float peak[2];
-    float along_y[2][2 * largest_reach + 1], along_x[2][2 * largest_reach + 1];
+    float along_y[2][2 * max_reach + 1], along_x[2][2 * max_reach + 1];
 };
 
 LEE_BOTH Around around(const Residuals& image, const Spot* own, int count, float point) {
@@ -31,7 +31,7 @@ LEE_BOTH Around around(const Residuals& image, const Spot* own, int count, float
 template <int n, bool widths>
 LEE_BOTH float chi_square(const Around& here, const Spot* spots, float* matrix, float* right) {
     constexpr int each = widths ? 4 : 3, all = n * each;
-    float along_y[n][2 * largest_reach + 1], along_x[n][2 * largest_reach + 1];
+    float along_y[n][2 * max_reach + 1], along_x[n][2 * max_reach + 1];
     for (int k = 0; k < n; ++k) {
         shape_along(spots[k].y, spots[k].width, here.at.y0, here.at.height, along_y[k]);
         shape_along(spots[k].x, spots[k].width, here.at.x0, here.at.width, along_x[k]);
@@ -74,12 +74,12 @@ LEE_BOTH float chi_square(const Around& here, const Spot* spots, float* matrix, 
 
 /// Fit `n` spots together (Levenberg and Marquardt); returns chi square.
 template <int n, bool widths>
-LEE_BOTH float fit_together(const Around& here, Spot* spots, float point, int most_steps) {
+LEE_BOTH float fit_together(const Around& here, Spot* spots, float point, int max_steps) {
     constexpr int each = widths ? 4 : 3, all = n * each;
     float matrix[all * (all + 1) / 2], right[all];
     float best = chi_square<n, widths>(here, spots, matrix, right);
     float damping = 0.01F;
-    for (int k = 0; k < most_steps; ++k) {
+    for (int k = 0; k < max_steps; ++k) {
         bool better = false;
         float gained = 0.0F;
         Spot next[n];
@@ -118,22 +118,22 @@ LEE_BOTH float fit_together(const Around& here, Spot* spots, float point, int mo
     return best;
 }
 
-/// How the residuals at a spot are drawn out: along which direction, and how sure that is.
+/// Elongation of the residuals at a spot: its direction and significance.
 struct Stretch {
     float cos, sin;  // of the direction, from y towards x
-    float longer,
-        rounder;  // signal-to-noise ratio of being longer one way than the other, and of being wider
+    float longer;    // signal-to-noise ratio of being longer one way than the other
+    float rounder;   // signal-to-noise ratio of being wider
 };
 
 LEE_BOTH Stretch stretch_of(const Residuals& image, const Spot& spot) {
     const Window at = window_at(image, spot.y, spot.x, pixels(compared * spot.width));
-    float along_y[2 * largest_reach + 1], along_x[2 * largest_reach + 1];
+    float along_y[2 * max_reach + 1], along_x[2 * max_reach + 1];
     shape_along(spot.y, spot.width, at.y0, at.height, along_y);
     shape_along(spot.x, spot.width, at.x0, at.width, along_x);
     const float inverse = 1.0F / spot.width;
     // Sums down the columns, of weights and of residuals, with powers of the distance along y.
-    float s0[2 * largest_reach + 1], s2[2 * largest_reach + 1], s4[2 * largest_reach + 1];
-    float r0[2 * largest_reach + 1], r1[2 * largest_reach + 1], r2[2 * largest_reach + 1];
+    float s0[2 * max_reach + 1], s2[2 * max_reach + 1], s4[2 * max_reach + 1];
+    float r0[2 * max_reach + 1], r1[2 * max_reach + 1], r2[2 * max_reach + 1];
     for (int i = 0; i < at.width; ++i) s0[i] = s2[i] = s4[i] = r0[i] = r1[i] = r2[i] = 0.0F;
     for (int j = 0; j < at.height; ++j) {
         const std::size_t row =
@@ -147,7 +147,7 @@ LEE_BOTH Stretch stretch_of(const Residuals& image, const Spot& spot) {
             r0[i] += wr, r1[i] += wr * v, r2[i] += wr * vv;
         }
     }
-    // Shapes that neither peak nor place of the spot can make up for: u^2 + v^2 - 1, v^2 - u^2 and 2 u v.
+    // Shapes that neither peak nor place of the spot can explain: u^2 + v^2 - 1, v^2 - u^2 and 2 u v.
     float even = 0, plus = 0, cross = 0, even_2 = 0, plus_2 = 0, cross_2 = 0;
     for (int i = 0; i < at.width; ++i) {
         const float u = (static_cast<float>(at.x0 + i) - spot.x) * inverse, uu = u * u, e = uu - 1.0F;

@@ -1,8 +1,8 @@
 #pragma once
 
-// Spots kept by the cell of the image they lie in, and what is done to one cell at a time: neighbours' spots
-// are read from the cells around. Cells two apart never touch the same pixels, so all cells with both indices
-// even, and so on, can be worked on at once; the result does not depend on who works on them.
+// Spots listed by cell of the image, and the steps of the search for one cell: neighbours' spots are read
+// from the cells around. Cells two apart never touch the same pixels, so all cells with both indices even,
+// and so on, can be processed at once; the result does not depend on the order.
 #include "common/detect_particles_pixel.hpp"
 #include "common/detect_particles_spot.hpp"
 
@@ -11,14 +11,14 @@ namespace lee::particles {
 /// Spots a cell can hold.
 inline constexpr int cell_spots = 24;
 
-/// What is to be done with a spot at the next `commit_cell`.
+/// Action on a spot at the next `commit_cell`.
 enum class Duty : std::uint8_t { none, draw, erase };
 
 struct Emitter {
     Spot spot;
     float snr;
     Duty duty;
-    bool settled;  ///< nothing more was found in it, nor around it since
+    bool settled;  ///< examined, with no change around it since
 };
 
 struct Cell {
@@ -42,14 +42,15 @@ struct Grid {
     }
 };
 
-/// Side of a cell: what fits and draws of spots in cells two apart reach, and some way that a spot may move.
+/// Side of a cell: the reach of fitting and drawing, and some room for a spot to move, so that cells two
+/// apart do not touch.
 LEE_BOTH float cell_side(float point) {
     return __builtin_ceilf((drawn_widest + fitted * widest + 3.0F) * point) + 3.0F;
 }
 
-/// Thresholds, in standard deviations behind the filter.
+/// Detection thresholds, in standard deviations of the filter's output.
 struct Limits {
-    float alone;      ///< of a spot for itself
+    float alone;      ///< of a single spot
     float companion;  ///< of one beside such a spot, or of splitting it
     float mismatch;   ///< share of a bright spot that its true shape may differ from a Gaussian
 };
@@ -72,7 +73,7 @@ LEE_BOTH float squared_distance(const Spot& a, const Spot& b) {
     return (a.y - b.y) * (a.y - b.y) + (a.x - b.x) * (a.x - b.x);
 }
 
-/// An order of spots that does not hang on where they are kept.
+/// An order of spots that does not depend on their place in memory.
 LEE_BOTH bool before(const Spot& a, const Spot& b) {
     return a.y < b.y || (a.y == b.y && a.x < b.x);
 }
@@ -81,7 +82,7 @@ LEE_BOTH bool same(const Spot& a, const Spot& b) {
     return a.y == b.y && a.x == b.x && a.peak == b.peak;
 }
 
-/// Draw what is new into the residuals and take back what is to go; says whether anything was.
+/// Draw new spots into the residuals and erase removed ones; true where anything changed.
 LEE_BOTH bool commit_cell(const Residuals& image, Cell& cell, float point) {
     bool changed = false;
     int kept = 0;
@@ -98,7 +99,7 @@ LEE_BOTH bool commit_cell(const Residuals& image, Cell& cell, float point) {
     return changed;
 }
 
-/// Where a cell lies; its spots stay there, or near.
+/// The place of a cell; its spots stay there, or near.
 struct Home {
     float y0, x0, side, roam;
 
@@ -121,7 +122,7 @@ LEE_BOTH bool has_moved(const Spot& spot, const Spot& next, float tolerance) {
     return dy > tolerance || dx > tolerance || 0.5F * change > tolerance;
 }
 
-/// One step of every spot of a cell; says whether any moved by more than `tolerance`.
+/// One step of every spot of a cell; true where any moved by more than `tolerance`.
 LEE_BOTH bool sweep_cell(const Residuals& image, const Grid& grid, Cell& cell, int index, float point,
                          float tolerance) {
     bool moved = false;
@@ -138,7 +139,7 @@ LEE_BOTH bool sweep_cell(const Residuals& image, const Grid& grid, Cell& cell, i
     return moved;
 }
 
-/// The spots that lie in a cell now, from where they and those around it were kept; `lost`: too many.
+/// The spots in a cell now, from the lists of the cell and those around it; `lost`: those that did not fit.
 LEE_BOTH void gather_cell(const Grid& grid, const Cell* kept, int index, Cell& out, int& lost) {
     out.count = 0;
     lost = 0;
@@ -159,7 +160,7 @@ LEE_BOTH void gather_cell(const Grid& grid, const Cell* kept, int index, Cell& o
     }
 }
 
-/// Signal-to-noise ratio of a spot, its neighbours as they are.
+/// Signal-to-noise ratio of a spot, with its neighbours subtracted.
 LEE_BOTH float snr_of(const Residuals& image, const Spot& spot, const Deviation& deviation) {
     return spot.peak * __builtin_sqrtf(normal_of(image, spot).pp) / deviation(spot.y, spot.x);
 }
@@ -169,7 +170,7 @@ LEE_BOTH void measure_cell(const Residuals& image, Cell& cell, const Deviation& 
         cell.emitters[k].snr = snr_of(image, cell.emitters[k].spot, deviation);
 }
 
-/// Whether a spot is too faint, or too near a brighter one to be told from it.
+/// Whether a spot is too faint, or too near a brighter one to be resolved.
 LEE_BOTH bool is_weak(const Grid& grid, const Cell* cells, int index, const Emitter& one,
                       const Limits& limits, float point) {
     bool beside = false, merged = false;
@@ -184,11 +185,11 @@ LEE_BOTH bool is_weak(const Grid& grid, const Cell* cells, int index, const Emit
     return merged || one.snr < (beside ? limits.companion : limits.alone);
 }
 
-/// Choose what must go from a cell: of weak spots near each other the weakest, as the others may then gain.
-/// `doomed` (cell_spots); `weak` of all cells, as told by is_weak.
-LEE_BOTH void doom_cell(const Grid& grid, const Cell* cells, const std::uint32_t* weak, int index,
-                        std::uint32_t& doomed, float point) {
-    doomed = 0;
+/// Choose the spots to discard from a cell: of weak spots near each other the weakest, as the others may then
+/// gain. `pruned`, `weak`: a bit for each spot; `weak` of all cells, from is_weak.
+LEE_BOTH void prune_cell(const Grid& grid, const Cell* cells, const std::uint32_t* weak, int index,
+                         std::uint32_t& pruned, float point) {
+    pruned = 0;
     const int cy = index / grid.columns, cx = index % grid.columns;
     const Cell& cell = cells[index];
     for (int k = 0; k < cell.count; ++k) {
@@ -207,7 +208,7 @@ LEE_BOTH void doom_cell(const Grid& grid, const Cell* cells, const std::uint32_t
                 }
             }
         }
-        if (weakest) doomed |= 1U << k;
+        if (weakest) pruned |= 1U << k;
     }
 }
 

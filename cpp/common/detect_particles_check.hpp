@@ -9,7 +9,7 @@
 
 namespace lee::check {
 
-/// What both backends refuse.
+/// Refuse the arguments that no backend accepts.
 template <class Frame, class Axial>
 void detect_particles(const Frame& before, const Frame& after, const Axial& axial,
                       const DetectParticlesParams& params) {
@@ -17,8 +17,9 @@ void detect_particles(const Frame& before, const Frame& after, const Axial& axia
     not_empty(operation, "before", before);
     same_shape(operation, "before", before, "after", after);
     if (axial.size() > 0) same_shape(operation, "before", before, "axial", axial);
-    that(before.size() <= std::size_t{1} << 31, operation, "the frames have more than 2^31 pixels");
-    const auto is_width = [](double px) { return px >= 0.5 && px <= double{particles::widest_px}; };
+    that(before.size() <= std::size_t{1} << 31, operation,
+         "the frames have more than 2^31 pixels; give them in parts");
+    const auto is_width = [](double px) { return px >= 0.5 && px <= double{particles::max_width_px}; };
     that(params.spot_sigma_px == 0 || is_width(params.spot_sigma_px), operation,
          "spot_sigma_px is " + std::to_string(params.spot_sigma_px) + "; give 0.5 to 6, or 0 for automatic");
     that(is_width(params.expected_sigma_px), operation,
@@ -36,7 +37,7 @@ void detect_particles(const Frame& before, const Frame& after, const Axial& axia
         that(std::abs(shift) < static_cast<double>(extent[axis]), operation,
              "shift_px is (" + std::to_string(params.shift_px[0]) + ", " +
                  std::to_string(params.shift_px[1]) + "), which leaves nothing of frames of " + text(extent) +
-                 " pixels");
+                 " pixels; give a smaller shift");
     }
 }
 

@@ -6,19 +6,20 @@
 
 namespace lee::particles {
 
-/// Neighbours whose own uncertainty counts, at most: the nearest ones within `overlap` widths.
+/// Neighbours whose uncertainty is included, at most: the nearest ones within `overlap` widths.
 inline constexpr int joint_spots = 5;
 inline constexpr float overlap = 3.5F;
 /// A spot is called wide from so many widths of a point on: less is a matter of focus.
 inline constexpr float wide_from = 1.2F;
 
-/// Variances of the first spot's y, x and peak when all are fitted together; false where they cannot be told.
+/// Variances of the first spot's y, x and peak when all are fitted together; false where they cannot be
+/// estimated.
 template <int n>
 LEE_BOTH bool joint_variances(const Residuals& image, const Spot* spots, float* out) {
     constexpr int all = 3 * n;
     float matrix[all * (all + 1) / 2] = {};
     const Window at = window_at(image, spots[0].y, spots[0].x, pixels(drawn * spots[0].width));
-    float along_y[n][2 * largest_reach + 1], along_x[n][2 * largest_reach + 1];
+    float along_y[n][2 * max_reach + 1], along_x[n][2 * max_reach + 1];
     for (int k = 0; k < n; ++k) {
         shape_along(spots[k].y, spots[k].width, at.y0, at.height, along_y[k]);
         shape_along(spots[k].x, spots[k].width, at.x0, at.width, along_x[k]);
@@ -108,8 +109,8 @@ LEE_BOTH Particle report(const Residuals& image, const Grid& grid, const Cell* c
             sigma[1],   sigma[2],   one.snr,       static_cast<float>(flags)};
 }
 
-/// A particle's middle lies on a pixel that was measured.
-LEE_BOTH bool lies_on_measured(const Residuals& image, const Particle& one) {
+/// Whether a particle's centre is on a pixel that is not masked.
+LEE_BOTH bool is_on_measured(const Residuals& image, const Particle& one) {
     const int y = nearest(one.y_px), x = nearest(one.x_px);
     return y >= 0 && x >= 0 && y < image.rows && x < image.columns &&
            image.weight[static_cast<std::size_t>(y) * image.pitch + static_cast<std::size_t>(x)] > 0;

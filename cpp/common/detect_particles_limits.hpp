@@ -17,9 +17,9 @@ inline constexpr double false_companions = 1e-2;
 /// Optics draw points that differ from Gaussians by about this share of their peak.
 inline constexpr float shape_mismatch = 0.03F;
 
-/// How often spots are moved, tried for others beside them, and pruned, at most.
-inline constexpr int most_sweeps = 30, most_rounds = 5, most_passes = 3, most_prunings = 4;
-/// A spot that moves less is left alone: px, or share of twice the peak.
+/// How often spots are moved, examined for companions, and pruned, at most.
+inline constexpr int max_sweeps = 30, max_rounds = 5, max_passes = 3, max_prunings = 4;
+/// A smaller move counts as none: px, or share of twice the peak.
 inline constexpr float sweep_tolerance = 2e-3F;
 
 inline Grid grid_of(std::size_t rows, std::size_t columns, float point) {
@@ -37,8 +37,14 @@ inline void sort_by_place(std::span<Particle> particles) {
     });
 }
 
+/// Signal-to-noise ratio of the faintest particle: as given, or from the false alarms allowed in the area.
+inline double threshold_of(const DetectParticlesParams& params, std::size_t area_px, double sigma_px) {
+    if (params.threshold_snr > 0) return params.threshold_snr;
+    return particle_threshold(static_cast<double>(area_px), sigma_px, params.false_alarms);
+}
+
 inline Limits limits_of(double threshold, double sigma_px) {
-    // A companion is looked for within three standard deviations of the spot.
+    // A companion is searched for within three standard deviations of the spot.
     const double around =
         particle_threshold(9 * 3.14159265358979324 * sigma_px * sigma_px, sigma_px, false_companions);
     return {static_cast<float>(threshold), static_cast<float>(std::min(around, threshold)), shape_mismatch};

@@ -22,15 +22,15 @@ LEE_BOTH float smoothed(float a, float b, float c, float d, float e) {
 inline constexpr int shift_taps = 8;
 inline constexpr double kaiser_beta = 5.0;
 
-/// What a difference can be freed from, at one pixel.
+/// Regressors of the difference at one pixel: texture that shift, change of height and of brightness reveal.
 struct Regressors {
     float x, y, axial, brightness;
 };
 
-/// From brightness at the pixel, and smoothed there and at its four neighbours, all of the frame without what
-/// is looked for. None holds the pixel's own noise, which is in the difference too and would pass for what
-/// both share: the pixel's smoothed surroundings stand in for it. `axial` is what stands for a change of
-/// height; has_axial false: the Laplacian does.
+/// From brightness at the pixel, and smoothed there and at its four neighbours, all of the frame without the
+/// particles. None contains the pixel's own noise, which is in the difference too and would correlate with
+/// it: the pixel's smoothed surroundings take its place. `axial` is the change with height; has_axial false:
+/// the Laplacian.
 LEE_BOTH Regressors regressors_at(float own, float left, float middle, float right, float up, float down,
                                   float axial, bool has_axial, float level) {
     const float around = (middle - own_share * own) * (1.0F / (1.0F - own_share));
@@ -43,7 +43,7 @@ LEE_BOTH float taken(const Regressors& at, float cx, float cy, float caxial, flo
     return offset + cx * at.x + cy * at.y + caxial * at.axial + cbrightness * at.brightness;
 }
 
-/// Whether a residual takes part in sums; NaN, which stands for pixels that do not count, never does.
+/// Whether a residual is included in sums; NaN, a masked pixel, never is.
 LEE_BOTH bool within(float residual, float limit) {
     return (residual < limit) & (residual > -limit);
 }
@@ -51,11 +51,11 @@ LEE_BOTH bool within(float residual, float limit) {
 /// Variance of the difference of two whole numbers, for their rounding alone.
 inline constexpr float rounding_variance = 1.0F / 6.0F;
 
-/// How the variance of a pixel's difference hangs on its brightness.
+/// The variance of a pixel's difference as a function of its brightness.
 struct Variance {
     float base, slope;
     float least;  ///< of the line, before the tile's factor
-    float floor;  ///< of all: what rounding alone makes
+    float floor;  ///< of all: from rounding alone
 };
 
 LEE_BOTH float variance_of(const Variance& of, float brightness, float factor) {
@@ -64,13 +64,13 @@ LEE_BOTH float variance_of(const Variance& of, float brightness, float factor) {
     return variance > of.floor ? variance : of.floor;
 }
 
-/// Where a pixel lies between the middles of two tiles: low + share * (high - low).
+/// The place of a pixel between the centres of two tiles: low + share * (high - low).
 struct Between {
     std::uint32_t low, high;
     float share;
 };
 
-/// Values kept by tile, at a pixel between the tiles' middles.
+/// Values of tiles, interpolated at a pixel between the tiles' centres.
 LEE_BOTH float ramp_at(const float* by_tile, std::size_t tile_columns, const Between& of_y,
                        const Between& of_x) {
     const float *low = by_tile + of_y.low * tile_columns, *high = by_tile + of_y.high * tile_columns;
@@ -79,8 +79,8 @@ LEE_BOTH float ramp_at(const float* by_tile, std::size_t tile_columns, const Bet
     return a + of_x.share * (b - a);
 }
 
-/// Standard deviation behind the matched filter, over that of white noise: from tile to tile, and where
-/// texture raises it.
+/// Standard deviation of the matched filter's output, over that of white noise: by tile, and where texture
+/// raises it.
 struct Deviation {
     const float* scale;          ///< by tile
     const Between *of_y, *of_x;  ///< of rows and columns
@@ -101,8 +101,8 @@ struct Deviation {
     }
 };
 
-/// Signal-to-noise ratio behind the matched filter. `least`: information below which too much of the spot is
-/// masked; `weight`: the pixel's own, 0 where a particle must not lie.
+/// Signal-to-noise ratio of the matched filter. `least`: information below which too much of the spot is
+/// masked; `weight`: the pixel's own, 0 where it is masked.
 LEE_BOTH float filtered(float numerator, float information, float weight, float least) {
     const bool usable = (weight > 0.0F) & (information >= least * weight);
     return usable ? numerator / __builtin_sqrtf(information) : 0.0F;

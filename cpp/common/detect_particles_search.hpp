@@ -1,20 +1,20 @@
 #pragma once
 
-// What a fit of spots leaves: companions not seen before, and spots that are two or wide. The same on every
-// backend.
+// The residuals of a fit of spots: companions not found before, and spots that are two or wide. The same on
+// every backend.
 #include "common/detect_particles_blend.hpp"
 #include "common/detect_particles_cells.hpp"
 
 namespace lee::particles {
 
-/// What is to become of a spot: nothing new, itself and another, two others, a wider one, one together with
-/// another that goes, or nothing at all.
+/// Proposed change of a spot: none, a companion beside it, a pair in its place, a wider one, one merged with
+/// a neighbour, or absorbed by that neighbour.
 struct Proposal {
-    enum class Kind : std::uint8_t { none, companion, pair, wide, merged, gone } kind;
+    enum class Kind : std::uint8_t { none, companion, pair, wide, merged, absorbed } kind;
     Spot first, second;
 };
 
-/// Least number of standard deviations of stretch worth a trial, squared.
+/// Smallest number of standard deviations of elongation worth a trial, squared.
 inline constexpr float worth_a_trial = 6.0F;
 /// Chi square by which two spots must fit better than a wide one, in squared deviations.
 inline constexpr float two_not_wide = 9.0F;
@@ -53,12 +53,12 @@ LEE_BOTH Proposal split_of(const Residuals& image, const Spot& spot, float devia
     return out;
 }
 
-/// The brightest maximum of what is left within three widths of a spot, nearer to it than to any other.
+/// The brightest maximum of the residuals within three widths of a spot, nearer to it than to any other.
 LEE_BOTH Proposal companion_of(const Residuals& image, const Grid& grid, const Cell* cells, int index,
                                const Spot& spot, float deviation, const Limits& limits, float point) {
     Proposal out{Proposal::Kind::none, spot, spot};
     const int reach = pixels(3.0F * point), filter = reach;
-    float shape[2 * largest_reach + 1];
+    float shape[2 * max_reach + 1];
     for (int k = -filter; k <= filter; ++k) {
         const float u = static_cast<float>(k) / point;
         shape[k + filter] = exp_of(-0.5F * u * u);
@@ -75,7 +75,7 @@ LEE_BOTH Proposal companion_of(const Residuals& image, const Grid& grid, const C
     float best = limits.companion * deviation;
     for (int y = at.y0; y < at.y0 + at.height; ++y) {
         // The filter down the columns, then along the row.
-        float down[4 * largest_reach + 2], squares[4 * largest_reach + 2];
+        float down[4 * max_reach + 2], squares[4 * max_reach + 2];
         for (int i = 0; i < right - left; ++i) down[i] = squares[i] = 0.0F;
         const int top = y - filter > 0 ? y - filter : 0;
         const int bottom = y + filter < image.rows ? y + filter : image.rows - 1;
@@ -142,7 +142,7 @@ LEE_BOTH Proposal merger_of(const Residuals& image, const Grid& grid, const Cell
     Spot other{}, back{};
     if (!nearest_to(grid, cells, spot, far, other) || !nearest_to(grid, cells, other, far, back)) return out;
     if (!same(back, spot)) return out;
-    // Both spots come here, each in its turn, and must come to the same.
+    // Called for both spots, each in its turn; both calls must give the same result.
     const bool is_first = before(spot, other);
     const Spot own[2] = {is_first ? spot : other, is_first ? other : spot};
     const Spot& brighter = own[0].peak >= own[1].peak ? own[0] : own[1];
@@ -156,7 +156,7 @@ LEE_BOTH Proposal merger_of(const Residuals& image, const Grid& grid, const Cell
     const Normal of = normal_of(image, brighter);
     const float misfit = limits.mismatch * brighter.peak * limits.mismatch * brighter.peak * of.pp;
     if (together - two > limits.companion * limits.companion * noise * noise + misfit) return out;
-    out.kind = is_first ? Proposal::Kind::merged : Proposal::Kind::gone;
+    out.kind = is_first ? Proposal::Kind::merged : Proposal::Kind::absorbed;
     out.first = one[0];
     return out;
 }
@@ -171,7 +171,7 @@ LEE_BOTH bool merge_cell(const Residuals& image, const Grid& grid, const Cell* c
     return any;
 }
 
-/// What is to become of one spot of a cell.
+/// Proposed change of one spot of a cell.
 LEE_BOTH Proposal proposal_of(const Residuals& image, const Grid& grid, const Cell* cells, int index,
                               const Emitter& one, const Deviation& deviation, const Limits& limits,
                               float point) {
@@ -182,7 +182,7 @@ LEE_BOTH Proposal proposal_of(const Residuals& image, const Grid& grid, const Ce
     return companion_of(image, grid, cells, index, one.spot, noise, limits, point);
 }
 
-/// What is to become of the spots of a cell, (cell_spots); says whether anything is.
+/// Proposed changes of the spots of a cell, (cell_spots); true where there is any.
 LEE_BOTH bool propose_cell(const Residuals& image, const Grid& grid, const Cell* cells, int index,
                            const Deviation& deviation, const Limits& limits, float point, Proposal* out) {
     bool any = false;
@@ -204,9 +204,9 @@ LEE_BOTH void apply_cell(Cell& cell, const Proposal* proposals, int& lost) {
     for (int k = 0; k < count; ++k) {
         const Proposal& what = proposals[k];
         using Kind = Proposal::Kind;
-        const int more = what.kind == Kind::none || what.kind == Kind::gone ? 0
-                         : what.kind == Kind::pair                          ? 2
-                                                                            : 1;
+        const int more = what.kind == Kind::none || what.kind == Kind::absorbed ? 0
+                         : what.kind == Kind::pair                              ? 2
+                                                                                : 1;
         if (what.kind == Kind::none) cell.emitters[k].settled = true;
         // A spot is replaced only where what replaces it can be kept.
         if (cell.count + more > cell_spots) {

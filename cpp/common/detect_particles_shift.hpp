@@ -1,6 +1,6 @@
 #pragma once
 
-// How an image is moved along one axis: an eight-point sinc under a Kaiser window, whole pixels exactly.
+// Shift of an image along one axis: an eight-point sinc under a Kaiser window, whole pixels exactly.
 
 #include <array>
 #include <cstddef>
@@ -19,7 +19,7 @@ struct Shift {
     std::array<float, shift_taps> weights{};
     std::ptrdiff_t low = 0, high = 0;  ///< the nearest pixels to both sides of the source, from i
 
-    /// Whether i's source lies in [0, n - 1].
+    /// Whether i's source is in [0, n - 1].
     [[nodiscard]] bool covers(std::ptrdiff_t i, std::ptrdiff_t n) const {
         return i + low >= 0 && i + high < n;
     }

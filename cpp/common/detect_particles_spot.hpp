@@ -11,18 +11,18 @@
 namespace lee::particles {
 
 /// Widest spot, px, and how far a spot is drawn and fitted, in standard deviations.
-inline constexpr float widest_px = 6.0F, drawn = 4.5F, fitted = 2.5F, compared = 3.0F;
+inline constexpr float max_width_px = 6.0F, drawn = 4.5F, fitted = 2.5F, compared = 3.0F;
 /// A spot wider than a point's is at most so many times as wide; then it is drawn no farther than so many
 /// points.
 inline constexpr float widest = 1.8F, drawn_widest = 5.5F;
 /// Half the side of the largest window.
-inline constexpr int largest_reach = 36;
+inline constexpr int max_reach = 36;
 
 struct Spot {
     float y, x, peak, width;
 };
 
-/// What is left of the difference, and each pixel's weight: 1 / variance, 0 where masked.
+/// The residual of the difference, and each pixel's weight: 1 / variance, 0 where masked.
 struct Residuals {
     float* left;
     const float* weight;
@@ -40,7 +40,7 @@ LEE_BOTH int nearest(float value) {
 
 LEE_BOTH int pixels(float length) {
     const int reach = static_cast<int>(__builtin_ceilf(length));
-    return reach < largest_reach ? reach : largest_reach;
+    return reach < max_reach ? reach : max_reach;
 }
 
 LEE_BOTH Window window_at(const Residuals& image, float y, float x, int reach) {
@@ -73,11 +73,11 @@ LEE_BOTH void shape_along(float centre, float width, int first, int n, float* ou
     }
 }
 
-/// Add a spot, `times` over: -1 takes it out. `point`: width of points.
+/// Add a spot times `times`: -1 subtracts it. `point`: width of a point's image.
 LEE_BOTH void draw(const Residuals& image, const Spot& spot, float times, float point) {
     const float far = drawn * spot.width, most = drawn_widest * point;
     const Window at = window_at(image, spot.y, spot.x, pixels(far < most ? far : most));
-    float along_y[2 * largest_reach + 1], along_x[2 * largest_reach + 1];
+    float along_y[2 * max_reach + 1], along_x[2 * max_reach + 1];
     shape_along(spot.y, spot.width, at.y0, at.height, along_y);
     shape_along(spot.x, spot.width, at.x0, at.width, along_x);
     for (int j = 0; j < at.height; ++j) {
@@ -87,21 +87,21 @@ LEE_BOTH void draw(const Residuals& image, const Spot& spot, float times, float 
     }
 }
 
-/// Take a spot out and put another in its place.
+/// Replace a spot by another.
 LEE_BOTH void redraw(const Residuals& image, const Spot& old, const Spot& next, float point) {
     const float wide = old.width > next.width ? old.width : next.width;
     const float far = drawn * wide, most = drawn_widest * point;
     const Window at = window_at(image, next.y, next.x, pixels(far < most ? far : most));
-    float old_y[2 * largest_reach + 1], old_x[2 * largest_reach + 1];
-    float next_y[2 * largest_reach + 1], next_x[2 * largest_reach + 1];
+    float old_y[2 * max_reach + 1], old_x[2 * max_reach + 1];
+    float next_y[2 * max_reach + 1], next_x[2 * max_reach + 1];
     shape_along(old.y, old.width, at.y0, at.height, old_y);
     shape_along(old.x, old.width, at.x0, at.width, old_x);
     shape_along(next.y, next.width, at.y0, at.height, next_y);
     shape_along(next.x, next.width, at.x0, at.width, next_x);
     for (int j = 0; j < at.height; ++j) {
         float* row = image.left + static_cast<std::size_t>(at.y0 + j) * image.pitch + at.x0;
-        const float gone = old.peak * old_y[j], come = next.peak * next_y[j];
-        for (int i = 0; i < at.width; ++i) row[i] += gone * old_x[i] - come * next_x[i];
+        const float removed = old.peak * old_y[j], added = next.peak * next_y[j];
+        for (int i = 0; i < at.width; ++i) row[i] += removed * old_x[i] - added * next_x[i];
     }
 }
 
@@ -114,13 +114,13 @@ struct Normal {
 
 LEE_BOTH Normal normal_of(const Residuals& image, const Spot& spot) {
     const Window at = window_at(image, spot.y, spot.x, pixels(fitted * spot.width));
-    float along_y[2 * largest_reach + 1], along_x[2 * largest_reach + 1];
+    float along_y[2 * max_reach + 1], along_x[2 * max_reach + 1];
     shape_along(spot.y, spot.width, at.y0, at.height, along_y);
     shape_along(spot.x, spot.width, at.x0, at.width, along_x);
     const float turn = spot.peak / (spot.width * spot.width);
     // Down the columns first, so that compilers take columns together.
-    float s[2 * largest_reach + 1], sv[2 * largest_reach + 1], svv[2 * largest_reach + 1];
-    float r[2 * largest_reach + 1], rv[2 * largest_reach + 1];
+    float s[2 * max_reach + 1], sv[2 * max_reach + 1], svv[2 * max_reach + 1];
+    float r[2 * max_reach + 1], rv[2 * max_reach + 1];
     for (int i = 0; i < at.width; ++i) s[i] = sv[i] = svv[i] = r[i] = rv[i] = 0.0F;
     for (int j = 0; j < at.height; ++j) {
         const std::size_t row =
@@ -177,12 +177,12 @@ LEE_BOTH float clamped(float value, float low, float high) {
     return value < low ? low : value > high ? high : value;
 }
 
-/// One Gauss-Newton step of a spot whose model has been taken out of the residuals, from its sums; false
-/// where nothing of it can be seen.
+/// One Gauss-Newton step of a spot whose model has been subtracted from the residuals, from its sums; false
+/// where all of it is masked.
 LEE_BOTH bool step(const Normal& of, Spot& spot) {
     if (!(of.pp > 0.0F)) return false;
     constexpr float damping = 1.001F;
-    // A place is known at least to a few widths: without it, nearly masked spots would fly off.
+    // The place is known at least to a few widths: without this, nearly masked spots would diverge.
     const float held = 0.05F / (spot.width * spot.width);
     float a[6] = {damping * of.pp, of.py, damping * of.yy + held, of.px, of.yx, damping * of.xx + held};
     float b[3] = {of.p, of.y, of.x};

@@ -61,13 +61,13 @@ std::vector<float> mean_gaussian(double sigma_px) {
     return taps;
 }
 
-float least_information(std::span<const float> square_taps) {
-    return static_cast<float>(least_seen * sum_of(square_taps) * sum_of(square_taps));
+float min_information(std::span<const float> square_taps) {
+    return static_cast<float>(min_seen * sum_of(square_taps) * sum_of(square_taps));
 }
 
 std::vector<float> deviations_of(std::span<const Squares> totals, double sigma_px) {
     std::vector<float> scale = scale_of(totals, patch_px(sigma_px), filter_clip);
-    for (float& one : scale) one = std::max(one, least_deviation);
+    for (float& one : scale) one = std::max(one, min_deviation);
     return scale;
 }
 
@@ -94,7 +94,7 @@ TextureVariance texture_variance(std::span<const TextureSample> samples) {
                 b[i] += weight * x[i] * y;
             }
         }
-        // The best of all fits with some of the strengths left out that has nothing negative.
+        // Of the fits with subsets of the strengths, the best without a negative one.
         Three kept = found;
         for (const unsigned used : {7U, 5U, 3U, 1U}) {
             Three x{};

@@ -10,7 +10,7 @@ namespace particles {
 namespace {
 
 constexpr std::size_t tile_px = 64;
-// What is explained must be this many times the variance of a pixel: chance explains four.
+// The explained sum must be this many times the variance of a pixel: chance explains four.
 constexpr double significance = 30.0;
 
 double median(std::vector<double> values) {

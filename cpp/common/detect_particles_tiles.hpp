@@ -1,6 +1,6 @@
 #pragma once
 
-// What is decided tile by tile about the difference of two frames, on the host for both backends.
+// Estimates for each tile of the difference of two frames, on the host for both backends.
 
 #include <array>
 #include <cstddef>
@@ -12,7 +12,7 @@
 
 namespace lee::particles {
 
-/// How an axis is cut into tiles of about 64 px, none much smaller than the others.
+/// Division of an axis into tiles of about 64 px, none much smaller than the others.
 struct Cuts {
     std::size_t extent, count;
     explicit Cuts(std::size_t extent_px);
@@ -29,44 +29,44 @@ struct Tiles {
     [[nodiscard]] LEE_BOTH std::size_t size() const { return y.count * x.count; }
 };
 
-/// Sums over the pixels of a tile that take part. x: what the difference is freed from, in this order: slopes
-/// along x and y, axial change, brightness above the tile's level; d: the difference.
+/// Sums over the pixels of a tile that are not masked. x: the regressors in this order: slopes along x and y,
+/// axial change, brightness above the tile's level; d: the difference.
 inline constexpr std::size_t regressors = 4, coefficients = regressors + 1;
 enum Sum : std::size_t { count, of_x = 1, of_xx = 5, of_d = 15, of_xd = 16, of_dd = 20, sums = 21 };
 
-/// Pixels farther out than so many standard deviations are spots, or will be: first from a rough start.
+/// Pixels beyond so many standard deviations are excluded as spots: of the first estimate, and of the noise.
 inline constexpr double start_clip = 4.0, noise_clip = 3.0;
-/// A tile is begun with every so many pixels, along both axes.
+/// Sampling step of the first estimate, along both axes.
 inline constexpr std::size_t start_step = 4;
 
-/// What a tile is begun with.
+/// First estimate of a tile.
 struct Start {
     float offset, sigma;  ///< of the difference: median, and robust standard deviation
     float level;          ///< mean brightness
 };
-/// From samples of difference (NaN: takes no part) and brightness.
+/// From samples of difference (NaN: masked) and brightness.
 Start start_of(std::span<float> difference, std::span<const float> brightness);
-/// How many of n samples, those nearest to their median, tell the standard deviation.
+/// How many of n samples, those nearest to their median, give the standard deviation.
 LEE_BOTH std::uint32_t inner_samples(std::uint32_t n) {
     const std::uint32_t inner = (3 * n + 2) / 4;  // rounded
     return inner > 0 ? inner : 1;
 }
 /// That deviation, from the sum of squared distances from the median of those, and of all.
 LEE_BOTH float start_sigma(double inner_sum, std::uint32_t inner, double whole_sum, std::uint32_t n) {
-    // So much smaller is the deviation of the middle three quarters.
+    // Standard deviation of the middle three quarters, over that of all.
     constexpr double middle_sigma = 0.6072;
     const double sigma = __builtin_sqrt(inner_sum / inner) / middle_sigma;
-    // Where most differences of whole counts are none.
+    // 0 where most differences of whole counts are 0.
     return static_cast<float>(sigma > 0 ? sigma : __builtin_sqrt(whole_sum / n));
 }
 
-/// What is taken from the difference, sum of coefficient times regressor and the last one; and what is left.
+/// The model of the difference, sum of coefficient times regressor and the last one; and its residual.
 struct Fit {
     std::array<float, coefficients> coefficient{};
-    float sigma = 0;           ///< standard deviation of what is left
-    bool significant = false;  ///< whether anything but the offset is taken
+    float sigma = 0;           ///< standard deviation of the residual
+    bool significant = false;  ///< whether more than the offset is subtracted
 };
-/// `clip`: pixels farther than so many standard deviations took no part.
+/// `clip`: pixels beyond so many standard deviations were excluded.
 Fit fit_of(std::span<const double, sums> total, const Start& start, double clip);
 
 /// A value of each coefficient for each tile, with brightness not counted from the tiles' own levels.
@@ -82,21 +82,21 @@ struct NoiseModel {
     std::vector<float> factor;  ///< of the variance, by tile
     double typical = 0;         ///< median standard deviation of tiles, counts
 };
-/// How often the noise is estimated: at first every pixel of a tile is held against the tile's own standard
-/// deviation, which cuts bright pixels' noise short; then against the model before.
+/// How often the noise is estimated: at first every pixel is compared with its tile's standard deviation,
+/// which excludes too many bright pixels; then with the model before.
 inline constexpr int noise_rounds = 3;
-/// Squares of what lies noise_clip standard deviations off, by tile.
+/// Squares of noise_clip standard deviations, by tile.
 std::vector<Variance> noise_limits(std::span<const Fit> fits);
 std::vector<Variance> noise_limits(const NoiseModel& model);
 
-/// What stands in for the noise of frames that have none.
+/// The noise assumed for frames that have none.
 inline double noise_of_noiseless(float largest_difference) {
     return 1e-3 * static_cast<double>(largest_difference);
 }
 NoiseModel noise_of(const Tiles& tiles, std::span<const std::array<double, noise_sums>> totals,
                     std::span<const Start> starts, double clip, float floor);
 
-/// Squares of a unit-variance field by tile: pixels that took part and the sum of their squares.
+/// Squares of a unit-variance field by tile: included pixels and the sum of their squares.
 struct Squares {
     double count = 0, sum = 0;
 };
@@ -104,7 +104,7 @@ struct Squares {
 /// more than `patch_px` pixels of alike noise explain.
 std::vector<float> scale_of(std::span<const Squares> totals, double patch_px, double clip);
 
-/// Share of a unit normal variable's variance that lies within +-clip, over the share of samples there.
+/// Share of a unit normal variable's variance within +-clip, over the share of samples there.
 double clipped_variance(double clip);
 
 }  // namespace lee::particles

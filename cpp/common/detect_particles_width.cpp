@@ -11,11 +11,11 @@ double common_width(const std::vector<WidthOf>& widths, std::size_t& count) {
         if (one.px > 0) known.push_back(one.px);
     }
     count = known.size();
-    if (known.size() < least_widths) return 0;
+    if (known.size() < min_widths) return 0;
     std::ranges::sort(known);
     // The shortest interval that holds half of them, and again half of that while there are many.
     std::size_t begin = 0, size = known.size();
-    while (size >= 2 * least_widths) {
+    while (size >= 2 * min_widths) {
         const std::size_t half = (size + 1) / 2;
         std::size_t best = begin;
         for (std::size_t k = begin; k + half <= begin + size; ++k) {

@@ -11,22 +11,22 @@
 
 namespace lee::particles {
 
-/// Signal-to-noise ratio of the spots that are looked at, and how many of them.
+/// Signal-to-noise ratio of the spots that are measured, and how many of them.
 inline constexpr float width_threshold = 15.0F;
-inline constexpr std::size_t width_spots = 512, least_widths = 8;
+inline constexpr std::size_t width_spots = 512, min_widths = 8;
 
 struct WidthOf {
     float px = 0;     ///< 0 where the spot is not that of one point
     float sigma = 0;  ///< its standard deviation
 };
 
-/// Fit peak, place, width and background of a spot, the window following the width.
+/// Fit peak, place, width and background of a spot; the window changes with the width.
 LEE_BOTH WidthOf width_of(const Residuals& image, float y, float x, float begin_px) {
     Spot spot{y, x, 0.0F, begin_px};
     float ground = 0.0F, information = 0.0F, left = 0.0F, seen = 0.0F;
     for (int k = 0; k < 14; ++k) {
         const Window at = window_at(image, spot.y, spot.x, pixels(3.0F * spot.width));
-        float along_y[2 * largest_reach + 1], along_x[2 * largest_reach + 1];
+        float along_y[2 * max_reach + 1], along_x[2 * max_reach + 1];
         shape_along(spot.y, spot.width, at.y0, at.height, along_y);
         shape_along(spot.x, spot.width, at.x0, at.width, along_x);
         float a[15] = {}, b[5] = {};
@@ -59,28 +59,28 @@ LEE_BOTH WidthOf width_of(const Residuals& image, float y, float x, float begin_
         spot.y += clamped(b[1], -0.3F * spot.width, 0.3F * spot.width);
         spot.x += clamped(b[2], -0.3F * spot.width, 0.3F * spot.width);
         spot.width = clamped(spot.width + clamped(b[3], -0.3F * spot.width, 0.3F * spot.width), 0.4F,
-                             1.2F * widest_px);
+                             1.2F * max_width_px);
         ground += b[4];
         if (!(spot.peak > 0)) return {};
     }
     const float away = (spot.y - y) * (spot.y - y) + (spot.x - x) * (spot.x - x);
-    // What is not one round spot leaves more than noise, and more than a hundredth of itself.
+    // Anything but a single round spot leaves more than noise, and more than a hundredth of itself.
     const float power = spot.peak * spot.peak * information * spot.width * spot.width;
     const bool round = left < 2.0F * seen + 0.02F * power;
     const bool sound =
-        round && away < 4.0F * spot.width * spot.width && spot.width > 0.45F && spot.width <= widest_px;
+        round && away < 4.0F * spot.width * spot.width && spot.width > 0.45F && spot.width <= max_width_px;
     return sound && information > 0 ? WidthOf{spot.width, 1.0F / __builtin_sqrtf(information)} : WidthOf{};
 }
 
-/// The width most spots have: that around which the most lie, clusters being wider and noise on both sides; 0
-/// where there are fewer than `least_widths`. `count`: how many it rests on.
+/// The most frequent width of spots, as clusters are wider and noise scatters to both sides; 0 where there
+/// are fewer than `min_widths`. `count`: the spots it is estimated from.
 double common_width(const std::vector<WidthOf>& widths, std::size_t& count);
 
 /// A filter whose width is off by less than this share loses no more than a thousandth of the signal.
 inline constexpr double near_enough = 0.03;
 
-/// The width of points, given or found, and the field filtered for it: filter(sigma) makes ready for
-/// width(sigma), which tells the width from the spots at hand, or 0.
+/// The width of a point's image, given or found, and the field filtered for it: filter(sigma) prepares
+/// width(sigma), which estimates the width from the spots, or returns 0.
 template <class Filter, class Width>
 double filter_for_points(const DetectParticlesParams& params, const Filter& filter, const Width& width) {
     const bool given = params.spot_sigma_px != 0;
@@ -90,7 +90,7 @@ double filter_for_points(const DetectParticlesParams& params, const Filter& filt
     for (int round = 0; !given && round < 2; ++round) {
         const double found = width(sigma), was = sigma;
         if (found == 0) break;
-        sigma = std::clamp(found, 0.5, double{widest_px});
+        sigma = std::clamp(found, 0.5, double{max_width_px});
         const double off = std::abs(sigma / was - 1);
         if (off > near_enough) filter(sigma);
         if (off < 0.2) break;

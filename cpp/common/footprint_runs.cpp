@@ -35,7 +35,7 @@ FootprintRuns footprint_runs(const char* operation, const Footprint& footprint, 
     if (footprint.centre_y >= mask.shape[0] || footprint.centre_x >= mask.shape[1]) {
         throw ShapeError(std::string(operation) + ": the footprint's centre (" +
                          std::to_string(footprint.centre_y) + ", " + std::to_string(footprint.centre_x) +
-                         ") lies outside its mask of shape " + check::text(mask.shape));
+                         ") is outside its mask of shape " + check::text(mask.shape));
     }
     check::that(std::any_of(mask.data, mask.data + mask.size(), [](std::uint8_t set) { return set != 0; }),
                 operation, "the footprint has no pixel");

@@ -15,7 +15,7 @@ constexpr std::array<const char*, 3> names{"plain", "avx2", "avx512"};
 bool supported(Isa isa) {
     if (isa == Isa::plain) return true;
 #if defined(LEE_X86_ISAS)
-    // What x86-64-v3 and v4 promise, as far as processors differ in it.
+    // The features of x86-64-v3 and v4 in which processors differ.
     __builtin_cpu_init();
     const bool v3 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
                     __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");

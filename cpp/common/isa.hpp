@@ -9,7 +9,7 @@ Isa chosen_isa();
 
 }  // namespace lee
 
-// A kernel whose hot loops lie in kernels/simd/<stem>.cpp declares its table of function pointers with
+// A kernel whose hot loops are in kernels/simd/<stem>.cpp declares its table of function pointers with
 //     LEE_DECLARE_ISAS(OpeningLoops, opening_loops)
 // outside any namespace, and reaches the best variant with LEE_BEST_ISA(opening_loops).
 #if defined(LEE_X86_ISAS)

@@ -7,7 +7,7 @@
 
 namespace lee::check {
 
-/// What both backends refuse.
+/// Refuse the arguments that no backend accepts.
 inline void opening_params(const OpeningParams& params) {
     that(!(params.threshold < 0), "opening",
          "threshold is " + std::to_string(params.threshold) + "; give a height >= 0, or NaN for automatic");

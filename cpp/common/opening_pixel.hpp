@@ -21,7 +21,7 @@ LEE_BOTH float height_of(std::int32_t key, std::int32_t flip) {
     return float_of(static_cast<std::uint32_t>(ordered(key ^ flip)));
 }
 
-/// What stays where an opening or closing has been taken.
+/// The opened height where there is one, else the height itself.
 LEE_BOTH float measured(float height, float opened) {
     return finite(height) & finite(opened) ? opened : height;
 }
@@ -49,7 +49,7 @@ inline constexpr std::int32_t limit_tile = 128;
 /// Tiles with fewer samples take the value of the whole image.
 inline constexpr std::uint32_t limit_few = 16;
 
-/// Every so many pixels of every so many rows are looked at.
+/// Sampling step along rows and columns.
 LEE_BOTH std::int32_t limit_step(double pixels) {
     return pixels > 65536.0 ? 4 : 1;
 }

@@ -9,7 +9,7 @@
 
 namespace lee::check {
 
-/// What a refocuser of either backend refuses to be made of.
+/// Refuse parameters of a refocuser that no backend accepts.
 inline void refocuser_params(std::size_t height, std::size_t width, const RefocuserParams& params) {
     constexpr const char* name = "refocuser";
     if (height == 0 || width == 0) {

@@ -10,16 +10,15 @@ namespace lee {
 namespace {
 
 constexpr const char* name = "refocuser";
-constexpr std::size_t most_frames_a_group = 256;  // their 8-bit sum fits 16 bits
+constexpr std::size_t max_frames_a_group = 256;  // their 8-bit sum fits 16 bits
 // Four to five groups over the half width: finer gains nothing, coarser leaves too few samples on the focus
 // curve.
 constexpr double groups_a_depth = 4.4;
-constexpr double most_spacing_a_depth =
-    0.75;                                // farther apart, a neighbour's detail is no longer the same detail
-constexpr double least_shift_px = 0.02;  // less is not worth resampling for
-constexpr double most_drift_px = 1e6;
+constexpr double max_spacing_a_depth = 0.75;  // farther apart, groups no longer have the same detail
+constexpr double min_shift_px = 0.02;         // less is not worth resampling for
+constexpr double max_drift_px = 1e6;
 
-/// They keep the fine texture that focus is measured on, which linear interpolation would blur.
+/// Lanczos weights keep the fine texture that focus is measured on, which linear interpolation would blur.
 Weights lanczos(double shift) {
     constexpr double pi = 3.14159265358979323846;
     std::array<double, 6> exact{};
@@ -52,7 +51,7 @@ void ScanGroups::check(std::array<std::size_t, 2> shape, std::size_t pixel_bytes
     double last = last_z_;
     int direction = direction_;
     for (const double z : z_um) {
-        check::that(std::isfinite(z), name, "z_um is not finite; give the height the frame focuses on");
+        check::that(std::isfinite(z), name, "z_um is not finite; give the height that the frame focuses on");
         if (before++ > 0) {
             const int now = z > last ? 1 : z < last ? -1 : 0;
             check::that(now != 0 && (direction == 0 || now == direction), name,
@@ -63,17 +62,17 @@ void ScanGroups::check(std::array<std::size_t, 2> shape, std::size_t pixel_bytes
         last = z;
     }
     for (const auto& [y, x] : drift_px) {
-        check::that(std::abs(y) < most_drift_px && std::abs(x) < most_drift_px, name,
-                    "the drift is not finite, or beyond a million pixels");
+        check::that(std::abs(y) < max_drift_px && std::abs(x) < max_drift_px, name,
+                    "the drift is not finite, or beyond a million pixels; give it in pixels");
     }
     check::that(pixel_bytes_ == 0 || (pixel_bytes_ == 1) == (pixel_bytes == 1), name,
-                "frames of 8 bits and others cannot be mixed in one scan");
+                "frames of 8 bits and others cannot be mixed in one scan; convert them to one type");
 }
 
 bool ScanGroups::full(double z_um) const {
     if (in_group_ == 0) return false;
     const double group_um = depth_um_ / groups_a_depth;
-    return std::abs(z_um - first_z_) > group_um * (1.0 - 1e-6) || in_group_ == most_frames_a_group;
+    return std::abs(z_um - first_z_) > group_um * (1.0 - 1e-6) || in_group_ == max_frames_a_group;
 }
 
 void ScanGroups::add(std::size_t pixel_bytes, bool whole_counts, double z_um,
@@ -101,9 +100,9 @@ void ScanGroups::end() {
     frames_of_[count_ % sums] = in_group_;
     ++count_;
     const double y = sum_drift_[0] / frames, x = sum_drift_[1] / frames;
-    between_pixels_ = std::max(std::abs(y), std::abs(x)) > least_shift_px;
+    between_pixels_ = std::max(std::abs(y), std::abs(x)) > min_shift_px;
     weights_ = {lanczos(y), lanczos(x)};
-    rests_.push_back({sum_z_ / frames, between_pixels_ ? y : 0.0, between_pixels_ ? x : 0.0});
+    residual_drifts_.push_back({sum_z_ / frames, between_pixels_ ? y : 0.0, between_pixels_ ? x : 0.0});
     in_group_ = 0;
 }
 
@@ -120,7 +119,7 @@ std::array<float, ScanGroups::ring> ScanGroups::heights_around(std::size_t middl
 }
 
 bool ScanGroups::near(std::size_t group, std::size_t other) const {
-    return std::abs(z_um(group) - z_um(other)) < most_spacing_a_depth * depth_um_;
+    return std::abs(z_um(group) - z_um(other)) < max_spacing_a_depth * depth_um_;
 }
 
 void ScanGroups::continue_heights() {

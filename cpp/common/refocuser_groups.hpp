@@ -12,14 +12,14 @@ namespace lee {
 /// Weights of the six pixels around a point `shift` to the right of the third (Lanczos, three lobes).
 using Weights = std::array<float, 6>;
 
-/// Which frames of a scan are averaged together and where they lie, the same on every backend.
+/// Groups of frames that are averaged together, and their heights, the same on every backend.
 class ScanGroups {
   public:
-    /// A focus curve is looked at through so many groups: a maximum needs two on either side.
+    /// Groups in which a maximum of the focus curve is searched for: it needs two on either side.
     static constexpr std::size_t ring = 5;
-    /// So many groups' sums are kept: a maximum is known three groups after its frames were summed.
+    /// Groups whose sums are kept: a maximum is known three groups after its frames were summed.
     static constexpr std::size_t sums = 4;
-    /// So many groups' details: the energy of a group takes those before and after it.
+    /// Groups whose details are kept: the energy of a group needs those before and after it.
     static constexpr std::size_t details = 3;
 
     ScanGroups(std::size_t height, std::size_t width, double depth_of_field_um);
@@ -29,11 +29,11 @@ class ScanGroups {
     /// throws  ShapeError or std::invalid_argument; changes nothing
     void check(std::array<std::size_t, 2> shape, std::size_t pixel_bytes, std::span<const double> z_um,
                std::span<const std::array<double, 2>> drift_px) const;
-    /// Whether the frame at z_um begins a new group, so that the one at hand ends.
+    /// Whether the frame at z_um begins a new group, so that the current one ends.
     [[nodiscard]] bool full(double z_um) const;
-    /// Take a frame in; it is the group's first where `first()` says so before.
+    /// Add a frame; it is the group's first where `first()` is true before.
     void add(std::size_t pixel_bytes, bool whole_counts, double z_um, std::array<double, 2> drift_px);
-    /// End the group at hand, which has a frame.
+    /// End the current group, which has at least one frame.
     void end();
     void close() noexcept { closed_ = true; }
 
@@ -44,22 +44,25 @@ class ScanGroups {
     [[nodiscard]] bool whole_counts() const noexcept { return whole_counts_; }
     /// Bytes of a pixel, 0 before the first frame.
     [[nodiscard]] std::size_t pixel_bytes() const noexcept { return pixel_bytes_; }
-    /// Whole pixels by which the frames of the group at hand are shifted.
+    /// Whole pixels by which the frames of the current group are shifted.
     [[nodiscard]] std::array<int, 2> shift() const noexcept { return shift_; }
-    /// Whether the group just ended lies between pixels, and the weights that take that back: down, across.
+    /// Whether the drift of the group just ended has a part below a pixel, and the weights that compensate
+    /// it: down, across.
     [[nodiscard]] bool between_pixels() const noexcept { return between_pixels_; }
     [[nodiscard]] const std::array<Weights, 2>& weights() const noexcept { return weights_; }
 
-    /// Of every group: its height, and the part of its drift that whole pixels do not take back, down and
+    /// Of every group: its height, and the part of its drift that whole pixels do not compensate, down and
     /// across.
-    [[nodiscard]] const std::vector<std::array<double, 3>>& rests() const noexcept { return rests_; }
+    [[nodiscard]] const std::vector<std::array<double, 3>>& residual_drifts() const noexcept {
+        return residual_drifts_;
+    }
 
     /// Of a group that ended within the last `sums`: 1 / frames
     [[nodiscard]] float mean_scale(std::size_t group) const;
     [[nodiscard]] double z_um(std::size_t group) const { return z_um_[group % z_um_.size()]; }
     /// Heights of the groups around `middle`, relative to it; those that do not exist hold no focus.
     [[nodiscard]] std::array<float, ring> heights_around(std::size_t middle) const;
-    /// Whether a group shows the same detail as the one before or after it.
+    /// Whether a group is near enough to the one before or after it to have the same detail.
     [[nodiscard]] bool near_before(std::size_t group) const { return group > 0 && near(group, group - 1); }
     [[nodiscard]] bool near_after(std::size_t group) const {
         return group + 1 < count_ && near(group, group + 1);
@@ -81,7 +84,7 @@ class ScanGroups {
     std::array<Weights, 2> weights_{};
     std::array<double, ring + 1> z_um_{};
     std::array<std::size_t, sums> frames_of_{};
-    std::vector<std::array<double, 3>> rests_;
+    std::vector<std::array<double, 3>> residual_drifts_;
 };
 
 }  // namespace lee

@@ -55,10 +55,15 @@ LEE_BOTH bool is_maximum(std::uint16_t a, std::uint16_t b, std::uint16_t c, std:
     return (c > least) & (c >= after);
 }
 
+/// Number of window sizes, each twice as large as the one before.
+inline constexpr std::size_t max_levels = 4;
+/// Side of the cells that brightness is averaged over, px.
+inline constexpr std::size_t brightness_cell_px = 16;
+
 /// Variance of white noise in `slope`, over its own.
 inline constexpr double slope_noise = 12.0 / 64.0;
 
-/// Noise is looked at in tiles of the image, in every so many rows of them.
+/// Noise is estimated in tiles of the image, in every so many rows of them.
 inline constexpr std::size_t tile_rows = 64, tile_columns = 256, noise_rows = 16;
 
 /// Second difference of the detail of three groups; alone: of one group there is only its detail.
@@ -67,13 +72,13 @@ LEE_BOTH float bend_of(std::uint16_t past, std::uint16_t now, std::uint16_t next
     return alone ? here : decode(past) - 2.0F * here + decode(next);
 }
 
-/// Variance of that, over the noise's own; one_sided: one neighbour stands in for both.
+/// Variance of that, over the noise's own; one_sided: one neighbour counts for both.
 LEE_BOTH double bend_noise(bool one_sided, bool alone) {
     return alone ? 1.0 : one_sided ? 8.0 : 6.0;
 }
 
-/// What is added to brightness where details are normalised, counts: integer counts have a noise of about one
-/// in the dark.
+/// Added to brightness where details are normalised, counts: integer counts have a noise of about one in the
+/// dark.
 LEE_BOTH double dark_level(double mean_brightness, bool whole_counts) {
     const double share = 0.01 * mean_brightness, least = whole_counts ? 1.0 : 1e-12;
     return share > least ? share : least;
@@ -98,6 +103,11 @@ struct Fit {
     float offset_um;          // of the centre from the middle sample
     float curvature_per_um2;  // of the log focus curve: 1 / width^2; 0 where the samples fit no Gaussian
 };
+
+/// Standard deviation of the focus curve, from the curvature of its logarithm; NaN where the fit had none.
+LEE_BOTH float width_of(float curvature_per_um2) {
+    return curvature_per_um2 > 0.0F ? 1.0F / __builtin_sqrtf(curvature_per_um2) : __builtin_nanf("");
+}
 
 /// Weighted moments of a log focus curve.
 struct Moments {

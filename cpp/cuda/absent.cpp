@@ -1,4 +1,4 @@
-// What the device overloads do in a library built without CUDA.
+// The device overloads of a library built without CUDA: all throw DeviceError.
 #include "lee/adaptive_variance.hpp"
 #include "lee/argmax_refocus.hpp"
 #include "lee/curvature.hpp"
@@ -103,7 +103,7 @@ void argmax_refocus(DeviceView<const float, 3>, DeviceView<const float, 3>, std:
     absent("argmax_refocus");
 }
 
-// None can be made, so nothing else is ever called; it must be there to be linked.
+// None can be constructed, so the other members are never called; they exist to be linked.
 struct DeviceRefocuser::State {};
 DeviceRefocuser::DeviceRefocuser(std::size_t, std::size_t, const RefocuserParams&, Stream) {
     absent("refocuser");
@@ -172,7 +172,7 @@ void DeviceRefocuser::peaks(std::size_t, const FocusPeaks&) const {
 void DeviceRefocuser::counts(HostView<float, 3>) const {
     absent("refocuser");
 }
-std::vector<std::array<double, 3>> DeviceRefocuser::rests() const {
+std::vector<std::array<double, 3>> DeviceRefocuser::residual_drifts() const {
     absent("refocuser");
 }
 float DeviceRefocuser::noise() const {

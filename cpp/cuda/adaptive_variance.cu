@@ -24,7 +24,7 @@ constexpr std::uint8_t still_open = 255;
 /// With detail_px: about so many pixels' energies wait for the footprint at a time.
 constexpr std::size_t energies_at_once = 1U << 19;
 
-/// Planes that lie one behind the other.
+/// Planes in order, one behind the other.
 template <class Pixel>
 struct Frames {
     const Pixel* data;
@@ -36,7 +36,7 @@ struct Frames {
     __device__ double offset(int z) const { return offsets == nullptr ? 0.0 : offsets[z]; }
 };
 
-/// One of several footprints: whether it does, and for which pixels.
+/// One of several footprints: the pixels where it is large enough.
 struct Choice {
     const float* noise;
     variance::Limit limit;
@@ -79,7 +79,7 @@ __device__ void focus_of(const Pieces& footprint, const Frames<Pixel>& frames, i
     }
 }
 
-/// The only footprint: planes do not know of each other.
+/// The only footprint: planes are independent.
 template <class Sum, bool pooled, class Pixel>
 __global__ void __launch_bounds__(block_threads)
     measure(Pieces footprint, Frames<Pixel> frames, float* focus, std::uint8_t* window) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// What must be known of a stack before its variance is taken.
+// Estimates from a stack that its variance needs: noise and levels.
 
 #include "cuda/runtime.cuh"
 

@@ -20,18 +20,18 @@ inline constexpr int threads_x = 32, threads_y = 8;
 inline constexpr int rows_a_thread = 3;
 inline constexpr int tile_x = threads_x, tile_y = rows_a_thread * threads_y;
 inline constexpr int widest_piece = 33;
-inline constexpr int most_columns = tile_x + widest_piece - 1, most_rows = tile_y + widest_piece - 1;
+inline constexpr int max_columns = tile_x + widest_piece - 1, max_rows = tile_y + widest_piece - 1;
 // Odd: threads that go along neighbouring rows do not wait for each other's banks.
-inline constexpr int pitch = most_columns + 1;
-inline constexpr int cells = pitch * most_rows;
+inline constexpr int pitch = max_columns + 1;
+inline constexpr int cells = pitch * max_rows;
 // A row is summed up in so many segments side by side, each by a thread.
 inline constexpr int segments = 4, rows_side_by_side = threads_x * threads_y / segments;
-inline constexpr int segment = (most_columns + segments - 1) / segments;
-static_assert(most_rows <= rows_side_by_side && pitch % 2 == 1);
-static_assert(cells <= UINT16_MAX && most_columns <= UINT8_MAX);
+inline constexpr int segment = (max_columns + segments - 1) / segments;
+static_assert(max_rows <= rows_side_by_side && pitch % 2 == 1);
+static_assert(cells <= UINT16_MAX && max_columns <= UINT8_MAX);
 
 /// A part of a footprint: its corner relative to the pixel, its extents, how many pixels of it are set, and
-/// where its runs stand in the list.
+/// the place of its runs in the list.
 struct Piece {
     int dy, dx, rows, columns, area, first, last;
 };

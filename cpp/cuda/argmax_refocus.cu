@@ -20,13 +20,13 @@ struct Maps {
     float *height_um, *sigma_um;
 };
 
-/// Fit the curve of one pixel; its planes lie `pixels` apart.
+/// Fit the curve of one pixel; its planes are `pixels` apart.
 __device__ inline peak::Peak fit(const float* curve, std::size_t pixels, const double* z_um,
                                  std::int32_t planes, std::int32_t reach, std::int32_t plane, float best) {
     const peak::Axis axis = peak::axis_at(z_um, planes, plane);
     peak::Moments m{};
     double low = 0.0, high = 0.0;
-    // Planes beyond the scan's ends are gone through as on the CPU, where they add exactly nothing.
+    // Planes beyond the ends of the scan are included as on the CPU, where they add exactly 0.
     for (std::int32_t offset = -reach; offset <= reach; ++offset) {
         const std::int32_t wanted = plane + offset, z = peak::nearest_plane(wanted, planes);
         const float share = curve[static_cast<std::size_t>(z) * pixels] / best;
@@ -80,7 +80,8 @@ void run(DeviceView<const Pixel, 3> stack, DeviceView<const float, 3> focus, std
     cuda::on_this_device(operation, "sigma_um", out.sigma_um);
     const cudaStream_t queue = cuda::stream_of(stream);
     const std::size_t planes = stack.shape[0], pixels = stack.shape[1] * stack.shape[2];
-    check::that(pixels <= std::size_t{INT32_MAX} * threads, operation, "the planes have too many pixels");
+    check::that(pixels <= std::size_t{INT32_MAX} * threads, operation,
+                "the planes have too many pixels for a CUDA device; give them in parts");
     const cuda::Array<double> heights = cuda::upload(operation, z_um.data(), planes, queue);
     cuda::launch(operation, refocus<Pixel>,
                  {.grid = dim3(cuda::blocks(pixels, threads)), .block = dim3(threads), .stream = queue},

@@ -173,7 +173,7 @@ __global__ void __launch_bounds__(threads) across(const float* height, const dou
     finish(d, covariance, noise, fit, at, out);
 }
 
-// Rows are gone through in bands, so that the moments take a bounded part of the memory.
+// Rows are processed in bands, so that the moments need a bounded part of the memory.
 template <int order>
 void measure(const char* operation, const float* height, const float* sigma, Fit fit, const double* taps,
              const Maps& out, cudaStream_t queue) {

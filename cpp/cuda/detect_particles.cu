@@ -3,6 +3,7 @@
 #include <type_traits>
 
 #include "common/detect_particles_check.hpp"
+#include "common/detect_particles_limits.hpp"
 #include "common/detect_particles_width.hpp"
 #include "cuda/detect_particles_state.cuh"
 
@@ -75,9 +76,7 @@ DetectedParticles detect(DeviceView<const Pixel, 2> before, DeviceView<const Pix
         params, [&](double px) { on_device::filter(state, px); },
         [&](double px) { return on_device::spot_sigma(state, px, found.sigma_from); });
     found.spot_sigma_px = sigma;
-    found.threshold_snr = params.threshold_snr > 0 ? params.threshold_snr
-                                                   : particle_threshold(static_cast<double>(state.area()),
-                                                                        sigma, params.false_alarms);
+    found.threshold_snr = particles::threshold_of(params, state.area(), sigma);
     on_device::fit_spots(state, sigma, found.threshold_snr, out);
     return found;
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-// The cells that spots are kept in, and what a launch does with them.
+// The cells of spots, and the launches that work on them.
 
 #include "common/detect_particles_cells.hpp"
 #include "common/detect_particles_search.hpp"
@@ -20,15 +20,15 @@ struct Scene {
     float point;
 };
 
-/// What becomes of the spots of all cells, (cells, cell_spots), nothing done yet; `any`: whether anything
-/// does. `merging`: pairs that are as well one; else companions and splits.
+/// Proposed changes of the spots of all cells, (cells, cell_spots); `any`: whether there is one. `merging`:
+/// pairs that one spot explains as well; else companions and splits.
 void propose(const State& state, const Scene& scene, const Cell* cells, bool merging, Proposal* out,
              std::uint32_t* any);
 
 /// Signal-to-noise ratio of all spots.
 void measure(const State& state, const Scene& scene, Cell* cells);
 
-/// The spots as they are told, in no order.
+/// The spots as particles, in no order.
 std::vector<Particle> report(const State& state, const Scene& scene, const Cell* cells);
 
 }  // namespace lee::particles::on_device

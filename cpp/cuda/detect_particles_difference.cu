@@ -11,7 +11,7 @@ namespace {
 constexpr std::uint8_t no_gap = 0, missing_gap = 1, saturated_gap = 2;
 
 struct Loaded {
-    float value;  // NaN in a gap
+    float value;  // NaN where masked
     std::uint8_t gap;
 };
 
@@ -23,7 +23,7 @@ __device__ Loaded load(Pixel pixel, float limit) {
     return {value, no_gap};
 }
 
-/// A block a row: gaps get the nearest known value to the left, or else to the right, or 0.
+/// A block a row: masked pixels get the nearest known value to the left, or else to the right, or 0.
 template <class Pixel>
 __global__ void __launch_bounds__(threads)
     fill_gaps(const Pixel* in, Extent image, float limit, float* out, std::uint8_t* gaps) {
@@ -66,7 +66,7 @@ __global__ void __launch_bounds__(threads)
 /// A shift along one axis of a length.
 struct Taps {
     int first, taps, low, high;
-    int begin, end, last;  // pixels whose source lies inside, and the last pixel
+    int begin, end, last;  // pixels whose source is inside, and the last pixel
     float weights[shift_taps];
 
     __device__ int source(int i) const { return i < 0 ? 0 : i > last ? last : i; }
@@ -110,7 +110,7 @@ __global__ void __launch_bounds__(threads) move_down(const float* in, Extent ima
     if (place.is_inside) out[place.at] = moved_down(in, image, taps, place);
 }
 
-/// What the difference is taken from; `before` has been moved along its rows.
+/// The two frames of the difference; `before` has been moved along its rows.
 struct Pair {
     const float* before;
     const std::uint8_t* gaps;  // of `before` as it was
@@ -119,7 +119,7 @@ struct Pair {
     float limit;
     bool disappearing;
 
-    /// What the moved frame rests on: a gap, or one for being saturated.
+    /// The mask of the pixels that the moved frame comes from.
     __device__ std::uint8_t gap_at(const Place& place) const {
         const int row = static_cast<int>(place.y), column = static_cast<int>(place.x);
         for (const int source : {row + y.low, row + y.high}) {
@@ -136,7 +136,8 @@ struct Pair {
     }
 };
 
-/// `reference` holds the later frame, gaps filled, where things disappear. counts: saturated, and all masked.
+/// `reference` holds the later frame, masked pixels filled, where particles disappear. counts: saturated, and
+/// all masked.
 template <class Pixel>
 __global__ void __launch_bounds__(threads)
     differ(Pair pair, const Pixel* after, float* difference, float* reference, unsigned long long* counts) {
@@ -184,7 +185,7 @@ __global__ void __launch_bounds__(threads) smooth(const float* in, Extent image,
     out[place.at] = sum;
 }
 
-/// An image with its gaps filled, moved along its rows, and where the gaps were.
+/// An image with masked pixels filled, moved along its rows, and its mask.
 template <class Pixel>
 struct Moved {
     Moved(const State& state, const Pixel* in, float limit, const Taps& x)

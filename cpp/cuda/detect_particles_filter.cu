@@ -1,4 +1,4 @@
-// The filter matched to a point's spot, and how its noise differs from white noise's.
+// The filter matched to a point's image, and how its noise differs from white noise.
 #include <cmath>
 
 #include "common/detect_particles_texture.hpp"
@@ -8,7 +8,7 @@
 namespace lee::particles::on_device {
 namespace {
 
-/// Weights that are symmetric; outside the image lies 0.
+/// Symmetric weights; 0 outside the image.
 struct Taps {
     const float* weights;
     int reach;
@@ -66,7 +66,7 @@ __global__ void __launch_bounds__(threads)
                              blurred_down(information, square, place, image), weight[place.at], least);
 }
 
-/// What texture a change of height makes of, over its noise.
+/// Strength of texture that a change of height reveals, over its noise.
 __global__ void __launch_bounds__(threads)
     find_texture(Brightness from, bool of_axial, const float* weight, float* out) {
     const Place place(from.image);
@@ -124,7 +124,7 @@ __global__ void find_median(Samples samples, float* median) {
     if (threadIdx.x == 0) *median = value;
 }
 
-/// A square below 0 stands for no sample.
+/// A square below 0 is no sample.
 __global__ void __launch_bounds__(threads)
     take_samples(Samples samples, const float* laplacian, const float* axial, TextureSample* out) {
     const std::uint32_t i = blockIdx.x * threads + threadIdx.x;
@@ -147,7 +147,7 @@ __device__ inline float size_at(const Field& field, std::size_t at) {
     return field.texture != nullptr ? value / __builtin_sqrtf(field.texture[at]) : value;
 }
 
-/// Squares within the clip, a block a tile, and the limit they lie within. `inside`: the clip's share.
+/// Squares within the clip and their limit, a block a tile. `inside`: the clip's share.
 __global__ void __launch_bounds__(tile_threads)
     add_squares(Tiles tiles, Field field, const float* weight, float whole, double inside, Squares* totals,
                 float* limits) {
@@ -175,7 +175,7 @@ __global__ void __launch_bounds__(tile_threads)
         totals[tile.k] = total;
         limits[tile.k] = limit;
         if (!(total.count > 0)) continue;
-        // A tile of nothing but spots, or of nothing at all, is no measure of noise.
+        // A tile of spots alone, or without any measured pixel, gives no noise.
         deviation = clamped(static_cast<float>(__builtin_sqrt(total.sum / total.count / inside)),
                             0.5F * whole, 2.0F * whole);
     }
@@ -193,7 +193,7 @@ __global__ void __launch_bounds__(threads)
     }
 }
 
-/// Take what is marked out of the squares.
+/// Exclude marked pixels from the squares.
 __global__ void __launch_bounds__(tile_threads)
     leave_out(Tiles tiles, Field field, const float* weight, const std::uint8_t* marks, const float* limits,
               Squares* totals) {
@@ -232,10 +232,10 @@ void match(State& state, double sigma_px) {
     state.each_pixel(match_along, state.left.get(), state.weight.get(), state.image, shape.get(),
                      square.get(), numerator.get(), information.get());
     state.each_pixel(match_down, numerator.get(), information.get(), state.weight.get(), state.image,
-                     shape.get(), square.get(), least_information(square_taps), state.snr.get());
+                     shape.get(), square.get(), min_information(square_taps), state.snr.get());
 }
 
-/// Strength of what a change of height leaves around each pixel, over its noise.
+/// Strength around each pixel of the texture that a change of height reveals, over its noise.
 Array<float> strength(const State& state, double sigma_px, bool of_axial) {
     const TapsThere mean(state, mean_gaussian(sigma_px));
     Array<float> out = state.map();
@@ -246,7 +246,8 @@ Array<float> strength(const State& state, double sigma_px, bool of_axial) {
     return out;
 }
 
-/// Variance behind the filter where texture raises it, from how squares of snr go with texture's strength.
+/// Variance of the filter's output where texture raises it, from squares of snr against the texture's
+/// strength.
 void model_texture(State& state, double sigma_px) {
     const Array<float> laplacian = strength(state, sigma_px, false);
     Array<float> axial;
@@ -264,7 +265,7 @@ void model_texture(State& state, double sigma_px) {
                      state.texture.get());
 }
 
-/// Robust standard deviation of the whole field, as it is or with texture's part taken out.
+/// Robust standard deviation of the whole field, as it is or without the texture's part.
 float whole_deviation(const State& state, const float* texture) {
     const Samples samples(state, texture);
     if (samples.count == 0) return 1.0F;
@@ -285,7 +286,7 @@ void scale(State& state, double sigma_px) {
     state.each_tile(add_squares, state.tiles, state.field(), state.weight.get(), whole,
                     clipped_variance(filter_clip), totals.get(), limits.get());
     state.scale = state.upload(deviations_of(state.download(totals), sigma_px));
-    // Spots that stand out must not pass for noise: without them once more.
+    // Bright spots are not noise: estimate once more without them.
     const int reach = static_cast<int>(std::ceil(spot_reach * sigma_px));
     state.each_pixel(mark_spots, state.field(), spot_threshold, reach, marks.get());
     state.each_tile(leave_out, state.tiles, state.field(), state.weight.get(), marks.get(), limits.get(),

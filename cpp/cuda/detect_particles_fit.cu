@@ -1,4 +1,4 @@
-// Spots fitted to what stands out, neighbours together, until what is left is noise.
+// Spots fitted to the maxima of the filtered difference, neighbours together, until the residual is noise.
 #include <algorithm>
 
 #include "common/detect_particles_limits.hpp"
@@ -8,9 +8,9 @@ namespace lee::particles::on_device {
 namespace {
 
 constexpr unsigned cell_threads = 32;
-/// The host looks whether anything still moves after so many sweeps; more of them change nothing then.
+/// The host checks after so many sweeps whether any spot still moves; further sweeps would change nothing.
 constexpr int sweeps_at_once = 5;
-static_assert(most_sweeps % sweeps_at_once == 0);
+static_assert(max_sweeps % sweeps_at_once == 0);
 
 __device__ inline int own_cell() {
     return static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
@@ -85,7 +85,7 @@ __global__ void __launch_bounds__(lanes)
     if (threadIdx.x == 0) moved[index] = any ? 1 : 0;
 }
 
-/// Cells that hold spots, at and around those marked. `anew`: what lies there is looked at again.
+/// Cells that hold spots, at and around those marked. `anew`: spots there are examined again.
 __global__ void __launch_bounds__(threads) spread(Grid grid, Cell* cells, const std::uint8_t* marked,
                                                   bool anew, std::uint8_t* active, std::uint32_t* any) {
     const int index = own_cell();
@@ -104,7 +104,7 @@ __global__ void __launch_bounds__(threads) spread(Grid grid, Cell* cells, const 
     for (int k = 0; k < cell.count && anew; ++k) cell.emitters[k].settled = false;
 }
 
-/// Keep spots where they lie now.
+/// Move every spot to the list of the cell it is in now.
 __global__ void __launch_bounds__(cell_threads)
     gather_cells(Grid grid, const Cell* kept, Cell* out, std::uint32_t* lost) {
     const int index = own_cell();
@@ -127,15 +127,15 @@ __global__ void __launch_bounds__(cell_threads)
 }
 
 __global__ void __launch_bounds__(cell_threads)
-    doom_cells(Scene scene, const std::uint32_t* weak, Cell* cells, std::uint32_t* any) {
+    prune_cells(Scene scene, const std::uint32_t* weak, Cell* cells, std::uint32_t* any) {
     const int index = own_cell();
     if (index >= scene.grid.size() || weak[index] == 0) return;
-    std::uint32_t doomed = 0;
-    doom_cell(scene.grid, cells, weak, index, doomed, scene.point);
-    if (doomed == 0) return;
+    std::uint32_t pruned = 0;
+    prune_cell(scene.grid, cells, weak, index, pruned, scene.point);
+    if (pruned == 0) return;
     *any = 1;
     for (int k = 0; k < cells[index].count; ++k) {
-        if ((doomed >> k & 1U) != 0) cells[index].emitters[k].duty = Duty::erase;
+        if ((pruned >> k & 1U) != 0) cells[index].emitters[k].duty = Duty::erase;
     }
 }
 
@@ -173,16 +173,16 @@ class Spots {
     }
 
     void search() {
-        for (int pass = 0; pass < most_passes; ++pass) {
-            for (int round = 0; round < most_rounds; ++round) {
+        for (int pass = 0; pass < max_passes; ++pass) {
+            for (int round = 0; round < max_rounds; ++round) {
                 if (!change(false)) break;
             }
-            // What was split early may have become one again when its neighbours were found.
+            // Spots split early may be one again now that their neighbours are known.
             if (!change(true)) return;
         }
     }
 
-    std::vector<Particle> told() {
+    std::vector<Particle> reported() {
         std::vector<Particle> found = report(state_, scene_, cells_.get());
         sort_by_place(found);
         state_.found.left_out = state_.download(lost_)[0];
@@ -233,11 +233,11 @@ class Spots {
         std::swap(cells_, gathered_);
     }
 
-    /// Draw what is new, fit, and drop what turns out too weak, until nothing changes.
+    /// Draw new spots, fit all, and discard those that prove too weak, until nothing changes.
     void settle() {
-        for (int pruning = 0; pruning < most_prunings; ++pruning) {
+        for (int pruning = 0; pruning < max_prunings; ++pruning) {
             commit();
-            // What lies beside something new is looked at again.
+            // Spots beside a new one are examined again.
             spread_marks(true);
             sweep();
             gather();
@@ -254,7 +254,7 @@ class Spots {
                 spread_marks(false);
             }
         };
-        for (int k = 0; k < most_sweeps; k += sweeps_at_once) {
+        for (int k = 0; k < max_sweeps; k += sweeps_at_once) {
             if (!any(some)) return;
         }
     }
@@ -263,7 +263,7 @@ class Spots {
         return any([&] {
             measure(state_, scene_, cells_.get());
             each_cell(find_weak, scene_, cells_.get(), weak_.get());
-            each_cell(doom_cells, scene_, weak_.get(), cells_.get(), any_.get());
+            each_cell(prune_cells, scene_, weak_.get(), cells_.get(), any_.get());
         });
     }
 
@@ -293,7 +293,7 @@ void fit_spots(State& state, double sigma_px, double threshold, DeviceView<float
     Spots spots(state, sigma_px, threshold);
     spots.begin(static_cast<float>(threshold) - below_threshold);
     spots.search();
-    const std::vector<Particle> found = spots.told();
+    const std::vector<Particle> found = spots.reported();
     state.found.count = found.size();
     if (found.empty() || found.size() > particles.shape[0]) return;
     cuda::expect(cudaMemcpyAsync(particles.data, found.data(), found.size() * sizeof(Particle),

@@ -1,4 +1,4 @@
-// What the two frames share is taken from their difference, and the rest is weighed by its noise.
+// The difference without the texture of the frames, and the noise that weighs its pixels.
 #include <array>
 #include <cmath>
 
@@ -8,9 +8,9 @@ namespace lee::particles::on_device {
 namespace {
 
 /// Along both axes of a tile, at most.
-constexpr unsigned most_samples = (tile_threads + start_step - 1) / start_step;
+constexpr unsigned max_samples = (tile_threads + start_step - 1) / start_step;
 
-/// What a tile's difference is freed of so far, and how far from that a pixel may lie to take part.
+/// The model of a tile's difference so far, and how far from it a pixel may be to be included.
 struct Trial {
     float coefficient[coefficients];
     float limit;
@@ -39,11 +39,11 @@ __device__ float value_of_rank(const float* values, unsigned n, unsigned rank) {
     return value;
 }
 
-/// What start_of does, a block a tile.
+/// start_of, a block a tile.
 __global__ void __launch_bounds__(tile_threads)
     begin_tiles(Tiles tiles, const float* difference, const float* brightness, Extent image, double clip,
                 Start* starts, Trial* trials) {
-    __shared__ float sample[most_samples * most_samples], bright[most_samples * most_samples];
+    __shared__ float sample[max_samples * max_samples], bright[max_samples * max_samples];
     __shared__ unsigned known;
     const TilePlace tile(tiles);
     const auto across = static_cast<unsigned>((tile.columns + start_step - 1) / start_step);
@@ -159,7 +159,7 @@ __global__ void __launch_bounds__(tile_threads)
     add_up(sum, tile, out);
 }
 
-/// Floats that are not negative lie in the order of their bits.
+/// Floats that are not negative are in the order of their bits.
 __global__ void __launch_bounds__(threads)
     find_largest(const float* left, Extent image, std::uint32_t* largest) {
     const Place place(image);
@@ -179,7 +179,7 @@ __global__ void __launch_bounds__(threads) weigh_pixels(const float* brightness,
     left[place.at] = use ? value : 0.0F;
 }
 
-/// What tiles' sums come to: N doubles of each.
+/// The sums of tiles: N doubles of each.
 template <std::size_t N>
 std::vector<std::array<double, N>> by_tile(const std::vector<double>& sums) {
     std::vector<std::array<double, N>> out(sums.size() / N);

@@ -1,4 +1,4 @@
-// What is done to each spot for itself, while nothing is drawn: proposals, signal-to-noise ratios, reports.
+// Steps on each spot alone, while nothing is drawn: proposals, signal-to-noise ratios, results.
 #include "common/detect_particles_errors.hpp"
 #include "cuda/detect_particles_cells.cuh"
 
@@ -52,7 +52,7 @@ __global__ void __launch_bounds__(block_threads)
     if (!at.is_spot) return;
     const Particle one = particles::report(scene.image, scene.grid, cells, at.index,
                                            cells[at.index].emitters[at.k], scene.deviation, scene.point);
-    if (lies_on_measured(scene.image, one)) out[atomicAdd(count, 1U)] = one;
+    if (is_on_measured(scene.image, one)) out[atomicAdd(count, 1U)] = one;
 }
 
 template <class... Parameters, class... Arguments>

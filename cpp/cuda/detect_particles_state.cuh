@@ -1,6 +1,6 @@
 #pragma once
 
-// What is known of a pair of frames on the device, on its way to the list of particles.
+// A pair of frames on the device, on its way to the list of particles.
 
 #include <cstddef>
 #include <cstdint>
@@ -18,16 +18,16 @@ using cuda::Array;
 
 inline constexpr const char* operation = "detect_particles";
 inline constexpr unsigned threads = 256;
-/// Threads of a block that goes down the columns of a tile, which is never wider.
+/// Threads of a block that sums the columns of a tile, which is never wider.
 inline constexpr unsigned tile_threads = 96;
 
-/// Images lie row behind row, without anything between or around.
+/// Images are stored row behind row, without padding.
 struct Extent {
     std::uint32_t rows, columns;
     [[nodiscard]] LEE_BOTH std::size_t pixels() const { return std::size_t{rows} * columns; }
 };
 
-/// A thread's pixel, where the blocks of a launch lie in one row.
+/// A thread's pixel, where the blocks of a launch form one row.
 struct Place {
     __device__ explicit Place(const Extent& image) : at(std::size_t{blockIdx.x} * blockDim.x + threadIdx.x) {
         // Frames have at most 2^31 pixels.
@@ -50,7 +50,7 @@ struct TilePlace {
     std::size_t k, y0, y1, x0, columns;
 };
 
-/// Values kept by tile, as they are at a pixel.
+/// Values of tiles, interpolated at a pixel.
 struct Ramp {
     const float* by_tile;
     std::size_t tile_columns;
@@ -60,7 +60,7 @@ struct Ramp {
     }
 };
 
-/// What the difference can be freed from.
+/// The regressors of the difference.
 struct Brightness {
     const float *reference, *smooth;
     const float* axial;  // or null
@@ -77,13 +77,13 @@ struct Brightness {
     }
 };
 
-/// A maximum of what lies behind the filter.
+/// A maximum of the filter's output.
 struct Bright {
     std::uint32_t at;
     float snr;
 };
 
-/// Where maxima of the filtered difference are looked for.
+/// The field in which maxima are searched for.
 struct Field {
     const float* snr;
     const float* texture;  // or null
@@ -121,19 +121,19 @@ struct State {
     Array<Between> between_y, between_x;
     float floor = 0;  ///< least variance of a pixel's difference
 
-    Array<float> left;        ///< the difference; freed of texture; of the spots found so far
-    Array<float> reference;   ///< the frame without what is looked for
+    Array<float> left;        ///< the difference; then without texture; then without the spots found so far
+    Array<float> reference;   ///< the frame without the particles
     Array<float> brightness;  ///< the same, smoothed
-    Array<float> axial;       ///< how `before` changes with height, smoothed; may be absent
+    Array<float> axial;       ///< change of `before` with height, smoothed; may be absent
     Array<float> weight;      ///< 1 / variance, 0 where masked
-    Array<float> snr;         ///< behind the matched filter, over white noise's deviation
+    Array<float> snr;         ///< output of the matched filter, over its standard deviation for white noise
     Array<float> texture;     ///< variance of `snr` where texture raises it; may be absent
-    Array<float> scale;       ///< standard deviation of `snr` by tile, that aside
-    bool textured = false;    ///< whether anything was taken from the difference
+    Array<float> scale;       ///< standard deviation of `snr` by tile, without the texture's part
+    bool textured = false;    ///< whether texture was subtracted from the difference
 
     DetectedParticles found;
 
-    /// Pixels that take part.
+    /// Pixels that are not masked.
     [[nodiscard]] std::size_t area() const { return image.pixels() - found.not_measured - found.saturated; }
     [[nodiscard]] Residuals residuals() const;
     [[nodiscard]] Deviation deviation() const;
@@ -198,23 +198,21 @@ struct State {
     }
 };
 
-/// left, reference, brightness, axial; counts the pixels that take no part.
+/// left, reference, brightness, axial; counts the masked pixels.
 template <class Pixel>
 void take_difference(State& state, DeviceView<const Pixel, 2> before, DeviceView<const Pixel, 2> after,
                      DeviceView<const float, 2> axial);
 
-/// Free `left` of texture, and weigh it by its noise.
+/// Subtract texture from `left`, and weigh it by its noise.
 void free_of_texture(State& state);
 
 /// snr, texture and scale for a spot's width.
 void filter(State& state, double sigma_px);
 
-/// The width of points, from those that stand out by far; 0 where there are too few. `count`: how many it
-/// was.
+/// The width of a point's image, from the brightest spots; 0 where there are too few. `count`: how many.
 double spot_sigma(const State& state, double begin_px, std::size_t& count);
 
-/// Fit spots to all candidates, write what is left into `left`, and what was found into `particles` as far as
-/// it fits.
+/// Fit spots to all candidates; `left` becomes the residual. Particles are written where all of them fit.
 void fit_spots(State& state, double sigma_px, double threshold, DeviceView<float, 2> particles);
 
 }  // namespace lee::particles::on_device

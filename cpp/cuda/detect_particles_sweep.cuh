@@ -8,27 +8,27 @@
 
 namespace lee::particles::on_device {
 
-inline constexpr int most_columns = 2 * largest_reach + 1, most_terms = 9;
+inline constexpr int max_columns = 2 * max_reach + 1, max_terms = 9;
 
-/// What the lanes of a warp tell each other.
-struct Told {
-    float old_y[most_columns], old_x[most_columns], next_y[most_columns], next_x[most_columns];
-    float terms[most_terms][most_columns];
-    float sums[most_terms];
+/// Values that the lanes of a warp share.
+struct WarpShared {
+    float old_y[max_columns], old_x[max_columns], next_y[max_columns], next_x[max_columns];
+    float terms[max_terms][max_columns];
+    float sums[max_terms];
 };
 
-/// shape_along by a warp, which must come together before it is read.
+/// shape_along by a warp, which must synchronise before it is read.
 __device__ inline void shape_together(float centre, float width, int first, int n, float* out) {
     for (int i = static_cast<int>(threadIdx.x); i < n; i += static_cast<int>(lanes))
         shape_along(centre, width, first + i, 1, out + i);
 }
 
 /// normal_of by a warp; all lanes get the sums.
-__device__ inline Normal normal_together(const Residuals& image, const Spot& spot, Told& told) {
+__device__ inline Normal normal_together(const Residuals& image, const Spot& spot, WarpShared& shared) {
     const Window at = window_at(image, spot.y, spot.x, pixels(fitted * spot.width));
     const auto lane = static_cast<int>(threadIdx.x);
-    shape_together(spot.y, spot.width, at.y0, at.height, told.old_y);
-    shape_together(spot.x, spot.width, at.x0, at.width, told.old_x);
+    shape_together(spot.y, spot.width, at.y0, at.height, shared.old_y);
+    shape_together(spot.x, spot.width, at.x0, at.width, shared.old_x);
     __syncwarp();
     const float turn = spot.peak / (spot.width * spot.width);
     for (int i = lane; i < at.width; i += static_cast<int>(lanes)) {
@@ -36,26 +36,26 @@ __device__ inline Normal normal_together(const Residuals& image, const Spot& spo
         for (int j = 0; j < at.height; ++j) {
             const std::size_t pixel =
                 static_cast<std::size_t>(at.y0 + j) * image.pitch + static_cast<std::size_t>(at.x0 + i);
-            const float g = told.old_y[j], gg = g * g;
+            const float g = shared.old_y[j], gg = g * g;
             const float v = (static_cast<float>(at.y0 + j) - spot.y) * turn;
             const float w = image.weight[pixel], wg = w * gg, wr = w * g * image.left[pixel];
             s += wg, sv += wg * v, svv += wg * v * v;
             r += wr, rv += wr * v;
         }
-        const float g = told.old_x[i], gg = g * g;
+        const float g = shared.old_x[i], gg = g * g;
         const float u = (static_cast<float>(at.x0 + i) - spot.x) * turn;
-        const float terms[most_terms] = {gg * s,         gg * sv, gg * s * u, gg * svv, gg * sv * u,
-                                         gg * s * u * u, g * r,   g * rv,     g * r * u};
-        for (int k = 0; k < most_terms; ++k) told.terms[k][i] = terms[k];
+        const float terms[max_terms] = {gg * s,         gg * sv, gg * s * u, gg * svv, gg * sv * u,
+                                        gg * s * u * u, g * r,   g * rv,     g * r * u};
+        for (int k = 0; k < max_terms; ++k) shared.terms[k][i] = terms[k];
     }
     __syncwarp();
-    if (lane < most_terms) {
+    if (lane < max_terms) {
         float sum = 0.0F;
-        for (int i = 0; i < at.width; ++i) sum += told.terms[lane][i];
-        told.sums[lane] = sum;
+        for (int i = 0; i < at.width; ++i) sum += shared.terms[lane][i];
+        shared.sums[lane] = sum;
     }
     __syncwarp();
-    const float* sum = told.sums;
+    const float* sum = shared.sums;
     const Normal out{sum[0], sum[1], sum[2], sum[3], sum[4], sum[5], sum[6], sum[7], sum[8]};
     __syncwarp();
     return out;
@@ -63,36 +63,36 @@ __device__ inline Normal normal_together(const Residuals& image, const Spot& spo
 
 /// redraw by a warp.
 __device__ inline void redraw_together(const Residuals& image, const Spot& old, const Spot& next, float point,
-                                       Told& told) {
+                                       WarpShared& shared) {
     const float wide = old.width > next.width ? old.width : next.width;
     const float far = drawn * wide, most = drawn_widest * point;
     const Window at = window_at(image, next.y, next.x, pixels(far < most ? far : most));
-    shape_together(old.y, old.width, at.y0, at.height, told.old_y);
-    shape_together(old.x, old.width, at.x0, at.width, told.old_x);
-    shape_together(next.y, next.width, at.y0, at.height, told.next_y);
-    shape_together(next.x, next.width, at.x0, at.width, told.next_x);
+    shape_together(old.y, old.width, at.y0, at.height, shared.old_y);
+    shape_together(old.x, old.width, at.x0, at.width, shared.old_x);
+    shape_together(next.y, next.width, at.y0, at.height, shared.next_y);
+    shape_together(next.x, next.width, at.x0, at.width, shared.next_x);
     __syncwarp();
     for (int k = static_cast<int>(threadIdx.x); k < at.height * at.width; k += static_cast<int>(lanes)) {
         const int j = k / at.width, i = k % at.width;
         const std::size_t pixel =
             static_cast<std::size_t>(at.y0 + j) * image.pitch + static_cast<std::size_t>(at.x0 + i);
-        const float gone = old.peak * told.old_y[j], come = next.peak * told.next_y[j];
-        image.left[pixel] += gone * told.old_x[i] - come * told.next_x[i];
+        const float removed = old.peak * shared.old_y[j], added = next.peak * shared.next_y[j];
+        image.left[pixel] += removed * shared.old_x[i] - added * shared.next_x[i];
     }
     __syncwarp();
 }
 
 /// sweep_cell by a block that is one warp.
 __device__ inline bool sweep_together(const Scene& scene, Cell& cell, int index) {
-    __shared__ Told told;
+    __shared__ WarpShared shared;
     const Home home(scene.grid, index, scene.point);
     bool moved = false;
     for (int k = 0; k < cell.count; ++k) {
         const Spot spot = cell.emitters[k].spot;
         Spot next = spot;
-        if (!step(normal_together(scene.image, spot, told), next)) continue;
+        if (!step(normal_together(scene.image, spot, shared), next)) continue;
         home.keep(next);
-        redraw_together(scene.image, spot, next, scene.point, told);
+        redraw_together(scene.image, spot, next, scene.point, shared);
         moved = moved || has_moved(spot, next, sweep_tolerance);
         if (threadIdx.x == 0) cell.emitters[k].spot = next;
     }

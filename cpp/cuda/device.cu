@@ -19,8 +19,8 @@ int attribute(cudaDeviceAttr which, int device) {
     return value;
 }
 
-// Scratch memory has a pool of its own: the device's default one belongs to the caller, who may want it
-// trimmed whenever a stream is waited for.
+// Scratch memory has a separate pool: the device's default one belongs to the caller, who may want it trimmed
+// whenever a stream is waited for.
 cudaMemPool_t pool_of(int device, const char* operation) {
     static std::mutex guard;
     static std::vector<cudaMemPool_t> pools;
@@ -83,7 +83,7 @@ namespace cuda {
 
 void expect(cudaError_t status, const char* operation) {
     if (status == cudaSuccess) return;
-    // What this call left behind is told here, and must not be told again by the next.
+    // The error of this call is reported here, and must not be reported again by the next call.
     (void)cudaGetLastError();
     const std::string who = std::string(operation) + ": ";
     int driver = 0, runtime = 0;
@@ -125,10 +125,10 @@ void on_this_device(const char* operation, const char* name, const void* data) {
     expect(cudaPointerGetAttributes(&where, data), operation);
     const std::string what = std::string(operation) + ": " + name;
     if (where.type != cudaMemoryTypeDevice && where.type != cudaMemoryTypeManaged) {
-        throw DeviceError(what + " lies in the host's memory; give an array of the CUDA device");
+        throw DeviceError(what + " is in host memory; give an array on the CUDA device");
     }
     if (where.type == cudaMemoryTypeDevice && where.device != device) {
-        throw DeviceError(what + " lies on CUDA device " + std::to_string(where.device) +
+        throw DeviceError(what + " is on CUDA device " + std::to_string(where.device) +
                           ", the current one is " + std::to_string(device) +
                           "; make that one current, or copy the array");
     }

@@ -236,7 +236,7 @@ void opening(DeviceView<const float, 2> height, DeviceView<float, 2> out, Device
     if (!params.pits) return;
     TakePits take{height.data, out.data, removed.data, task.image, given, peaks};
     if (!automatic) {
-        // Nothing reads `out` any more when the second half of the closing hands over its pixels.
+        // Nothing reads `out` any more when the second half of the closing writes its pixels.
         task.open(-1, out.data, take);
         return;
     }

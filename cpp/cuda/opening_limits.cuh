@@ -1,6 +1,6 @@
 #pragma once
 
-// The automatic limit of the opening: how far an outlier stands out, from medians of the residue in tiles.
+// The automatic threshold of the opening, from medians of the residue in tiles.
 
 #include <cstdint>
 
@@ -12,7 +12,7 @@
 namespace lee {
 namespace {
 
-/// How far an outlier stands out: everywhere the same, or one value a tile, interpolated.
+/// Threshold of outliers: everywhere the same, or one value a tile, interpolated.
 struct Limits {
     const double* of_tile;  // null: everywhere the same
     int rows, columns;
@@ -94,7 +94,7 @@ __global__ void fill_limits(const float* upper, const float* lower, Extent image
         missing |= limits[i] == limits[i] ? 0 : 1;
     }
     if (__syncthreads_or(missing) == 0) return;
-    // Tile by tile the samples lie as here: a tile holds whole steps.
+    // Each tile has samples at the same places: a tile holds whole steps.
     const int across = samples_along(image.columns, step);
     const auto samples = static_cast<std::uint32_t>(across * samples_along(image.rows, step));
     const Residue residue{upper, lower, image.columns, 0, 0, across, step, 0.0F, false};

@@ -14,8 +14,8 @@
 namespace lee {
 namespace {
 
-// A block's output tile, and the keys it sees of a piece of the footprint. Each thread keeps the minima of
-// tile_y / threads_y rows and two columns in registers, so that a pair of offsets serves sixteen pixels.
+// A block's output tile, and the keys of a piece of the footprint that it needs. Each thread keeps the minima
+// of tile_y / threads_y rows and two columns in registers, so that a pair of offsets serves sixteen pixels.
 constexpr int threads_x = 32, threads_y = 8;
 constexpr int tile_x = 64, tile_y = 64;
 constexpr int columns_a_thread = tile_x / threads_x, rows_a_thread = tile_y / threads_y;

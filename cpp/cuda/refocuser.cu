@@ -1,9 +1,7 @@
 #include "lee/refocuser.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
-#include <limits>
 #include <vector>
 
 #include "common/parallel.hpp"
@@ -75,8 +73,7 @@ void FrameTransfer::prepare(std::size_t bytes) {
 const void* FrameTransfer::send(const void* frame, std::size_t bytes, int threads) {
     if (bytes_ < bytes) prepare(bytes);
     Slot& slot = slots_[next_];
-    // Until its last copy is done the pinned memory is not ours; before the first the event stands for
-    // nothing.
+    // The pinned memory is free when its last copy is done; before the first copy the event is complete.
     cuda::expect(cudaEventSynchronize(slot.copied), name);
     constexpr std::size_t piece = 256U << 10;
     parallel_for((bytes + piece - 1) / piece, threads, [&](std::size_t index, int) {
@@ -116,7 +113,7 @@ template <class Frame>
 void push_host(DeviceRefocuser::State& state, const HostView<const Frame, 2>& frame, double z_um,
                double drift_y_px, double drift_x_px) {
     const std::array<double, 2> drift{drift_y_px, drift_x_px};
-    // Before the frame is sent: what is refused must not have cost a copy, nor disturb the one under way.
+    // Before the frame is sent: a refused frame must neither cost a copy nor disturb the current one.
     state.groups.check(frame.shape, sizeof(Frame), {&z_um, 1}, {&drift, 1});
     const void* sent = state.transfer.send(frame.data, frame.size() * sizeof(Frame), state.params.threads);
     state.push(static_cast<const Frame*>(sent), 1, {&z_um, 1}, {&drift, 1});
@@ -224,12 +221,13 @@ void DeviceRefocuser::finish(HostView<float, 2> height_um, HostView<float, 2> si
     wait(state_->stream);
 }
 
-void DeviceRefocuser::brightness(HostView<float, 2> least, HostView<float, 2> most,
+void DeviceRefocuser::brightness(HostView<float, 2> minimum, HostView<float, 2> maximum,
                                  HostView<float, 2> saturated) const {
     const auto shape = shape_of(state_->cells);
-    for (const auto& view : {least, most, saturated}) check::result_shape("an array of cells", view, shape);
-    download(least.data, state_->least.get(), least.size(), state_->stream);
-    download(most.data, state_->most.get(), most.size(), state_->stream);
+    for (const auto& view : {minimum, maximum, saturated})
+        check::result_shape("an array of cells", view, shape);
+    download(minimum.data, state_->minimum.get(), minimum.size(), state_->stream);
+    download(maximum.data, state_->maximum.get(), maximum.size(), state_->stream);
     download(saturated.data, state_->saturated.get(), saturated.size(), state_->stream);
     wait(state_->stream);
 }
@@ -269,10 +267,8 @@ void DeviceRefocuser::peaks(std::size_t level, const FocusPeaks& out) const {
     }
     wait(state_->stream);
     for (std::size_t i = 0; i < 2 * n; ++i) {
-        const float curvature = focus::decode(codes[2 * n + i]);
         out.peak.data[i] = focus::decode(codes[i]);
-        out.width_um.data[i] =
-            curvature > 0.0F ? 1.0F / std::sqrt(curvature) : std::numeric_limits<float>::quiet_NaN();
+        out.width_um.data[i] = focus::width_of(focus::decode(codes[2 * n + i]));
     }
 }
 
@@ -286,8 +282,8 @@ void DeviceRefocuser::counts(HostView<float, 3> out) const {
     wait(state_->stream);
 }
 
-std::vector<std::array<double, 3>> DeviceRefocuser::rests() const {
-    return state_->groups.rests();
+std::vector<std::array<double, 3>> DeviceRefocuser::residual_drifts() const {
+    return state_->groups.residual_drifts();
 }
 
 float DeviceRefocuser::noise() const {

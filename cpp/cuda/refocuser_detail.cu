@@ -1,4 +1,4 @@
-// What a group shows beyond its surroundings, and how bright it is.
+// The detail of a group against its surroundings, and its brightness.
 #include <algorithm>
 #include <cmath>
 
@@ -11,7 +11,7 @@ namespace {
 constexpr const char* name = "refocuser";
 constexpr unsigned threads = 256, sum_blocks = 256;
 constexpr int tile = 32, tile_threads_y = 8;  // of the detail
-constexpr int cell = static_cast<int>(DeviceCells::cell_px);
+constexpr int cell = static_cast<int>(focus::brightness_cell_px);
 
 __device__ inline std::size_t at_of(int y, int x, int columns) {
     return static_cast<std::size_t>(y) * static_cast<std::size_t>(columns) + static_cast<std::size_t>(x);
@@ -92,7 +92,7 @@ __global__ void __launch_bounds__(tile* tile_threads_y)
         for (int c = tx; c < seen; c += tile) {
             const int y = top + r - reach, x = left + c - reach;
             if (moved != nullptr) {
-                // Beyond the margin lies nothing that a pixel of the image sees.
+                // No pixel of the image sees beyond the margin.
                 const int v = min(y + reach, image.rows + 2 * reach - 1);
                 const int u = min(x + reach, image.columns + 2 * reach - 1);
                 values[r * seen + c] = moved[at_of(v, u, image.columns + 2 * reach)];
@@ -145,8 +145,8 @@ __global__ void __launch_bounds__(tile* tile_threads_y)
     const auto pixels = static_cast<float>(rows * columns);
     const float brightness = sum / pixels, share = full / pixels;
     const std::size_t at = at_of(y / cell, x / cell, cells.columns);
-    if (brightness < cells.least[at]) cells.least[at] = brightness;
-    if (brightness > cells.most[at]) cells.most[at] = brightness;
+    if (brightness < cells.minimum[at]) cells.minimum[at] = brightness;
+    if (brightness > cells.maximum[at]) cells.maximum[at] = brightness;
     if (share > cells.saturated[at]) cells.saturated[at] = share;
 }
 
@@ -180,19 +180,19 @@ void DeviceRefocuser::State::find_detail() {
     }
     const std::size_t seen = tile + 2 * static_cast<std::size_t>(reach);
     DeviceLevel& finest = levels.front();
-    // Where nothing ever comes into focus, the image shows the first group.
+    // Where nothing is ever in focus, the image is that of the first group.
     const bool first = newest == 0;
-    cuda::launch(
-        name, take_detail,
-        {.grid = dim3(cuda::blocks(static_cast<std::size_t>(extent.columns), tile),
-                      cuda::blocks(static_cast<std::size_t>(extent.rows), tile)),
-         .block = dim3(tile, tile_threads_y),
-         .shared_bytes = sizeof(float) * seen * (seen + tile),
-         .stream = stream},
-        mean, groups.between_pixels() ? moved_.get() : nullptr, extent, taps, dark_.get(),
-        detail[newest % ScanGroups::details].get(), first ? finest.counts[0].get() : nullptr,
-        first ? finest.counts[1].get() : nullptr,
-        DeviceCells{least.get(), most.get(), saturated.get(), cells.columns, static_cast<float>(saturation)});
+    cuda::launch(name, take_detail,
+                 {.grid = dim3(cuda::blocks(static_cast<std::size_t>(extent.columns), tile),
+                               cuda::blocks(static_cast<std::size_t>(extent.rows), tile)),
+                  .block = dim3(tile, tile_threads_y),
+                  .shared_bytes = sizeof(float) * seen * (seen + tile),
+                  .stream = stream},
+                 mean, groups.between_pixels() ? moved_.get() : nullptr, extent, taps, dark_.get(),
+                 detail[newest % ScanGroups::details].get(), first ? finest.counts[0].get() : nullptr,
+                 first ? finest.counts[1].get() : nullptr,
+                 DeviceCells{minimum.get(), maximum.get(), saturated.get(), cells.columns,
+                             static_cast<float>(saturation)});
 }
 
 }  // namespace lee

@@ -1,4 +1,4 @@
-// From the details of three groups to focus and its maxima: a block goes down a strip of columns, row by row.
+// From the details of three groups to focus and its maxima: a block processes a strip of columns, row by row.
 #include <algorithm>
 #include <cmath>
 
@@ -134,9 +134,9 @@ struct Coarser {
     DeviceExtent image;
 };
 
-/// Focus of one group at one level: from `details` at the finest, from `energy` at others; ring: where it
-/// goes.
-/// taps: of the window along both axes where both are the same and known to the compiler, else 0.
+/// Focus of one group at one level: from `details` at the finest, from `energy` at others; ring: its
+/// destination. taps: of the window along both axes where both are the same and known to the compiler, else
+/// 0.
 template <bool finest, int taps>
 __global__ void take_focus(Details details, const float* energy, DeviceExtent image, Margin margin,
                            float scale, Coarser coarser, std::uint16_t* ring, DeviceSearch search) {
@@ -207,7 +207,7 @@ __global__ void take_focus(Details details, const float* energy, DeviceExtent im
     }
 }
 
-/// After the last group a group without focus stands in for the next.
+/// After the last group a group without focus takes the place of the next.
 __global__ void look_once_more(DeviceSearch search, std::size_t pixels) {
     const std::size_t at = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x;
     if (at < pixels) look_for_maximum(search, at, 0);
@@ -247,8 +247,8 @@ __global__ void find_tile_noise(Details details, DeviceExtent image, Margin marg
     if (threadIdx.x > 0) return;
     const double variance =
         part[0] / static_cast<double>(seen * (to - from)) / focus::bend_noise(one_sided, alone);
-    double& least = noise[blockIdx.y * gridDim.x + blockIdx.x];
-    if (variance < least) least = variance;
+    double& minimum = noise[blockIdx.y * gridDim.x + blockIdx.x];
+    if (variance < minimum) minimum = variance;
 }
 
 /// The tiles' noise as keys in order.

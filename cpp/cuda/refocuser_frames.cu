@@ -1,4 +1,4 @@
-// What is kept, and frames in: gathered into groups, moved by whole pixels, summed.
+// The state on the device, and frames as they arrive: gathered into groups, moved by whole pixels, summed.
 #include <algorithm>
 #include <cmath>
 
@@ -8,7 +8,6 @@ namespace lee {
 namespace {
 
 constexpr const char* name = "refocuser";
-constexpr std::size_t most_levels = 4;
 constexpr int columns_a_thread = 4, threads = 256;
 
 __device__ inline std::size_t at_of(int y, int x, int columns) {
@@ -111,11 +110,12 @@ DeviceRefocuser::State::State(std::size_t height, std::size_t width, const Refoc
       stream(cuda::stream_of(s)),
       extent{static_cast<int>(height), static_cast<int>(width)},
       groups(height, width, p.depth_of_field_um),
-      cells{blocks_of(extent.rows, DeviceCells::cell_px), blocks_of(extent.columns, DeviceCells::cell_px)},
+      cells{blocks_of(extent.rows, focus::brightness_cell_px),
+            blocks_of(extent.columns, focus::brightness_cell_px)},
       tiles{blocks_of(extent.rows, focus::tile_rows), blocks_of(extent.columns, focus::tile_columns)},
       transfer(stream) {
     levels.emplace_back(extent, true, stream);
-    for (std::size_t k = 1; k < most_levels; ++k) {
+    for (std::size_t k = 1; k < focus::max_levels; ++k) {
         const DeviceExtent half{levels.back().extent.rows / 2, levels.back().extent.columns / 2};
         if (half.rows < static_cast<int>(p.window_y_px) || half.columns < static_cast<int>(p.window_x_px))
             break;
@@ -130,11 +130,11 @@ DeviceRefocuser::State::State(std::size_t height, std::size_t width, const Refoc
     const cuda::Launch over_cells{
         .grid = dim3(cuda::blocks(brightness_cells, threads)), .block = dim3(threads), .stream = stream};
     constexpr float infinity = std::numeric_limits<float>::infinity();
-    least = cuda::Array<float>(name, brightness_cells, stream);
-    most = cuda::Array<float>(name, brightness_cells, stream);
+    minimum = cuda::Array<float>(name, brightness_cells, stream);
+    maximum = cuda::Array<float>(name, brightness_cells, stream);
     saturated = cuda::Array<float>(name, brightness_cells, stream);
-    cuda::launch(name, fill, over_cells, least.get(), brightness_cells, infinity);
-    cuda::launch(name, fill, over_cells, most.get(), brightness_cells, -infinity);
+    cuda::launch(name, fill, over_cells, minimum.get(), brightness_cells, infinity);
+    cuda::launch(name, fill, over_cells, maximum.get(), brightness_cells, -infinity);
     cuda::launch(name, fill, over_cells, saturated.get(), brightness_cells, 0.0F);
     const auto all_tiles = static_cast<std::size_t>(tiles.rows) * static_cast<std::size_t>(tiles.columns);
     tile_noise = cuda::Array<double>(name, all_tiles, stream);
@@ -227,7 +227,7 @@ void DeviceRefocuser::State::close() {
         take_energy(groups.count());
         flush();
     }
-    // What only frames need makes room for what follows.
+    // Memory that only frames need is freed for the steps that follow.
     for (auto& group : sum_u8) group = {};
     for (auto& group : sum_f32) group = {};
     for (auto& group : detail) group = {};

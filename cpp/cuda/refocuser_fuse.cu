@@ -1,4 +1,5 @@
-// What the levels found becomes one height, its standard deviation and an image: see common/refocuser_scales.hpp.
+// One height, its standard deviation and an image from the maxima of all levels: see
+// common/refocuser_scales.hpp.
 #include <algorithm>
 #include <cmath>
 
@@ -56,7 +57,7 @@ struct Estimates {
     float *height, *variance, *detail;
 };
 
-/// What the estimates are made from.
+/// One level, from which estimates are made.
 struct Level {
     DevicePeaks peaks;
     DeviceExtent extent;
@@ -67,7 +68,7 @@ struct Level {
     __device__ scales::NoiseModel model() const { return scales::model_of(number, *noise, width_um); }
 };
 
-__global__ void start(Level level, const float* otherwise, float most_detail, Estimates out) {
+__global__ void start(Level level, const float* otherwise, float max_detail, Estimates out) {
     std::size_t y, x;
     if (!pixel(level.extent, y, x)) return;
     const std::size_t i = at_of(y, x, level.extent);
@@ -75,7 +76,7 @@ __global__ void start(Level level, const float* otherwise, float most_detail, Es
     const float z = level.peaks.z_um[0][i];
     out.height[i] = finite(z) ? z : *otherwise;
     out.variance[i] = model.variance(model.ratio(level.peaks.peak[0][i]));
-    out.detail[i] = most_detail;
+    out.detail[i] = max_detail;
 }
 
 /// A map of the next coarser level at a pixel of this one, bilinear.
@@ -155,7 +156,7 @@ __global__ void find_scatter(const float* z_um, const float* height, DeviceExten
     out[i] = scales::scatter_of(z_um[i], height[i], width_um);
 }
 
-/// Peaks of the levels that can tell whether anything was in focus, finest first.
+/// Peaks of the levels that decide whether anything was in focus, finest first.
 struct Focused {
     const std::uint16_t* peak[scales::coarsest + 1];
     DeviceExtent extent[scales::coarsest + 1];
@@ -163,13 +164,13 @@ struct Focused {
     std::size_t window_pixels;
     const float* noise;
 
-    /// Whether any window has a maximum there that noise alone does not make.
+    /// Whether any window has a maximum there above those of noise alone.
     __device__ bool at(std::size_t y, std::size_t x) const {
-        float least = scales::least_focus(*noise, window_pixels);
-        for (int k = 0; k < levels; ++k, least *= 0.5F) {
+        float threshold = scales::min_focus(*noise, window_pixels);
+        for (int k = 0; k < levels; ++k, threshold *= 0.5F) {
             const std::size_t v = min(y >> k, static_cast<std::size_t>(extent[k].rows - 1));
             const std::size_t u = min(x >> k, static_cast<std::size_t>(extent[k].columns - 1));
-            if (focus::decode(peak[k][at_of(v, u, extent[k])]) > least) return true;
+            if (focus::decode(peak[k][at_of(v, u, extent[k])]) > threshold) return true;
         }
         return false;
     }
@@ -223,7 +224,7 @@ void box_sums(float* map, float* along, DeviceExtent extent, std::size_t reach, 
 
 void fuse(const DeviceRefocuser::State& state, float* height_um, float* sigma_um, float* sharp) {
     const cudaStream_t stream = state.stream;
-    const auto width_um = static_cast<float>(state.params.depth_of_field_um / 2.355);
+    const float width_um = scales::curve_width(state.params.depth_of_field_um);
     const std::size_t top = std::min(scales::coarsest, state.levels.size() - 1);
     const cuda::Array<float> noise(name, 1, stream), median(name, 1, stream);
     state.find_noise(noise.get());
@@ -234,8 +235,8 @@ void fuse(const DeviceRefocuser::State& state, float* height_um, float* sigma_um
     cuda::launch(name, find_median_height, {.grid = dim3(1), .block = dim3(1024), .stream = stream},
                  coarsest.z_um[0].get(), static_cast<std::uint32_t>(coarsest.pixels()), median.get());
     Maps now(coarsest, stream);
-    const float most_detail = 7.0F * width_um * width_um;
-    cuda::launch(name, start, over(coarsest.extent, stream), level_at(top), median.get(), most_detail,
+    const float max_detail = scales::start_detail * width_um * width_um;
+    cuda::launch(name, start, over(coarsest.extent, stream), level_at(top), median.get(), max_detail,
                  now.get());
 
     const DeviceLevel& finest = state.levels.front();

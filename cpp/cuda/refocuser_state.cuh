@@ -1,6 +1,6 @@
 #pragma once
 
-// What a refocuser keeps on the device while frames pass.
+// The state of a refocuser on the device during a scan.
 
 #include <array>
 #include <cstddef>
@@ -67,16 +67,15 @@ struct DeviceSearch {
     bool wanted;
 };
 
-/// Brightness of cells of 16 by 16 pixels over the scan, as `Refocuser` tells it.
+/// Brightness of cells of 16 by 16 pixels over the scan, as `Refocuser::brightness` returns it.
 struct DeviceCells {
-    static constexpr std::size_t cell_px = 16;
-    float *least, *most, *saturated;
+    float *minimum, *maximum, *saturated;
     int columns;
     float saturation;  // counts
 };
 
-/// Frames from host memory on their way: copied to pinned memory, then to the device, while the one before is
-/// worked on.
+/// Transfer of frames from host memory: copied to pinned memory, then to the device, during the work on the
+/// frame before.
 class FrameTransfer {
   public:
     explicit FrameTransfer(cudaStream_t stream) : compute_(stream) {}
@@ -86,7 +85,7 @@ class FrameTransfer {
 
     /// The frame on the device, for work queued on the stream before the next call of `done`.
     const void* send(const void* frame, std::size_t bytes, int threads);
-    /// What is queued so far on the stream is all that needs the frame sent last.
+    /// All work that needs the frame sent last is queued on the stream.
     void done();
 
   private:
@@ -113,10 +112,10 @@ struct DeviceRefocuser::State {
     void close();
 
     [[nodiscard]] std::size_t pixels() const { return levels.front().pixels(); }
-    /// Held while frames pass.
+    /// Bytes held during a scan.
     [[nodiscard]] std::size_t bytes() const;
     [[nodiscard]] DeviceMean mean_of(std::size_t group) const;
-    /// Focus in counts that noise alone gives to one pixel, on the device.
+    /// Focus of noise alone at one pixel, counts, on the device.
     void find_noise(float* noise) const;
 
     RefocuserParams params;
@@ -125,8 +124,8 @@ struct DeviceRefocuser::State {
     ScanGroups groups;
     std::vector<DeviceLevel> levels;
     DeviceExtent cells;
-    cuda::Array<float> least, most, saturated;  // of the cells
-    cuda::Array<double> tile_noise;             // the least of any group
+    cuda::Array<float> minimum, maximum, saturated;  // of the cells
+    cuda::Array<double> tile_noise;                  // the minimum of any group
     DeviceExtent tiles;
     double saturation = std::numeric_limits<double>::infinity();
     FrameTransfer transfer;
@@ -147,9 +146,9 @@ struct DeviceRefocuser::State {
     [[nodiscard]] DeviceSearch search_of(const DeviceLevel& level, std::size_t newest) const;
 
     std::size_t held_bytes_ = 0;  // of a scan that has been closed
-    bool summed_ = false;         // the group at hand has frames in its sum
+    bool summed_ = false;         // the current group has frames in its sum
     cuda::Array<float> dark_;     // one value
-    cuda::Array<float> moved_;    // the newest group's mean where it lies between pixels, with a margin
+    cuda::Array<float> moved_;    // the newest group's mean, moved by its drift's part below a pixel
 };
 
 /// The levels of a closed scan become height, sigma and image, all on the device.

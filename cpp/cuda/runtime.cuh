@@ -1,6 +1,6 @@
 #pragma once
 
-// What every twin needs of the CUDA runtime: errors as exceptions, memory in stream order, launches.
+// What every kernel needs of the CUDA runtime: errors as exceptions, memory in stream order, launches.
 
 #include <cuda_runtime.h>
 
@@ -14,14 +14,14 @@
 
 namespace lee::cuda {
 
-/// Throw what a failed call of the CUDA runtime means.
+/// Throw the exception that belongs to a failed call of the CUDA runtime.
 void expect(cudaError_t status, const char* operation);
 
 inline cudaStream_t stream_of(Stream stream) {
     return static_cast<cudaStream_t>(stream.handle);
 }
 
-/// Refuse memory that the current device cannot work on: the host's, or another device's.
+/// Refuse memory that the current device cannot use: the host's, or another device's.
 void on_this_device(const char* operation, const char* name, const void* data);
 
 template <class T, std::size_t N>
@@ -64,7 +64,7 @@ class Array {
     cudaStream_t stream_ = nullptr;
 };
 
-/// Copy a few values to the device; the source may go as soon as this returns.
+/// Copy a few values to the device; the source may be freed as soon as this returns.
 void upload_bytes(const char* operation, void* to, const void* from, std::size_t bytes, cudaStream_t stream);
 
 template <class T>
@@ -88,7 +88,7 @@ struct Launch {
 template <class... Parameters, class... Arguments>
 void launch(const char* operation, void (*kernel)(Parameters...), const Launch& how,
             Arguments&&... arguments) {
-    // Beyond this a kernel must be told that it may.
+    // Beyond this a kernel must be given leave first.
     constexpr std::size_t always_there = 48U << 10;
     if (how.shared_bytes > always_there) {
         expect(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),

@@ -1,4 +1,4 @@
-// Remove bubble spikes from a height map, in a program of one's own.
+// Remove bubble spikes from a height map, in a program that embeds the library.
 #include <lee/footprint.hpp>
 #include <lee/opening.hpp>
 #include <lee/processor.hpp>

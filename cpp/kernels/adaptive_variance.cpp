@@ -27,7 +27,7 @@ struct Task {
     [[nodiscard]] bool detail() const { return params.detail_px != 0; }
     [[nodiscard]] std::size_t footprints() const { return windows.footprints.size(); }
 
-    // What the largest focus over z must exceed for footprint k to do.
+    // The largest focus over z must exceed this for footprint k to be chosen.
     [[nodiscard]] double limit(std::size_t k) const {
         const variance::Limit limit = variance::limit_for(windows.areas[k], params);
         return variance::limit_of(noise, limit.own, limit.excess);
@@ -160,7 +160,7 @@ class Run {
             offsets_[z] = offset_of(stack_.data + z * plane_size(), stack_.shape[1], stack_.shape[2]);
         });
         const bool single = task_.footprints() == 1;
-        // One footprint: planes do not know of each other.
+        // One footprint: planes are independent.
         const std::size_t jobs = single ? tiles_ * planes : tiles_;
         std::vector<std::vector<std::unique_ptr<Tiles<Pixel, Sum>>>> of_worker(
             static_cast<std::size_t>(worker_count(jobs, threads)));
@@ -221,7 +221,7 @@ class Run {
         }
     }
 
-    // Give footprint k to the pixels it does for; true when all have one.
+    // Choose footprint k at pixels where it is large enough; true when all pixels have one.
     bool settle(const Box& tile, std::size_t k, const std::vector<float>& largest,
                 std::vector<std::uint8_t>& open) {
         const double limit = k + 1 == task_.footprints() ? -INFINITY : task_.limit(k);

@@ -6,7 +6,7 @@
 
 namespace lee {
 
-/// Normalised variance that noise alone gives, as lee/adaptive_variance.hpp defines it.
+/// Normalised variance of noise alone, as lee/adaptive_variance.hpp defines it.
 template <class Pixel>
 float noise_of(HostView<const Pixel, 3> stack, int threads);
 

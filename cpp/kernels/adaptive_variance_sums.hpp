@@ -21,14 +21,14 @@ class WindowSums {
   public:
     WindowSums(const FootprintRuns& runs, std::size_t columns, const simd::SumLoops<Sum>& loops);
 
-    /// Begin above row `first`: nothing is known of any row.
+    /// Begin above row `first`, with no row read yet.
     void restart(std::ptrdiff_t first);
 
     /// Elements of an input row: pixels dx_min to dx_max + columns - 1 from the first output pixel.
     [[nodiscard]] std::size_t input_columns() const noexcept { return columns_ + span_; }
 
-    /// Where to write row y, rising by one with every call; the first is `first` + dy_min.
-    /// What is not in the image must be written as 0.
+    /// Where to write row y, rising by one with every call; the first is `first` + dy_min. What is not in the
+    /// image must be written as 0.
     Sum* row(std::ptrdiff_t y);
 
     /// out[0 ... columns) for row y, when all rows up to y + dy_max are written.

@@ -16,7 +16,7 @@ namespace {
 
 using Map = HostView<float, 2>;
 
-// Rows of a job: as many as make what lies above and below it small beside it.
+// Rows of a job: so many that the margins above and below it are small in comparison.
 std::size_t job_rows(std::size_t radius) {
     return std::max<std::size_t>(128, 4 * radius);
 }
@@ -27,7 +27,8 @@ struct Found {
     bool none;
 };
 
-// What is measured where the windows of `where` lie. Sums are the more exact the smaller its heights.
+// Which pixels in the windows of `where` are measured, and their middle height: sums of small numbers are
+// more exact.
 Found look(const CurvatureTask& task, const Rectangle& where) {
     const auto begin = [&](std::size_t at, std::size_t extent) {
         const std::size_t centre = task.centre(at, extent);

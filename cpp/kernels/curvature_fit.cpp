@@ -18,8 +18,8 @@ Groups groups_of(const CurvatureTask& task) {
     return {static_cast<std::size_t>(curvature_fit::terms(task.order)), simd::curvature_factor(task.order)};
 }
 
-// A narrow strip and what lies within a radius of it, column `first - radius` on; 0 and not seen outside the
-// image.
+// A narrow strip and the columns within a radius of it, from `first - radius` on; 0 and not measured outside
+// the image.
 struct Segment {
     Segment(const CurvatureTask& task_, std::size_t first_)
         : task(task_),

@@ -19,7 +19,7 @@ struct CurvatureTask {
     std::size_t columns;
     std::size_t radius;
     int order;
-    std::size_t inset;  ///< windows are shifted until their centre lies this far from the border
+    std::size_t inset;  ///< windows are shifted until their centre is this far from the border
     std::size_t maps;   ///< along rows, where all is measured
     bool covariance_wanted;
     AlignedArray<float> along;  ///< taps, as CurvatureLoops has them
@@ -27,7 +27,7 @@ struct CurvatureTask {
     AlignedArray<double> powers;  ///< taps for the moments: 9 for each distance
     AlignedArray<double> factor;  ///< of complete windows, one for a narrow strip
     double unit_px;               ///< of s and t
-    double noisiest;              ///< the largest gain of the Laplacian that is let through
+    double noisiest;              ///< largest gain of the Laplacian that is accepted
     curvature_fit::Excess excess;
     double to_um[5];  ///< of the derivatives, from the unit of s and t
     double covariance_to_um[curvature_of::covariances];

@@ -3,6 +3,7 @@
 #include <type_traits>
 
 #include "common/detect_particles_check.hpp"
+#include "common/detect_particles_limits.hpp"
 #include "common/detect_particles_width.hpp"
 #include "kernels/detect_particles_state.hpp"
 
@@ -56,9 +57,7 @@ DetectedParticles detect(HostView<const Pixel, 2> before, HostView<const Pixel, 
         params, [&](double px) { particles::filter(state, px); },
         [&](double px) { return particles::spot_sigma(state, px, found.sigma_from); });
     found.spot_sigma_px = sigma;
-    found.threshold_snr = params.threshold_snr > 0 ? params.threshold_snr
-                                                   : particle_threshold(static_cast<double>(state.area()),
-                                                                        sigma, params.false_alarms);
+    found.threshold_snr = particles::threshold_of(params, state.area(), sigma);
     particles::fit_spots(state, sigma, found.threshold_snr);
     return std::move(found);
 }

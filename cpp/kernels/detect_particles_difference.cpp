@@ -35,7 +35,7 @@ void repeat_edges(float* row, std::size_t n, std::size_t margin) {
     std::fill_n(row + n, margin, row[n - 1]);
 }
 
-/// Put the nearest known value to the left, or else to the right, or 0, in the place of NaN.
+/// Replace NaN by the nearest known value to the left, or else to the right, or 0.
 void fill_gaps(float* row, std::size_t n) {
     const auto known = std::find_if(row, row + n, [](float value) { return value == value; });
     float last = known == row + n ? 0.0F : *known;
@@ -48,7 +48,8 @@ void fill_gaps(float* row, std::size_t n) {
     }
 }
 
-/// Rows of an image moved by a shift, each whole, gaps filled; and where they rest on a gap or lie outside.
+/// Rows of an image moved by a shift, with NaN filled; and which pixels come from NaN or from outside the
+/// image.
 template <class Pixel>
 class Moved {
   public:
@@ -94,7 +95,8 @@ class Moved {
         loops_.weigh_rows(rows, y_.weights.data(), static_cast<std::size_t>(y_.taps), out, image_.shape[1]);
     }
 
-    /// NaN where row y rests on a gap or lies outside. Returns how many pixels it masks for being saturated.
+    /// NaN where row y comes from NaN or from outside the image. Returns how many pixels are masked as
+    /// saturated.
     std::size_t mask(Index y, float* out) const {
         const auto columns = static_cast<Index>(image_.shape[1]), rows = static_cast<Index>(image_.shape[0]);
         const float nan = std::numeric_limits<float>::quiet_NaN();

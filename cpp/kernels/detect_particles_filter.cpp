@@ -1,4 +1,4 @@
-// The filter matched to a point's spot, and how its noise differs from white noise's.
+// The filter matched to a point's image, and how its noise differs from white noise.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -28,7 +28,7 @@ void for_each_block(const State& state, const Work& work) {
     });
 }
 
-/// A block of an image, weighted along both axes by taps that are symmetric; outside the image lies 0.
+/// A block of an image, weighted along both axes by symmetric taps; 0 outside the image.
 class Blurred {
   public:
     Blurred(const State& state, const Block& block, const std::vector<float>& taps)
@@ -79,7 +79,7 @@ class Blurred {
 
 void match(State& state, double sigma_px) {
     const std::vector<float> shape = gaussian(sigma_px, 1), square = gaussian(sigma_px, 2);
-    const float least = least_information(square);
+    const float least = min_information(square);
     state.snr = Padded(state.rows, state.columns);
     state.snr.fill(0.0F);
     for_each_block(state, [&](const Block& block) {
@@ -100,7 +100,7 @@ void match(State& state, double sigma_px) {
     });
 }
 
-/// Strength of what a change of height leaves around each pixel, over its noise.
+/// Strength around each pixel of the texture that a change of height reveals, over its noise.
 Padded strength(const State& state, double sigma_px, bool of_axial) {
     const std::vector<float> mean = mean_gaussian(sigma_px);
     Padded out(state.rows, state.columns);
@@ -120,7 +120,8 @@ Padded strength(const State& state, double sigma_px, bool of_axial) {
     return out;
 }
 
-/// Variance behind the filter where texture raises it, from how squares of snr go with texture's strength.
+/// Variance of the filter's output where texture raises it, from squares of snr against the texture's
+/// strength.
 void model_texture(State& state, double sigma_px) {
     const Padded laplacian = strength(state, sigma_px, false);
     Padded axial;
@@ -144,7 +145,7 @@ void model_texture(State& state, double sigma_px) {
     });
 }
 
-/// Robust standard deviation of the whole field, as it is or with texture's part taken out.
+/// Robust standard deviation of the whole field, as it is or without the texture's part.
 float whole_deviation(const State& state, bool without_texture) {
     std::vector<float> sizes;
     for (std::size_t y = filter_step / 2; y < state.rows; y += filter_step) {
@@ -160,7 +161,7 @@ float whole_deviation(const State& state, bool without_texture) {
     return particles::whole_deviation(*middle);
 }
 
-/// Squares within `clip` deviations, by tile, and the limits they lie within.
+/// Squares within `clip` deviations, by tile, and their limits.
 struct TileSquares {
     std::vector<Squares> totals;
     std::vector<float> limits;
@@ -193,14 +194,14 @@ TileSquares squares_of(const State& state, float whole) {
             if (!(total.count > 0)) continue;
             deviation =
                 static_cast<float>(std::sqrt(total.sum / total.count / clipped_variance(filter_clip)));
-            // A tile of nothing but spots, or of nothing at all, is no measure of noise.
+            // A tile of spots alone, or without any measured pixel, gives no noise.
             deviation = std::clamp(deviation, 0.5F * whole, 2.0F * whole);
         }
     });
     return out;
 }
 
-/// Take what lies near spots out of the squares.
+/// Exclude pixels near spots from the squares.
 void leave_out(const State& state, const std::vector<Candidate>& spots, double sigma_px,
                TileSquares& squares) {
     std::vector<char> seen(state.rows * state.columns);
@@ -263,7 +264,7 @@ void scale(State& state, double sigma_px) {
     state.found.excess = whole;
     TileSquares squares = squares_of(state, state.texture ? whole_deviation(state, true) : whole);
     state.scale = deviations_of(squares.totals, sigma_px);
-    // Spots that stand out must not pass for noise: without them once more.
+    // Bright spots are not noise: estimate once more without them.
     leave_out(state, maxima(state, spot_threshold), sigma_px, squares);
     state.scale = deviations_of(squares.totals, sigma_px);
 }

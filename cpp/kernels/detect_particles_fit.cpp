@@ -1,4 +1,4 @@
-// Spots fitted to what stands out, neighbours together, until what is left is noise.
+// Spots fitted to the maxima of the filtered difference, neighbours together, until the residual is noise.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -46,11 +46,11 @@ class Spots {
 
     void search() {
         proposals_.resize(cells_.size());
-        for (int pass = 0; pass < most_passes; ++pass) {
-            for (int round = 0; round < most_rounds; ++round) {
+        for (int pass = 0; pass < max_passes; ++pass) {
+            for (int round = 0; round < max_rounds; ++round) {
                 if (!change(state_.loops.propose)) break;
             }
-            // What was split early may have become one again when its neighbours were found.
+            // Spots split early may be one again now that their neighbours are known.
             if (!change(state_.loops.merge)) return;
         }
     }
@@ -61,7 +61,7 @@ class Spots {
             for (int k = 0; k < cell(index).count; ++k) {
                 const Particle one = particles::report(image_, grid_, cells_.data(), index,
                                                        cell(index).emitters[k], deviation_, point_);
-                if (lies_on_measured(image_, one)) found[static_cast<std::size_t>(index)].push_back(one);
+                if (is_on_measured(image_, one)) found[static_cast<std::size_t>(index)].push_back(one);
             }
         });
         for (const auto& part : found) {
@@ -82,7 +82,7 @@ class Spots {
         return cells;
     }
 
-    // Cells are worked on in small batches: most hold a spot or two.
+    // Cells are processed in small batches: most hold a spot or two.
     template <class Work>
     void for_each(const std::vector<int>& cells, const Work& work) {
         constexpr std::size_t batch = 16;
@@ -122,7 +122,7 @@ class Spots {
         return found;
     }
 
-    /// Keep spots where they lie now.
+    /// Move every spot to the list of the cell it is in now.
     void gather() {
         bool astray = false;
         for (int index = 0; index < grid_.size() && !astray; ++index) {
@@ -140,16 +140,16 @@ class Spots {
         std::swap(cells_, gathered_);
     }
 
-    /// Draw what is new, fit, and drop what turns out too weak, until nothing changes.
+    /// Draw new spots, fit all, and discard those that prove too weak, until nothing changes.
     void settle() {
-        for (int pruning = 0; pruning < most_prunings; ++pruning) {
+        for (int pruning = 0; pruning < max_prunings; ++pruning) {
             const std::vector<int> all = used();
             std::vector<char> changed(cells_.size());
             by_colours(all, [&](int index) {
                 changed[static_cast<std::size_t>(index)] = state_.loops.commit(image_, cell(index), point_);
             });
             const std::vector<int> beside = around(all, changed);
-            // What lies beside something new is looked at again.
+            // Spots beside a new one are examined again.
             for (const int index : beside) {
                 for (int k = 0; k < cell(index).count; ++k) cell(index).emitters[k].settled = false;
             }
@@ -162,7 +162,7 @@ class Spots {
 
     void sweep(std::vector<int> cells) {
         std::vector<char> moved(cells_.size());
-        for (int k = 0; k < most_sweeps && !cells.empty(); ++k) {
+        for (int k = 0; k < max_sweeps && !cells.empty(); ++k) {
             by_colours(cells, [&](int index) {
                 moved[static_cast<std::size_t>(index)] =
                     state_.loops.sweep(image_, grid_, cell(index), index, point_, sweep_tolerance);
@@ -175,7 +175,7 @@ class Spots {
 
     bool prune() {
         const std::vector<int> all = used();
-        std::vector<std::uint32_t> weak(cells_.size()), doomed(cells_.size());
+        std::vector<std::uint32_t> weak(cells_.size()), pruned(cells_.size());
         for_each(all, [&](int index) { state_.loops.measure(image_, cell(index), deviation_); });
         for_each(all, [&](int index) {
             for (int k = 0; k < cell(index).count; ++k) {
@@ -185,13 +185,13 @@ class Spots {
             }
         });
         for_each(all, [&](int index) {
-            doom_cell(grid_, cells_.data(), weak.data(), index, doomed[static_cast<std::size_t>(index)],
-                      point_);
+            prune_cell(grid_, cells_.data(), weak.data(), index, pruned[static_cast<std::size_t>(index)],
+                       point_);
         });
         bool any = false;
         for (const int index : all) {
             for (int k = 0; k < cell(index).count; ++k) {
-                if ((doomed[static_cast<std::size_t>(index)] >> k & 1U) == 0) continue;
+                if ((pruned[static_cast<std::size_t>(index)] >> k & 1U) == 0) continue;
                 cell(index).emitters[k].duty = Duty::erase;
                 any = true;
             }

@@ -1,4 +1,4 @@
-// What the two frames share is taken from their difference, and the rest is weighed by its noise.
+// The difference without the texture of the frames, and the noise that weighs its pixels.
 #include <algorithm>
 #include <array>
 #include <cmath>

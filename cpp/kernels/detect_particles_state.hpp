@@ -1,6 +1,6 @@
 #pragma once
 
-// What is known of a pair of frames on its way to the list of particles.
+// A pair of frames on its way to the list of particles.
 
 #include <algorithm>
 #include <array>
@@ -48,20 +48,20 @@ struct State {
     std::vector<std::pair<std::size_t, std::size_t>> stretches;  ///< columns between the same two tiles
     float floor = 0;                                             ///< least variance of a pixel's difference
 
-    Padded left;        ///< the difference; freed of texture; of the spots found so far
-    Padded reference;   ///< the frame without what is looked for: the earlier one, moved, or, where it is to
-                        ///< disappear, the later
+    Padded left;       ///< the difference; then without texture; then without the spots found so far
+    Padded reference;  ///< the frame without the particles: `before`, aligned, or, where particles disappear,
+                       ///< `after`
     Padded brightness;  ///< the same, smoothed
-    Padded axial;       ///< how `before` changes with height, smoothed; may be absent
+    Padded axial;       ///< change of `before` with height, smoothed; may be absent
     Padded weight;      ///< 1 / variance, 0 where masked
-    Padded snr;         ///< behind the matched filter, over white noise's deviation
+    Padded snr;         ///< output of the matched filter, over its standard deviation for white noise
     Padded texture;  ///< variance of `snr` over that of white noise, where texture raises it; may be absent
     std::vector<char> textured;  ///< by tile: whether anything was taken from the difference
-    std::vector<float> scale;    ///< standard deviation of `snr` by tile, that aside
+    std::vector<float> scale;    ///< standard deviation of `snr` by tile, without the texture's part
 
     DetectedParticles found;
 
-    /// Pixels that take part.
+    /// Pixels that are not masked.
     [[nodiscard]] std::size_t area() const { return rows * columns - found.not_measured - found.saturated; }
     /// Standard deviation of `snr`.
     [[nodiscard]] Deviation deviation() const;
@@ -69,12 +69,12 @@ struct State {
     void ramp(const float* tile_values, std::size_t y, float* out) const;
 };
 
-/// left, brightness, axial; counts the pixels that take no part.
+/// left, brightness, axial; counts the masked pixels.
 template <class Pixel>
 void take_difference(State& state, HostView<const Pixel, 2> before, HostView<const Pixel, 2> after,
                      HostView<const float, 2> axial);
 
-/// Free `left` of texture, and weigh it by its noise.
+/// Subtract texture from `left`, and weigh it by its noise.
 void free_of_texture(State& state);
 
 /// snr, texture and scale for a spot's width.
@@ -86,11 +86,10 @@ struct Candidate {
 /// Maxima of snr above `threshold` deviations, by rows, then columns.
 std::vector<Candidate> maxima(const State& state, float threshold);
 
-/// The width of points, from those that stand out by far; 0 where there are too few. `count`: how many it
-/// was.
+/// The width of a point's image, from the brightest spots; 0 where there are too few. `count`: how many.
 double spot_sigma(const State& state, double begin_px, std::size_t& count);
 
-/// Fit spots to all candidates, and write what is left into `left`.
+/// Fit spots to all candidates; `left` becomes the residual.
 void fit_spots(State& state, double sigma_px, double threshold);
 
 }  // namespace lee::particles

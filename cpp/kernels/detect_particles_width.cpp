@@ -1,4 +1,4 @@
-// The width of points, from the spots that stand out by far.
+// The width of a point's image, from the brightest spots.
 #include <algorithm>
 #include <cmath>
 

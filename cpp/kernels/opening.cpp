@@ -20,7 +20,7 @@ namespace {
 using TakeHeights = std::function<void(std::size_t y, std::size_t x, std::size_t n, const float* opened)>;
 using Row = std::array<float, widest_strip>;
 
-// Rows between asking for a piece of a row and using it.
+// Rows between prefetching a part of a row and using it.
 constexpr std::size_t ahead = 8;
 
 struct Task {
@@ -45,8 +45,7 @@ Task checked(const char* operation, const HostView<const float, 2>& height, cons
             .threads = threads};
 }
 
-// Ask for the piece of a row that comes some rows below this one: strips are too narrow for the processor to
-// see it coming.
+// Prefetch the part of a row some rows below this one: strips are too narrow for the processor to foresee it.
 template <class T>
 void prefetch_below(const Task& task, std::size_t y, std::size_t n, const T* row) {
 #if defined(__GNUC__)
@@ -104,7 +103,7 @@ void open(const Task& task, std::int32_t flip, const float* height, const TakeHe
         task.threads);
 }
 
-// What stands above the opening goes; `out` then holds the result.
+// Remove outliers above the opening; `out` then holds the result.
 LocalScale remove_peaks(const Task& task, const float* height, float* out, std::int8_t* removed,
                         const OpeningParams& params) {
     const bool automatic = std::isnan(params.threshold);
@@ -136,7 +135,7 @@ LocalScale remove_peaks(const Task& task, const float* height, float* out, std::
     return scale;
 }
 
-// What lies below the closing of `out` goes.
+// Remove outliers below the closing of `out`.
 void remove_pits(const Task& task, const float* height, float* out, std::int8_t* removed,
                  const LocalScale& peak_scale, const OpeningParams& params) {
     LocalScale scale(params.threshold);
@@ -153,7 +152,7 @@ void remove_pits(const Task& task, const float* height, float* out, std::int8_t*
                              n);
     };
     if (!std::isnan(params.threshold)) {
-        // Nothing reads `out` any more when the second half of the closing hands over its rows.
+        // Nothing reads `out` any more when the second half of the closing writes its rows.
         open(task, -1, out, settle);
         return;
     }

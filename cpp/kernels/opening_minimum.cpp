@@ -44,11 +44,11 @@ class Strip {
             for (const Run& run : row) longest = std::max(longest, run.length);
         }
         levels_count_ = static_cast<std::size_t>(std::bit_width(static_cast<std::size_t>(longest)));
-        // Reads go up to the longest step beyond the line; what they find there is never used.
+        // Reads go up to the longest step beyond the line; values there are never used.
         stride_ = batch * line_ + round_up(std::bit_floor(static_cast<std::size_t>(longest)), lanes);
         levels_ = aligned_array<std::int32_t>(levels_count_ * stride_);
         std::fill_n(levels_.get(), levels_count_ * stride_, INT32_MAX);
-        // One row more than needed, all INT32_MAX: for what lies outside the footprint.
+        // One row more than needed, all INT32_MAX: for rows outside the footprint.
         const std::size_t distinct = footprint.rows.size();
         table_ = aligned_array<std::int32_t>((batch * distinct + 1) * columns);
         std::fill_n(table_.get(), (batch * distinct + 1) * columns, INT32_MAX);

@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
-#include <limits>
-#include <string>
 
 #include "common/check.hpp"
 #include "common/refocuser_check.hpp"
@@ -52,13 +49,14 @@ void Refocuser::finish(HostView<float, 2> height_um, HostView<float, 2> sigma_um
     fuse(*state_, height_um, sigma_um, sharp);
 }
 
-void Refocuser::brightness(HostView<float, 2> least, HostView<float, 2> most,
+void Refocuser::brightness(HostView<float, 2> minimum, HostView<float, 2> maximum,
                            HostView<float, 2> saturated) const {
     const Brightness& from = state_->brightness;
     const std::array<std::size_t, 2> shape{from.extent.rows, from.extent.columns};
-    for (const auto& view : {least, most, saturated}) check::result_shape("an array of cells", view, shape);
-    std::copy(from.least.begin(), from.least.end(), least.data);
-    std::copy(from.most.begin(), from.most.end(), most.data);
+    for (const auto& view : {minimum, maximum, saturated})
+        check::result_shape("an array of cells", view, shape);
+    std::copy(from.minimum.begin(), from.minimum.end(), minimum.data);
+    std::copy(from.maximum.begin(), from.maximum.end(), maximum.data);
     std::copy(from.saturated.begin(), from.saturated.end(), saturated.data);
 }
 
@@ -110,11 +108,9 @@ void Refocuser::peaks(std::size_t level, const FocusPeaks& out) const {
     }
     for (std::size_t k = 0; k < 2; ++k) {
         for (std::size_t i = 0; i < n; ++i) {
-            const float curvature = focus::decode(from.width[k][i]);
             out.z_um.data[k * n + i] = from.z_um[k][i];
             out.peak.data[k * n + i] = focus::decode(from.peak[k][i]);
-            out.width_um.data[k * n + i] =
-                curvature > 0.0F ? 1.0F / std::sqrt(curvature) : std::numeric_limits<float>::quiet_NaN();
+            out.width_um.data[k * n + i] = focus::width_of(focus::decode(from.width[k][i]));
         }
     }
 }
@@ -128,8 +124,8 @@ void Refocuser::counts(HostView<float, 3> out) const {
         std::copy(from.counts[k].begin(), from.counts[k].end(), out.data + k * n);
 }
 
-std::vector<std::array<double, 3>> Refocuser::rests() const {
-    return state_->groups.rests();
+std::vector<std::array<double, 3>> Refocuser::residual_drifts() const {
+    return state_->groups.residual_drifts();
 }
 
 float Refocuser::noise() const {

@@ -13,7 +13,7 @@ using focus::noise_rows;
 
 /// Variance of the detail that three groups in a row do not share along a straight line.
 struct Noise {
-    bool one_sided, alone;  // one neighbour stands in for both; with none the group itself is all there is
+    bool one_sided, alone;  // one neighbour counts for both; alone: the group has no neighbour
     double sum = 0.0, samples = 0.0;
 
     void add(const std::uint16_t* past, const std::uint16_t* now, const std::uint16_t* next, std::size_t n) {
@@ -29,7 +29,7 @@ struct Noise {
 
 }  // namespace
 
-/// Take in the detail of group `newest`, if it has ended, and the energy of the group before it.
+/// Compute the detail of group `newest`, if it has ended, and the energy of the group before it.
 void Refocuser::State::take_energy(std::size_t newest) {
     parallel_for(tile_noise.size(), params.threads, [&](std::size_t tile, int worker) {
         take_tile(tile, newest, scratch[static_cast<std::size_t>(worker)]);
@@ -72,7 +72,7 @@ void Refocuser::State::take_tile(std::size_t tile, std::size_t newest, Scratch& 
     track(levels[0], window, newest - 1, own);
 }
 
-/// Where nothing ever comes into focus, the image shows the first group.
+/// Where nothing is ever in focus, the image is that of the first group.
 void Refocuser::State::start_counts(const Window& tile) {
     for (std::size_t r = 0; r < tile.rows; ++r) {
         const std::size_t offset = (tile.row + r) * extent.columns + tile.column;
@@ -143,7 +143,7 @@ void Refocuser::State::find_detail(const Window& tile, Scratch& own) {
 }
 
 void Refocuser::State::measure_brightness(const Window& tile, Scratch& own) {
-    constexpr std::size_t cell = Brightness::cell_px;
+    constexpr std::size_t cell = focus::brightness_cell_px;
     const std::size_t reach = params.detail_px / 2;
     const std::size_t seen = tile.columns + 2 * (detail_margin.columns + reach);
     for (std::size_t r = 0; r < tile.rows; r += cell) {
@@ -163,8 +163,8 @@ void Refocuser::State::measure_brightness(const Window& tile, Scratch& own) {
             const float mean = sum / pixels;
             const std::size_t at =
                 (tile.row + r) / cell * brightness.extent.columns + (tile.column + x) / cell;
-            brightness.least[at] = std::min(brightness.least[at], mean);
-            brightness.most[at] = std::max(brightness.most[at], mean);
+            brightness.minimum[at] = std::min(brightness.minimum[at], mean);
+            brightness.maximum[at] = std::max(brightness.maximum[at], mean);
             brightness.saturated[at] = std::max(brightness.saturated[at], full / pixels);
         }
     }

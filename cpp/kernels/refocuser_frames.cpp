@@ -1,4 +1,4 @@
-// Frames in: checked, gathered into groups, averaged, and their drift taken back.
+// Frames as they arrive: checked, gathered into groups, averaged, their drift compensated.
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -35,7 +35,7 @@ void Refocuser::State::add(HostView<const Frame, 2> frame, bool first) {
         auto& current = sums[groups.count() % ScanGroups::sums];
         const auto last_row = static_cast<std::ptrdiff_t>(extent.rows) - 1;
         const auto width = static_cast<std::ptrdiff_t>(n);
-        // Columns [from, to) lie inside the shifted frame; outside, its edge is repeated.
+        // Columns [from, to) are inside the shifted frame; outside, its edge is repeated.
         const std::ptrdiff_t from = std::clamp<std::ptrdiff_t>(-shift_x, 0, width);
         const std::ptrdiff_t to = std::clamp<std::ptrdiff_t>(width - shift_x, from, width);
         parallel_for(blocks(extent.rows, tile_rows), params.threads,
@@ -93,8 +93,8 @@ void Refocuser::State::close() {
     flush();
 }
 
-/// Mean of the newest group in a window that may reach beyond the image (edges repeated), its drift taken
-/// back.
+/// Mean of the newest group in a window that may reach beyond the image (edges repeated), its drift
+/// compensated.
 void Refocuser::State::find_mean(std::ptrdiff_t top, std::ptrdiff_t left, Extent seen, Scratch& own) {
     own.mean.resize(seen.rows * seen.columns);
     if (!groups.between_pixels()) {

@@ -1,4 +1,5 @@
-// What the levels found becomes one height, its standard deviation and an image: see common/refocuser_scales.hpp.
+// One height, its standard deviation and an image from the maxima of all levels: see
+// common/refocuser_scales.hpp.
 #include "kernels/refocuser_fuse.hpp"
 
 #include <algorithm>
@@ -84,8 +85,8 @@ struct Estimates {
     Map height, variance, detail;
 };
 
-Estimates start(const FocusLevel& level, const scales::NoiseModel& model, float most_detail) {
-    Estimates out{Map(level.extent), Map(level.extent), Map(level.extent, most_detail)};
+Estimates start(const FocusLevel& level, const scales::NoiseModel& model, float max_detail) {
+    Estimates out{Map(level.extent), Map(level.extent), Map(level.extent, max_detail)};
     const float otherwise = median_of(level.z_um[0]);
     for (std::size_t i = 0; i < out.height.values.size(); ++i) {
         const float z = level.z_um[0][i];
@@ -142,14 +143,14 @@ Map scatter_about(const Map& height, const FocusLevel& finest, std::size_t reach
     return box_sums(squared, reach, threads);
 }
 
-/// Whether any window has a maximum there that noise alone does not make.
+/// Whether any window has a maximum there above those of noise alone.
 bool in_focus(const Refocuser::State& state, std::size_t top, float noise, std::size_t y, std::size_t x) {
-    float least = scales::least_focus(noise, state.params.window_y_px * state.params.window_x_px);
-    for (std::size_t k = 0; k <= top; ++k, least *= 0.5F) {
+    float threshold = scales::min_focus(noise, state.params.window_y_px * state.params.window_x_px);
+    for (std::size_t k = 0; k <= top; ++k, threshold *= 0.5F) {
         const FocusLevel& level = state.levels[k];
         const std::size_t v = std::min(y >> k, level.extent.rows - 1),
                           u = std::min(x >> k, level.extent.columns - 1);
-        if (focus::decode(level.peak[0][v * level.extent.columns + u]) > least) return true;
+        if (focus::decode(level.peak[0][v * level.extent.columns + u]) > threshold) return true;
     }
     return false;
 }
@@ -159,12 +160,12 @@ bool in_focus(const Refocuser::State& state, std::size_t top, float noise, std::
 void fuse(const Refocuser::State& state, HostView<float, 2> height_um, HostView<float, 2> sigma_um,
           HostView<float, 2> sharp) {
     const int threads = state.params.threads;
-    const float width_um = static_cast<float>(state.params.depth_of_field_um / 2.355);
+    const float width_um = scales::curve_width(state.params.depth_of_field_um);
     const float noise = state.noise();
     const std::size_t top = std::min(scales::coarsest, state.levels.size() - 1);
 
-    Estimates now =
-        start(state.levels[top], scales::model_of(top, noise, width_um), 7.0F * width_um * width_um);
+    Estimates now = start(state.levels[top], scales::model_of(top, noise, width_um),
+                          scales::start_detail * width_um * width_um);
     Map coarse_detail = now.detail;
     for (std::size_t k = top; k-- > 0;) {
         if (k == 0) coarse_detail = twice(now.detail, state.levels[0].extent, threads);

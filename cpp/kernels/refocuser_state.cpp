@@ -1,4 +1,4 @@
-// What a refocuser holds, and how the curves are searched for maxima.
+// The state of a refocuser, and the search of focus curves for maxima.
 #include "kernels/refocuser_state.hpp"
 
 #include <algorithm>
@@ -9,7 +9,6 @@
 namespace lee {
 namespace {
 
-constexpr std::size_t most_levels = 4;
 constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
 }  // namespace
@@ -53,16 +52,17 @@ Refocuser::State::State(Extent e, const RefocuserParams& p)
       detail_margin{margin.rows + 1, margin.columns + 1},
       scratch(static_cast<std::size_t>(worker_count(std::numeric_limits<std::size_t>::max(), p.threads))) {
     levels.emplace_back(e, margin, true);
-    for (std::size_t k = 1; k < most_levels; ++k) {
+    for (std::size_t k = 1; k < focus::max_levels; ++k) {
         const Extent half{levels.back().extent.rows / 2, levels.back().extent.columns / 2};
         if (half.rows < p.window_y_px || half.columns < p.window_x_px) break;
         levels.emplace_back(half, margin, false);
     }
     for (auto& group : detail) group.assign(e.rows * e.columns, 0);
-    brightness.extent = {blocks(e.rows, Brightness::cell_px), blocks(e.columns, Brightness::cell_px)};
+    brightness.extent = {blocks(e.rows, focus::brightness_cell_px),
+                         blocks(e.columns, focus::brightness_cell_px)};
     const std::size_t cells = brightness.extent.rows * brightness.extent.columns;
-    brightness.least.assign(cells, std::numeric_limits<float>::infinity());
-    brightness.most.assign(cells, -std::numeric_limits<float>::infinity());
+    brightness.minimum.assign(cells, std::numeric_limits<float>::infinity());
+    brightness.maximum.assign(cells, -std::numeric_limits<float>::infinity());
     brightness.saturated.assign(cells, 0.0F);
     tile_noise.assign(blocks(e.rows, tile_rows) * blocks(e.columns, tile_columns),
                       std::numeric_limits<double>::infinity());
@@ -130,8 +130,8 @@ void Refocuser::State::track(FocusLevel& level, const Window& window, std::size_
     }
 }
 
-/// After the last group: the group before it can still be a maximum. A group without focus stands in for the
-/// next.
+/// After the last group: the group before it can still be a maximum. A group without focus takes the place
+/// of the next.
 void Refocuser::State::flush() {
     const std::size_t newest = groups.count();
     if (newest < 3) return;

@@ -1,6 +1,6 @@
 #pragma once
 
-// What a refocuser remembers of a scan while frames pass, and how it takes the next group of frames in.
+// The state of a refocuser during a scan, and how the next group of frames changes it.
 
 #include <array>
 #include <cstddef>
@@ -42,17 +42,15 @@ struct FocusLevel {
     std::array<std::vector<std::uint16_t>, 2> peak, width;
     std::array<std::vector<float>, 2> counts;  // finest level only
     std::size_t energy_columns;
-    std::size_t energy_size;  // of one entry of the tensor
-    std::vector<float>
-        energy;  // this group's tensor, in a margin of zeros, entry by entry; coarser levels only
+    std::size_t energy_size;    // of one entry of the tensor
+    std::vector<float> energy;  // coarser levels only: this group's tensor, entry by entry, a margin of zeros
 };
 
-/// How bright the scene was in cells of 16 by 16 pixels, over the scan.
+/// Brightness of the scene over the scan, in cells of 16 by 16 pixels.
 struct Brightness {
-    static constexpr std::size_t cell_px = 16;
     Extent extent{};
-    std::vector<float> least, most;  // mean counts
-    std::vector<float> saturated;    // largest share of saturated pixels
+    std::vector<float> minimum, maximum;  // mean counts
+    std::vector<float> saturated;         // largest share of saturated pixels
 };
 
 struct Refocuser::State {
@@ -62,7 +60,7 @@ struct Refocuser::State {
     void push(HostView<const Frame, 2> frame, double z_um, double drift_y_px, double drift_x_px);
     void close();
 
-    /// Noise of the focus measure in counts: what it is where nothing is in focus.
+    /// Noise of the focus measure, counts: its value where nothing is in focus.
     [[nodiscard]] float noise() const;
 
     Extent extent;
@@ -77,7 +75,7 @@ struct Refocuser::State {
     std::array<std::vector<std::uint16_t>, ScanGroups::details> detail;
 
   private:
-    /// What one worker needs to take a tile or a band through.
+    /// Scratch memory of one worker, for a tile or a band.
     struct Scratch {
         std::vector<float> whole, resampled, mean, mean_sums, values, now, around, slopes, energy,
             energy_sums, counts, cells, saturated;
@@ -112,8 +110,8 @@ struct Refocuser::State {
     Extent margin;         // of the energy around a window
     Extent detail_margin;  // of the detail around that
     std::vector<Scratch> scratch;
-    std::vector<double> tile_noise;  // the least of any group
-    float dark = 1.0F;  // counts; keeps the variance of what is dark from being divided by nothing
+    std::vector<double> tile_noise;  // the minimum of any group
+    float dark = 1.0F;  // counts; keeps the variance of dark pixels from being divided by nothing
 };
 
 }  // namespace lee

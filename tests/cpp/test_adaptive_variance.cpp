@@ -132,7 +132,7 @@ void errors() {
         });
 }
 
-/// Before anything is done to the device; without CUDA in the library, by saying so.
+/// Before anything is done to the device; without CUDA in the library, with an error that states it.
 void misuse_of_the_device_is_refused() {
     const auto stack = lee::DeviceView<const std::uint8_t, 3>::at(nullptr, {3, 2, 2});
     const auto focus = lee::DeviceView<float, 3>::at(nullptr, {3, 2, 2});

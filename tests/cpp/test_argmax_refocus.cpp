@@ -77,14 +77,15 @@ void errors() {
             shorter.z_um.pop_back();
             shorter.run();
         });
-    expect_error<std::invalid_argument>("argmax_refocus: z_um[2] is not finite", [&] {
-        Case broken = test;
-        broken.z_um[2] = NAN;
-        broken.run();
-    });
+    expect_error<std::invalid_argument>(
+        "argmax_refocus: z_um[2] is not finite; give the height of every plane", [&] {
+            Case broken = test;
+            broken.z_um[2] = NAN;
+            broken.run();
+        });
 }
 
-/// Before anything is done to the device; without CUDA in the library, by saying so.
+/// Before anything is done to the device; without CUDA in the library, with an error that states it.
 void misuse_of_the_device_is_refused() {
     const auto stack = lee::DeviceView<const std::uint16_t, 3>::at(nullptr, {3, 2, 2});
     const auto focus = lee::DeviceView<const float, 3>::at(nullptr, {3, 2, 2});

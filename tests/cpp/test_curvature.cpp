@@ -96,13 +96,13 @@ void windows_are_told() {
 void bad_arguments_are_refused() {
     Case made = bowl(8, 9, 1.0);
     using Bad = std::invalid_argument;
-    expect_error<Bad>("curvature: pixel_um is 0.000000; give um above 0",
+    expect_error<Bad>("curvature: pixel_um is 0.000000; give a length in µm above 0",
                       [&] { made.run({.scale_um = 1.0}); });
-    expect_error<Bad>("curvature: scale_um is -1.000000; give um above 0",
+    expect_error<Bad>("curvature: scale_um is -1.000000; give a length in µm above 0",
                       [&] { made.run({.scale_um = -1.0, .pixel_um = 1.0}); });
     expect_error<Bad>("curvature: threads is -2; give 0 for all cores, or a count",
                       [&] { made.run({.scale_um = 1.0, .pixel_um = 1.0, .threads = -2}); });
-    expect_error<Bad>("curvature: scale_um is 0.100000, 0.100000 pixels; give at least 0.500000 um", [&] {
+    expect_error<Bad>("curvature: scale_um is 0.100000, 0.100000 pixels; give at least 0.500000 µm", [&] {
         made.run({.family = lee::CurvatureFamily::gaussian, .scale_um = 0.1, .pixel_um = 1.0});
     });
     made.gauss.resize(3);

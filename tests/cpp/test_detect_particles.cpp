@@ -120,7 +120,7 @@ void what_disappears_is_what_appears_the_other_way_round() {
 }
 
 void a_shift_is_taken_out() {
-    // `before` shows things 3 px higher and 4 px more to the right.
+    // The scene in `before` is 3 px higher and 4 px farther to the right.
     const Case<float> straight = noisy<float>(128, 150, five);
     Case<float> made = straight;
     for (std::size_t y = 0; y < made.rows; ++y) {
@@ -140,7 +140,7 @@ void a_shift_is_taken_out() {
 
 void masked_pixels_are_counted_once_and_hold_no_particle() {
     Case<float> made = noisy<float>(128, 150, five);
-    // The middle of the third spot, a corner, and a row of the earlier frame.
+    // The centre of the third spot, a corner, and a row of the earlier frame.
     made.after[65 * 150 + 12] = nan;
     made.after[0] = std::numeric_limits<float>::infinity();
     made.before[0] = nan;
@@ -214,7 +214,7 @@ void bad_arguments_are_refused() {
                       [&] { (void)made.run({.saturation = 0}); });
     expect_error<Bad>(
         "detect_particles: shift_px is (0.000000, -9.000000), which leaves nothing of frames of (8, 9) "
-        "pixels",
+        "pixels; give a smaller shift",
         [&] { (void)made.run({.shift_px = {0, -9}}); });
     expect_error<Bad>("detect_particles: threads is -2; give 0 for all cores, or a count",
                       [&] { (void)made.run({.threads = -2}); });

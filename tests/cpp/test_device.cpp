@@ -32,7 +32,7 @@ void a_view_to_write_is_a_view_to_read() {
     static_assert(!std::is_convertible_v<lee::DeviceView<const float, 2>, lee::DeviceView<float, 2>>);
 }
 
-/// Without CUDA in the library the same headers serve, and every overload says what is missing.
+/// Without CUDA in the library the same headers serve, and every overload reports what is missing.
 void a_library_without_cuda_says_so() {
     const std::string rest =
         ": this build of lee has no CUDA kernels; build it with LEE_CUDA=ON, or work on the CPU";
@@ -52,7 +52,7 @@ void a_library_without_cuda_says_so() {
     EXPECT(removed == std::vector<std::int8_t>(6, 5));
 }
 
-/// With CUDA there is a device with a name, or an error that says why not.
+/// With CUDA there is a device with a name, or an error that states why not.
 void a_library_with_cuda_names_its_device() {
     try {
         const lee::DeviceInfo info = lee::device_info();
@@ -61,8 +61,9 @@ void a_library_with_cuda_names_its_device() {
         EXPECT(info.free_bytes <= info.memory_bytes);
         EXPECT(info.memory_bytes_per_s > 0.0);
     } catch (const lee::DeviceError& error) {
-        const std::string said = error.what();
-        EXPECT(said.starts_with("device_info: no ") || said.starts_with("device_info: the NVIDIA driver"));
+        const std::string message = error.what();
+        EXPECT(message.starts_with("device_info: no ") ||
+               message.starts_with("device_info: the NVIDIA driver"));
     }
 }
 

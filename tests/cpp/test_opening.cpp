@@ -51,7 +51,7 @@ Case noisy(std::size_t rows, std::size_t columns, std::size_t mask_rows, std::si
     return made;
 }
 
-float least_by_definition(const Case& test, std::size_t y, std::size_t x) {
+float smallest_by_definition(const Case& test, std::size_t y, std::size_t x) {
     float least = std::numeric_limits<float>::infinity();
     const auto footprint = test.footprint();
     for (std::size_t j = 0; j < test.mask_rows; ++j) {
@@ -75,7 +75,7 @@ void erosion_equals_its_definition() {
         for (const int threads : {1, 3}) {
             test.run(lee::Flat::erosion, threads);
             for (std::size_t k = 0; k < test.out.size(); ++k) {
-                const float expected = least_by_definition(test, k / columns, k % columns);
+                const float expected = smallest_by_definition(test, k / columns, k % columns);
                 EXPECT(std::isinf(expected) ? std::isnan(test.out[k]) : test.out[k] == expected);
             }
         }
@@ -112,7 +112,7 @@ void misuse_is_refused_before_anything_is_written() {
     auto off_centre = good;
     off_centre.centre_x = 3;
     expect_error<lee::ShapeError>(
-        "opening: the footprint's centre (1, 3) lies outside its mask of shape (3, 3)",
+        "opening: the footprint's centre (1, 3) is outside its mask of shape (3, 3)",
         [&] { call({4, 5}, {4, 5}, off_centre, {}); });
     const std::vector<std::uint8_t> nothing(9);
     expect_error<std::invalid_argument>("opening: the footprint has no pixel", [&] {

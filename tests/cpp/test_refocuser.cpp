@@ -150,10 +150,12 @@ void misuse_is_refused_before_anything_is_changed() {
         "refocuser: z_um goes from 2.000000 to 1.000000; it must rise or fall from frame to frame throughout "
         "a scan",
         [&] { push_at(1.0, {4, 5}); });
-    expect_error<std::invalid_argument>("refocuser: the drift is not finite, or beyond a million pixels",
-                                        [&] { push_at(3.0, {4, 5}, INFINITY); });
-    expect_error<std::invalid_argument>("refocuser: frames of 8 bits and others cannot be mixed in one scan",
-                                        [&] { refocuser.push({out.data(), {4, 5}}, 3.0); });
+    expect_error<std::invalid_argument>(
+        "refocuser: the drift is not finite, or beyond a million pixels; give it in pixels",
+        [&] { push_at(3.0, {4, 5}, INFINITY); });
+    expect_error<std::invalid_argument>(
+        "refocuser: frames of 8 bits and others cannot be mixed in one scan; convert them to one type",
+        [&] { refocuser.push({out.data(), {4, 5}}, 3.0); });
     EXPECT(refocuser.frames() == 2);
 
     expect_error<lee::ShapeError>("refocuser: height_um is (5, 4), not (4, 5)",

@@ -1,4 +1,4 @@
-// Work on a stream of the caller's, which nobody waits for before its results are read.
+// Work on the caller's stream, which nobody waits for before its results are read.
 #include <cuda_runtime.h>
 
 #include <cmath>
@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t rows = 37, columns = 70, pixels = rows * columns, planes = 20;
 
-/// A texture that comes into focus in the middle.
+/// A texture that is in focus in the middle of the scan.
 std::vector<std::uint8_t> frame_at(std::size_t k) {
     std::vector<std::uint8_t> frame(pixels);
     const double off = static_cast<double>(k) - 0.5 * planes;
@@ -158,7 +158,7 @@ void a_stack_is_measured_and_refocused_without_a_wait_between() {
     EXPECT(same(of_focus.read(), focus));
     EXPECT(of_plane.read() == plane);
     for (std::size_t i = 0; i < pixels; ++i) {
-        // What a NaN holds besides is nobody's business.
+        // The payload of a NaN does not matter.
         const float a = of_height.read()[i], b = height[i];
         if (i % 64 == 0) EXPECT(a == b || (std::isnan(a) && std::isnan(b)));
     }
@@ -227,17 +227,17 @@ void particles_are_those_of_the_host(const Pair<Pixel>& pair, bool with_axial,
     EXPECT(std::abs(got.spot_sigma_px - want.spot_sigma_px) < 1e-5);
     EXPECT(std::abs(got.threshold_snr - want.threshold_snr) < 1e-5);
     EXPECT(std::abs(got.noise / want.noise - 1) < 1e-5 && std::abs(got.excess / want.excess - 1) < 1e-5);
-    const std::vector<float> told = out.read();
+    const std::vector<float> reported = out.read();
     for (std::size_t k = 0; k < want.count; ++k) {
         const lee::Particle& one = want.particles[k];
-        const float* other = told.data() + 9 * k;
+        const float* other = reported.data() + 9 * k;
         EXPECT(alike(other[0], one.y_px, 1e-3F) && alike(other[1], one.x_px, 1e-3F));
         EXPECT(alike(other[2], one.peak, 1e-3F * one.peak) && alike(other[3], one.width_px, 1e-3F));
         EXPECT(alike(other[4], one.y_sigma_px, 1e-4F) && alike(other[5], one.x_sigma_px, 1e-4F));
         EXPECT(alike(other[6], one.peak_sigma, 1e-3F * one.peak) && alike(other[7], one.snr, 1e-2F));
         EXPECT(other[8] == one.flags);
     }
-    for (std::size_t k = 0; k < 9; ++k) EXPECT(told[9 * want.count + k] == -1.0F);
+    for (std::size_t k = 0; k < 9; ++k) EXPECT(reported[9 * want.count + k] == -1.0F);
 }
 
 void particles_of_every_kind_of_pixel_are_those_of_the_host() {

@@ -1,7 +1,7 @@
 #pragma once
 
-// The part of the CUDA runtime that lee's twins use, on the host: their kernels can be run and checked where
-// there is no CUDA device. Blocks run one after another, the threads of a block as fibers that change over at
+// The part of the CUDA runtime that lee's kernels use, on the host: they can be run and checked where there
+// is no CUDA device. Blocks run one after another, the threads of a block as fibers that change over at
 // barriers. Work on a created stream waits until it must be done, so that a missing wait shows as a wrong
 // result; work on the default stream is done at once. Device memory ends at a page that cannot be touched.
 
@@ -43,7 +43,7 @@ struct ushort4 {
 extern uint3 threadIdx, blockIdx;
 extern dim3 blockDim, gridDim;
 
-// The line tells barriers apart.
+// Barriers are distinguished by their line.
 void __syncthreads(int line = __builtin_LINE());
 int __syncthreads_or(int predicate, int line = __builtin_LINE());
 int __syncthreads_count(int predicate, int line = __builtin_LINE());
@@ -66,7 +66,7 @@ T shuffle(T value, unsigned from) {
 
 }  // namespace emulated
 
-// Between threads of a whole warp only: the mask is not looked at.
+// Between threads of a whole warp only: the mask is ignored.
 template <class T>
 T __shfl_sync(unsigned, T value, int from) {
     return emulated::shuffle(value, static_cast<unsigned>(from));

@@ -59,7 +59,7 @@ std::size_t most_bytes() {
     return text != nullptr ? std::strtoull(text, nullptr, 10) : std::size_t{8} << 30;
 }
 
-/// What a machine without a device answers, and one whose driver is missing (0) or too old.
+/// The answers of a machine without a device, and of one whose driver is missing (0) or too old.
 cudaError_t usable() {
     if (std::getenv("LEE_EMULATED_DRIVER") != nullptr) return cudaErrorInsufficientDriver;
     return std::getenv("LEE_EMULATED_NO_DEVICE") != nullptr ? cudaErrorNoDevice : cudaSuccess;
@@ -211,7 +211,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
     return cudaSuccess;
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
-    // What the event stands for now; it may be recorded anew.
+    // The work that the event marks now; it may be recorded again.
     emulated::put(stream, [seen = *event] {
         if (seen.stream != nullptr) run_until(seen.stream, seen.after);
     });

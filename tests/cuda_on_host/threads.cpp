@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::size_t stack_bytes = 64U << 10;
 constexpr unsigned most_threads = 1024, warp_threads = 32;
-constexpr std::size_t most_shared_bytes = 64U << 10;  // what every device of compute capability 7.5 offers
+constexpr std::size_t max_shared_bytes = 64U << 10;  // what every device of compute capability 7.5 offers
 
 enum class Waits { nothing, warp, block, done };
 
@@ -28,7 +28,7 @@ struct Fiber {
     std::unique_ptr<unsigned char[]> stack = std::make_unique<unsigned char[]>(stack_bytes);
     Waits waits = Waits::done;
     int barrier = 0;        // the line it waits at
-    unsigned char slot[8];  // what it shows its warp
+    unsigned char slot[8];  // what its warp can read
 };
 
 struct Block {
@@ -37,7 +37,7 @@ struct Block {
     const std::function<void()>* thread = nullptr;
     unsigned running = 0;
     int votes = 0, next_votes = 0;
-    std::vector<float4> shared = std::vector<float4>(most_shared_bytes / sizeof(float4));
+    std::vector<float4> shared = std::vector<float4>(max_shared_bytes / sizeof(float4));
 };
 
 Block& block() {
@@ -61,7 +61,7 @@ int wait(Waits what, int line, int vote) {
     return b.votes;
 }
 
-// Lets fibers [from, to) go on where all that still run have come to one barrier.
+// Resumes fibers [from, to) where all that still run have reached one barrier.
 bool release(Waits kind, unsigned from, unsigned to) {
     Block& b = block();
     int barrier = 0;
@@ -109,7 +109,7 @@ void run_block(unsigned threads) {
         fiber.waits = Waits::nothing;
     }
     b.next_votes = 0;
-    // First one way, then the other: what a missing barrier leaves open then shows.
+    // First in one order, then in the other, so that a missing barrier shows in the result.
     for (bool forward = true; run_all(threads, forward); forward = !forward) {
         for (unsigned t = 0; t < threads; t += warp_threads)
             release(Waits::warp, t, std::min(t + warp_threads, threads));
@@ -120,7 +120,7 @@ void run_block(unsigned threads) {
     }
     for (unsigned t = 0; t < threads; ++t) {
         if (b.fibers[t].waits == Waits::done) continue;
-        std::fputs("cuda_on_host: threads wait for others that never come\n", stderr);
+        std::fputs("cuda_on_host: threads wait for others that never reach the barrier\n", stderr);
         std::abort();
     }
 }
@@ -172,7 +172,7 @@ cudaError_t launch(const cudaLaunchConfig_t& config, std::function<void()> threa
     const dim3 g = config.gridDim, t = config.blockDim;
     const unsigned threads = t.x * t.y * t.z;
     if (threads == 0 || threads > most_threads || t.z > 64 || g.x == 0 || g.y == 0 || g.z == 0 ||
-        g.y > 65535 || g.z > 65535 || config.dynamicSmemBytes > most_shared_bytes) {
+        g.y > 65535 || g.z > 65535 || config.dynamicSmemBytes > max_shared_bytes) {
         return cudaErrorInvalidValue;
     }
     put(config.stream, [g, t, threads, thread = std::move(thread)] {
@@ -183,8 +183,8 @@ cudaError_t launch(const cudaLaunchConfig_t& config, std::function<void()> threa
             for (unsigned y = 0; y < g.y; ++y) {
                 for (unsigned x = 0; x < g.x; ++x) {
                     blockIdx = {x, y, z};
-                    // Shared memory holds nothing to rely on.
-                    __builtin_memset(b.shared.data(), 0xff, most_shared_bytes);
+                    // Shared memory begins with arbitrary values.
+                    __builtin_memset(b.shared.data(), 0xff, max_shared_bytes);
                     run_block(threads);
                 }
             }

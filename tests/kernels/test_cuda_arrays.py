@@ -227,11 +227,11 @@ def test_a_missing_device_is_told(cuda, what, environment, message):
         ),
         (
             {"LEE_EMULATED_ARRAYS_ON": "host"},
-            "DeviceError opening: height lies in the host's memory; give an array of the CUDA device",
+            "DeviceError opening: height is in host memory; give an array on the CUDA device",
         ),
         (
             {"LEE_EMULATED_ARRAYS_ON": "1"},
-            "DeviceError opening: height lies on CUDA device 1, the current one is 0; make that one current",
+            "DeviceError opening: height is on CUDA device 1, the current one is 0; make that one current",
         ),
     ],
 )

@@ -89,10 +89,11 @@ class LEE_API Refocuser {
     /// Smallest and largest brightness over the scan of cells of 16 by 16 pixels, and the largest share of
     /// saturated pixels in them: occlusions that appear and disappear, such as bubbles, show there.
     ///
-    /// shape   least, most, saturated (ceil(H / 16), ceil(W / 16))
-    /// unit    least, most counts, means over a cell    saturated in [0, 1]
+    /// shape   minimum, maximum, saturated (ceil(H / 16), ceil(W / 16))
+    /// unit    minimum, maximum counts, means over a cell    saturated in [0, 1]
     /// throws  ShapeError
-    void brightness(HostView<float, 2> least, HostView<float, 2> most, HostView<float, 2> saturated) const;
+    void brightness(HostView<float, 2> minimum, HostView<float, 2> maximum,
+                    HostView<float, 2> saturated) const;
 
     [[nodiscard]] std::size_t frames() const noexcept;
     [[nodiscard]] std::size_t levels() const noexcept;
@@ -108,7 +109,7 @@ class LEE_API Refocuser {
     void counts(HostView<float, 3> out) const;
     /// Residual drift of every group of averaged frames: its height, and the displacement (down, across) in
     /// px of `sharp` and `counts` against the heights, which whole pixels do not compensate.
-    [[nodiscard]] std::vector<std::array<double, 3>> rests() const;
+    [[nodiscard]] std::vector<std::array<double, 3>> residual_drifts() const;
     /// Focus of noise alone at one pixel, before pooling, counts; NaN before the second group of frames.
     [[nodiscard]] float noise() const;
 
@@ -161,7 +162,8 @@ class LEE_API DeviceRefocuser {
     void close();
     void finish(HostView<float, 2> height_um, HostView<float, 2> sigma_um, HostView<float, 2> sharp);
     void finish(DeviceView<float, 2> height_um, DeviceView<float, 2> sigma_um, DeviceView<float, 2> sharp);
-    void brightness(HostView<float, 2> least, HostView<float, 2> most, HostView<float, 2> saturated) const;
+    void brightness(HostView<float, 2> minimum, HostView<float, 2> maximum,
+                    HostView<float, 2> saturated) const;
 
     [[nodiscard]] std::size_t frames() const noexcept;
     [[nodiscard]] std::size_t levels() const noexcept;
@@ -171,7 +173,7 @@ class LEE_API DeviceRefocuser {
     [[nodiscard]] std::size_t level_width(std::size_t level) const;
     void peaks(std::size_t level, const FocusPeaks& out) const;
     void counts(HostView<float, 3> out) const;
-    [[nodiscard]] std::vector<std::array<double, 3>> rests() const;
+    [[nodiscard]] std::vector<std::array<double, 3>> residual_drifts() const;
     [[nodiscard]] float noise() const;
 
   private:

@@ -8,7 +8,7 @@
 namespace lee::simd::LEE_ISA {
 namespace {
 
-// One register of AVX-512, two of AVX2; unaligned. Sums over many rows stay in registers only when said so.
+// One register of AVX-512, two of AVX2; unaligned. Compilers keep sums over many rows in registers only so.
 template <class Sum>
 struct Lanes {
     static constexpr std::size_t count = 64 / sizeof(Sum);

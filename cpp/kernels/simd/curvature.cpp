@@ -152,7 +152,7 @@ void measured(const float* __restrict row, double offset, bool squares, double* 
     }
 }
 
-// Even powers of the distance take the sum of what lies to both sides, odd ones the difference.
+// Even powers of the distance use the sum of the values on both sides, odd ones the difference.
 template <int highest>
 inline __attribute__((always_inline)) void moments(const double* middle, std::size_t step, const double* taps,
                                                    std::size_t tap_step, std::size_t radius, double* out) {

@@ -21,7 +21,7 @@ struct ParticleRow {
 };
 
 struct DetectParticlesLoops {
-    /// Convert; what is not finite, or at or above `limit`, becomes NaN. Returns how many lie at or above it.
+    /// Convert; what is not finite, or at or above `limit`, becomes NaN. Returns how many are at or above it.
     std::size_t (*load_8)(const std::uint8_t* in, float limit, float* out, std::size_t n);
     std::size_t (*load_16)(const std::uint16_t* in, float limit, float* out, std::size_t n);
     std::size_t (*load_float)(const float* in, float limit, float* out, std::size_t n);
@@ -36,23 +36,24 @@ struct DetectParticlesLoops {
     /// Add a row's sums column by column: sums[k * tile_stride + i], k in [0, particles::sums)
     void (*add_sums)(const ParticleRow& row, const float* coefficients, float level, float limit, float* sums,
                      std::size_t n);
-    /// left[i] = the difference, freed of what the coefficients say, one for each pixel: coefficients[k][i]
+    /// left[i] = the difference less the fitted texture, a coefficient for each pixel: coefficients[k][i]
     void (*free)(const ParticleRow& row, const float* const* coefficients, float* left, std::size_t n);
-    /// The sums for the noise in the same way, k in [0, particles::noise_sums), of what lies within a limit
-    /// that hangs on brightness
+    /// The sums for the noise in the same way, k in [0, particles::noise_sums), of pixels within a limit
+    /// that depends on brightness
     void (*add_noise)(const float* left, const float* brightness, float level,
                       const particles::Variance& square_of_limit, float* sums, std::size_t n);
     /// weight[i] = 1 / variance, 0 where left[i] is NaN, which becomes 0
     void (*weigh)(float* left, const float* brightness, const float* factor, const particles::Variance& of,
                   float* weight, std::size_t n);
     void (*multiply)(const float* a, const float* b, float* out, std::size_t n);
-    /// Behind the filter: out[i] from its numerator, its information and the pixel's weight
+    /// Signal-to-noise ratio of the filter: out[i] from its numerator, its information and the pixel's weight
     void (*ratio)(const float* numerator, const float* information, const float* weight, float least,
                   float* out, std::size_t n);
-    /// Add squares of what lies within +-limit and has a weight: sum[i] += value^2, count[i] += 1
+    /// Add squares of values within +-limit that have a weight: sum[i] += value^2, count[i] += 1
     void (*add_squares)(const float* value, const float* weight, float limit, float* sum, float* count,
                         std::size_t n);
-    /// What texture a change of height makes of: out[i] = weight[i] q^2, q the Laplacian or `axial`
+    /// Strength of texture that a change of height reveals: out[i] = weight[i] q^2, q the Laplacian or
+    /// `axial`
     void (*texture)(const ParticleRow& row, const float* weight, float* out, std::size_t n);
     /// out[i] = base + a first[i] + b second[i], second may be null
     void (*mix)(const float* first, const float* second, float base, float a, float b, float* out,

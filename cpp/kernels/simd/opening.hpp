@@ -8,7 +8,7 @@
 namespace lee::simd {
 
 /// Heights as integers of the same order: minima are exact, the same on every instruction set, and free of
-/// NaN. INT32_MAX, and its complement, stand for "no height here".
+/// NaN. INT32_MAX, and its complement, mean "not measured".
 struct OpeningLoops {
     /// keys[i] of height[i], complemented where flip is -1; INT32_MAX where it is not finite
     void (*encode)(const float* height, std::int32_t* keys, std::size_t n, std::int32_t flip);
@@ -31,7 +31,7 @@ struct OpeningLoops {
     /// out may be opened
     void (*take_peaks)(const float* height, const float* opened, const float* limit, float* out,
                        std::int8_t* removed, std::size_t n);
-    /// Where closed[i] - out[i] > pit_limit[i]: closed[i] and 1 or -1, as height[i] lies more than
+    /// Where closed[i] - out[i] > pit_limit[i]: closed[i] and 1 or -1, as height[i] is more than
     /// peak_limit[i] above or more than pit_limit[i] below it; height[i] and 0 where neither. Elsewhere
     /// nothing is touched.
     void (*take_pits)(const float* height, const float* closed, const float* pit_limit,

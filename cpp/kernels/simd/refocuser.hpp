@@ -54,9 +54,9 @@ struct RefocuserLoops {
                  float scale, std::uint16_t* out, std::size_t n);
     /// out[i] = mean of the four values upper[2 i], upper[2 i + 1], lower[2 i], lower[2 i + 1]
     void (*halve)(const float* upper, const float* lower, float* out, std::size_t n);
-    /// Where ring[2] is a maximum above the second peak so far, fit it and keep it.
-    /// ring: the last five groups, oldest first; u_um: their heights relative to the middle one, at z_um
-    /// counts: of the middle group, null where PeakRow keeps none
+    /// Where ring[2] is a maximum above the second peak so far, fit it and keep it. ring: the last five
+    /// groups, oldest first; u_um: their heights relative to the middle one, at z_um counts: of the middle
+    /// group, null where PeakRow keeps none
     void (*track)(const std::uint16_t* const* ring, const float* u_um, float z_um, const float* counts,
                   const PeakRow& peaks, std::size_t n);
     /// sum[i] += values[i], and 1 to count[i] where values[i] >= limit
