@@ -337,7 +337,7 @@ def test_the_scale_that_was_used_is_told():
         ({"height_um": np.array([["a"]])}, "curvature: height_um holds <U1; give real numbers"),
         ({"pixel_um": 0.0}, "curvature: pixel_um is 0.0; give um above 0"),
         ({"pixel_um": float("nan")}, "curvature: pixel_um is nan"),
-        ({"scale_um": -1.0}, "curvature: scale_um is -1.000000; give um above 0"),
+        ({"scale_um": -1.0}, "curvature: scale_um is -1.000000; give a length in µm above 0"),
         ({"scale_um": "large"}, "curvature: scale_um is 'large'; give um above 0, or \"auto\""),
         ({"scale_um": 0.2}, "curvature: scale_um is 0.200000, 0.200000 pixels; give at least 0.52"),
         ({"scale_um": 2000.0}, "curvature: scale_um is 2000.0.* average pixels first"),
