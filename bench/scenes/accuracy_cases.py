@@ -84,7 +84,7 @@ def virtual_rig(
     *,
     scene: Callable[..., virtual.Scene],
     bubbles: int = 0,
-    camera: virtual.Camera | None = None,
+    sensor: virtual.Sensor | None = None,
     drift_px: tuple[float, float] = (0.0, 0.0),
     uneven: bool = False,
 ) -> Taken:
@@ -92,7 +92,7 @@ def virtual_rig(
     if bubbles:
         drawn = drawn.with_bubbles(bubbles, seed + 1, (4.0, 9.0))
     z = heights(drawn.height_um, seed, uneven=uneven)
-    scan = virtual.render_scan(drawn, z_um=z, camera=camera, drift_px=drift_px, seed=seed)
+    scan = virtual.render_scan(drawn, z_um=z, sensor=sensor, drift_px=drift_px, seed=seed)
     return Taken(scan.frames, z, scan.truth_seen_in(0), scan.truth_um, scan.touched, drift_px)
 
 
@@ -142,8 +142,8 @@ def drawn_ring(height: specimens.Image, rng: np.random.Generator) -> rays.Ring:
 def all_cases() -> list[Case]:
     """Return the rows that can be drawn here: measured topographies need LEE_SHARED_DATA."""
     electrode = partial(virtual.electrode, relief_um=20.0)
-    deep = virtual.Camera(bit_depth=16, full_well_e=30000)
-    dim = virtual.Camera(full_well_e=4000, mean_share=20 / 255)
+    deep = virtual.Sensor(bit_depth=16, full_well_e=30000)
+    dim = virtual.Sensor(full_well_e=4000, mean_share=20 / 255)
     rig = {
         "gentle": partial(virtual_rig, scene=virtual.gentle),
         "rugged": partial(virtual_rig, scene=virtual.rugged),
@@ -153,8 +153,8 @@ def all_cases() -> list[Case]:
         "gentle, drift 8 px": partial(virtual_rig, scene=virtual.gentle, drift_px=DRIFT_PX),
         "rugged, drift 8 px": partial(virtual_rig, scene=virtual.rugged, drift_px=DRIFT_PX),
         "rugged, uneven z": partial(virtual_rig, scene=virtual.rugged, uneven=True),
-        "rugged, 16 bit": partial(virtual_rig, scene=virtual.rugged, camera=deep),
-        "gentle, low light": partial(virtual_rig, scene=virtual.gentle, camera=dim),
+        "rugged, 16 bit": partial(virtual_rig, scene=virtual.rugged, sensor=deep),
+        "gentle, low light": partial(virtual_rig, scene=virtual.gentle, sensor=dim),
     }
     caps, trenches = specimens.caps, specimens.trenches
     deep_b = rays.Sensor(bits=12, full_well_e=15000)

@@ -85,7 +85,7 @@ def test_two_scans_give_a_folder(done):
 
 def test_the_table_holds_the_particles(done):
     table = read_table(done / "particles.csv")
-    truth = truth_of(LATER[0], rig.Camera())
+    truth = truth_of(LATER[0], rig.Sensor())
     i, j = matched(truth, table, 0.4)
     assert len(i) >= 13
     assert len(table) - len(j) <= 4
@@ -158,7 +158,7 @@ def test_what_it_says(scans, tmp_path, capsys, undrawn):
     assert re.match(rf"{re.escape(str(tmp_path / 'gone' / 'report.html'))}, in \d+\.\d s", lines[2])
     table = read_table(tmp_path / "gone" / "particles.parquet")
     assert list(table) == list(COLUMNS)
-    assert len(matched(truth_of(LATER[0], rig.Camera()), table)[0]) >= 13
+    assert len(matched(truth_of(LATER[0], rig.Sensor()), table)[0]) >= 13
     assert table["diameter_nm"].isna().all()
     described = json.loads((tmp_path / "gone" / "particles.json").read_text())
     assert described["curvature_scale_um"] == pytest.approx(2.0, rel=0.02)

@@ -280,7 +280,7 @@ def test_at_80_frames_a_second_over_the_network_nothing_is_lost():
     assert len(frames) >= 140
     for one in (frames, again):
         ledger = accounted(one)
-        assert ledger.lost_frames == ledger.frames_incomplete == ledger.unexplained == 0, ledger.said()
+        assert ledger.lost_frames == ledger.frames_incomplete == ledger.unexplained == 0, ledger.summary()
         assert all(is_drawn(frame.image) for frame in one)
 
 
@@ -306,7 +306,7 @@ def test_every_lost_packet_shows():
             frames = frames_of(camera, seconds=1.2)
         ledger = accounted(frames)
         assert ledger.frames_incomplete > 20
-        assert ledger.unexplained == 0, ledger.said()
+        assert ledger.unexplained == 0, ledger.summary()
         assert ledger.frames_received + ledger.lost_frames == frames[-1].frame_id + 1
         for frame in frames:
             assert is_drawn(frame.image) or not frame.complete

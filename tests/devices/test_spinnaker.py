@@ -294,7 +294,7 @@ def test_every_loss_shows(cable, chunks, network):
         frames_per_s=200.0,
         complete=[frame.complete for frame in frames],
     ).ledger
-    assert (ledger.lost_frames, ledger.frames_incomplete, ledger.unexplained) == (3, 2, 0), ledger.said()
+    assert (ledger.lost_frames, ledger.frames_incomplete, ledger.unexplained) == (3, 2, 0), ledger.summary()
 
 
 def test_ids_of_the_network_go_on_beyond_16_bits(cable):

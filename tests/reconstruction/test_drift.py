@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lee.devices.virtual import Camera, gentle, render_scan, rugged
+from lee.devices.virtual import Sensor, gentle, render_scan, rugged
 from lee.errors import InputError
 from lee.reconstruction.drift import DriftTracker, estimate_drift, shift_frame
 from lee.stacks.stack import ZStack
@@ -28,7 +28,7 @@ def off_by(found: np.ndarray, truth: np.ndarray) -> float:
 @pytest.mark.parametrize("scene", [gentle, rugged])
 def test_rendered_scans(scene: object, drift_px: tuple[float, float]) -> None:
     made = scene(SHAPE, 0.25, 7)  # type: ignore[operator]
-    scan = render_scan(made, drift_px=drift_px, camera=Camera(shading=0.3), seed=2)
+    scan = render_scan(made, drift_px=drift_px, sensor=Sensor(shading=0.3), seed=2)
     found = estimate_drift(ZStack.from_array(scan.frames, scan.z_um, scan.pixel_um))
     assert found.shape == (len(scan.frames), 2)
     assert found[0].tolist() == [0, 0]

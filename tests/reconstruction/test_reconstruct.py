@@ -118,7 +118,7 @@ def test_a_common_offset_of_z_is_one_of_the_surface(scan):
 def test_a_flash_is_rejected_and_does_no_harm():
     scan = render_scan(replace(gentle(SHAPE, PIXEL_UM, 3), flashes=(Flash(0.4),)), seed=1)
     flashed = reconstruct(stack_of(scan))
-    assert [r["frame"] for r in flashed.metadata["rejected_frames"]] == np.flatnonzero(scan.spoiled).tolist()
+    assert [r["frame"] for r in flashed.metadata["rejected_frames"]] == np.flatnonzero(scan.flashed).tolist()
     assert flashed.metadata["frames_used"] == len(scan.frames) - 1
     assert rms(error_of(flashed, scan)) < 0.06
 

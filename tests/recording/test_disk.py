@@ -5,7 +5,7 @@ import os
 import pytest
 
 from lee.errors import InputError
-from lee.recording.disk import DiskSpeed, probe_disk, room_for
+from lee.recording.disk import DiskSpeed, probe_disk, require_space
 
 
 def test_a_probe_tells_both_rates_and_leaves_nothing(tmp_path):
@@ -21,19 +21,20 @@ def test_a_probe_tells_both_rates_and_leaves_nothing(tmp_path):
 def test_what_it_says_is_one_line(tmp_path):
     speed = DiskSpeed(tmp_path, 1000.0, 800.0, 0.01, 48 * 10**9, 5_000_000)
     assert (
-        "records 800 MB/s (plain writing 1000 MB/s), 160 frames/s; keeps up with 80 frames/s" in speed.said()
+        "records 800 MB/s (plain writing 1000 MB/s), 160 frames/s; keeps up with 80 frames/s"
+        in speed.summary()
     )
-    assert "48 GB left, 2 minutes" in speed.said()
-    assert "is too slow for 200 frames/s" in speed.said(200)
-    assert "\n" not in speed.said()
+    assert "48 GB left, 2 minutes" in speed.summary()
+    assert "is too slow for 200 frames/s" in speed.summary(200)
+    assert "\n" not in speed.summary()
 
 
 def test_no_room_is_refused_with_the_numbers(tmp_path):
-    assert room_for(tmp_path, 1000, spare_bytes=0) > 1000
+    assert require_space(tmp_path, 1000, spare_bytes=0) > 1000
     with pytest.raises(
         InputError, match=r"1e\+06 GB are needed and 67\.1 MB kept free, but only .* are left"
     ):
-        room_for(tmp_path, 10**15)
+        require_space(tmp_path, 10**15)
     with pytest.raises(InputError, match="are needed"):
         probe_disk(tmp_path, bytes_=10**16)
 

@@ -30,7 +30,7 @@ def test_a_scan_without_faults_is_complete():
     ids, times, kept = seen(100)
     found = told(ids, times, 100)
     assert found.ledger.complete
-    assert found.ledger.said() == "complete: 100 of 100 frames"
+    assert found.ledger.summary() == "complete: 100 of 100 frames"
     assert np.array_equal(found.pulse, kept)
     assert found.holes == ()
     assert told(ids, times, 100, pulses_counted=-1).ledger.complete
@@ -44,7 +44,7 @@ def test_a_gap_in_ids_is_a_frame_lost_on_the_way():
     assert found.ledger.missed_triggers == 0
     assert np.array_equal(found.pulse, kept)
     assert not found.ledger.complete
-    assert "97 of 100 frames; 3 lost between camera and computer" in found.ledger.said()
+    assert "97 of 100 frames; 3 lost between camera and computer" in found.ledger.summary()
 
 
 def test_a_gap_in_timestamps_alone_is_a_missed_pulse():
@@ -52,7 +52,7 @@ def test_a_gap_in_timestamps_alone_is_a_missed_pulse():
     found = told(ids, times, 100)
     assert found.holes == (Hole(30, 0, 1), Hole(77, 0, 1))
     assert np.array_equal(found.pulse, kept)
-    assert "2 pulses missed by the camera" in found.ledger.said()
+    assert "2 pulses missed by the camera" in found.ledger.summary()
 
 
 def test_both_in_one_hole_are_told_apart_by_number():
@@ -74,7 +74,7 @@ def test_a_pulse_missed_at_an_end_leaves_no_trace_and_is_told():
     ledger = told(ids, times, 100).ledger
     assert ledger.unexplained == 1
     assert not ledger.complete
-    assert "1 missing without a trace, at the beginning or the end" in ledger.said()
+    assert "1 missing without a trace, at the beginning or the end" in ledger.summary()
 
 
 @settings(max_examples=80, deadline=None)
@@ -122,7 +122,7 @@ def test_frames_of_no_pulse_are_told():
     found = told(ids, times, 50)
     assert found.pulse[50:].tolist() == [-1, -1, -1]
     assert found.ledger.unplaced == 3
-    assert "3 belonging to no pulse" in found.ledger.said()
+    assert "3 belonging to no pulse" in found.ledger.summary()
     twice = told([0, 1, 1, 2], [0, PERIOD_S, PERIOD_S, 2 * PERIOD_S], 3)
     assert twice.pulse.tolist() == [0, 1, -1, 2]
 
@@ -132,13 +132,13 @@ def test_what_the_application_lost_is_told():
     found = told(ids, times, 100, dropped=4, complete=np.arange(100) != 7)
     assert found.ledger.frames_written == 96
     assert not found.ledger.complete
-    assert "4 dropped before they were written" in found.ledger.said()
-    assert "1 with a part of the image missing" in found.ledger.said()
+    assert "4 dropped before they were written" in found.ledger.summary()
+    assert "1 with a part of the image missing" in found.ledger.summary()
     assert (
         "2 received and neither written nor known as dropped"
-        in told(ids, times, 100, frames_written=98).ledger.said()
+        in told(ids, times, 100, frames_written=98).ledger.summary()
     )
-    assert "the stage sent 101 pulses" in told(ids, times, 100, pulses_counted=101).ledger.said()
+    assert "the stage sent 101 pulses" in told(ids, times, 100, pulses_counted=101).ledger.summary()
 
 
 def test_a_scan_without_frames_is_told():

@@ -81,7 +81,7 @@ def test_holes_stand_at_their_place(tmp_path, faults, missing, said):
     taken, plan, _ = scanned(tmp_path / "a.raw", faults)
     assert taken.fault is None
     assert not taken.ledger.complete
-    assert said in taken.ledger.said()
+    assert said in taken.ledger.summary()
     kept = np.setdiff1d(np.arange(plan.pulses), missing)
     stack = lee.open_stack(taken.path)
     assert np.allclose(stack.z_um, plan.z_um[kept])
@@ -289,7 +289,7 @@ def test_a_disk_that_is_full_ends_the_run_between_scans(tmp_path, monkeypatch):
     seen = []
     run = recorded(tmp_path / "run")
     seen.append(next(run))
-    monkeypatch.setattr("lee.recording.room.free_bytes", lambda folder: 64 * 2**20)
+    monkeypatch.setattr("lee.recording.free_space.free_bytes", lambda folder: 64 * 2**20)
     with pytest.raises(InputError, match=r"are needed and .* kept free, but only .* are left"):
         seen.extend(run)
     assert seen[0].ledger.complete
@@ -305,7 +305,7 @@ def test_it_keeps_pace_with_the_clock_on_the_wall(tmp_path):
     )
     applied = rig.camera.configure(SETTINGS)
     taken = take_scan(rig, plan, tmp_path / "a.raw", settings=applied, pixel_um=PIXEL_UM)
-    assert taken.ledger.complete, taken.ledger.said()
+    assert taken.ledger.complete, taken.ledger.summary()
     assert taken.surface is not None
 
 

@@ -40,17 +40,17 @@ def scan_pair(
     later_um: ArrayLike | None = None,
     growth_um: float = 0.0,
     drift_px: ArrayLike = (0.0, 0.0),
-    camera: rig.Camera | None = None,
+    sensor: rig.Sensor | None = None,
     seed: int = 1,
 ) -> ScanPair:
     """Render `scene`, then the same higher by `growth_um` and with nuclei, moved by `drift_px` per frame."""
-    sensor = camera or rig.Camera()
+    sensor = sensor or rig.Sensor()
     grown = replace(scene.with_nuclei(nuclei, seed, diameter_nm), height_um=scene.height_um + growth_um)
     z = scene.z_range(0.25, 2.0) if z_um is None else np.asarray(z_um, np.float64)
     later = z if later_um is None else np.asarray(later_um, np.float64)
     drift = np.broadcast_to(np.asarray(drift_px, np.float64), (len(later), 2))
-    one = rig.render_scan(scene, z_um=z, camera=sensor, seed=2 * seed)
-    two = rig.render_scan(grown, z_um=later, camera=sensor, drift_px=drift, seed=2 * seed + 1)
+    one = rig.render_scan(scene, z_um=z, sensor=sensor, seed=2 * seed)
+    two = rig.render_scan(grown, z_um=later, sensor=sensor, drift_px=drift, seed=2 * seed + 1)
     return ScanPair(
         ZStack.from_array(one.frames, z, scene.pixel_um),
         ZStack.from_array(two.frames, later, scene.pixel_um),
@@ -58,7 +58,7 @@ def scan_pair(
     )
 
 
-def truth_of(scene: rig.Scene, camera: rig.Camera, moved_px: ArrayLike = (0.0, 0.0)) -> pd.DataFrame:
+def truth_of(scene: rig.Scene, sensor: rig.Sensor, moved_px: ArrayLike = (0.0, 0.0)) -> pd.DataFrame:
     """Say what is true about the nuclei of a scene, on a frame that shows it moved by (dy, dx)."""
     if not scene.nuclei:
         return pd.DataFrame({name: [] for name in ("y_um", "x_um", "z_um", "surface_um", "counts")})
@@ -71,7 +71,7 @@ def truth_of(scene: rig.Scene, camera: rig.Camera, moved_px: ArrayLike = (0.0, 0
     )
     surface = scene.height_um[rows, columns].astype(np.float64)
     counts = np.array(
-        [rig.intensity_counts(d, scene, camera, at_um=(a, b)) for d, a, b in zip(size, y, x, strict=True)]
+        [rig.intensity_counts(d, scene, sensor, at_um=(a, b)) for d, a, b in zip(size, y, x, strict=True)]
     )
     apart = cKDTree(np.column_stack([y, x])).query(np.column_stack([y, x]), k=2)[0][:, 1]
     dy, dx = np.asarray(moved_px, np.float64) * scene.pixel_um

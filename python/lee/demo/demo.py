@@ -13,7 +13,7 @@ from lee.demo.baseline_focus import plain_heights
 from lee.demo.growing import GrowingDemo
 from lee.demo.nucleation import NucleiDemo
 from lee.demo.twin import NoTwin, TwinDemo
-from lee.devices.virtual import DEMO_DRIFT_PX, Scan, demo_scene, render_scan
+from lee.devices.virtual import DEMO_DRIFT_PX, RenderedScan, demo_scene, render_scan
 from lee.devices.virtual.runs.scan_file import write_ome_scan
 from lee.figures.report import Section, write_report
 from lee.figures.surface import error_maps
@@ -112,7 +112,7 @@ class Demo:
     """What `run_demo` found."""
 
     surface: Surface
-    scan: Scan
+    scan: RenderedScan
     errors: Sequence[Errors]
     growing: GrowingDemo
     nuclei: NucleiDemo
@@ -212,7 +212,7 @@ def run_demo(
     return found
 
 
-def _errors(surface: Surface, scan: Scan) -> list[Errors]:
+def _errors(surface: Surface, scan: RenderedScan) -> list[Errors]:
     truth = scan.truth_seen_in(REFERENCE_FRAME)
     # Half a pixel of doubt at the rim of the mask counts as touched.
     moved = ndimage.shift(scan.touched.astype(np.float32), scan.drift_px[REFERENCE_FRAME], order=1, cval=0)

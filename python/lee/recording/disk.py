@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lee.errors import InputError
+from lee.recording.free_space import free_bytes, readable_bytes, require_space
 from lee.recording.header import SegmentHeader
 from lee.recording.ledger import Ledger
-from lee.recording.room import free_bytes, room_for, said_bytes
 from lee.recording.segment import SegmentWriter
 
-__all__ = ["DiskSpeed", "probe_disk", "room_for"]
+__all__ = ["DiskSpeed", "probe_disk", "require_space"]
 
 # Different frames, so that a disk that compresses or joins equal blocks is not taken for a fast one.
 _FRAMES = 8
@@ -60,14 +60,14 @@ class DiskSpeed:
         """How long the room lasts, s."""
         return self.free_bytes / (self.frame_bytes * frames_per_s)
 
-    def said(self, frames_per_s: float = 80.0) -> str:
+    def summary(self, frames_per_s: float = 80.0) -> str:
         """Say in one line whether frames can be recorded at a rate."""
         can = f"{self.frames_per_s:.0f} frames/s"
         enough = "keeps up with" if self.frames_per_s >= frames_per_s else "is too slow for"
         return (
             f"{self.folder}: records {self.recording_mb_per_s:.0f} MB/s (plain writing "
             f"{self.sequential_mb_per_s:.0f} MB/s), {can}; {enough} {frames_per_s:g} frames/s; "
-            f"{said_bytes(self.free_bytes)} left, {self.seconds_at(frames_per_s) / 60:.0f} minutes"
+            f"{readable_bytes(self.free_bytes)} left, {self.seconds_at(frames_per_s) / 60:.0f} minutes"
         )
 
 
@@ -102,7 +102,7 @@ def probe_disk(
     if rounds < 1:
         raise InputError(f"disk probe: rounds is {rounds}; give 1 or more")
     count = max(1, bytes_ // (2 * rounds * header.image_bytes))
-    room_for(place, count * header.image_bytes)
+    require_space(place, count * header.image_bytes)
     header = SegmentHeader(shape=frame_shape, dtype=dtype, frames=count)
     generator = np.random.default_rng(0)
     top = np.iinfo(np.dtype(dtype)).max

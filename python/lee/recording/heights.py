@@ -42,7 +42,7 @@ def recorded_facts(reader: SegmentReader) -> dict[str, Any]:
         "source_dtype": reader.header.dtype,
         "started": reader.header.started,
         "finished": reader.finished,
-        "recording": f"cut short: {len(reader)} whole frames" if ledger is None else ledger.said(),
+        "recording": f"cut short: {len(reader)} whole frames" if ledger is None else ledger.summary(),
         **reader.notes,
     }
 

@@ -65,7 +65,7 @@ class Ledger:
         placed = self.frames_received - self.unplaced
         return max(0, pulses - placed - self.lost_frames - self.missed_triggers)
 
-    def said(self) -> str:
+    def summary(self) -> str:
         """Say in one line what is missing."""
         if self.complete:
             return f"complete: {self.frames_written} of {self.pulses_planned} frames"

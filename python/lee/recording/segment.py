@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lee.devices.faults import RigFault
 from lee.errors import InputError
+from lee.recording.free_space import free_bytes, readable_bytes, require_space
 from lee.recording.header import SegmentHeader
 from lee.recording.layout import (
     ENTRY,
@@ -30,7 +31,6 @@ from lee.recording.layout import (
     paged,
 )
 from lee.recording.ledger import Ledger
-from lee.recording.room import free_bytes, room_for, said_bytes
 
 # How much may wait in memory before the disk is told to begin: little enough that the end waits for little.
 _BEGIN_WRITING_BYTES = 32 * 2**20
@@ -74,7 +74,7 @@ class SegmentWriter:
         start = self._start()
         self._first = self._begun = len(start)
         room = len(start) + header.frames * (self._record_bytes + ENTRY.itemsize) + PAGE + TRAILER_BYTES
-        room_for(self.path.parent, room)
+        require_space(self.path.parent, room)
         self._create(start)
         try:
             os.posix_fallocate(self._file, 0, room)
@@ -84,7 +84,7 @@ class SegmentWriter:
             self._let_go()
             self.path.unlink()
             raise InputError(
-                f"{self.path}: no room for {header.frames} frames, {said_bytes(room)} "
+                f"{self.path}: no room for {header.frames} frames, {readable_bytes(room)} "
                 f"({error.strerror}); free some, or record elsewhere"
             ) from error
         except BaseException:
@@ -202,7 +202,7 @@ class SegmentWriter:
     def _failed(self, error: OSError) -> RecordingFailed:
         kept = f"{len(self)} frames are safe in {self.path.name}"
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            left = said_bytes(free_bytes(self.path.parent))
+            left = readable_bytes(free_bytes(self.path.parent))
             return RecordingFailed(f"{self.path}: no space for frame {len(self)} ({left} left); {kept}")
         return RecordingFailed(
             f"{self.path}: frame {len(self)} cannot be written ({error.strerror}); check the disk; {kept}"

@@ -57,7 +57,7 @@ class ScanResult(NamedTuple):
 
     def summary(self) -> str:
         """Return one line: frames written and missing, synchronisation, surface."""
-        parts = [f"{self.path.name}: {self.ledger.said()}"]
+        parts = [f"{self.path.name}: {self.ledger.summary()}"]
         parts += [self.synchronisation.summary()] if self.synchronisation.summary() else []
         if self.disk_waited_s:
             parts.append(f"the disk fell behind: frames waited {self.disk_waited_s:.1f} s for it")

@@ -14,7 +14,7 @@ from lee.devices.from_config import open_camera, open_stage
 from lee.devices.protocols import Camera, Stage
 from lee.devices.registry import camera_drivers, stage_drivers
 from lee.errors import InputError
-from lee.recording.room import free_bytes, said_bytes
+from lee.recording.free_space import free_bytes, readable_bytes
 
 Device = TypeVar("Device", Camera, Stage)
 
@@ -51,7 +51,7 @@ def examine(config: str | Path | None = None, *, folder: str | Path = ".") -> It
         yield from _devices(asked)
     place = Path(folder)
     if place.is_dir():
-        yield Finding("disk", True, f"{said_bytes(free_bytes(place))} free in {place.resolve()}")
+        yield Finding("disk", True, f"{readable_bytes(free_bytes(place))} free in {place.resolve()}")
     else:
         yield Finding("disk", False, f"{place}: no such folder; give one that can be written")
 

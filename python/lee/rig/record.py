@@ -12,8 +12,8 @@ from lee.devices.protocols import CameraFrame, CameraSettings, Rig
 from lee.devices.scan_plan import ScanPlan
 from lee.errors import InputError
 from lee.reconstruction.refocuser import RIG_DEPTH_OF_FIELD_UM, ReconstructParams
+from lee.recording.free_space import require_space
 from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
-from lee.recording.room import room_for
 from lee.rig.acquire import ScanResult, max_frames, take_scan
 from lee.rig.scan_window import ScanWindow
 from lee.runs.reconstruct import series_params, wanted_of
@@ -111,7 +111,7 @@ def record_run(
     each = max_frames(run.scan, applied) * (shape[0] * shape[1] * pixel_bytes + _RECORD_BYTES)
     scans.mkdir(parents=True, exist_ok=True)
     surface_bytes = _SURFACE_BYTES_PX * shape[0] * shape[1] if run.reconstruct else 0
-    room_for(run.folder, count * (each + surface_bytes))
+    require_space(run.folder, count * (each + surface_bytes))
     first = _next_number(scans)
     if run.reconstruct:
         _check_surfaces(run.folder, first)

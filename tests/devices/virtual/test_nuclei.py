@@ -13,16 +13,16 @@ from lee.devices.virtual.scene.nuclei import lights
 from lee.errors import InputError
 
 PIXEL_UM = 0.25
-CLEAR = rig.Camera(noise=False, bit_depth=16)
+CLEAR = rig.Sensor(noise=False, bit_depth=16)
 # Sums of frames, weighted, as the code drew them before it knew nuclei.
 BEFORE = [8770728, 12425287, 12324898, 11129805, 11015435, 10897041]
 PLATED = rig.GrowthLaw((rig.Phase("plating", 100.0, (50.0, 50.0)),))
 
 
-def gain(scene, nuclei, z_um, camera=CLEAR):
+def gain(scene, nuclei, z_um, sensor=CLEAR):
     """Return what nuclei add to frames (Z, H, W), counts."""
     both = (replace(scene, nuclei=some) for some in ((), nuclei))
-    bare, full = (rig.render_scan(some, z_um=z_um, camera=camera).frames.astype(float) for some in both)
+    bare, full = (rig.render_scan(some, z_um=z_um, sensor=sensor).frames.astype(float) for some in both)
     return full - bare
 
 
@@ -136,8 +136,8 @@ def test_light_follows_its_law():
 def test_the_default_camera_sees_120_nm_at_twice_the_noise_and_350_nm_below_saturation(pixel_um):
     even = rig.electrode((128, 128), pixel_um, 1, relief_um=8.0).reflectance.mean()
     scene = rig.Scene(np.zeros((64, 64)), np.full((64, 64), even), pixel_um)
-    noisy, clear = rig.Camera(shading=0.0), replace(CLEAR, shading=0.0)
-    one, two = (next(rig.iter_frames(scene, z_um=[0.0], camera=noisy, seed=k)).astype(float) for k in (1, 2))
+    noisy, clear = rig.Sensor(shading=0.0), replace(CLEAR, shading=0.0)
+    one, two = (next(rig.iter_frames(scene, z_um=[0.0], sensor=noisy, seed=k)).astype(float) for k in (1, 2))
     for diameter, low, high in ((120.0, 1.8, 2.2), (350.0, 38.0, 44.0)):
         nucleus = rig.Nucleus(32 * pixel_um, 32 * pixel_um, diameter)
         peak = gain(scene, [nucleus], [nucleus.centre_um], clear).max() / 257
@@ -300,7 +300,7 @@ def test_truth_says_where_and_how_bright_each_spot_is_while_the_surface_rises():
     )
     growing = seeded(old, young, late)
     stage = {"shift_px": [[0.0, 0.0], [1.4, -2.3]], "axial_um": [0.0, 0.3], "z_um": np.arange(0.0, 6.0, 0.1)}
-    options = {"times_s": [30.0, 50.0], "frames_per_s": 20.0, "camera": replace(CLEAR, mean_share=0.1)}
+    options = {"times_s": [30.0, 50.0], "frames_per_s": 20.0, "sensor": replace(CLEAR, mean_share=0.1)}
     full, bare = (list(rig.iter_scans(some, **options, **stage)) for some in (growing, seeded()))
     truth = truth_of(growing, full)
     assert truth.nuclei_seen_nm.shape == (2, 3)

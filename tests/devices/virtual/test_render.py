@@ -7,11 +7,11 @@ import pytest
 
 from lee.devices.virtual import (
     Bubble,
-    Camera,
     Debris,
     Flash,
     Optics,
     Scene,
+    Sensor,
     Spike,
     flat,
     gentle,
@@ -22,7 +22,7 @@ from lee.devices.virtual import (
 from lee.errors import InputError
 
 PIXEL_UM = 0.25
-CLEAR = Camera(noise=False, shading=0.0, bit_depth=16)
+CLEAR = Sensor(noise=False, shading=0.0, bit_depth=16)
 
 
 def spread_function(defocus_um: float, side: int) -> np.ndarray:
@@ -44,9 +44,9 @@ def test_equals_the_direct_sum_of_spread_functions() -> None:
     points = rng.integers(14, side - 14, (6, 2))
     light[points[:, 0], points[:, 1]] = rng.uniform(2, 6, len(points))
     scene = Scene(height, light, PIXEL_UM)
-    camera = replace(CLEAR, mean_share=float(light.mean()))
+    sensor = replace(CLEAR, mean_share=float(light.mean()))
     z = np.array([-1.0, 0.7, 3.3, 5.0])
-    scan = render_scan(scene, z_um=z, camera=camera, layer_um=0.05)
+    scan = render_scan(scene, z_um=z, sensor=sensor, layer_um=0.05)
     sinc = np.sinc(np.fft.fftfreq(2 * reach))
     for frame, focus in zip(scan.frames, z, strict=True):
         expected = np.zeros((2 * reach, 2 * reach))
@@ -64,7 +64,7 @@ def test_equals_the_direct_sum_of_spread_functions() -> None:
 def test_a_slope_is_sharpest_where_the_truth_says() -> None:
     scene = flat((96, 192), PIXEL_UM, 3, tilt_um=(0.0, 8.0))
     z = np.arange(-7, 7.01, 0.4)
-    frames = render_scan(scene, z_um=z, camera=Camera(shading=0.0), seed=1).frames.astype(float)
+    frames = render_scan(scene, z_um=z, sensor=Sensor(shading=0.0), seed=1).frames.astype(float)
     strips = frames.reshape(len(z), 96, 12, 16)
     energy = ((strips[:, :, :, 2:] - strips[:, :, :, :-2]) ** 2).mean(axis=(1, 3))
     weight = np.maximum(energy - np.median(energy, axis=0), 0) ** 2
@@ -77,7 +77,7 @@ def test_a_slope_is_sharpest_where_the_truth_says() -> None:
 def test_layers_are_fine_enough() -> None:
     scene = rugged((64, 64), PIXEL_UM, 2, relief_um=6)
     coarse, fine = (
-        render_scan(scene, z_um=[-2.0, 0.0, 1.1], camera=CLEAR, layer_um=layer).frames / 65535
+        render_scan(scene, z_um=[-2.0, 0.0, 1.1], sensor=CLEAR, layer_um=layer).frames / 65535
         for layer in (0.2, 0.02)
     )
     assert np.abs(coarse - fine).max() < 0.5 / 255
@@ -86,19 +86,19 @@ def test_layers_are_fine_enough() -> None:
 def test_flat_field_has_the_noise_of_its_electrons() -> None:
     level = np.full((200, 200), 0.5, dtype=np.float32)
     scene = Scene(np.zeros_like(level), level, PIXEL_UM)
-    camera = Camera(bit_depth=16, shading=0.0)
-    frame = render_scan(scene, z_um=[0.0], camera=camera, seed=4).frames[0].astype(float)
-    electrons = frame * camera.full_well_e / camera.max_count
-    mean = camera.full_well_e * 90 / 255
+    sensor = Sensor(bit_depth=16, shading=0.0)
+    frame = render_scan(scene, z_um=[0.0], sensor=sensor, seed=4).frames[0].astype(float)
+    electrons = frame * sensor.full_well_e / sensor.max_count
+    mean = sensor.full_well_e * 90 / 255
     assert electrons.mean() == pytest.approx(mean, rel=2e-3)
-    assert electrons.var() == pytest.approx(mean + camera.read_noise_e**2, rel=0.03)
-    dark = camera.expose(np.full((200, 200), 20 / camera.full_well_e, np.float32), np.random.default_rng(1))
+    assert electrons.var() == pytest.approx(mean + sensor.read_noise_e**2, rel=0.03)
+    dark = sensor.expose(np.full((200, 200), 20 / sensor.full_well_e, np.float32), np.random.default_rng(1))
     assert dark.dtype == np.uint16
-    lifted = replace(camera, black_counts=1.0).expose(
-        np.full((200, 200), 20 / camera.full_well_e, np.float32), np.random.default_rng(1)
+    lifted = replace(sensor, black_counts=1.0).expose(
+        np.full((200, 200), 20 / sensor.full_well_e, np.float32), np.random.default_rng(1)
     )
-    few = lifted.astype(float) * camera.full_well_e / camera.max_count
-    assert few.var() == pytest.approx(20 + camera.read_noise_e**2, rel=0.05)
+    few = lifted.astype(float) * sensor.full_well_e / sensor.max_count
+    assert few.var() == pytest.approx(20 + sensor.read_noise_e**2, rel=0.05)
 
 
 def test_mean_level_shading_and_saturation() -> None:
@@ -107,7 +107,7 @@ def test_mean_level_shading_and_saturation() -> None:
     plain = render_scan(replace(scene, spikes=()), z_um=[0.0, 1.0]).frames
     assert plain.dtype == np.uint8
     assert plain.mean() == pytest.approx(90, rel=0.03)
-    lamp = Camera(shading=0.2).lamp((51, 51))
+    lamp = Sensor(shading=0.2).lamp((51, 51))
     assert lamp[25, 25] == 1
     assert lamp[0, 0] == pytest.approx(0.8)
     spiked = render_scan(scene, z_um=[float(scene.height_um[48, 48])]).frames[0]
@@ -128,11 +128,11 @@ def test_seed_decides_the_noise_whatever_came_before() -> None:
 def test_drift_moves_the_frames_as_told() -> None:
     scene = gentle((96, 96), PIXEL_UM, 2)
     z = np.zeros(5)
-    scan = render_scan(scene, z_um=z, camera=replace(CLEAR), drift_px=(8.0, -4.0))
+    scan = render_scan(scene, z_um=z, sensor=replace(CLEAR), drift_px=(8.0, -4.0))
     np.testing.assert_allclose(scan.drift_px[[0, 2, 4]], [[-4, 2], [0, 0], [4, -2]])
     still, moved = scan.frames[2].astype(float), scan.frames[4].astype(float)
     np.testing.assert_allclose(moved[12:80, 12:80], still[8:76, 14:82], atol=0.004 * 65535)
-    half = render_scan(scene, z_um=z[:2], camera=CLEAR, drift_px=[[0, 0], [0, 0.5]]).frames.astype(float)
+    half = render_scan(scene, z_um=z[:2], sensor=CLEAR, drift_px=[[0, 0], [0, 0.5]]).frames.astype(float)
     between = (half[0][20:70, 20:70] + half[0][20:70, 19:69]) / 2
     assert np.abs(half[1][20:70, 20:70] - between).std() < 0.3 * np.abs(half[1] - half[0])[20:70, 20:70].std()
     seen = scan.truth_seen_in(4)
@@ -163,15 +163,15 @@ def test_debris_darkens_and_a_flash_spoils_one_frame() -> None:
     flake = Debris(8.0, 8.0, 25.0, 8.0, veil=0.2, present=(0.0, 0.2))
     scene = Scene(np.zeros_like(level), level, PIXEL_UM, debris=[flake], flashes=[Flash(at=0.5)])
     scan = render_scan(scene, z_um=np.linspace(-1, 1, 9))
-    assert scan.spoiled.tolist() == [False] * 4 + [True] + [False] * 4
+    assert scan.flashed.tolist() == [False] * 4 + [True] + [False] * 4
     assert scan.frames[4].mean() > 240
     assert scan.frames[0][32, 32] < 60 < 80 < scan.frames[6][32, 32]
 
 
 def test_uneven_z_gives_the_same_frames_as_even_z() -> None:
     scene = gentle((48, 48), PIXEL_UM, 2)
-    even = render_scan(scene, z_um=np.linspace(-2, 2, 21), camera=CLEAR).frames
-    some = render_scan(scene, z_um=np.linspace(-2, 2, 21)[[0, 1, 5, 20]], camera=CLEAR).frames
+    even = render_scan(scene, z_um=np.linspace(-2, 2, 21), sensor=CLEAR).frames
+    some = render_scan(scene, z_um=np.linspace(-2, 2, 21)[[0, 1, 5, 20]], sensor=CLEAR).frames
     np.testing.assert_allclose(some.astype(float), even[[0, 1, 5, 20]].astype(float), atol=60)
 
 
@@ -194,6 +194,6 @@ def test_unusable_scans_are_refused(options: dict, message: str) -> None:
 
 def test_unusable_cameras_are_refused() -> None:
     with pytest.raises(InputError, match="bit_depth 7 must lie between 8 and 16"):
-        Camera(bit_depth=7)
+        Sensor(bit_depth=7)
     with pytest.raises(InputError, match="mean_share between 0 and 1"):
-        Camera(mean_share=1.5)
+        Sensor(mean_share=1.5)

@@ -31,7 +31,7 @@ PAIRS = {
     "falling": lambda: scan_pair(GENTLE, later_um=Z_UM[::-1] + 0.1),
     "drifting": lambda: scan_pair(GENTLE, drift_px=DRIFT_PX),
     "grown": lambda: scan_pair(GENTLE, growth_um=0.5),
-    "16 bit": lambda: scan_pair(GENTLE, camera=rig.Camera(bit_depth=16), seed=2),
+    "16 bit": lambda: scan_pair(GENTLE, sensor=rig.Sensor(bit_depth=16), seed=2),
 }
 
 

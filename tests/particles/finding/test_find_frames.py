@@ -36,12 +36,12 @@ FOCUS_UM = 0.1
 @pytest.fixture(scope="module", params=["uint8", "uint16", "float32"])
 def frames(request):
     """Two frames in focus, and the truth in their counts."""
-    camera = rig.Camera(bit_depth=16 if request.param == "uint16" else 8)
+    sensor = rig.Sensor(bit_depth=16 if request.param == "uint16" else 8)
     one, two = (
-        rig.render_scan(scene, z_um=[FOCUS_UM], camera=camera, seed=seed).frames[0].astype(request.param)
+        rig.render_scan(scene, z_um=[FOCUS_UM], sensor=sensor, seed=seed).frames[0].astype(request.param)
         for scene, seed in ((SCENE, 1), (SEEDED, 2))
     )
-    return one, two, truth_of(SEEDED, camera)
+    return one, two, truth_of(SEEDED, sensor)
 
 
 def alone(truth, found, rows, columns):
@@ -123,8 +123,8 @@ def test_a_frame_that_moved_is_laid_over(frames):
 
 @pytest.mark.parametrize("kind", ["uint8", "uint16"])
 def test_saturated_pixels_are_counted_and_are_no_particles(kind):
-    camera = rig.Camera(bit_depth=8 if kind == "uint8" else 16)
-    one, two = (rig.render_scan(SCENE, z_um=[FOCUS_UM], camera=camera, seed=k).frames[0] for k in (1, 2))
+    sensor = rig.Sensor(bit_depth=8 if kind == "uint8" else 16)
+    one, two = (rig.render_scan(SCENE, z_um=[FOCUS_UM], sensor=sensor, seed=k).frames[0] for k in (1, 2))
     two = two.copy()
     before = search(one, two, pixel_um=PIXEL_UM).facts["saturated_px"]
     two[40:46, 50:56] = np.iinfo(kind).max
@@ -176,7 +176,7 @@ def test_without_a_calibration_there_are_no_diameters():
 
 def test_a_calibration_gives_diameters():
     found = find_particles(*eight_bit(), pixel_um=PIXEL_UM, calibration=known_sizes(120, 360))
-    truth = truth_of(SEEDED, rig.Camera())
+    truth = truth_of(SEEDED, rig.Sensor())
     there, told = alone(truth, found, *matched(truth, found))
     assert len(told) >= 12
     ratio = told["diameter_nm"] / there["diameter_nm"]

@@ -82,7 +82,7 @@ def probe_disk(folder: Path, frames_per_s: float, frame_px: tuple[int, int], mb:
     """  # noqa: D301
     from lee.recording.disk import probe_disk as probe
 
-    click.echo(probe(folder, bytes_=mb * 10**6, frame_shape=frame_px).said(frames_per_s))
+    click.echo(probe(folder, bytes_=mb * 10**6, frame_shape=frame_px).summary(frames_per_s))
 
 
 @rig.command(no_args_is_help=True)

@@ -11,8 +11,8 @@ from lee.devices.virtual.hardware.frame_bank import Bank, FrameBank, quick_bank
 from lee.devices.virtual.hardware.rig import parts_of, virtual_rig
 from lee.devices.virtual.hardware.stage import VirtualStage
 from lee.devices.virtual.imaging.optics import Optics
-from lee.devices.virtual.imaging.render import Scan, iter_frames, render_scan
-from lee.devices.virtual.imaging.sensor import Camera
+from lee.devices.virtual.imaging.render import RenderedScan, iter_frames, render_scan
+from lee.devices.virtual.imaging.sensor import Sensor
 from lee.devices.virtual.runs.nuclei_truth import Appeared, NucleiSeen, appeared, intensity_counts
 from lee.devices.virtual.runs.run import (
     GrowingScene,
@@ -38,7 +38,7 @@ __all__ = [
     "At",
     "Bank",
     "Bubble",
-    "Camera",
+    "Sensor",
     "Debris",
     "Faults",
     "Flash",
@@ -52,7 +52,7 @@ __all__ = [
     "Optics",
     "Phase",
     "RunTruth",
-    "Scan",
+    "RenderedScan",
     "Scattering",
     "Scene",
     "SensorTiming",

@@ -14,7 +14,7 @@ import numpy as np
 from lee.devices.faults import RigFault
 from lee.devices.protocols import CameraFrame, Identity, Rig
 from lee.errors import InputError
-from lee.recording.room import free_bytes
+from lee.recording.free_space import free_bytes
 from lee.rig.acquire import ScanResult
 from lee.rig.live.frames import FrameWatch
 from lee.rig.live.halting import StoppedByUser, haltable

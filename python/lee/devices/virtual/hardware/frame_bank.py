@@ -11,14 +11,14 @@ from lee.devices.protocols import Counts
 from lee.devices.sensor_region import Region
 from lee.devices.virtual.imaging.optics import Optics
 from lee.devices.virtual.imaging.render import render_scan
-from lee.devices.virtual.imaging.sensor import Camera
+from lee.devices.virtual.imaging.sensor import Sensor
 from lee.devices.virtual.scene.scene import Scene
 from lee.devices.virtual.scene.texture import smooth_field
 from lee.errors import InputError
 
 
 class Bank(Protocol):
-    """Where the virtual camera has its images from."""
+    """What the virtual camera takes its images from."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -69,14 +69,14 @@ class FrameBank:
         z_um: ArrayLike | None = None,
         *,
         optics: Optics | None = None,
-        camera: Camera | None = None,
+        sensor: Sensor | None = None,
         between: bool = False,
         seed: int = 0,
     ) -> FrameBank:
         """Render a scene as `render_scan` does, by default over its whole relief in steps of 0.2 um."""
-        sensor = camera or Camera()
+        sensor = sensor or Sensor()
         z = scene.z_range() if z_um is None else z_um
-        scan = render_scan(scene, optics, z, camera=sensor, seed=seed)
+        scan = render_scan(scene, optics, z, sensor=sensor, seed=seed)
         return cls(scan.frames, scan.z_um, bit_depth=sensor.bit_depth, between=between)
 
     @property

@@ -1,4 +1,4 @@
-"""Scans of a scene: one frame a stage position, as the camera would record them."""
+"""Scans of a scene: one frame at each position of the stage, as the camera records it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from lee.devices.protocols import Counts
 from lee.devices.virtual.imaging.layers import Grid, LayeredScene, spike_height
 from lee.devices.virtual.imaging.optics import Optics, OtfTable
 from lee.devices.virtual.imaging.overlay import Overlay
-from lee.devices.virtual.imaging.sensor import Camera
+from lee.devices.virtual.imaging.sensor import Sensor
 from lee.devices.virtual.scene.bodies import is_present, place
 from lee.devices.virtual.scene.nuclei import PointLights, lights
 from lee.devices.virtual.scene.scene import Scene
@@ -22,12 +22,12 @@ _WIDEST_MARGIN_UM = 12.0
 
 
 @dataclass(frozen=True)
-class Scan:
+class RenderedScan:
     """A rendered scan and what is true about it.
 
     ``frames`` (Z, H, W) uint8 or uint16 counts; ``z_um`` (Z,) float64; ``truth_um`` (H, W) float32, the
     surface of the undrifted scene; ``touched`` (H, W) bool, pixels that any bubble covered at any time;
-    ``drift_px`` (Z, 2) float64, how far frame k shows the scene moved, (dy, dx); ``spoiled`` (Z,) bool,
+    ``drift_px`` (Z, 2) float64, how far frame k shows the scene moved, (dy, dx); ``flashed`` (Z,) bool,
     frames with a flash.
     """
 
@@ -37,7 +37,7 @@ class Scan:
     truth_um: NDArray[np.float32]
     touched: NDArray[np.bool_]
     drift_px: NDArray[np.float64]
-    spoiled: NDArray[np.bool_]
+    flashed: NDArray[np.bool_]
 
     def truth_seen_in(self, frame: int) -> NDArray[np.float32]:
         """Return the surface (H, W) where frame `frame` shows it; NaN where that is outside the scene."""
@@ -50,11 +50,11 @@ def render_scan(
     optics: Optics | None = None,
     z_um: ArrayLike | None = None,
     *,
-    camera: Camera | None = None,
+    sensor: Sensor | None = None,
     drift_px: ArrayLike = (0.0, 0.0),
     layer_um: float = 0.2,
     seed: int = 0,
-) -> Scan:
+) -> RenderedScan:
     """Render a scan into memory.
 
     Parameters
@@ -63,7 +63,7 @@ def render_scan(
     optics : Optics, optional
     z_um : (Z,) float, um, optional
         Heights in focus, in any order and spacing; by default the whole relief in steps of 0.2 um.
-    camera : Camera, optional
+    sensor : Sensor, optional
     drift_px : (2,) or (Z, 2) float, pixels
         Lateral drift: its total (dy, dx), linear in time and 0 in the middle of the scan, or (dy, dx) by
         frame.
@@ -74,7 +74,7 @@ def render_scan(
 
     Returns
     -------
-    Scan
+    RenderedScan
 
     Raises
     ------
@@ -83,14 +83,16 @@ def render_scan(
     """
     z = scene.z_range() if z_um is None else _checked_z(z_um)
     drift = drift_path(drift_px, len(z))
-    chosen = camera or Camera()
+    chosen = sensor or Sensor()
     frames: Counts = np.empty((len(z), *scene.shape), np.uint8 if chosen.bit_depth == 8 else np.uint16)
-    made = iter_frames(scene, optics, z, camera=chosen, drift_px=drift, layer_um=layer_um, seed=seed)
+    made = iter_frames(scene, optics, z, sensor=chosen, drift_px=drift, layer_um=layer_um, seed=seed)
     for k, frame in enumerate(made):
         frames[k] = frame
-    spoiled = np.zeros(len(z), dtype=bool)
-    spoiled[[_flash_frame(flash.at, len(z)) for flash in scene.flashes]] = True
-    return Scan(frames, z, scene.pixel_um, scene.height_um, touched_by_bubbles(scene, len(z)), drift, spoiled)
+    flashed = np.zeros(len(z), dtype=bool)
+    flashed[[_flash_frame(flash.at, len(z)) for flash in scene.flashes]] = True
+    return RenderedScan(
+        frames, z, scene.pixel_um, scene.height_um, touched_by_bubbles(scene, len(z)), drift, flashed
+    )
 
 
 def iter_frames(
@@ -98,13 +100,13 @@ def iter_frames(
     optics: Optics | None = None,
     z_um: ArrayLike | None = None,
     *,
-    camera: Camera | None = None,
+    sensor: Sensor | None = None,
     drift_px: ArrayLike = (0.0, 0.0),
     layer_um: float = 0.2,
     seed: int = 0,
 ) -> Iterator[Counts]:
     """Yield the frames of `render_scan` one by one; memory does not grow with their number."""
-    lens, sensor = optics or Optics(), camera or Camera()
+    lens, sensor = optics or Optics(), sensor or Sensor()
     z = scene.z_range() if z_um is None else _checked_z(z_um)
     drift = drift_path(drift_px, len(z))
     if not layer_um > 0:
@@ -138,13 +140,13 @@ def iter_frames(
             yield sensor.expose(light * np.float32(brightness), np.random.default_rng([seed, k]))
 
 
-def exposure(scene: Scene, camera: Camera) -> float:
+def exposure(scene: Scene, sensor: Sensor) -> float:
     """Return the share of the full well that 1, white under the middle of the lamp, reaches.
 
     The surface alone sets it: what lies or floats on the surface does not change it.
     """
-    lit = float((scene.reflectance * camera.lamp(scene.shape)).mean())
-    return camera.mean_share / max(lit, 1e-6)
+    lit = float((scene.reflectance * sensor.lamp(scene.shape)).mean())
+    return sensor.mean_share / max(lit, 1e-6)
 
 
 def drift_path(drift_px: ArrayLike, count: int) -> NDArray[np.float64]:

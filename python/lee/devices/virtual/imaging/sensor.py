@@ -1,4 +1,4 @@
-"""The camera of the virtual rig: light to counts, with its noise."""
+"""The sensor of the virtual camera: light to counts, with its noise."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ _FEW_ELECTRONS = 60.0
 
 
 @dataclass(frozen=True)
-class Camera:
+class Sensor:
     """A CMOS sensor behind a slightly uneven lamp.
 
     Parameters
@@ -43,9 +43,9 @@ class Camera:
 
     def __post_init__(self) -> None:
         if not 8 <= self.bit_depth <= 16:
-            raise InputError(f"camera: bit_depth {self.bit_depth} must lie between 8 and 16")
+            raise InputError(f"sensor: bit_depth {self.bit_depth} must lie between 8 and 16")
         if not self.full_well_e > 0 or not 0 < self.mean_share < 1:
-            raise InputError("camera: full_well_e must be above 0 and mean_share between 0 and 1")
+            raise InputError("sensor: full_well_e must be above 0 and mean_share between 0 and 1")
 
     @property
     def max_count(self) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lee.devices.virtual.imaging.render import exposure
-from lee.devices.virtual.imaging.sensor import Camera
+from lee.devices.virtual.imaging.sensor import Sensor
 from lee.devices.virtual.runs.truth import RunTruth
 from lee.devices.virtual.scene.growing import GrowingScene
 from lee.devices.virtual.scene.nuclei import Nucleus, Values, places, sample
@@ -54,7 +54,7 @@ class Appeared:
 def intensity_counts(
     diameter_nm: ArrayLike,
     scene: Scene,
-    camera: Camera | None = None,
+    sensor: Sensor | None = None,
     *,
     at_um: tuple[ArrayLike, ArrayLike] | None = None,
 ) -> Values:
@@ -67,7 +67,7 @@ def intensity_counts(
     diameter_nm : (...) float, nm
     scene : Scene
         Whose brightness sets the exposure, and whose scattering law is asked.
-    camera : Camera, optional
+    sensor : Sensor, optional
     at_um : (y, x) float, um, optional
         Where in the frame, for the lamp's unevenness; by default as in the field's middle.
 
@@ -80,7 +80,7 @@ def intensity_counts(
     InputError
         If a diameter is below 0 or not finite.
     """
-    sensor = camera or Camera()
+    sensor = sensor or Sensor()
     white = sensor.max_count * exposure(scene, sensor) / scene.pixel_um**2
     counts = white * scene.scattering.light_um2(diameter_nm)
     if at_um is not None:
@@ -93,7 +93,7 @@ def intensity_counts(
 def seen_nuclei(
     growing: GrowingScene,
     scene: Scene,
-    camera: Camera,
+    sensor: Sensor,
     met_s: Values,
     surface_um: NDArray[np.float32],
     shift_px: Values,
@@ -105,7 +105,7 @@ def seen_nuclei(
     growing : GrowingScene
     scene : Scene
         When the scan begins.
-    camera : Camera
+    sensor : Sensor
     met_s : (N,) float64, s
         When the focus meets each nucleus.
     surface_um : (H, W) float32
@@ -118,7 +118,7 @@ def seen_nuclei(
     under = sample(surface_um, y / pixel, x / pixel)
     diameter = np.array([n.diameter_at(t) for n, t in zip(growing.nuclei, met_s.tolist(), strict=True)])
     shown = (y + shift_px[0] * pixel, x + shift_px[1] * pixel)
-    counts = intensity_counts(diameter, scene, camera, at_um=shown)
+    counts = intensity_counts(diameter, scene, sensor, at_um=shown)
     return NucleiSeen(met_s, under, under + _centres(growing.nuclei, diameter), diameter, counts)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from lee.devices.protocols import Counts
 from lee.devices.virtual.imaging.optics import Optics
 from lee.devices.virtual.imaging.render import iter_frames
-from lee.devices.virtual.imaging.sensor import Camera
+from lee.devices.virtual.imaging.sensor import Sensor
 from lee.devices.virtual.runs.nuclei_truth import NucleiSeen, meeting_times, nuclei_arrays, seen_nuclei
 from lee.devices.virtual.runs.scan_file import write_ome_scan
 from lee.devices.virtual.runs.truth import RunTruth
@@ -78,7 +78,7 @@ def iter_scans(
     frames_per_s: float = FRAMES_PER_S,
     disturb: Callable[[Scene, int], Scene] | None = None,
     optics: Optics | None = None,
-    camera: Camera | None = None,
+    sensor: Sensor | None = None,
     layer_um: float = 0.2,
     seed: int = 0,
 ) -> Iterator[GrownScan]:
@@ -106,7 +106,7 @@ def iter_scans(
     disturb : callable (scene, scan), optional
         Returns the scene with what floats over it during that scan, as ``scene.with_bubbles(2, scan)``; its
         nuclei must stay as they are.
-    optics, camera, layer_um
+    optics, sensor, layer_um
         As in `render_scan`.
     seed : int
         Of the camera's noise; every scan has its own.
@@ -157,7 +157,7 @@ def iter_scans(
             of_noise = int(np.random.SeedSequence([seed, k, b]).generate_state(1)[0])
             drift = np.tile(shifts[k], (len(part), 1))
             rendered = iter_frames(
-                scene, optics, focus, camera=camera, drift_px=drift, layer_um=layer_um, seed=of_noise
+                scene, optics, focus, sensor=sensor, drift_px=drift, layer_um=layer_um, seed=of_noise
             )
             blocks += [frame[inner] for frame in rendered]
         yield GrownScan(
@@ -169,7 +169,7 @@ def iter_scans(
             axial_um=float(axial[k]),
             truth_um=truth[inner],
             seen_um=seen[inner],
-            nuclei=seen_nuclei(growing, begin, camera or Camera(), time + met_s, seen, shifts[k]),
+            nuclei=seen_nuclei(growing, begin, sensor or Sensor(), time + met_s, seen, shifts[k]),
         )
 
 

@@ -17,7 +17,7 @@ def free_bytes(folder: str | Path) -> int:
     return found.f_bavail * found.f_frsize
 
 
-def room_for(folder: str | Path, bytes_: int, *, spare_bytes: int = SPARE_BYTES) -> int:
+def require_space(folder: str | Path, bytes_: int, *, spare_bytes: int = SPARE_BYTES) -> int:
     """Return the bytes left in `folder` if `bytes_` and a spare fit into them.
 
     Raises
@@ -31,13 +31,13 @@ def room_for(folder: str | Path, bytes_: int, *, spare_bytes: int = SPARE_BYTES)
         raise InputError(f"{folder}: {error.strerror}; give a folder that can be written") from error
     if bytes_ + spare_bytes > left:
         raise InputError(
-            f"{folder}: {said_bytes(bytes_)} are needed and {said_bytes(spare_bytes)} kept free, "
-            f"but only {said_bytes(left)} are left; free some, or record elsewhere"
+            f"{folder}: {readable_bytes(bytes_)} are needed and {readable_bytes(spare_bytes)} kept free, "
+            f"but only {readable_bytes(left)} are left; free some, or record elsewhere"
         )
     return left
 
 
-def said_bytes(size: float) -> str:
+def readable_bytes(size: float) -> str:
     """Say a size as people read it."""
     for unit in ("B", "kB", "MB"):
         if size < 1000:
