@@ -28,7 +28,7 @@ from lee.devices.virtual.scene.scene import gentle, rugged
 from lee.kernels.adaptive_variance import adaptive_variance
 from lee.kernels.argmax_refocus import argmax_refocus
 from lee.kernels.footprint import disk
-from lee.reconstruction.wavelet_focus import wavelet_heights
+from lee.reconstruction.focus.complex_wavelets import wavelet_heights
 
 SHAPE, QUICK = (100, 512, 612), (100, 40, 50)
 CUDA_SHAPE = (100, 1024, 1224)

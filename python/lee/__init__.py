@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from lee.kernels.detect_particles import detect_particles as detect_particles
     from lee.kernels.opening import opening as opening
     from lee.particles.finding.find import find_particles as find_particles
+    from lee.reconstruction.parameters import ReconstructParams as ReconstructParams
     from lee.reconstruction.reconstruct import reconstruct as reconstruct
-    from lee.reconstruction.refocuser import ReconstructParams as ReconstructParams
     from lee.reconstruction.refocuser import Refocuser as Refocuser
     from lee.reconstruction.target import Target as Target
     from lee.runs.run import Run as Run
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Imported on first use, so that `import lee` stays fast.
 _HOME = {
     "Curvature": "surfaces.curvature",
-    "ReconstructParams": "reconstruction.refocuser",
+    "ReconstructParams": "reconstruction.parameters",
     "Refocuser": "reconstruction.refocuser",
     "Run": "runs.run",
     "Surface": "surfaces.surface",

@@ -5,9 +5,9 @@ import pytest
 from scipy import ndimage
 
 from lee.devices.virtual import Bubble, gentle, render_scan
-from lee.reconstruction.artefact_masks import CELL_PX, hidden
+from lee.reconstruction.artefact_masks import CELL_PX, mask_artefacts
+from lee.reconstruction.parameters import ReconstructParams
 from lee.reconstruction.reconstruct import reconstruct
-from lee.reconstruction.refocuser import ReconstructParams
 from lee.stacks.stack import ZStack
 
 SHAPE = (160, 200)
@@ -31,7 +31,7 @@ def relief():
 
 def masks_of(height, sigma=None, brightness=None):
     sigma = np.full(height.shape, 0.05, np.float32) if sigma is None else sigma
-    masks = hidden(height, sigma, brightness=brightness or quiet(), pixel_um=0.25, depth_um=DEPTH_UM)
+    masks = mask_artefacts(height, sigma, brightness=brightness or quiet(), pixel_um=0.25, depth_um=DEPTH_UM)
     assert tuple(masks) == REASONS
     assert all(mask.shape == height.shape and mask.dtype == bool for mask in masks.values())
     assert (np.sum(list(masks.values()), axis=0) <= 1).all()

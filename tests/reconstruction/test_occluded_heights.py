@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from lee.reconstruction.occluded_heights import Maxima, glimpses
+from lee.reconstruction.focus.measure import FocusMaxima
+from lee.reconstruction.occluded_heights import recover_heights
 
 SHAPE = (64, 81)
 DEPTH_UM, NOISE = 2.355, 0.1  # a standard deviation of 1 um
@@ -30,11 +31,11 @@ def maxima_at(z, *, peak=10.0, width_um=1.0, slot=0):
     planes[1][:] = 0
     for plane, value in zip(planes, (z, peak, width_um), strict=True):
         plane[slot] = value
-    return Maxima(*planes)
+    return FocusMaxima(*planes)
 
 
 def seen_of(filled, valid, *levels):
-    height, seen = glimpses(filled, valid, list(levels), noise=NOISE, depth_um=DEPTH_UM)
+    height, seen = recover_heights(filled, valid, list(levels), noise=NOISE, depth_um=DEPTH_UM)
     assert height.shape == seen.shape == SHAPE
     assert height.dtype == np.float32
     assert seen.dtype == bool

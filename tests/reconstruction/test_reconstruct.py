@@ -10,8 +10,9 @@ import lee
 from lee.devices.virtual import Flash, gentle, render_scan, rugged
 from lee.errors import InputError
 from lee.kernels.backend import resolve_device
+from lee.reconstruction.parameters import RIG_DEPTH_OF_FIELD_UM, ReconstructParams
 from lee.reconstruction.reconstruct import reconstruct
-from lee.reconstruction.refocuser import RIG_DEPTH_OF_FIELD_UM, ReconstructParams, Refocuser
+from lee.reconstruction.refocuser import Refocuser
 from lee.stacks.stack import ZStack
 
 SHAPE, PIXEL_UM = (208, 224), 0.25

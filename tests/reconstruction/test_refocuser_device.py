@@ -11,7 +11,8 @@ from lee.cli import run
 from lee.devices.virtual import gentle, render_scan
 from lee.errors import DeviceError, DeviceMemoryError, InputError
 from lee.kernels.backend import resolve_device
-from lee.reconstruction.refocuser import ReconstructParams, Refocuser
+from lee.reconstruction.parameters import ReconstructParams
+from lee.reconstruction.refocuser import Refocuser
 
 OPTIONS = {"depth_of_field_um": 3.0, "window_y_px": 5, "window_x_px": 5, "detail_px": 5, "threads": 1}
 PLAIN = ReconstructParams(drift=False, reject_frames=False, depth_of_field_um=3.0)

@@ -16,7 +16,7 @@ import tifffile
 from lee import reconstruct
 from lee.devices.virtual import growing_electrode, render_run
 from lee.errors import InputError
-from lee.reconstruction.refocuser import ReconstructParams
+from lee.reconstruction.parameters import ReconstructParams
 from lee.runs.lock import run_locked
 from lee.runs.reconstruct import reconstruct_run, series_params
 from lee.runs.run import SURFACES, open_run

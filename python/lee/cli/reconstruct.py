@@ -35,8 +35,8 @@ def reconstruct(stack: Path, output: Path, how: ReconstructOptions, overwrite: b
       lee reconstruct scan.ome.tif -o surface
       lee reconstruct frames/ -o surface --z-step-um 0.2 --pixel-um 0.1
     """  # noqa: D301  click wants the character itself
+    from lee.reconstruction.parameters import ReconstructParams
     from lee.reconstruction.reconstruct import reconstruct as measure
-    from lee.reconstruction.refocuser import ReconstructParams
     from lee.stacks.stack import open_stack
     from lee.storage.atomic import try_new_folder
     from lee.surfaces.surface import FILES

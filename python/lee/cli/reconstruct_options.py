@@ -6,16 +6,17 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
 from lee.cli.options import PATH, pixel_of_stack_option, threads_option, um, z_step_option
 from lee.cli.target import shape
+from lee.reconstruction.focus.registry import DEFAULT_FOCUS, focus_names
 
 if TYPE_CHECKING:
     from lee.cli.target import Wanted
-    from lee.reconstruction.refocuser import ReconstructParams
+    from lee.reconstruction.parameters import ReconstructParams
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class ReconstructOptions:
     pixel_um: float | None
     target: Wanted | None
     device: str
-    focus: Literal["variance", "wavelet"]
+    focus: str
     depth_of_field_um: float | None
     no_drift: bool
     keep_frames: bool
@@ -70,8 +71,8 @@ _OPTIONS = (
     ),
     click.option(
         "--focus",
-        type=click.Choice(["variance", "wavelet"]),
-        default="variance",
+        type=click.Choice(focus_names()),
+        default=DEFAULT_FOCUS,
         show_default=True,
         help="Focus measure.",
     ),

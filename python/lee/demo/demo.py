@@ -17,8 +17,8 @@ from lee.devices.virtual import DEMO_DRIFT_PX, RenderedScan, demo_scene, render_
 from lee.devices.virtual.runs.scan_file import write_ome_scan
 from lee.figures.report import Section, write_report
 from lee.figures.surface import error_maps
+from lee.reconstruction.parameters import ReconstructParams
 from lee.reconstruction.reconstruct import reconstruct
-from lee.reconstruction.refocuser import ReconstructParams
 from lee.stacks.stack import ZStack
 from lee.storage.atomic import new_folder
 from lee.storage.map_tiff import write_map

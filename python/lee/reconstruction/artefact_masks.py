@@ -1,4 +1,4 @@
-"""Where a bubble, a spike or fading texture hid the surface."""
+"""Artefact masks: pixels that bubbles, specular spikes or low texture spoil."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from scipy import ndimage
 
 from lee.kernels.footprint import disk
 from lee.kernels.opening import opening
-
-CELL_PX = 16
+from lee.reconstruction.focus.measure import CELL_PX
 
 # A bubble brings light of its own and takes it away again, and its rim and glint saturate. How far a cell's
 # brightness ranges over a scan depends on the relief too, so the limit is set against the scan's own cells.
@@ -36,7 +35,7 @@ _SPIKE_HEIGHT = 0.25
 _LEAST_SURE = 0.35
 
 
-def hidden(
+def mask_artefacts(
     height: NDArray[np.float32],
     sigma: NDArray[np.float32],
     *,

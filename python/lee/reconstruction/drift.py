@@ -180,7 +180,7 @@ def _differences(count: int, order: int) -> Any:
 
 
 class Tracker(Protocol):
-    """What follows drift frame by frame: `DriftTracker`, or `TrustedDrift`."""
+    """What follows drift frame by frame: `DriftTracker`, or `RobustDriftTracker`."""
 
     def update(self, frame: NDArray[Any], z_um: float) -> tuple[float, float]:
         """Take one frame; return its drift so far."""

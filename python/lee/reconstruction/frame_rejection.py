@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lee.errors import InputError
-from lee.reconstruction.full_scale import full_scale
+from lee.reconstruction.saturation import full_scale
 
 if TYPE_CHECKING:
     from lee.stacks.stack import ZStack

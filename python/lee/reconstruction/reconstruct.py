@@ -1,4 +1,4 @@
-"""A focal stack becomes a measured surface."""
+"""From a whole focal stack to a measured surface."""
 
 from __future__ import annotations
 
@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lee.errors import DeviceMemoryError, InputError
-from lee.kernels.backend import resolve_device
-from lee.reconstruction.refocuser import (
-    LEAST_DRIFT_PX,
-    RIG_DEPTH_OF_FIELD_UM,
-    ReconstructParams,
-    Refocuser,
-    on_the_processor,
-)
+from lee.errors import DeviceMemoryError
+from lee.reconstruction.parameters import MIN_DRIFT_PX, RIG_DEPTH_OF_FIELD_UM, ReconstructParams
+from lee.reconstruction.refocuser import Refocuser, device_for, fall_back_to_the_processor
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from lee.reconstruction.target import Target
     from lee.stacks.stack import ZStack
     from lee.surfaces.surface import Surface
@@ -42,17 +38,16 @@ def reconstruct(
         Shape and size of what is looked at; sets the finest window.
     params : ReconstructParams, optional
     device : {"auto", "cpu", "cuda"}
-        Where the kernels run; ``metadata["device"]`` tells where they did. "auto" takes a CUDA device where
-        one is usable, and begins again on the processor, with a warning, where the device's memory does not
-        suffice. Frames are read, judged and followed on the processor.
+        Where the kernels run; ``metadata["device"]`` records where they did. "auto" takes a CUDA device where
+        one is usable, and starts again on the processor, with a warning, if the device has too little memory.
+        Frames are read and judged, and their drift is estimated, on the processor.
     progress : callable, optional
         Called with (frames done, frames in all).
 
     Returns
     -------
     Surface
-        In the place where the first frame shows the sample. ``metadata`` tells what was measured, assumed
-        and rejected.
+        As the first frame shows the sample. ``metadata`` records what was measured, assumed and rejected.
 
     Raises
     ------
@@ -61,68 +56,60 @@ def reconstruct(
     DeviceError
         If `device` is "cuda" and no CUDA device is usable, or it fails.
     """
-    from lee.reconstruction.depth_of_field import depth_of_field_um
-    from lee.reconstruction.drift import estimate_drift
-    from lee.reconstruction.drift_against_relief import TrustedDrift
-
     chosen = params or ReconstructParams()
-    where = resolve_device("cpu" if chosen.focus == "wavelet" and device == "auto" else device)
-    if chosen.focus == "wavelet" and where.kind == "cuda":
-        raise InputError("focus is 'wavelet', which runs on the processor; give device='cpu' or 'auto'")
-    if chosen.depth_of_field_um is None:
-        measured = depth_of_field_um(stack)
-        depth, source = (measured, "measured") if measured is not None else (RIG_DEPTH_OF_FIELD_UM, "assumed")
-    else:
-        depth, source = chosen.depth_of_field_um, "given"
-    drift, trust = np.zeros((len(stack), 2)), 1.0
-    if chosen.drift and min(stack.shape[1:]) >= LEAST_DRIFT_PX:
-        tracker = TrustedDrift((stack.shape[1], stack.shape[2]))
-        drift = estimate_drift(stack, frames_between=chosen.drift_every, tracker=tracker)
-        trust = tracker.trust()
-    if chosen.focus == "wavelet":
-        if target is not None:
-            raise InputError("target: the wavelets take none; leave it away, or use focus='variance'")
-        from lee.reconstruction.wavelet_surface import wavelet_surface
+    where = device_for(chosen.focus, device)
+    depth, depth_source = _depth_of_field(stack, chosen)
+    drift, trust = _drift(stack, chosen)
 
-        surface = wavelet_surface(
-            stack,
-            drift,
-            depth_um=depth,
-            reject_frames=chosen.reject_frames,
-            threads=chosen.threads,
-            progress=progress,
+    def scan(on: str) -> Surface:
+        refocuser = Refocuser(
+            (stack.shape[1], stack.shape[2]),
+            pixel_um=stack.pixel_um,
+            params=replace(chosen, depth_of_field_um=depth, drift=False),
+            device=on,
+            target=target,
         )
-    else:
+        for k, frame in enumerate(stack):
+            at = (float(drift[k, 0]), float(drift[k, 1]))
+            refocuser.push(frame, float(stack.z_um[k]), drift_px=at)
+            if progress is not None:
+                progress(k + 1, len(stack))
+        return refocuser.finish()
 
-        def scan(on: str) -> Surface:
-            refocuser = Refocuser(
-                (stack.shape[1], stack.shape[2]),
-                pixel_um=stack.pixel_um,
-                params=replace(chosen, depth_of_field_um=depth, drift=False),
-                device=on,
-                target=target,
-            )
-            for k, frame in enumerate(stack):
-                at = (float(drift[k, 0]), float(drift[k, 1]))
-                refocuser.push(frame, float(stack.z_um[k]), drift_px=at)
-                if progress is not None:
-                    progress(k + 1, len(stack))
-            return refocuser.finish()
-
-        try:
-            surface = scan(where.kind)
-        except DeviceMemoryError as error:
-            if device != "auto":
-                raise
-            where = on_the_processor(error)
-            surface = scan("cpu")
-            surface.metadata["device"] = asdict(where)
-    surface.metadata.setdefault("device", asdict(where))
-    surface.metadata["parameters"] = {**asdict(chosen), "depth_of_field_um": depth, "device": where.kind}
+    try:
+        surface = scan(where.kind)
+    except DeviceMemoryError as error:
+        if device != "auto":
+            raise
+        where = fall_back_to_the_processor(error)
+        surface = scan("cpu")
+        surface.metadata["device"] = asdict(where)
     surface.metadata.update(
+        parameters={**asdict(chosen), "depth_of_field_um": depth, "device": where.kind},
         stack=stack.metadata,
-        depth_of_field_source=source,
+        depth_of_field_source=depth_source,
         drift_trust=round(trust, 4),
         drift_px=[[round(float(v), 3) for v in at] for at in drift],
     )
     return surface
+
+
+def _depth_of_field(stack: ZStack, params: ReconstructParams) -> tuple[float, str]:
+    from lee.reconstruction.depth_of_field import depth_of_field_um
+
+    if params.depth_of_field_um is not None:
+        return params.depth_of_field_um, "given"
+    measured = depth_of_field_um(stack)
+    return (measured, "measured") if measured is not None else (RIG_DEPTH_OF_FIELD_UM, "assumed")
+
+
+def _drift(stack: ZStack, params: ReconstructParams) -> tuple[NDArray[np.float64], float]:
+    """Drift of every frame, (Z, 2) pixels, and the share of it that all quarters of the field agree on."""
+    from lee.reconstruction.drift import estimate_drift
+    from lee.reconstruction.robust_drift import RobustDriftTracker
+
+    if not params.drift or min(stack.shape[1:]) < MIN_DRIFT_PX:
+        return np.zeros((len(stack), 2)), 1.0
+    tracker = RobustDriftTracker((stack.shape[1], stack.shape[2]))
+    drift = estimate_drift(stack, frames_between=params.drift_every, tracker=tracker)
+    return drift, tracker.agreement()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,62 +13,19 @@ from numpy.typing import ArrayLike, NDArray
 from lee.errors import DeviceMemoryError, InputError
 from lee.kernels import cuda_arrays
 from lee.kernels.backend import Device, instruction_set, resolve_device
-from lee.kernels.refocuser import new_refocuser
-from lee.reconstruction.full_scale import SATURATED_SHARE, full_scale
+from lee.reconstruction.focus.measure import FocusSearch, SearchOptions
+from lee.reconstruction.focus.registry import focus_measure
+from lee.reconstruction.parameters import MIN_DRIFT_PX, RIG_DEPTH_OF_FIELD_UM, ReconstructParams
+from lee.reconstruction.saturation import SATURATED_SHARE, full_scale
 
 if TYPE_CHECKING:
     from lee.reconstruction.target import Target
     from lee.surfaces.surface import Surface
 
-# Focus curve of a 20x, NA 0.5 objective in water: used where a stack is not there to be measured.
-RIG_DEPTH_OF_FIELD_UM = 3.5
-_DETAIL_PX = 5
+# Finest window where no target is given.
 _WINDOW_PX = (5, 5)
-# Frames between two looks at the drift while a scan runs.
+# Frames between two estimates of the drift while a scan runs.
 _DRIFT_EVERY = 6
-# Smaller frames hold too little to find drift in.
-LEAST_DRIFT_PX = 64
-
-
-@dataclass(frozen=True)
-class ReconstructParams:
-    """How a surface is reconstructed; the defaults serve any scan.
-
-    Parameters
-    ----------
-    focus : {"variance", "wavelet"}
-        Focus measure: the normalised variance (Sun, Duthaler, Nelson 2004) carried on to the gradient's
-        tensor, as ``lee/refocuser.hpp`` defines it, or complex wavelets (Forster et al. 2004).
-    drift : bool
-        Take out the lateral drift inside the scan.
-    reject_frames : bool
-        Drop frames ruined by debris or flashes.
-    depth_of_field_um : float, um, optional
-        Full width at half maximum of the focus curve; measured on the stack when not given.
-    threads : int
-        0 = all available cores. The result does not depend on it.
-    drift_every : int, optional
-        Frames from one look at the drift to the next; by default `lee.reconstruct` compares up to 160 frames
-        of a scan, and `Refocuser` every sixth.
-    """
-
-    focus: Literal["variance", "wavelet"] = "variance"
-    drift: bool = True
-    reject_frames: bool = True
-    depth_of_field_um: float | None = None
-    threads: int = 0
-    drift_every: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.drift_every is not None and self.drift_every < 1:
-            raise InputError(f"drift_every is {self.drift_every}; give a number of frames, 1 or more")
-        if self.focus not in ("variance", "wavelet"):
-            raise InputError(f"focus is {self.focus!r}; give 'variance' or 'wavelet'")
-        depth = self.depth_of_field_um
-        if depth is not None and not (np.isfinite(depth) and depth > 0):
-            raise InputError(f"depth_of_field_um is {depth}; give a length above 0, or None to measure it")
-        if self.threads < 0:
-            raise InputError(f"threads is {self.threads}; give 0 for all cores, or a count")
 
 
 class Refocuser:
@@ -105,33 +62,37 @@ class Refocuser:
         device: str = "cpu",
         target: Target | None = None,
     ) -> None:
-        from lee.reconstruction.drift_against_relief import TrustedDrift
         from lee.reconstruction.frame_rejection import FrameGuard
+        from lee.reconstruction.robust_drift import RobustDriftTracker
 
         if len(shape) != 2 or min(shape) < 1:
             raise InputError(f"refocuser: shape is {tuple(shape)}; give the frames' (height, width)")
         if not (np.isfinite(pixel_um) and pixel_um > 0):
             raise InputError(f"refocuser: pixel_um is {pixel_um}; give the size of a pixel in um, above 0")
-        self._device = resolve_device(device)
-        self._may_fall_back = device == "auto"
         self._params = params or ReconstructParams()
-        if self._params.focus != "variance":
-            raise InputError("refocuser: only focus='variance' streams; use lee.reconstruct for wavelets")
+        self._measure = focus_measure(self._params.focus)
+        self._device = device_for(self._params.focus, device)
+        self._may_fall_back = device == "auto"
         self._shape = (int(shape[0]), int(shape[1]))
         self._pixel_um = float(pixel_um)
         self._depth_um = self._params.depth_of_field_um or RIG_DEPTH_OF_FIELD_UM
+        if target is not None and not self._measure.takes_target:
+            raise InputError(
+                f"target: the focus measure {self._measure.name!r} takes none; give no target, or use "
+                "focus='variance'"
+            )
         self._window = _window(target, self._shape)
-        self._core = self._new_core()
+        self._search = self._new_search()
         self._guard = FrameGuard() if self._params.reject_frames else None
-        follow = self._params.drift and min(self._shape) >= LEAST_DRIFT_PX
-        self._tracker = TrustedDrift(self._shape) if follow else None
+        track = self._params.drift and min(self._shape) >= MIN_DRIFT_PX
+        self._tracker = RobustDriftTracker(self._shape) if track else None
         self._drift_every = self._params.drift_every or _DRIFT_EVERY
         self._waiting: deque[tuple[NDArray[Any], float, tuple[float, float] | None]] = deque()
         self._judged = 0
-        self._used = 0
         self._used_z: list[float] = []
         self._used_drift: list[tuple[float, float]] = []
         self._drift = (0.0, 0.0)
+        self._drift_of_frames: list[tuple[float, float]] = []
         self._rejected: list[dict[str, Any]] = []
         self._dtype: np.dtype[Any] | None = None
         self._full_scale = 0
@@ -172,7 +133,7 @@ class Refocuser:
 
     def preview(self) -> NDArray[np.float32]:
         """Return the heights so far, (H, W) float32 um; NaN where nothing has come into focus yet."""
-        return np.asarray(self._core.preview())
+        return np.asarray(self._search.preview())
 
     def finish(self) -> Surface:
         """End the scan and return its surface.
@@ -185,68 +146,66 @@ class Refocuser:
         if self._guard is not None and not self._finished:
             self._settle(self._guard.finish())
         self._finished = True
-        if self._used < 3:
+        used = len(self._used_z)
+        if used < 3:
             first = self._rejected[0] if self._rejected else None
             reason = f"; frame {first['frame']}: {first['reason']}" if first else ""
             raise InputError(
-                f"{self._used} usable frames of {self._judged}, but a focus needs at least 3{reason}; "
+                f"{used} usable frames of {self._judged}, but a focus needs at least 3{reason}; "
                 "look at the frames, or keep them all (reject_frames=False)"
             )
-        height, sigma, sharp = self._core.finish()
-        from lee.reconstruction.completion import complete
+        from lee.reconstruction.assembly import assemble_surface
 
-        return complete(
-            height,
-            sigma,
-            sharp,
-            brightness=self._core.brightness(),
-            drift=(np.array(self._used_z), np.array(self._used_drift)),
-            rests=np.array(self._core.rests),
-            maxima=lambda: [self._core.peaks(level) for level in range(min(2, self._core.levels))],
-            noise=self._core.noise,
+        metadata: dict[str, Any] = {
+            "parameters": {
+                **asdict(self._params),
+                "depth_of_field_um": self._depth_um,
+                "device": self._device.kind,
+            },
+            "device": asdict(self._device),
+            "window_px": list(self._window),
+            "frame_dtype": str(self._dtype),
+            "frames": self._judged,
+            "frames_used": used,
+            "z_range_um": [min(self._used_z), max(self._used_z)],
+            "rejected_frames": self._rejected,
+            "drift_px": [list(drift) for drift in self._drift_of_frames],
+            "instruction_set": instruction_set(),
+        }
+        if not self._measure.takes_target:
+            del metadata["window_px"]
+        return assemble_surface(
+            self._search,
+            z_um=np.array(self._used_z),
+            drift_px=np.array(self._used_drift),
             depth_um=self._depth_um,
             pixel_um=self._pixel_um,
-            metadata={
-                "parameters": {
-                    **asdict(self._params),
-                    "depth_of_field_um": self._depth_um,
-                    "device": self._device.kind,
-                },
-                "device": asdict(self._device),
-                "window_px": list(self._window),
-                "frame_dtype": str(self._dtype),
-                "frames": self._judged,
-                "frames_used": self._used,
-                "z_range_um": [min(self._used_z), max(self._used_z)],
-                "rejected_frames": self._rejected,
-                "drift_px": list(self._drift),
-                "instruction_set": instruction_set(),
-            },
+            metadata=metadata,
         )
 
     @property
     def state_bytes_per_pixel(self) -> float:
         """Memory held for each pixel, bytes, whatever the number of frames."""
-        return float(self._core.state_bytes_per_pixel)
+        return float(self._search.state_bytes_per_pixel)
 
-    def _new_core(self) -> Any:
-        options: dict[str, Any] = {
-            "depth_of_field_um": self._depth_um,
-            "window_y_px": self._window[0],
-            "window_x_px": self._window[1],
-            "detail_px": _DETAIL_PX,
-            "threads": self._params.threads,
-        }
+    def _new_search(self) -> FocusSearch:
+        options = SearchOptions(
+            shape=self._shape,
+            depth_of_field_um=self._depth_um,
+            window_px=self._window,
+            threads=self._params.threads,
+            device=self._device.kind,
+        )
         try:
-            return new_refocuser(self._shape, on=self._device.kind, **options)
+            return self._measure.search(options)
         except DeviceMemoryError as error:
             self._fall_back(error)
-            return new_refocuser(self._shape, on="cpu", **options)
+            return self._measure.search(replace(options, device=self._device.kind))
 
     def _fall_back(self, error: DeviceMemoryError) -> None:
         if not self._may_fall_back:
             raise error
-        self._device = on_the_processor(error)
+        self._device = fall_back_to_the_processor(error)
 
     def _on_device(self, frame: Any, drift: tuple[float, float] | None) -> Any:
         if self._device.kind != "cuda":
@@ -285,28 +244,31 @@ class Refocuser:
                 self._use(image, z, drift)
             else:
                 self._rejected.append({"frame": self._judged, "z_um": z, "reason": verdict.reason})
+                self._drift_of_frames.append(self._drift if drift is None else drift)
                 self._judged += 1
 
     def _use(self, image: NDArray[Any], z: float, drift: tuple[float, float] | None) -> None:
         if drift is not None:
             self._drift = drift
-        elif self._tracker is not None and self._used % self._drift_every == 0:
+        elif self._tracker is not None and len(self._used_z) % self._drift_every == 0:
             self._drift = self._tracker.update(image, z)
-        if self._used % _DRIFT_EVERY == 0:
+        if len(self._used_z) % _DRIFT_EVERY == 0:
             self._watch_saturation(image)
         try:
-            self._core.push(image, z, *self._drift)
+            self._search.push(image, z, *self._drift)
         except DeviceMemoryError as error:
-            if self._used > 0 or cuda_arrays.is_cuda(image):
+            if self._used_z or cuda_arrays.is_cuda(image):
                 raise
             self._fall_back(error)
-            self._core = self._new_core()
-            self._core.push(image, z, *self._drift)
+            self._search = self._new_search()
+            if self._full_scale:
+                self._search.saturate_at(SATURATED_SHARE * self._full_scale)
+            self._search.push(image, z, *self._drift)
         except ValueError as error:
             raise InputError(str(error)) from None
         self._used_z.append(z)
         self._used_drift.append(self._drift)
-        self._used += 1
+        self._drift_of_frames.append(self._drift)
         self._judged += 1
 
     def _watch_saturation(self, image: NDArray[Any]) -> None:
@@ -317,11 +279,28 @@ class Refocuser:
         most = 2 ** (8 * image.itemsize) - 1 if cuda_arrays.is_cuda(image) else int(image.max())
         if full_scale(most) > self._full_scale:
             self._full_scale = full_scale(most)
-            self._core.saturate_at(SATURATED_SHARE * self._full_scale)
+            self._search.saturate_at(SATURATED_SHARE * self._full_scale)
 
 
-def on_the_processor(error: DeviceMemoryError) -> Device:
-    """Turn to the processor after the CUDA device's memory did not suffice, and say so."""
+def device_for(focus: str, device: str) -> Device:
+    """Resolve the device for a focus measure; "auto" is the processor for one that runs nowhere else.
+
+    Raises
+    ------
+    InputError
+        If the focus measure does not run there.
+    DeviceError
+        If `device` is "cuda" and no CUDA device is usable.
+    """
+    kinds = focus_measure(focus).devices
+    where = resolve_device("cpu" if device == "auto" and "cuda" not in kinds else device)
+    if where.kind not in kinds:
+        raise InputError(f"focus is {focus!r}, which runs on the processor; give device='cpu' or 'auto'")
+    return where
+
+
+def fall_back_to_the_processor(error: DeviceMemoryError) -> Device:
+    """Choose the processor after the CUDA device had too little memory, with a warning."""
     reason = f"the CUDA device's memory did not suffice: {error}"
     warnings.warn(f"{reason}; working on the processor", stacklevel=3)
     return replace(resolve_device("cpu"), reason=reason)

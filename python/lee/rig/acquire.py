@@ -21,7 +21,7 @@ from lee.devices.faults import Backpressure, IncompleteFrame, RigFault, TriggerM
 from lee.devices.protocols import CameraFrame, CameraSettings, Rig
 from lee.devices.scan_plan import ScanPlan
 from lee.errors import InputError
-from lee.reconstruction.refocuser import ReconstructParams
+from lee.reconstruction.parameters import ReconstructParams
 from lee.recording.header import SegmentHeader
 from lee.recording.ledger import Ledger
 from lee.recording.segment import SegmentWriter

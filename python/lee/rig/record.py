@@ -11,7 +11,7 @@ from pathlib import Path
 from lee.devices.protocols import CameraFrame, CameraSettings, Rig
 from lee.devices.scan_plan import ScanPlan
 from lee.errors import InputError
-from lee.reconstruction.refocuser import RIG_DEPTH_OF_FIELD_UM, ReconstructParams
+from lee.reconstruction.parameters import RIG_DEPTH_OF_FIELD_UM, ReconstructParams
 from lee.recording.free_space import require_space
 from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
 from lee.rig.acquire import ScanResult, max_frames, take_scan

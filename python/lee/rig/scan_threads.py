@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from lee.devices.faults import Backpressure, RigFault
 from lee.devices.protocols import CameraFrame
 from lee.errors import InputError
-from lee.reconstruction.refocuser import ReconstructParams, Refocuser
+from lee.reconstruction.parameters import ReconstructParams
+from lee.reconstruction.refocuser import Refocuser
 from lee.recording.segment import SegmentWriter
 from lee.surfaces.surface import Surface
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from lee.kernels.detect_particles import detect_particles
 from lee.kernels.footprint import disk
 from lee.kernels.opening import opening
-from lee.reconstruction.refocuser import ReconstructParams, Refocuser
+from lee.reconstruction.parameters import ReconstructParams
+from lee.reconstruction.refocuser import Refocuser
 
 SIZES = ((1200, 1200), (2048, 2448))
 RADII_PX = (15, 30)

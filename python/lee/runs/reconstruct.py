@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lee.errors import DeviceError, InputError
-from lee.reconstruction.refocuser import ReconstructParams
+from lee.reconstruction.parameters import ReconstructParams
 from lee.runs.lock import run_locked
 from lee.runs.run import SURFACES, Run, of_recording
 from lee.runs.scheduler import cores, run_jobs

@@ -18,8 +18,8 @@ from lee.particles.finding.pair_registration import match, refuse_texture
 from lee.particles.finding.planes import PlaneAverager, common_heights
 from lee.particles.finding.slices import SurfaceSlices
 from lee.particles.finding.texture import freed
-from lee.reconstruction.full_scale import SATURATED_SHARE, full_scale
-from lee.reconstruction.refocuser import RIG_DEPTH_OF_FIELD_UM
+from lee.reconstruction.parameters import RIG_DEPTH_OF_FIELD_UM
+from lee.reconstruction.saturation import SATURATED_SHARE, full_scale
 from lee.reconstruction.subpixel_shift import shift_frame
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from lee.particles.finding.detection import Found, facts_of, table_of
 from lee.particles.finding.detector import LEAST_SPOT_PX, RIG_SPOT_UM, ParticleFinder
 from lee.particles.finding.pair_registration import common_shift, match, refuse_texture
 from lee.reconstruction.drift import estimate_drift
-from lee.reconstruction.drift_against_relief import TrustedDrift
-from lee.reconstruction.full_scale import full_scale
-from lee.reconstruction.refocuser import LEAST_DRIFT_PX
+from lee.reconstruction.parameters import MIN_DRIFT_PX
+from lee.reconstruction.robust_drift import RobustDriftTracker
+from lee.reconstruction.saturation import full_scale
 from lee.stacks.stack import ZStack
 
 if TYPE_CHECKING:
@@ -184,8 +184,8 @@ def _between_stacks(
     _same_shape(before.shape[1:], after.shape[1:])
     _same_scale(before=before.pixel_um, after=after.pixel_um, pixel_um=pixel_um, surface=surface)
     if surface is None:
+        from lee.reconstruction.parameters import ReconstructParams
         from lee.reconstruction.reconstruct import reconstruct
-        from lee.reconstruction.refocuser import ReconstructParams
 
         surface = reconstruct(after, params=ReconstructParams(threads=threads), device="cpu")
         if not surface.valid.any():
@@ -216,9 +216,9 @@ def _between_stacks(
 
 
 def _drift(stack: ZStack) -> np.ndarray[Any, np.dtype[np.float64]]:
-    if min(stack.shape[1:]) < LEAST_DRIFT_PX:
+    if min(stack.shape[1:]) < MIN_DRIFT_PX:
         return np.zeros((len(stack), 2))
-    return estimate_drift(stack, tracker=TrustedDrift((stack.shape[1], stack.shape[2])))
+    return estimate_drift(stack, tracker=RobustDriftTracker((stack.shape[1], stack.shape[2])))
 
 
 def _between(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from lee.errors import InputError
-from lee.reconstruction.refocuser import LEAST_DRIFT_PX
+from lee.reconstruction.parameters import MIN_DRIFT_PX
 from lee.reconstruction.registration import TileGrid
 from lee.reconstruction.subpixel_shift import shift_frame
 
@@ -64,7 +64,7 @@ def match(before: Map, after: Map) -> Match:
     a, b = looks
     shift = (0.0, 0.0)
     earlier, later = (_filled(one, known) for one in (before, after))
-    found = _displacement(earlier, later) if min(before.shape) >= LEAST_DRIFT_PX else None
+    found = _displacement(earlier, later) if min(before.shape) >= MIN_DRIFT_PX else None
     if found is not None:
         moved = _look(shift_frame(earlier, *found), known, parts)
         independent = len(b.band) / (8 * np.pi * _FINE_PX**2)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lee.devices.protocols import CameraFrame, CameraSettings
 from lee.devices.scan_plan import ScanPlan
-from lee.reconstruction.full_scale import SATURATED_SHARE
+from lee.reconstruction.saturation import SATURATED_SHARE
 from lee.rig.live.halting import CurrentScan
 from lee.rig.live.pictures import frame_picture
 

@@ -11,7 +11,6 @@ here and neighbours seldom equal.
 """
 
 import math
-from collections import deque
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -21,7 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from lee.errors import InputError
-from lee.kernels.argmax_refocus import argmax_refocus
+from lee.reconstruction.focus.measure import Map
+from lee.reconstruction.focus.peak_tracker import PeakTracker
 
 LEVELS = 2  # details of about 2 and 4 pixels; coarser ones smear steep relief and hardly change with focus
 _MARGIN_PX = 3 * 2**LEVELS  # what the coarsest wavelet reaches beyond the border
@@ -33,7 +33,6 @@ LOW_PASS = np.concatenate([LOW_PASS, LOW_PASS[::-1]])
 HIGH_PASS = (-1.0) ** np.arange(6) * LOW_PASS.conj()
 
 Complex = NDArray[np.complex64]
-Map = NDArray[np.float32]
 
 
 class WaveletHeights(NamedTuple):
@@ -67,7 +66,7 @@ def wavelet_focus(frame: ArrayLike) -> Map:
         If the frame is not a non-empty two-dimensional array of real numbers.
     """
     grey = _checked(frame)
-    return _focus_of(*_energies(grey), grey)
+    return focus_from(*subband_energies(grey), grey)
 
 
 def wavelet_heights(
@@ -114,99 +113,68 @@ def wavelet_heights(
         )
     if reach < 1:
         raise InputError(f"wavelet: reach is {reach}; give a number of planes >= 1")
-    best: _Best | None = None
+    tracker: PeakTracker | None = None
+    votes = SubbandVotes()
     count = 0
     for count, frame in enumerate(frames, 1):
         grey = _checked(frame)
-        best = best or _Best(grey.shape, reach)
-        if grey.shape != best.sharp.shape:
+        tracker = tracker or PeakTracker((grey.shape[0], grey.shape[1]), reach)
+        first = tracker.plane[0].shape
+        if grey.shape != first:
             raise InputError(
-                f"wavelet: frame {count - 1} is {grey.shape}, the first {best.sharp.shape}; give equal ones"
+                f"wavelet: frame {count - 1} is {grey.shape}, the first {first}; give equal ones"
             )
         if count > z.size:
             break
-        best.push(grey)
-    if best is None or count != z.size:
+        energies, mean = subband_energies(grey)
+        votes.take(energies)
+        tracker.push(focus_from(energies, mean, grey), grey)
+    if tracker is None or count != z.size:
         given = f"more than {z.size}" if count > z.size else str(count)
         raise InputError(f"wavelet: {given} frames but {z.size} heights; give a height for each frame")
-    height, sigma = best.fitted(z, threads)
-    rejected = ~best.consistent()
+    tracker.finish()
+    height, sigma = tracker.fit(0, z, threads)
+    rejected = ~votes.agree(tracker.plane[0], reach)
     height[rejected] = sigma[rejected] = np.nan
-    return WaveletHeights(height, sigma, best.sharp)
+    return WaveletHeights(height, sigma, tracker.counts[0])
 
 
-class _Best:
-    """Running maxima over the frames: of each pixel with its neighbours in z, and of each subband."""
+class SubbandVotes:
+    """The plane in which each subband's coefficient is largest, kept while frames arrive."""
 
-    def __init__(self, shape: tuple[int, ...], reach: int) -> None:
-        self.reach = reach
-        self.sharp = np.full(shape, np.nan, np.float32)
-        self.plane = np.full(shape, -1, np.int32)
-        self.samples = np.full((2 * reach + 1, *shape), np.nan, np.float32)
-        self._best = np.full(shape, -1, np.float32)
-        self._last: deque[Map] = deque(maxlen=reach + 1)
-        self._bands: list[list[tuple[Map, NDArray[np.int32]]]] = []
+    def __init__(self) -> None:
+        self._kept: list[list[tuple[Map, NDArray[np.int32]]]] = []
         self._count = 0
 
-    def push(self, grey: Map) -> None:
-        k, r = self._count, self.reach
-        energies, mean = _energies(grey)
-        focus = _focus_of(energies, mean, grey)
-        self._last.append(focus)
-        for after in range(1, r + 1):
-            np.copyto(self.samples[r + after], focus, where=self.plane == k - after)
-        wins = focus > self._best
-        np.copyto(self._best, focus, where=wins)
-        np.copyto(self.plane, k, where=wins)
-        np.copyto(self.sharp, grey, where=wins)
-        for before in range(r + 1):
-            known = self._last[-1 - before] if before < len(self._last) else np.float32(np.nan)
-            np.copyto(self.samples[r - before], known, where=wins)
-        self.samples[r + 1 :, wins] = np.nan
-        self._vote(energies)
-        self._count += 1
+    @property
+    def bytes(self) -> int:
+        """Memory held."""
+        return sum(part.nbytes for level in self._kept for band in level for part in band)
 
-    def _vote(self, energies: list[list[Map]]) -> None:
-        if not self._bands:
-            self._bands = [
+    def take(self, energies: list[list[Map]]) -> None:
+        """Take the next frame, as `subband_energies` gives it."""
+        if not self._kept:
+            self._kept = [
                 [(np.full(band.shape, -1, np.float32), np.zeros(band.shape, np.int32)) for band in bands]
                 for bands in energies
             ]
-        for kept, bands in zip(self._bands, energies, strict=True):
+        for kept, bands in zip(self._kept, energies, strict=True):
             for (largest, plane), band in zip(kept, bands, strict=True):
                 now = _smooth(band)
                 wins = now > largest
                 np.copyto(largest, now, where=wins)
                 np.copyto(plane, self._count, where=wins)
+        self._count += 1
 
-    def fitted(self, z_um: NDArray[np.float64], threads: int) -> tuple[Map, Map]:
-        """Fit the kept samples; pixels of one plane share the heights of their samples."""
-        height, sigma = (np.full(self.plane.size, np.nan, np.float32) for _ in range(2))
-        samples = self.samples.reshape(len(self.samples), -1)
-        order = np.argsort(self.plane, axis=None, kind="stable")
-        ends = np.searchsorted(self.plane.ravel()[order], np.arange(self._count + 1))
-        for k in range(self._count):
-            pixels = order[ends[k] : ends[k + 1]]
-            if pixels.size == 0:
-                continue
-            first, last = max(k - self.reach, 0), min(k + self.reach, self._count - 1)
-            rows = slice(first - k + self.reach, last - k + self.reach + 1)
-            curves = np.ascontiguousarray(samples[rows, pixels])[:, None, :]
-            fit = argmax_refocus(
-                curves, curves, z_um=z_um[first : last + 1], reach=2 * self.reach, threads=threads
-            )
-            height[pixels], sigma[pixels] = fit.height_um.ravel(), fit.sigma_um.ravel()
-        return height.reshape(self.plane.shape), sigma.reshape(self.plane.shape)
-
-    def consistent(self) -> NDArray[np.bool_]:
-        """Where a pixel's plane agrees with its subbands and with its neighbours."""
+    def agree(self, plane: NDArray[np.int32], reach: int) -> NDArray[np.bool_]:
+        """Return where a pixel's plane lies within `reach` of its subbands and of its neighbours."""
         votes = []
-        for level, kept in enumerate(self._bands, 1):
-            of_level = np.median([plane for _, plane in kept], axis=0).astype(np.float32)
-            votes.append(_repeated(ndimage.median_filter(of_level, 3), level, self.plane.shape))
-        by_subbands = np.min(np.abs(np.subtract(votes, self.plane)), axis=0) <= self.reach
-        around = ndimage.median_filter(self.plane, 3)
-        return np.asarray(by_subbands & (np.abs(self.plane - around) <= self.reach))
+        for level, kept in enumerate(self._kept, 1):
+            of_level = np.median([of_band for _, of_band in kept], axis=0).astype(np.float32)
+            votes.append(_repeated(ndimage.median_filter(of_level, 3), level, plane.shape))
+        by_subbands = np.min(np.abs(np.subtract(votes, plane)), axis=0) <= reach
+        around = ndimage.median_filter(plane, 3)
+        return np.asarray(by_subbands & (np.abs(plane - around) <= reach))
 
 
 def _checked(frame: ArrayLike) -> Map:
@@ -232,7 +200,7 @@ def _along(values: Map | Complex, axis: int) -> tuple[Complex, Complex]:
     return low + np.complex64(1j) * low_i, high + np.complex64(1j) * high_i
 
 
-def _energies(grey: Map) -> tuple[list[list[Map]], Map]:
+def subband_energies(grey: Map) -> tuple[list[list[Map]], Map]:
     """Give squared moduli of each level's three detail subbands, and the coarsest mean of the image."""
     unit = 2**LEVELS
     rest = [-n % unit for n in grey.shape]
@@ -258,7 +226,7 @@ def _smooth(band: Any) -> Map:
     return np.asarray(ndimage.uniform_filter(band, 3, mode="nearest"), dtype=np.float32)
 
 
-def _focus_of(energies: list[list[Map]], mean: Map, grey: Map) -> Map:
+def focus_from(energies: list[list[Map]], mean: Map, grey: Map) -> Map:
     """Gather the subbands into one value a pixel; from level to level by linear interpolation."""
     total = np.zeros_like(mean)
     for level in range(LEVELS, 0, -1):

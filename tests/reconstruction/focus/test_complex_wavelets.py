@@ -10,8 +10,9 @@ from scipy import ndimage
 from lee.devices.virtual import render_scan
 from lee.devices.virtual.scene.scene import gentle
 from lee.errors import InputError
-from lee.reconstruction import wavelet_focus as wavelets
-from lee.reconstruction.wavelet_focus import wavelet_focus, wavelet_heights
+from lee.reconstruction.focus import complex_wavelets as wavelets
+from lee.reconstruction.focus.complex_wavelets import wavelet_focus, wavelet_heights
+from lee.reconstruction.focus.peak_tracker import PeakTracker
 
 
 @pytest.fixture(scope="module")
@@ -105,13 +106,16 @@ def test_uneven_and_falling_heights_give_the_same_surface(scan):
 
 
 def test_what_subbands_or_neighbours_contradict_is_not_measured(scan):
-    best = wavelets._Best(scan.truth_um.shape, 3)
-    for frame in scan.frames:
-        best.push(frame.astype(np.float32))
-    assert best.consistent().mean() > 0.97
-    best.plane[20, 30] += 12  # its neighbours contradict
-    best.plane[60:80, 60:80] += 12  # neighbours agree, but no subband does
-    agrees = best.consistent()
+    tracker, votes = PeakTracker(scan.truth_um.shape, 3), wavelets.SubbandVotes()
+    for frame in scan.frames.astype(np.float32):
+        votes.take(wavelets.subband_energies(frame)[0])
+        tracker.push(wavelet_focus(frame), frame)
+    tracker.finish()
+    plane = tracker.plane[0]
+    assert votes.agree(plane, 3).mean() > 0.97
+    plane[20, 30] += 12  # its neighbours contradict
+    plane[60:80, 60:80] += 12  # neighbours agree, but no subband does
+    agrees = votes.agree(plane, 3)
     assert not agrees[20, 30]
     assert not agrees[60:80, 60:80].any()
     assert agrees[:18].mean() > 0.97

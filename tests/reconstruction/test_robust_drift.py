@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from lee.reconstruction.drift import DriftTracker
-from lee.reconstruction.drift_against_relief import TrustedDrift
+from lee.reconstruction.robust_drift import RobustDriftTracker
 
 SHAPE = (160, 176)
 COUNT = 12
@@ -26,7 +26,7 @@ def moved(frame, by):
 
 
 def tracked(frames):
-    tracker = TrustedDrift(frames[0].shape)
+    tracker = RobustDriftTracker(frames[0].shape)
     last = (0.0, 0.0)
     for k, frame in enumerate(frames):
         last = tracker.update(noisy(frame, k), 0.2 * k)
@@ -36,7 +36,7 @@ def tracked(frames):
 def test_common_drift_is_trusted():
     whole = texture(SHAPE)
     tracker, last = tracked([moved(whole, (0.5 * k, -0.3 * k)) for k in range(COUNT)])
-    assert 0.95 < tracker.trust() <= 1
+    assert 0.95 < tracker.agreement() <= 1
     expected = np.outer(np.arange(COUNT), (0.5, -0.3))
     np.testing.assert_allclose(tracker.path(), expected, atol=0.3)
     np.testing.assert_allclose(last, expected[-1], atol=0.5)
@@ -53,13 +53,13 @@ def test_quarters_that_move_apart_are_not_trusted():
             frame[y : y + 80, x : x + 88] = moved(texture((80, 88), index), out)
         frames.append(frame)
     tracker, _ = tracked(frames)
-    assert tracker.trust() < 0.3
+    assert tracker.agreement() < 0.3
     assert np.abs(tracker.path()).max() < 1.0
 
 
 def test_where_nothing_moves_next_to_nothing_is_taken_back():
     tracker, last = tracked([texture(SHAPE)] * COUNT)
-    assert 0 <= tracker.trust() <= 1
+    assert 0 <= tracker.agreement() <= 1
     assert np.abs(tracker.path()).max() < 0.05
     assert np.abs(last).max() < 0.1
 
@@ -72,6 +72,6 @@ def test_frames_too_small_to_be_quartered_are_trusted_as_they_are(shape):
     tracker, last = tracked(frames)
     for k, frame in enumerate(frames):
         expected = plain.update(noisy(frame, k), 0.2 * k)
-    assert tracker.trust() == 1.0
+    assert tracker.agreement() == 1.0
     assert last == expected
     np.testing.assert_array_equal(tracker.path(), plain.path())

@@ -1,6 +1,6 @@
 import numpy as np
 
-from lee.reconstruction.completion import _left_the_field, _placed
+from lee.reconstruction.assembly import _left_the_field, _placed
 
 
 def test_what_had_drifted_out_when_in_focus_is_not_measured():

@@ -14,11 +14,11 @@ from lee.reconstruction.drift import DriftPath, DriftTracker, UpdateDisplacement
 
 # Drift that the quarters agree on within half of its size is taken back by half; the share rises as the
 # square.
-_HALF_TRUST = 2.0
-_LEAST_QUARTER_PX = 64
+_HALF_AGREEMENT = 2.0
+_MIN_QUARTER_PX = 64
 
 
-class TrustedDrift(DriftTracker):
+class RobustDriftTracker(DriftTracker):
     """Follow a scan's drift and return the share of it that all quarters of the field show.
 
     Used like `DriftTracker`; frames too small to be quartered are trusted as they are.
@@ -31,7 +31,7 @@ class TrustedDrift(DriftTracker):
 
     def __init__(self, shape: tuple[int, int]) -> None:
         super().__init__(shape)
-        enough = min(shape) // 2 >= _LEAST_QUARTER_PX
+        enough = min(shape) // 2 >= _MIN_QUARTER_PX
         self._quarters = [DriftPath() for _ in range(4)] if enough else []
 
     def _extend(self, lags: list[int], found: list[UpdateDisplacements]) -> tuple[float, float]:
@@ -45,9 +45,9 @@ class TrustedDrift(DriftTracker):
 
     def path(self) -> NDArray[np.float64]:
         """Return the trusted drift of all frames taken so far, (N, 2) pixels, smooth, 0 at the first."""
-        return super().path() * self.trust()
+        return super().path() * self.agreement()
 
-    def trust(self) -> float:
+    def agreement(self) -> float:
         """Return the share of the drift, 0 to 1, that the quarters of the field agree on."""
         if not self._quarters:
             return 1.0
@@ -60,4 +60,4 @@ def _agreement(paths: NDArray[np.float64]) -> float:
     mean = centred.mean(axis=0)
     signal = float((mean**2).sum(axis=1).mean())
     spread = float(((centred - mean) ** 2).sum(axis=2).mean()) / (len(paths) - 1)
-    return signal / (signal + _HALF_TRUST**2 * spread) if signal > 0 else 0.0
+    return signal / (signal + _HALF_AGREEMENT**2 * spread) if signal > 0 else 0.0

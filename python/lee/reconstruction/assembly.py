@@ -1,0 +1,96 @@
+"""From the search for the focus to a `Surface`: artefacts masked, heights recovered and filled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from lee.reconstruction.artefact_masks import mask_artefacts
+from lee.reconstruction.focus.measure import FocusMaxima, FocusSearch
+from lee.reconstruction.occluded_heights import recover_heights
+from lee.surfaces.filling import fill
+from lee.surfaces.surface import Surface
+
+# Reach of a pixel's finest window and detail.
+_EDGE_PX = 4
+# A smaller displacement is not worth resampling for.
+_MIN_RESIDUAL_PX = 0.02
+# Less drift than this toward an edge costs nothing.
+_MIN_DRIFT_PX = 0.5
+
+
+def assemble_surface(
+    search: FocusSearch,
+    *,
+    z_um: NDArray[np.float64],
+    drift_px: NDArray[np.float64],
+    depth_um: float,
+    pixel_um: float,
+    metadata: dict[str, Any],
+) -> Surface:
+    """End the search for the focus, mask artefacts, recover and fill heights, and gather all in a `Surface`.
+
+    Parameters
+    ----------
+    search : FocusSearch
+        Has taken all frames.
+    z_um, drift_px : (N,) float64, µm, and (N, 2) float64, pixels
+        Heights of the frames used, and by how much (dy, dx) each shows the sample displaced.
+    depth_um, pixel_um : float, µm
+    metadata : dict
+        Of the surface; the counts of pixels not measured are added, by reason.
+    """
+    height, sigma, sharp = search.finish()
+    masks = mask_artefacts(
+        height, sigma, brightness=search.brightness(), pixel_um=pixel_um, depth_um=depth_um
+    )
+    masks["left the field"] = _left_the_field(height, z_um, drift_px) & ~np.logical_or.reduce(
+        list(masks.values())
+    )
+    valid = ~np.logical_or.reduce(list(masks.values()))
+    metadata["not_measured_px"] = {reason: int(mask.sum()) for reason, mask in masks.items()}
+    filled = fill(height, valid)
+    if masks["bubble"].any():
+        maxima = [FocusMaxima(*search.peaks(level)) for level in range(min(2, search.levels))]
+        beneath, recovered = recover_heights(filled, valid, maxima, noise=search.noise, depth_um=depth_um)
+        filled = fill(np.where(recovered, beneath, height), valid | recovered)
+    sharp = _placed(sharp, filled, np.array(search.rests))
+    height = np.where(valid, height, np.nan)
+    sigma = np.where(valid, sigma, np.nan)
+    return Surface(height, filled, sigma, valid, sharp, pixel_um, metadata)
+
+
+def _placed(
+    sharp: NDArray[np.float32], height: NDArray[np.float32], rests: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Shift the image at each pixel by the residual drift of the frames it was taken from."""
+    if np.abs(rests[:, 1:]).max() < _MIN_RESIDUAL_PX:
+        return sharp
+    groups = rests[np.argsort(rests[:, 0])]
+    # A pixel's image is of one group of frames: the one nearest to its height.
+    borders = (groups[1:, 0] + groups[:-1, 0]) / 2
+    _, dy, dx = groups[np.searchsorted(borders, height)].transpose(2, 0, 1).astype(np.float32)
+    y, x = np.indices(sharp.shape, dtype=np.float32)
+    # Splines would spread NaN over the whole image.
+    order = 3 if np.isfinite(sharp).all() else 1
+    moved = ndimage.map_coordinates(sharp, (y + dy, x + dx), order=order, mode="nearest")
+    return np.asarray(moved, dtype=np.float32).clip(np.nanmin(sharp), np.nanmax(sharp))
+
+
+def _left_the_field(
+    height: NDArray[np.float32], z_um: NDArray[np.float64], drift_px: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Pixels that had drifted beyond the frame, or so near its edge that it was repeated, when in focus."""
+    order = np.argsort(z_um)
+    left = np.zeros(height.shape, bool)
+    for axis in (0, 1):
+        size = height.shape[axis]
+        at = np.arange(size, dtype=np.float64)
+        at = at[:, None] if axis == 0 else at[None, :]
+        there = at + np.interp(height, z_um[order], drift_px[order, axis])
+        left |= there < np.minimum(at, _EDGE_PX) - _MIN_DRIFT_PX
+        left |= there > np.maximum(at, size - 1 - _EDGE_PX) + _MIN_DRIFT_PX
+    return left & np.isfinite(height)

@@ -1,0 +1,148 @@
+"""What a focus measure must offer: a name, where it runs, and a search for the focus while frames arrive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+Map = NDArray[np.float32]
+
+DeviceKind = Literal["cpu", "cuda"]
+
+# Side of the cells whose brightness a search records.
+CELL_PX = 16
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """What every search is started with.
+
+    Parameters
+    ----------
+    shape : (H, W)
+        Of the frames.
+    depth_of_field_um : float, µm
+        Full width at half maximum of the focus curve.
+    window_px : (rows, columns)
+        Finest window over which focus is averaged, odd.
+    threads : int
+        0 = all available cores.
+    device : {"cpu", "cuda"}
+    """
+
+    shape: tuple[int, int]
+    depth_of_field_um: float
+    window_px: tuple[int, int] = (5, 5)
+    threads: int = 0
+    device: DeviceKind = "cpu"
+
+
+class FocusMaxima(NamedTuple):
+    """The two largest maxima of the focus curves at one window size; every field (2, h, w) float32.
+
+    ``z_um`` is NaN where there is no maximum; ``peak`` is the focus there, counts; ``width_um`` the standard
+    deviation of the Gaussian fitted to the focus curve, NaN where none fits.
+    """
+
+    z_um: Map
+    peak: Map
+    width_um: Map
+
+
+class CellBrightness(NamedTuple):
+    """Brightness over a scan of cells of 16 by 16 pixels; every field (ceil(H / 16), ceil(W / 16)) float32.
+
+    ``lowest`` and ``highest`` mean, counts, and the largest share of saturated pixels, 0 to 1. Occlusions
+    that appear and disappear, such as bubbles, show there.
+    """
+
+    lowest: Map
+    highest: Map
+    saturated: Map
+
+
+class FocusSearch(Protocol):
+    """Search for the height of best focus at every pixel, over the frames of one scan.
+
+    Memory does not grow with the number of frames.
+    """
+
+    def push(self, frame: ArrayLike, z_um: float, drift_y_px: float, drift_x_px: float, /) -> None:
+        """Take the next frame, (H, W) uint8, uint16 or float32, which shows the scene displaced by the drift.
+
+        Raises
+        ------
+        ValueError
+            If `z_um` neither rises nor falls strictly throughout the scan.
+        DeviceMemoryError
+            If the device's memory does not suffice; only at the first frame.
+        """
+
+    def saturate_at(self, counts: float, /) -> None:
+        """Take pixels at and above `counts` for saturated, in frames pushed from now on."""
+
+    def preview(self) -> Map:
+        """Return the heights so far, (H, W) µm; NaN where nothing has come into focus yet."""
+
+    def finish(self) -> tuple[Map, Map, Map]:
+        """End the scan; return height and its standard deviation, µm, and the all-in-focus image, counts.
+
+        Height and standard deviation are NaN where nothing came into focus.
+        """
+
+    def brightness(self) -> tuple[Map, Map, Map]:
+        """Return what `CellBrightness` holds."""
+
+    def peaks(self, level: int, /) -> tuple[Map, Map, Map]:
+        """Return what `FocusMaxima` holds, at a window size; a pixel of level k covers 2^k by 2^k pixels."""
+
+    @property
+    def levels(self) -> int:
+        """Number of window sizes."""
+
+    @property
+    def rests(self) -> list[tuple[float, float, float]]:
+        """Residual drift of every group of averaged frames, one row a group.
+
+        Its height, µm, and by how many pixels (down, across) the all-in-focus image shows it displaced
+        against the heights.
+        """
+
+    @property
+    def noise(self) -> float:
+        """Focus that noise alone gives, counts."""
+
+    @property
+    def state_bytes_per_pixel(self) -> float:
+        """Memory held for each pixel, bytes."""
+
+
+class FocusMeasure(Protocol):
+    """One way to measure focus."""
+
+    @property
+    def name(self) -> str:
+        """What `ReconstructParams.focus` and ``--focus`` call it."""
+
+    @property
+    def devices(self) -> tuple[DeviceKind, ...]:
+        """Where it runs."""
+
+    @property
+    def takes_target(self) -> bool:
+        """Whether a `lee.Target` sets its finest window."""
+
+    def search(self, options: SearchOptions) -> FocusSearch:
+        """Start the search over one scan.
+
+        Raises
+        ------
+        DeviceMemoryError
+            If the device's memory does not suffice.
+        """

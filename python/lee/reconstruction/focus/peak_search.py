@@ -1,0 +1,175 @@
+"""The search for the focus of one scan, for focus measures written in NumPy: all but the measure itself."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lee.errors import InputError
+from lee.reconstruction.focus.measure import CELL_PX, CellBrightness, FocusMaxima, Map, SearchOptions
+from lee.reconstruction.focus.peak_tracker import PeakTracker
+from lee.reconstruction.subpixel_shift import shift_frame
+
+# Frames closer together than this share of the depth of field are averaged.
+_GROUPS_A_DEPTH = 5.0
+_MIN_SHIFT_PX = 0.02
+_NOISE_STEP_PX = 4
+# Noise: this quantile of the focus over the field, in the average where it is smallest.
+_NOISE_QUANTILE = 0.05
+# Noise alone reaches this multiple of that at one pixel in a hundred of a scan of 100 averages.
+_MIN_PEAK = 4.0
+
+
+class PeakSearch(ABC):
+    """Search for the focus with a measure that turns a frame into a map of focus.
+
+    Frames closer together than a fifth of the depth of field are averaged and their drift is taken back. Each
+    pixel keeps the two largest maxima of its focus curve; a Gaussian fitted around the larger one gives the
+    height. Offers what `lee.reconstruction.focus.measure.FocusSearch` asks for.
+
+    Parameters
+    ----------
+    options : SearchOptions
+    reach : int
+        Groups of frames to each side of a maximum that the fit takes in.
+    """
+
+    levels = 1
+
+    def __init__(self, options: SearchOptions, *, reach: int = 3) -> None:
+        self._options = options
+        self._tracker = PeakTracker(options.shape, reach)
+        self._sum: Map | None = None
+        self._z_in_group: list[float] = []
+        self._drift_in_group: list[tuple[float, float]] = []
+        self._z_um: list[float] = []
+        self._last: tuple[float, int] | None = None
+        self._saturation = np.inf
+        cells = tuple(-(-n // CELL_PX) for n in options.shape)
+        self._brightness = CellBrightness(
+            np.full(cells, np.inf, np.float32),
+            np.full(cells, -np.inf, np.float32),
+            np.zeros(cells, np.float32),
+        )
+        self._noise = np.inf
+
+    @abstractmethod
+    def focus_of(self, frame: Map) -> Map:
+        """Measure the focus of every pixel of a frame, counts, >= 0; NaN where there is none."""
+
+    def trustworthy(self, plane: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Return where the plane of best focus is consistent with what else the measure knows."""
+        return np.ones(plane.shape, np.bool_)
+
+    def push(self, frame: ArrayLike, z_um: float, drift_y_px: float, drift_x_px: float, /) -> None:
+        """Take the next frame."""
+        self._check_z(z_um)
+        if (
+            self._z_in_group
+            and abs(z_um - self._z_in_group[0]) >= self._options.depth_of_field_um / _GROUPS_A_DEPTH
+        ):
+            self._end_group()
+        image = np.asarray(frame, dtype=np.float32)
+        self._sum = image.copy() if self._sum is None else self._sum + image
+        self._z_in_group.append(z_um)
+        self._drift_in_group.append((drift_y_px, drift_x_px))
+
+    def _check_z(self, z_um: float) -> None:
+        if self._last is not None:
+            last, direction = self._last
+            now = int(np.sign(z_um - last))
+            if now == 0 or direction not in (0, now):
+                raise InputError(
+                    f"refocuser: z_um goes from {last:f} to {z_um:f}; it must rise or fall from frame to "
+                    "frame throughout a scan"
+                )
+            self._last = z_um, now
+        else:
+            self._last = z_um, 0
+
+    def _end_group(self) -> None:
+        if self._sum is None:
+            return
+        mean = (self._sum / np.float32(len(self._z_in_group))).astype(np.float32)
+        dy, dx = np.mean(self._drift_in_group, axis=0)
+        if max(abs(dy), abs(dx)) > _MIN_SHIFT_PX:
+            mean = shift_frame(mean, -float(dy), -float(dx))
+        self._take_brightness(mean)
+        focus = self.focus_of(mean)
+        sample = focus[::_NOISE_STEP_PX, ::_NOISE_STEP_PX]
+        if np.isfinite(sample).any():
+            self._noise = min(self._noise, float(np.nanquantile(sample, _NOISE_QUANTILE)))
+        self._tracker.push(focus, mean)
+        self._z_um.append(float(np.mean(self._z_in_group)))
+        self._sum = None
+        self._z_in_group, self._drift_in_group = [], []
+
+    def _take_brightness(self, frame: Map) -> None:
+        lowest, highest, saturated = self._brightness
+        mean = _cell_means(frame)
+        np.minimum(lowest, mean, out=lowest)
+        np.maximum(highest, mean, out=highest)
+        if np.isfinite(self._saturation):
+            np.maximum(saturated, _cell_means(frame >= self._saturation), out=saturated)
+
+    def saturate_at(self, counts: float, /) -> None:
+        """Take pixels at and above `counts` for saturated from now on."""
+        self._saturation = counts
+
+    def preview(self) -> Map:
+        """Return the heights so far: of the plane of best focus."""
+        plane = self._tracker.plane[0]
+        z = np.array([*self._z_um, np.nan], dtype=np.float32)
+        return np.where(plane > 0, z[plane], np.float32(np.nan))
+
+    def finish(self) -> tuple[Map, Map, Map]:
+        """End the scan; return height, standard deviation and all-in-focus image."""
+        self._end_group()
+        self._tracker.finish()
+        height, sigma = self._tracker.fit(0, np.array(self._z_um), self._options.threads)
+        in_focus = np.isfinite(height) & np.isfinite(sigma) & self.trustworthy(self._tracker.plane[0])
+        in_focus &= self._tracker.peak[0] > _MIN_PEAK * self.noise
+        height, sigma = (np.where(in_focus, values, np.float32(np.nan)) for values in (height, sigma))
+        return height, _standard_deviation(height, sigma), self._tracker.counts[0].copy()
+
+    def brightness(self) -> CellBrightness:
+        """Return the brightness of cells over the scan."""
+        return self._brightness
+
+    def peaks(self, level: int, /) -> FocusMaxima:
+        """Return the two largest maxima of each pixel; there is one level, 0."""
+        if level != 0:
+            raise IndexError(f"focus: level {level} of one")
+        z = np.array(self._z_um)
+        fits = [self._tracker.fit(slot, z, self._options.threads)[0] for slot in (0, 1)]
+        widths = [self._tracker.widths(slot, z) for slot in (0, 1)]
+        return FocusMaxima(np.stack(fits), self._tracker.peak, np.stack(widths))
+
+    @property
+    def rests(self) -> list[tuple[float, float, float]]:
+        """No drift is left over: averages are shifted by fractions of pixels, too."""
+        return [(z, 0.0, 0.0) for z in self._z_um]
+
+    @property
+    def noise(self) -> float:
+        """Focus of what is least in focus, over the field and the scan."""
+        return self._noise if np.isfinite(self._noise) else 0.0
+
+    @property
+    def state_bytes_per_pixel(self) -> float:
+        """Memory held for each pixel, bytes."""
+        return self._tracker.bytes_per_pixel + 4.0
+
+
+def _cell_means(values: NDArray[np.float32] | NDArray[np.bool_]) -> Map:
+    """Means over cells of 16 by 16 pixels; those at the far edges may be smaller."""
+    rows, columns = (np.arange(0, n, CELL_PX) for n in values.shape)
+    sums = np.add.reduceat(np.add.reduceat(values, rows, axis=0, dtype=np.float32), columns, axis=1)
+    high, wide = (np.diff([*starts, n]) for starts, n in zip((rows, columns), values.shape, strict=True))
+    return np.asarray(sums / np.outer(high, wide), dtype=np.float32)
+
+
+def _standard_deviation(height: Map, of_fit: Map) -> Map:
+    return of_fit
