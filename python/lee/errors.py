@@ -1,13 +1,29 @@
-"""The exceptions `lee` raises."""
+"""The exceptions that `lee` raises; each message is one line: what is wrong, where, what to do."""
 
 
-class InputError(ValueError):
-    """What was given cannot be used; the message is one line: what, where, what to do."""
+class LeeError(Exception):
+    """Anything that `lee` raises on purpose; catch it to catch all of them."""
 
 
-class DeviceError(RuntimeError):
-    """The CUDA device cannot be used, or failed; the message is one line: what, where, what to do."""
+class InputError(LeeError, ValueError):
+    """A file, an array or an option that was given cannot be used."""
+
+
+class StorageError(LeeError, OSError):
+    """The system refuses to read or write: no permission, no space, a disk that fails."""
+
+
+class MissingDependency(LeeError, ImportError):  # noqa: N818  the name says what is wrong
+    """A package or library that only some of `lee` needs is missing, or cannot be loaded."""
+
+
+class DeviceError(LeeError, RuntimeError):
+    """The CUDA device cannot be used, or failed."""
 
 
 class DeviceMemoryError(DeviceError):
     """The CUDA device has too little free memory."""
+
+
+class RigFault(LeeError, RuntimeError):  # noqa: N818  these are the names the rig's users know
+    """A camera, a stage or a recording failed while it was in use; `lee.devices.faults` names the kinds."""

@@ -14,7 +14,7 @@ import pytest
 from lee.cli import commands, run
 from lee.cli.one_line import one_line
 from lee.devices.virtual import gentle, render_scan
-from lee.errors import DeviceError, DeviceMemoryError, InputError
+from lee.errors import DeviceError, DeviceMemoryError, InputError, MissingDependency, StorageError
 from lee.surfaces.surface import FILES, Surface
 from tests.support.blank_figures import undrawn
 
@@ -236,6 +236,8 @@ def test_bench_prints_a_table(capsys, monkeypatch):
     ("error", "line"),
     [
         (InputError("stack: is\n  empty; fill it"), "stack: is empty; fill it"),
+        (StorageError("no space left to write a: free some"), "no space left to write a: free some"),
+        (MissingDependency("needs dask: pip install dask"), "needs dask: pip install dask"),
         (DeviceError("device_info: no driver; install one"), "device_info: no driver; install one"),
         (DeviceMemoryError("opening: too little; free some"), "opening: too little; free some"),
         (KeyboardInterrupt(), "stopped; nothing was left half written"),

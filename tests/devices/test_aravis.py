@@ -21,14 +21,14 @@ from lee.devices.found_camera import FoundCamera, chosen_camera
 from lee.devices.frame_ids import IdCounter
 from lee.devices.protocols import CameraSettings
 from lee.devices.watchdog import LOST_AFTER_S
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency
 from lee.recording.ledger import account
 
 PROGRAM = "arv-fake-gv-camera-0.8"
 try:
     aravis_library.library()
     MISSING = ""
-except InputError as error:
+except MissingDependency as error:
     MISSING = str(error)
 with_library = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 over_network = pytest.mark.skipif(
@@ -118,7 +118,7 @@ def is_drawn(image):
 
 def test_a_missing_library_says_what_to_install(monkeypatch):
     monkeypatch.setattr(aravis_library, "ARAVIS", "libaravis-of-another-name.so.0")
-    with pytest.raises(InputError, match=r"Aravis cannot be loaded .*install it \(Debian: libaravis-0.8-0\)"):
+    with pytest.raises(MissingDependency, match=r"Aravis cannot be loaded .*\(Debian: libaravis-0.8-0\)"):
         aravis_library.Library()
 
 

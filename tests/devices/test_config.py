@@ -12,7 +12,7 @@ from lee.devices.registry import camera_drivers
 from lee.devices.scan_plan import ScanPlan
 from lee.devices.virtual.hardware.camera import VirtualCamera
 from lee.devices.virtual.hardware.stage import VirtualStage
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency
 
 SMALLEST = '[camera]\ndriver = "virtual"\n[stage]\ndriver = "virtual"\n'
 SMALL = {"camera": {"driver": "virtual", "sensor_px": [32, 48]}, "stage": {"driver": "virtual"}}
@@ -154,7 +154,7 @@ def test_a_driver_whose_software_is_missing(monkeypatch, driver, said):
         raise ModuleNotFoundError("No module named 'vendor'", name="vendor")
 
     monkeypatch.setattr(camera_drivers[driver], "open", missing)
-    with pytest.raises(InputError, match=f'driver = "{driver}" needs vendor; .*{said}'):
+    with pytest.raises(MissingDependency, match=f'driver = "{driver}" needs vendor; .*{said}'):
         open_camera({**SMALL, "camera": {"driver": driver}})
 
 
@@ -187,7 +187,8 @@ def test_a_driver_takes_no_key_of_another(section, driver, key):
 
 
 def test_a_thorlabs_stage_needs_a_name():
-    with pytest.raises(InputError, match=r"give its port, or its serial number|install lee-microscopy"):
+    refused = (InputError, MissingDependency)
+    with pytest.raises(refused, match=r"give its port, or its serial number|install lee-microscopy"):
         open_stage({**SMALL, "stage": {"driver": "thorlabs"}})
 
 

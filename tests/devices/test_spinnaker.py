@@ -17,7 +17,7 @@ from lee.devices.protocols import CameraSettings
 from lee.devices.spinnaker.camera import SpinnakerCamera
 from lee.devices.spinnaker.driver import SpinnakerDriver
 from lee.devices.watchdog import LOST_AFTER_S
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency
 from lee.recording.ledger import account
 from lee.rig.doctor import examine
 from tests.support.spinnaker_stand_in import SENSOR, Device, System, stand_in
@@ -76,7 +76,7 @@ def ids(frames):
 def test_without_the_vendors_package_one_line_says_where_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "PySpin", None)
     with pytest.raises(
-        InputError, match=r"PySpin is not installed; get the camera vendor's wheel .*aravis"
+        MissingDependency, match=r"PySpin is not installed; get the camera vendor's wheel .*aravis"
     ) as told:
         SpinnakerCamera()
     assert "\n" not in str(told.value)
@@ -88,7 +88,7 @@ def test_the_spinning_bars_of_that_name_are_refused(monkeypatch, tmp_path, name)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "PySpin", raising=False)
     with pytest.raises(
-        InputError, match=r"shows spinning bars .*pip uninstall PySpin, and get the camera vendor's"
+        MissingDependency, match=r"shows spinning bars .*pip uninstall PySpin, and get the camera vendor's"
     ):
         SpinnakerDriver().open()
     sys.modules.pop("PySpin", None)
@@ -98,7 +98,7 @@ def test_one_whose_libraries_do_not_load_says_why(monkeypatch, tmp_path):
     (tmp_path / "PySpin.py").write_text("raise ImportError('libSpinnaker.so.4: no such file')")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "PySpin", raising=False)
-    with pytest.raises(InputError, match=r"PySpin cannot be loaded \(libSpinnaker.so.4: no such file\)"):
+    with pytest.raises(MissingDependency, match=r"PySpin cannot be loaded \(libSpinnaker.so.4: no such"):
         SpinnakerCamera()
 
 

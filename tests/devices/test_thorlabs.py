@@ -8,12 +8,12 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from lee.devices.faults import DeviceLost, RigFault, StageStalled
+from lee.devices.faults import DeviceLost, StageStalled
 from lee.devices.protocols import Rig
 from lee.devices.scan_plan import ScanPlan
 from lee.devices.thorlabs.settings import ThorlabsSettings
 from lee.devices.thorlabs.stage import ThorlabsStage
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency, RigFault
 
 pytest.importorskip("thorlabs_apt_device")
 pytest.importorskip("pty")
@@ -99,7 +99,7 @@ def test_a_port_that_is_in_use_is_refused(controller, stage):
 
 def test_a_missing_library_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "thorlabs_apt_device", None)
-    with pytest.raises(InputError, match=r"install lee-microscopy\[rig\]"):
+    with pytest.raises(MissingDependency, match=r"install lee-microscopy\[rig\]"):
         ThorlabsStage("/dev/no-such-port")
 
 

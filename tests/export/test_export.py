@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency, StorageError
 from lee.export.export import export
 from lee.export.mesh import block_mean, build_mesh
 from lee.export.registry import exporters
@@ -209,7 +209,7 @@ def test_a_full_disk_keeps_the_older_file(tmp_path: Path, monkeypatch: pytest.Mo
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("lee.export.ply.PlyExporter.write_mesh", full)
-    with pytest.raises(InputError, match=r"no space left to write .*m\.ply"):
+    with pytest.raises(StorageError, match=r"no space left to write .*m\.ply"):
         export(marked_surface(), target, overwrite=True)
     assert [entry.name for entry in tmp_path.iterdir()] == ["m.ply"]
     assert target.read_text() == "older"
@@ -235,7 +235,7 @@ def test_misuse_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(find_spec("bpy") is not None, reason="bpy is installed")
 def test_blender_is_asked_for_by_name(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"pip install 'lee-microscopy\[blender\]'"):
+    with pytest.raises(MissingDependency, match=r"pip install 'lee-microscopy\[blender\]'"):
         marked_surface().export(tmp_path / "m.blend")
 
 

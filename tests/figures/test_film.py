@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib import colormaps
 
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency, StorageError
 from lee.figures.film import write_film
 from lee.figures.film_frame import FilmFrame
 from lee.figures.maps import Scale
@@ -194,7 +194,7 @@ def test_bad_input_is_said_in_one_line(tmp_path: Path, change: dict, match: str)
 
 def test_without_ffmpeg_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "absent"))
-    with pytest.raises(InputError, match=r"films need ffmpeg.*pip install imageio-ffmpeg"):
+    with pytest.raises(MissingDependency, match=r"films need ffmpeg.*pip install imageio-ffmpeg"):
         write_film(tmp_path / "f.mp4", maps(), kind="rate", times_s=TIMES, pixel_um=1)
 
 
@@ -203,7 +203,7 @@ def test_an_encoder_that_dies_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
     broken.write_text("#!/bin/sh\necho 'ffmpeg version 9'\nexit 1\n")
     broken.chmod(0o755)
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(broken))
-    with pytest.raises(InputError, match=r"ffmpeg failed while writing .*f\.mp4"):
+    with pytest.raises(StorageError, match=r"ffmpeg failed while writing .*f\.mp4"):
         write_film(tmp_path / "f.mp4", maps((512, 512)), kind="rate", times_s=TIMES, pixel_um=1)
     assert [entry.name for entry in tmp_path.iterdir()] == ["ffmpeg"]
 
@@ -213,6 +213,6 @@ def test_a_film_without_its_end_is_not_kept(tmp_path: Path, monkeypatch: pytest.
     silent.write_text("#!/bin/sh\necho 'ffmpeg version 9'\ncat > /dev/null\n")
     silent.chmod(0o755)
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(silent))
-    with pytest.raises(InputError, match=r"ffmpeg did not finish .*f\.mp4"):
+    with pytest.raises(StorageError, match=r"ffmpeg did not finish .*f\.mp4"):
         write_film(tmp_path / "f.mp4", maps(), kind="rate", times_s=TIMES, pixel_um=1)
     assert [entry.name for entry in tmp_path.iterdir()] == ["ffmpeg"]

@@ -4,7 +4,7 @@ import imageio.v2 as imageio
 import numpy as np
 import pytest
 
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency
 from lee.figures import film_relief
 from lee.figures.film_relief import write_relief_film
 from lee.figures.view import rendering_unavailable
@@ -58,7 +58,7 @@ def test_the_top_of_the_image_is_far_away(tmp_path: Path) -> None:
 
 def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(film_relief, "rendering_unavailable", lambda: "pyvista is missing: pip install it")
-    with pytest.raises(InputError, match="cannot be drawn: pyvista is missing: pip install it"):
+    with pytest.raises(MissingDependency, match="cannot be drawn: pyvista is missing: pip install it"):
         write_relief_film(tmp_path / "r.mp4", growing(), times_s=[0, 1, 2], pixel_um=0.5)
     assert not list(tmp_path.iterdir())
 

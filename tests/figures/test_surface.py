@@ -111,7 +111,7 @@ def test_a_report_is_one_file_that_needs_nothing_else(tmp_path: Path) -> None:
 
 def test_a_report_names_a_picture_it_cannot_read(tmp_path: Path) -> None:
     for name, message in (
-        ("no.png", r"cannot read the picture .*no\.png"),
+        ("no.png", r"picture .*no\.png: cannot be read"),
         ("no.svg", "a report takes pictures as"),
     ):
         with pytest.raises(InputError, match=message):

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 import lee.figures.view
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency
 from lee.figures.view import view
 from lee.surfaces.surface import Surface
 
@@ -72,7 +72,7 @@ def test_without_graphics_libraries_it_is_said_what_to_install(monkeypatch: pyte
 
 def test_a_window_needs_pyvista(surface: Surface, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pyvista", None)
-    with pytest.raises(InputError, match=r"the 3D window: pyvista is missing: pip install"):
+    with pytest.raises(MissingDependency, match=r"the 3D window: pyvista is missing: pip install"):
         view(surface)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lee import _core
-from lee.errors import DeviceError, InputError
+from lee.errors import DeviceError, InputError, MissingDependency
 from lee.kernels import cuda_arrays
 from lee.kernels.footprint import disk
 from lee.kernels.opening import flat_morphology, opening
@@ -66,7 +66,7 @@ def test_without_cupy_its_name_is_told(monkeypatch):
     said = (
         r"^opening: arrays on a CUDA device need CuPy; install lee-microscopy\[cuda\], or give NumPy arrays$"
     )
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(MissingDependency, match=said):
         opening(SimpleNamespace(__cuda_array_interface__={}), footprint=disk(1))
 
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from lee.errors import InputError
+from lee.errors import InputError, StorageError
 from lee.recording.disk import DiskSpeed, probe_disk, require_space
 
 
@@ -32,15 +32,15 @@ def test_what_it_says_is_one_line(tmp_path):
 def test_no_room_is_refused_with_the_numbers(tmp_path):
     assert require_space(tmp_path, 1000, spare_bytes=0) > 1000
     with pytest.raises(
-        InputError, match=r"1e\+06 GB are needed and 67\.1 MB kept free, but only .* are left"
+        StorageError, match=r"1e\+06 GB are needed and 67\.1 MB kept free, but only .* are left"
     ):
         require_space(tmp_path, 10**15)
-    with pytest.raises(InputError, match="are needed"):
+    with pytest.raises(StorageError, match="are needed"):
         probe_disk(tmp_path, bytes_=10**16)
 
 
 def test_a_place_that_cannot_be_is_refused(tmp_path):
-    with pytest.raises(InputError, match="give a folder that can be written"):
+    with pytest.raises(StorageError, match="give a folder that can be written"):
         probe_disk(tmp_path / "none", bytes_=10**6)
     with pytest.raises(InputError, match="rounds is 0"):
         probe_disk(tmp_path, rounds=0)

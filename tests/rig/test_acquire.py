@@ -10,7 +10,6 @@ from lee.devices.faults import (
     Backpressure,
     DeviceLost,
     IncompleteFrame,
-    RigFault,
     StageStalled,
     TriggerMismatch,
 )
@@ -20,7 +19,7 @@ from lee.devices.virtual.hardware.clock import SimulatedClock
 from lee.devices.virtual.hardware.fault_plan import At, Faults
 from lee.devices.virtual.hardware.frame_bank import quick_bank
 from lee.devices.virtual.hardware.rig import virtual_rig
-from lee.errors import InputError
+from lee.errors import InputError, RigFault, StorageError
 from lee.recording.segment import RecordingFailed, SegmentWriter
 from lee.recording.segment_reader import SegmentReader
 from lee.rig.acquire import take_scan
@@ -290,7 +289,7 @@ def test_a_disk_that_is_full_ends_the_run_between_scans(tmp_path, monkeypatch):
     run = recorded(tmp_path / "run")
     seen.append(next(run))
     monkeypatch.setattr("lee.recording.free_space.free_bytes", lambda folder: 64 * 2**20)
-    with pytest.raises(InputError, match=r"are needed and .* kept free, but only .* are left"):
+    with pytest.raises(StorageError, match=r"are needed and .* kept free, but only .* are left"):
         seen.extend(run)
     assert seen[0].ledger.complete
     assert len(open_run(tmp_path / "run")) == 1

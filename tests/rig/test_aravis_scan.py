@@ -9,7 +9,7 @@ from lee.devices.aravis import library as aravis_library
 from lee.devices.protocols import CameraSettings, Rig
 from lee.devices.scan_plan import ScanPlan
 from lee.devices.virtual.hardware.rig import virtual_rig
-from lee.errors import InputError
+from lee.errors import MissingDependency
 from lee.recording.segment_reader import SegmentReader
 from lee.rig.acquire import take_scan
 from tests.devices.test_aravis import PROGRAM, network_camera
@@ -17,7 +17,7 @@ from tests.devices.test_aravis import PROGRAM, network_camera
 try:
     aravis_library.library()
     MISSING = ""
-except InputError as error:
+except MissingDependency as error:
     MISSING = str(error)
 pytestmark = pytest.mark.skipif(
     bool(MISSING) or shutil.which(PROGRAM) is None, reason=MISSING or f"{PROGRAM} is not installed"

@@ -13,7 +13,7 @@ import pytest
 import zarr
 
 from lee import Surface
-from lee.errors import InputError
+from lee.errors import InputError, StorageError
 from lee.runs.surface_store import SurfaceStore
 
 SHAPE = (300, 20)
@@ -195,7 +195,7 @@ def test_the_state_is_written_last(tmp_path, monkeypatch):
         return real(name)
 
     monkeypatch.setattr(store, "_array", failing)
-    with pytest.raises(InputError, match=r"cannot write .*No space left"):
+    with pytest.raises(StorageError, match=r"cannot write .*No space left"):
         store.write(0, surface(5))
     assert SurfaceStore.open(store.path).state[0] == 0
 

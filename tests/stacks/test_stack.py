@@ -12,7 +12,7 @@ import zarr
 from PIL import Image
 
 import lee.stacks.stack
-from lee.errors import InputError
+from lee.errors import InputError, LeeError, StorageError
 from lee.stacks.image_folder import natural_key
 from lee.stacks.stack import ZStack, open_stack
 
@@ -30,9 +30,9 @@ def stack_of(frames: np.ndarray = FRAMES) -> ZStack:
     return ZStack.from_array(frames, np.arange(len(frames)), 0.5)
 
 
-def refuse(match: str, path: Path | str, **given: object) -> None:
+def refuse(match: str, path: Path | str, kind: type[LeeError] = InputError, **given: object) -> None:
     given.setdefault("pixel_um", 0.5)
-    with pytest.raises(InputError, match=match) as caught:
+    with pytest.raises(kind, match=match) as caught:
         open_stack(path, **given)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
 
@@ -133,7 +133,7 @@ def test_unusable_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(lee.stacks.stack, "_source", locked)
-    refuse("may not be read", tmp_path, z_step_um=1)
+    refuse("may not be read", tmp_path, StorageError, z_step_um=1)
 
 
 def test_frame_of_other_size_or_kind_is_named(folder: Path) -> None:

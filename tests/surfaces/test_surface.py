@@ -7,7 +7,7 @@ import pytest
 import tifffile
 
 import lee.surfaces.surface
-from lee.errors import InputError
+from lee.errors import InputError, StorageError
 from lee.surfaces.surface import FILES, Surface
 
 MAPS = ("height_um", "height_filled_um", "height_sigma_um", "refocused")
@@ -117,7 +117,7 @@ def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("a file")
     with pytest.raises(InputError, match="is not a folder, so it is not overwritten"):
         some_surface().save(tmp_path / "out", overwrite=True)
-    with pytest.raises(InputError, match=r"cannot write .*deeper"):
+    with pytest.raises(StorageError, match=r"cannot write .*deeper"):
         some_surface().save(tmp_path / "out" / "deeper")
 
 
@@ -126,12 +126,12 @@ def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
     [
         (
             OSError(errno.ENOSPC, "No space left on device"),
-            InputError,
+            StorageError,
             r"^no space left to write .*out: free some",
         ),
         (
             PermissionError(errno.EACCES, "Permission denied"),
-            InputError,
+            StorageError,
             r"^cannot write .*out: Permission denied",
         ),
         (KeyboardInterrupt(), KeyboardInterrupt, "^$"),
@@ -165,7 +165,7 @@ def test_a_failed_overwrite_keeps_the_older_result(tmp_path: Path, monkeypatch: 
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(lee.surfaces.surface, "write_map", full)
-    with pytest.raises(InputError, match="no space left"):
+    with pytest.raises(StorageError, match="no space left"):
         some_surface((20, 22)).save(tmp_path / "out", overwrite=True)
     assert Surface.load(tmp_path / "out").shape == (10, 12)
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency
 from lee.twin import Cell
 from lee.twin.comsol import export as comsol
 from lee.twin.comsol.export import export_comsol
@@ -230,14 +230,14 @@ def test_without_comsol_the_model_is_not_built(tmp_path, monkeypatch):
 
     monkeypatch.setattr(discovery, "backend", nothing)
     assert not (export(tmp_path / "auto", build="auto") / "model.mph").exists()
-    with pytest.raises(InputError, match=r"no COMSOL found.*the \.java export needs none"):
+    with pytest.raises(MissingDependency, match=r"no COMSOL found.*the \.java export needs none"):
         export(tmp_path / "always", build="always")
     assert not (tmp_path / "always").exists()
 
 
 def test_a_missing_mph_is_told(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mph", None)
-    with pytest.raises(InputError, match=r"mph is missing.*pip install 'lee-microscopy\[twin\]'"):
+    with pytest.raises(MissingDependency, match=r"mph is missing.*pip install 'lee-microscopy\[twin\]'"):
         export(tmp_path / "twin", build="always")
     assert (export(tmp_path / "twin", build="auto") / "LeeTwin.java").is_file()
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency
 from lee.storage.map_tiff import write_map
 from lee.twin import solve
 from lee.twin.mpi.schwarz import _sparse_columns
@@ -109,7 +109,7 @@ def test_the_command_writes_what_lee_twin_solve_writes(mpi_python, tmp_path):
 
 def test_without_mpi_it_tells_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "mpi4py", None)
-    with pytest.raises(InputError, match=r"needs mpi4py and petsc4py .*\[twin,mpi\]"):
+    with pytest.raises(MissingDependency, match=r"needs mpi4py and petsc4py .*\[twin,mpi\]"):
         import_mpi()
 
 

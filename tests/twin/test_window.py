@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import brentq
 
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency
 from lee.twin.cell import Cell
 from lee.twin.comparison.window import Section, window_current
 
@@ -128,5 +128,5 @@ def test_a_cell_without_current_is_refused():
 
 def test_a_missing_ngsolve_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "ngsolve", None)
-    with pytest.raises(InputError, match=r"NGSolve is missing: pip install 'lee-microscopy\[twin\]'"):
+    with pytest.raises(MissingDependency, match=r"NGSolve is missing: pip install 'lee-microscopy\[twin\]'"):
         window_current(cell())

@@ -13,8 +13,7 @@ from typing import Any, TextIO
 import click
 from tqdm import tqdm
 
-from lee.devices.faults import RigFault
-from lee.errors import DeviceError, InputError
+from lee.errors import LeeError
 
 DONE, FAILED, MISUSED = 0, 1, 2
 TRACEBACK = "LEE_TRACEBACK"
@@ -47,10 +46,10 @@ def _meaning(error: BaseException) -> str:
         return "stopped; nothing was left half written"
     if isinstance(error, MemoryError):
         return "not enough memory: close other programs, or crop the frames"
+    if isinstance(error, LeeError):
+        return str(error)
     if isinstance(error, OSError):
         return _meaning_of_os_error(error)
-    if isinstance(error, (InputError, DeviceError, RigFault)):
-        return str(error)
     if isinstance(error, ImportError):
         return f"a part of lee or of what it needs cannot be loaded ({error}): install lee again"
     where = traceback.extract_tb(error.__traceback__)[-1:]

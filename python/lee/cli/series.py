@@ -16,7 +16,7 @@ from lee.cli.options import (
 )
 from lee.cli.reconstruct_options import ReconstructOptions, reconstruct_options
 from lee.cli.target import target_of
-from lee.errors import InputError
+from lee.errors import InputError, LeeError
 
 if TYPE_CHECKING:
     from lee.cli.target import Wanted
@@ -154,11 +154,11 @@ def series(
 
 def _target_in(run: "Run", wanted: "Wanted") -> "Target":
     """Return the target; with ``auto`` it is estimated from the first scan that opens, for all scans."""
-    refused: InputError | None = None
+    refused: LeeError | None = None
     for k in range(len(run)):
         try:
             stack = run.open_scan(k)
-        except InputError as error:
+        except LeeError as error:
             refused = refused or error
             continue
         with stack:

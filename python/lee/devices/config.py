@@ -24,6 +24,7 @@ from lee.devices.driver_keys import one_of, section_of, text_of
 from lee.devices.drivers import CameraDriver, StageDriver
 from lee.devices.registry import Registry, camera_drivers, stage_drivers
 from lee.errors import InputError
+from lee.storage.refusals import unreadable
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def _read(path: Path) -> Mapping[str, object]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give a rig's TOML file") from error
+        raise unreadable(path, error, "give a rig's TOML file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is no TOML ({str(error).splitlines()[0]})") from error
 

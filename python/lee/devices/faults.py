@@ -1,8 +1,6 @@
-"""What can go wrong at the rig, each by its name; messages are one line: what, where, what to do."""
+"""What can fail at the rig while it is in use, each by its name; all are `lee.errors.RigFault`."""
 
-
-class RigFault(RuntimeError):  # noqa: N818  these are the names the rig's users know
-    """Something at the rig failed while it was in use."""
+from lee.errors import RigFault
 
 
 class DeviceLost(RigFault):

@@ -7,9 +7,8 @@ from typing import TypeVar
 
 from lee.devices.config import RigConfig, Source, load_config
 from lee.devices.drivers import Driver
-from lee.devices.faults import DeviceLost
 from lee.devices.protocols import Camera, Rig, Stage
-from lee.errors import InputError
+from lee.errors import InputError, LeeError, MissingDependency
 
 Device = TypeVar("Device", Camera, Stage)
 
@@ -31,7 +30,9 @@ def open_rig(config: Source) -> Rig:
     Raises
     ------
     InputError
-        If the configuration cannot be used, or a driver's software is not installed.
+        If the configuration cannot be used.
+    MissingDependency
+        If a driver's software is not installed.
     DeviceLost
         If a device does not answer.
     """
@@ -39,7 +40,7 @@ def open_rig(config: Source) -> Rig:
     stage = open_stage(asked)
     try:
         return Rig(open_camera(asked, stage=stage), stage)
-    except (InputError, DeviceLost):
+    except LeeError:
         stage.close()
         raise
 
@@ -74,6 +75,6 @@ def _opened(asked: RigConfig, section: str, driver: Driver, opens: Callable[[], 
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("lee."):
             raise InputError(f'{what} is not part of this version of lee; "virtual" is') from error
-        raise InputError(f"{what} needs {error.name}; {driver.install}") from error
+        raise MissingDependency(f"{what} needs {error.name}; {driver.install}") from error
     except ImportError as error:
-        raise InputError(f"{what} cannot be loaded ({error}); {driver.install}") from error
+        raise MissingDependency(f"{what} cannot be loaded ({error}); {driver.install}") from error

@@ -12,8 +12,8 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lee.devices.faults import RigFault
 from lee.devices.scan_plan import ScanPlan
+from lee.errors import RigFault
 
 # Grey values as a camera gives them, in counts.
 Counts: TypeAlias = NDArray[np.uint8 | np.uint16]

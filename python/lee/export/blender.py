@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from lee.errors import InputError
+from lee.errors import MissingDependency
 from lee.export.exporter import ExportOptions, MeshExporter
 from lee.export.mesh import Mesh
 
@@ -22,13 +22,13 @@ def require_bpy() -> Any:
 
     Raises
     ------
-    InputError
+    MissingDependency
         If `bpy` is not installed.
     """
     try:
         import bpy
     except ImportError as error:
-        raise InputError(
+        raise MissingDependency(
             f"a Blender scene needs bpy ({error}): pip install 'lee-microscopy[blender]', or export .glb, "
             "which Blender opens"
         ) from error

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.errors import InputError
+from lee.errors import MissingDependency, StorageError
 from lee.storage.atomic import new_file
 
 _LEAST_RATE, _MOST_RATE, _WANTED_S = 4.0, 12.0, 15.0
@@ -43,8 +43,10 @@ def new_film(
 
     Raises
     ------
-    InputError
-        If ffmpeg is missing or fails, or the file cannot be written.
+    MissingDependency
+        If ffmpeg is missing.
+    StorageError
+        If ffmpeg fails, or the file cannot be written.
     """
     with new_file(path) as partial:
         encoder = _encoder(partial, size_px, frames_per_s, frames)
@@ -54,7 +56,7 @@ def new_film(
                 encoder.send(np.ascontiguousarray(picture))
             except OSError as error:
                 said = str(error).strip().splitlines() or ["no reason given"]
-                raise InputError(f"ffmpeg failed while writing {path}: {said[-1].strip()}") from error
+                raise StorageError(f"ffmpeg failed while writing {path}: {said[-1].strip()}") from error
 
         try:
             yield write
@@ -62,7 +64,7 @@ def new_film(
             encoder.close()
         # The index comes last and is then moved to the front: without it nobody can play the rest.
         if not (partial.is_file() and b"moov" in partial.read_bytes()[:65536]):
-            raise InputError(f"ffmpeg did not finish {path}: is there space left where it is written?")
+            raise StorageError(f"ffmpeg did not finish {path}: is there space left where it is written?")
 
 
 def _encoder(path: Path, size: tuple[int, int], rate: float, frames: int) -> Generator[None, Any, None]:
@@ -70,7 +72,7 @@ def _encoder(path: Path, size: tuple[int, int], rate: float, frames: int) -> Gen
     try:
         import imageio_ffmpeg
     except ImportError as error:
-        raise InputError(missing) from error
+        raise MissingDependency(missing) from error
     most_bits = int(8 * _MOST_BYTES / max(frames / rate, 1))
     made: Generator[None, Any, None] = imageio_ffmpeg.write_frames(
         str(path),
@@ -93,5 +95,5 @@ def _encoder(path: Path, size: tuple[int, int], rate: float, frames: int) -> Gen
     try:
         made.send(None)
     except (OSError, RuntimeError) as error:
-        raise InputError(missing) from error
+        raise MissingDependency(missing) from error
     return made

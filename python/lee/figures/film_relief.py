@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency
 from lee.figures.film import checked
 from lee.figures.film_file import new_film, watchable_rate
 from lee.figures.maps import Map, Maps, Times, colour_scale, round_length, time_text
@@ -70,7 +70,7 @@ def write_relief_film(
         raise InputError(f"stretch is {stretch:g}: it must be a positive number")
     missing = rendering_unavailable()
     if missing:
-        raise InputError(f"a film in three dimensions cannot be drawn: {missing}")
+        raise MissingDependency(f"a film in three dimensions cannot be drawn: {missing}")
     scale = colour_scale("height", heights)
     block = -(-max(shape) // _MOST_VERTICES_A_SIDE)
     field = max(shape) * pixel_um

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from lee.errors import InputError
 from lee.storage.atomic import new_file
+from lee.storage.refusals import unreadable
 
 _KINDS = {
     ".png": "image/png",
@@ -67,7 +68,9 @@ def write_report(path: str | Path, title: str, sections: Sequence[Section]) -> P
     Raises
     ------
     InputError
-        If a picture cannot be read or the file cannot be written.
+        If a picture is missing or of another kind.
+    StorageError
+        If a picture cannot be read, or the file cannot be written.
     """
     body = "\n".join(_section(section) for section in sections)
     page = (
@@ -119,5 +122,5 @@ def _inline(picture: Figure | str | Path) -> str:
         try:
             kind, content = _KINDS[place.suffix.lower()], place.read_bytes()
         except OSError as error:
-            raise InputError(f"cannot read the picture {place}: {error.strerror or error}") from error
+            raise unreadable(f"picture {place}", error, f"give {', '.join(_KINDS)}") from error
     return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

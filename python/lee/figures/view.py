@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency
 from lee.export.mesh import build_mesh
 from lee.storage.atomic import new_file
 
@@ -70,8 +70,12 @@ def view(
     Raises
     ------
     InputError
-        If there is no pyvista or no display for a window, an option is unknown, or the picture exists and
-        `overwrite` is not set, or it cannot be written.
+        If there is no display for a window, an option is unknown, or the picture exists and `overwrite` is
+        not set.
+    MissingDependency
+        If pyvista is not installed.
+    StorageError
+        If the picture cannot be written.
 
     Warns
     -----
@@ -188,7 +192,7 @@ def import_pyvista() -> Any:
     try:
         import pyvista
     except ImportError as error:
-        raise InputError(f"the 3D window: {_NO_PYVISTA}") from error
+        raise MissingDependency(f"the 3D window: {_NO_PYVISTA}") from error
     return pyvista
 
 

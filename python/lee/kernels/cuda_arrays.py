@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency
 
 # Device types of DLPack: CUDA's own memory, and its managed memory.
 _CUDA_DEVICES = (2, 13)
@@ -48,13 +48,13 @@ def cupy(operation: str) -> Any:
 
     Raises
     ------
-    InputError
+    MissingDependency
         If it is not installed.
     """
     try:
         import cupy as module
     except ImportError:
-        raise InputError(
+        raise MissingDependency(
             f"{operation}: arrays on a CUDA device need CuPy; "
             "install lee-microscopy[cuda], or give NumPy arrays"
         ) from None

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency
 from lee.storage.atomic import new_file
+from lee.storage.refusals import unreadable
 
 # Lengths lie on the grid of the scan (or frame) taken later, the middle of its pixel (0, 0) at (0, 0); sigmas
 # are standard deviations. NaN is unknown.
@@ -95,7 +96,11 @@ def write_table(particles: pd.DataFrame, path: str | Path) -> Path:
     Raises
     ------
     InputError
-        If the suffix is another, the file cannot be written, or Parquet lacks the package it needs.
+        If the suffix is another.
+    StorageError
+        If the file cannot be written.
+    MissingDependency
+        If pyarrow, which Parquet needs, is not installed.
     """
     path = Path(path)
     if path.suffix not in (".csv", ".parquet"):
@@ -107,7 +112,7 @@ def write_table(particles: pd.DataFrame, path: str | Path) -> Path:
             try:
                 particles.to_parquet(partial, index=False)
             except ImportError as error:
-                raise InputError(
+                raise MissingDependency(
                     f"{path}: Parquet needs pyarrow, which is missing: install lee-microscopy[parquet], or "
                     "write .csv"
                 ) from error
@@ -125,7 +130,13 @@ def read_table(path: str | Path) -> pd.DataFrame:
     path = Path(path)
     try:
         found = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-    except (OSError, ValueError, ImportError, pd.errors.ParserError) as error:
+    except ImportError as error:
+        raise MissingDependency(
+            f"{path}: Parquet needs pyarrow, which is missing: install lee-microscopy[parquet]"
+        ) from error
+    except OSError as error:
+        raise unreadable(path, error, "give a table that `lee particles` wrote") from error
+    except (ValueError, pd.errors.ParserError) as error:
         raise InputError(
             f"{path}: not a table of particles that can be read ({' '.join(str(error).split())})"
         ) from error

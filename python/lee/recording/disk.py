@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.errors import InputError
+from lee.errors import InputError, StorageError
 from lee.recording.free_space import free_bytes, readable_bytes, require_space
 from lee.recording.header import SegmentHeader
 from lee.recording.ledger import Ledger
@@ -94,7 +94,7 @@ def probe_disk(
 
     Raises
     ------
-    InputError
+    StorageError
         If the folder cannot be written or has no room for it.
     """
     place = Path(folder)
@@ -115,8 +115,10 @@ def probe_disk(
                 seconds, slowest = _record(Path(hidden) / "recorded.raw", frames, header)
                 recorded.append(seconds)
                 longest = max(longest, slowest)
+    except StorageError:  # of a file inside, named already
+        raise
     except OSError as error:
-        raise InputError(f"{place}: cannot be written ({error.strerror}); choose another folder") from error
+        raise StorageError(f"{place}: cannot be written ({error.strerror}); choose another folder") from error
     size = count * header.image_bytes / 1e6
     return DiskSpeed(
         folder=place,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lee.errors import InputError
+from lee.errors import StorageError
 
 # Left to everything else that writes there: tables, logs, the system.
 SPARE_BYTES = 64 * 2**20
@@ -22,15 +22,15 @@ def require_space(folder: str | Path, bytes_: int, *, spare_bytes: int = SPARE_B
 
     Raises
     ------
-    InputError
+    StorageError
         With the numbers, if they do not, or the folder is not there.
     """
     try:
         left = free_bytes(folder)
     except OSError as error:
-        raise InputError(f"{folder}: {error.strerror}; give a folder that can be written") from error
+        raise StorageError(f"{folder}: {error.strerror}; give a folder that can be written") from error
     if bytes_ + spare_bytes > left:
-        raise InputError(
+        raise StorageError(
             f"{folder}: {readable_bytes(bytes_)} are needed and {readable_bytes(spare_bytes)} kept free, "
             f"but only {readable_bytes(left)} are left; free some, or record elsewhere"
         )

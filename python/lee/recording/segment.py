@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lee.devices.faults import RigFault
-from lee.errors import InputError
+from lee.errors import InputError, RigFault, StorageError
 from lee.recording.free_space import free_bytes, readable_bytes, require_space
 from lee.recording.header import SegmentHeader
 from lee.recording.layout import (
@@ -59,7 +58,9 @@ class SegmentWriter:
     Raises
     ------
     InputError
-        If the name is taken or cannot be written, or there is no room for the whole scan.
+        If the name is taken.
+    StorageError
+        If it cannot be written, or there is no room for the whole scan.
     """
 
     def __init__(self, path: str | Path, header: SegmentHeader) -> None:
@@ -83,7 +84,7 @@ class SegmentWriter:
         except OSError as error:
             self._let_go()
             self.path.unlink()
-            raise InputError(
+            raise StorageError(
                 f"{self.path}: no room for {header.frames} frames, {readable_bytes(room)} "
                 f"({error.strerror}); free some, or record elsewhere"
             ) from error
@@ -123,7 +124,7 @@ class SegmentWriter:
             raise InputError(f"{self.path}: exists already; a recording is never overwritten") from None
         except OSError as error:
             self._let_go()
-            raise InputError(
+            raise StorageError(
                 f"{self.path}: cannot be written ({error.strerror}); choose another place"
             ) from error
 

@@ -28,6 +28,7 @@ from lee.recording.layout import (
     unpack_trailer,
 )
 from lee.recording.ledger import Ledger
+from lee.storage.refusals import unreadable
 
 
 class SegmentReader:
@@ -64,10 +65,8 @@ class SegmentReader:
         self.path = Path(path)
         try:
             self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise InputError(f"{self.path}: no such file; give a recorded scan") from None
         except OSError as error:
-            raise InputError(f"{self.path}: cannot be read ({error.strerror})") from error
+            raise unreadable(self.path, error, "give a recorded scan") from error
         try:
             self._open()
         except Damaged as error:
@@ -231,7 +230,9 @@ def header_of(path: Path) -> SegmentHeader:
         with path.open("rb") as file:
             head = file.read(PAGE)
             return SegmentHeader.from_json(unpack_start(head + file.read(start_bytes(head) - len(head))))
-    except (OSError, Damaged, KeyError, TypeError, ValueError) as error:
+    except OSError as error:
+        raise unreadable(path, error, "give a recorded scan") from error
+    except (Damaged, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: its header cannot be read ({error}); give a recorded scan") from error
 
 

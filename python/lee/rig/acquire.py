@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lee.devices.faults import Backpressure, IncompleteFrame, RigFault, TriggerMismatch
+from lee.devices.faults import Backpressure, IncompleteFrame, TriggerMismatch
 from lee.devices.protocols import CameraFrame, CameraSettings, Rig
 from lee.devices.scan_plan import ScanPlan
-from lee.errors import InputError
+from lee.errors import InputError, RigFault
 from lee.reconstruction.parameters import ReconstructParams
 from lee.recording.header import SegmentHeader
 from lee.recording.ledger import Ledger
@@ -126,8 +126,9 @@ def take_scan(
     Raises
     ------
     InputError
-        If there is no room for the scan, the settings hold no region, or the camera waits for pulses that
-        the stage cannot send.
+        If the settings hold no region, or the camera waits for pulses that the stage cannot send.
+    StorageError
+        If there is no room for the scan.
     RigFault
         If the stage does not reach the start; then nothing is written.
     """

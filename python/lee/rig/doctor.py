@@ -9,11 +9,10 @@ from typing import NamedTuple, TypeVar
 
 from lee.devices.config import RigConfig, load_config
 from lee.devices.drivers import NOT_CALIBRATED, Driver
-from lee.devices.faults import RigFault
 from lee.devices.from_config import open_camera, open_stage
 from lee.devices.protocols import Camera, Stage
 from lee.devices.registry import camera_drivers, stage_drivers
-from lee.errors import InputError
+from lee.errors import LeeError
 from lee.recording.free_space import free_bytes, readable_bytes
 
 Device = TypeVar("Device", Camera, Stage)
@@ -43,7 +42,7 @@ def examine(config: str | Path | None = None, *, folder: str | Path = ".") -> It
             asked = load_config(config)
             drivers = f"{asked.camera.driver} camera, {asked.stage.driver} stage"
             yield Finding("configuration", True, f"{config}: {drivers}")
-        except InputError as error:
+        except LeeError as error:
             yield Finding("configuration", False, str(error))
     yield from _drivers(asked)
     if asked is not None:
@@ -67,7 +66,7 @@ def _drivers(asked: RigConfig | None) -> Iterator[Finding]:
             missing = False if name == chosen else None
             try:
                 driver: type[Driver] = drivers[name]
-            except InputError as error:
+            except LeeError as error:
                 yield Finding(f"{kind} driver {name}", missing, str(error))
                 continue
             facts = driver.software()
@@ -97,7 +96,7 @@ def _devices(asked: RigConfig) -> Iterator[Finding]:
 def _opened(what: str, opens: Callable[[], Device], opened: ExitStack) -> tuple[Device | None, Finding]:
     try:
         device = opens()
-    except (InputError, RigFault) as error:
+    except LeeError as error:
         return None, Finding(what, False, str(error))
     opened.callback(device.close)
     found = device.identity

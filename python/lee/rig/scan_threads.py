@@ -12,9 +12,9 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.devices.faults import Backpressure, RigFault
+from lee.devices.faults import Backpressure
 from lee.devices.protocols import CameraFrame
-from lee.errors import InputError
+from lee.errors import InputError, RigFault
 from lee.reconstruction.parameters import ReconstructParams
 from lee.reconstruction.refocuser import Refocuser
 from lee.recording.segment import SegmentWriter

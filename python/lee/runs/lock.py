@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lee.errors import InputError
+from lee.errors import InputError, StorageError
 
 NAME = ".lee.lock"
 
@@ -27,13 +27,17 @@ def run_locked(folder: str | Path) -> Iterator[None]:
     Raises
     ------
     InputError
-        If another process holds it, or the folder cannot be written.
+        If another process holds it.
+    StorageError
+        If the folder cannot be written.
     """
     path = Path(folder) / NAME
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror}); check its permissions") from error
+        raise StorageError(
+            f"{folder}: cannot be written ({error.strerror}); check its permissions"
+        ) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lee.errors import DeviceError, InputError
+from lee.errors import InputError, LeeError
 from lee.reconstruction.parameters import ReconstructParams
 from lee.runs.lock import run_locked
 from lee.runs.run import SURFACES, Run, of_recording
@@ -138,7 +138,7 @@ def _measure(job: _Job) -> str | None:
             surface = reconstruct(stack, target=job.target, params=job.params, device=job.device)
         if not surface.valid.any():
             raise InputError(f"{job.run.scans[job.k]}: nothing comes into focus")
-    except (InputError, DeviceError, OSError, MemoryError) as error:
+    except (LeeError, OSError, MemoryError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         store.fail(job.k, reason)
         return reason
@@ -197,7 +197,7 @@ def _depth_um(run: Run, unopened: dict[int, str]) -> float | None:
     opened = [k for k in range(len(run)) if k not in unopened]
     found = []
     for k in sorted({opened[0], opened[len(opened) // 2], opened[-1]}):
-        with suppress(InputError, OSError), _without_warnings(), run.open_scan(k) as stack:
+        with suppress(LeeError, OSError), _without_warnings(), run.open_scan(k) as stack:
             found.append(depth_of_field_um(stack))
     known = [depth for depth in found if depth is not None]
     return float(np.median(known)) if known else None
@@ -243,7 +243,7 @@ def _one_size(run: Run) -> tuple[tuple[int, int], float, dict[int, str]]:
         try:
             with run.open_scan(k) as stack:
                 return _Found((stack.shape[1], stack.shape[2]), stack.pixel_um)
-        except (InputError, OSError) as error:
+        except (LeeError, OSError) as error:
             return " ".join(str(error).split())
 
     with ThreadPoolExecutor(_OPENED_AT_ONCE) as pool:

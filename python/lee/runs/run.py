@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.errors import InputError
+from lee.errors import InputError, LeeError
 from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
 from lee.recording.segment_reader import is_being_written, is_segment
 from lee.runs.surface_store import SurfaceStore, checked_times
@@ -78,7 +78,7 @@ class Run:
             try:
                 with self.open_scan(k) as stack:
                     return stack.pixel_um
-            except InputError as error:
+            except LeeError as error:
                 first = first or str(error)
         raise InputError(first)
 

@@ -13,7 +13,7 @@ from multiprocessing import connection
 from threading import Thread
 from typing import Any, TypeVar
 
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -50,7 +50,9 @@ def run_jobs(
     Raises
     ------
     InputError
-        If the scheduler is not there, or dask is not installed.
+        If the scheduler does not answer.
+    MissingDependency
+        If dask is not installed.
 
     Notes
     -----
@@ -115,7 +117,7 @@ def _through_dask(
         import dask
         import distributed as found
     except ImportError:
-        raise InputError(
+        raise MissingDependency(
             "a scheduler is asked for, but dask is not installed: pip install 'lee-microscopy[cluster]'"
         ) from None
     distributed: Any = found

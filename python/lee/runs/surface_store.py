@@ -12,7 +12,7 @@ import numpy as np
 import zarr
 from numpy.typing import ArrayLike, NDArray
 
-from lee.errors import InputError
+from lee.errors import InputError, StorageError
 from lee.storage.atomic import new_folder
 from lee.storage.description import json_values
 from lee.storage.map_zarr import AXES, FILES, MAPS, consolidate, make_axes, make_maps, make_states
@@ -215,7 +215,9 @@ class SurfaceStore:
         Raises
         ------
         InputError
-            If its shape or pixel size is not the store's, or the disk is full.
+            If its shape or pixel size is not the store's.
+        StorageError
+            If it cannot be written, or the disk is full.
         """
         self._check(k)
         if surface.shape != self.shape:
@@ -285,7 +287,7 @@ class SurfaceStore:
             self._array("record")[k] = json.dumps(json_values(record), allow_nan=False)
             self._array("state")[k] = state
         except OSError as error:
-            raise InputError(
+            raise StorageError(
                 f"cannot write {self.path}: {error.strerror or error}: free some space, or check permissions"
             ) from error
 

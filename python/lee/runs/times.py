@@ -14,9 +14,10 @@ from xml.etree import ElementTree
 
 import tifffile
 
-from lee.errors import InputError
+from lee.errors import InputError, LeeError
 from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
 from lee.recording.segment_reader import header_of
+from lee.storage.refusals import unreadable
 
 PHASES = ("", "plating", "stripping", "rest")
 
@@ -68,7 +69,9 @@ def read_scans_csv(path: Path, scans: Sequence[Path]) -> list[Listed]:
                 if name in found:
                     raise InputError(f"{where}: scan {name} is given twice; give it once")
                 found[name] = _listed(row, where)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise unreadable(path, error, "give a CSV file with the header scan,time_s") from error
+    except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as CSV ({' '.join(str(error).split())})") from error
     missing = [scan.name for scan in scans if scan.name not in found]
     if missing:
@@ -153,7 +156,7 @@ def _acquired(scan: Path) -> datetime | None:
 def _recorded(scan: Path) -> datetime | None:
     try:
         return header_of(scan).begun
-    except InputError:
+    except LeeError:
         return None
 
 

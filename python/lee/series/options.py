@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lee.errors import InputError
+from lee.storage.refusals import unreadable
 from lee.surfaces.regions import Region, read_regions
 
 Line = tuple[tuple[float, float], tuple[float, float]]
@@ -39,7 +40,7 @@ def load_regions(given: Any, shape: tuple[int, int], pixel_um: float) -> list[Re
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give a JSON file of regions") from error
+        raise unreadable(path, error, "give a JSON file of regions") from error
     except ValueError as error:
         raise InputError(f"{path}: is no JSON ({error}); correct it there") from error
     try:
@@ -112,9 +113,7 @@ def _model(value: str, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = [(float(row["time_s"]), float(row["height_um"])) for row in csv.DictReader(file)]
     except OSError as error:
-        raise InputError(
-            f"model {path}: cannot be read ({error.strerror}); give nm/s or a CSV file"
-        ) from error
+        raise unreadable(f"model {path}", error, "give nm/s or a CSV file") from error
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"model {path}: must hold numbers under the header time_s,height_um") from error
     model = np.array(rows, dtype=np.float64).reshape(-1, 2)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lee.errors import InputError
+from lee.errors import InputError, StorageError
 from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
 from lee.stacks.image_folder import IMAGE_SUFFIXES, TIFF_SUFFIXES, FolderSource, image_files
 from lee.stacks.ome_zarr import ZarrSource, is_zarr
@@ -221,7 +221,7 @@ def open_stack(
     except FileNotFoundError:
         raise InputError(f"{place}: no such file or folder; give an existing stack") from None
     except PermissionError:
-        raise InputError(f"{place}: may not be read (permission denied); change its permissions") from None
+        raise StorageError(f"{place}: may not be read (permission denied); change its permissions") from None
     try:
         stack = _calibrated(source, str(place), z_um=z_um, z_step_um=z_step_um, pixel_um=pixel_um)
     except BaseException:

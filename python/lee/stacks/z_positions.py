@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
 from lee.recording.heights import checked_z
+from lee.storage.refusals import unreadable
 
 ZPositions = ArrayLike | str | os.PathLike[str]
 
@@ -58,7 +59,9 @@ def read_z_csv(path: str | os.PathLike[str], count: int | None = None) -> NDArra
         raise InputError(
             f"{name}: no such file; z_um takes heights or a CSV file with the header frame,z_um"
         ) from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise unreadable(name, error, "give a CSV file with the header frame,z_um") from error
+    except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{name}: cannot be read as CSV ({' '.join(str(error).split())})") from error
     expected = len(heights) if count is None else count
     if len(heights) != expected:

@@ -1,6 +1,5 @@
 """Write files and folders so that a final name never holds half a result."""
 
-import errno
 import os
 import shutil
 import tempfile
@@ -8,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lee.errors import InputError
+from lee.errors import InputError, StorageError
+from lee.storage.refusals import unreadable, unwritable
 
 
 @contextmanager
@@ -33,15 +33,16 @@ def new_file(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
     Raises
     ------
     InputError
-        If the place cannot be written or the disk is full, or the file exists and may not be replaced; the
-        message is one line.
+        If `path` is a folder, or the file exists and may not be replaced.
+    StorageError
+        If the place cannot be written, or the disk is full.
     """
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder, not a file: give the name of a file to write")
     if not overwrite:
         refuse_to_replace(path)
-    with _said_in_one_line(path):
+    with _refusals_in_one_line(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", suffix=".part", dir=path.parent) as folder:
             partial = Path(folder) / path.name
@@ -70,7 +71,7 @@ def try_new_folder(path: str | Path, *, overwrite: bool = False, known: frozense
 
     Raises
     ------
-    InputError
+    InputError, StorageError
         As `new_folder`.
     """
     with suppress(_Writable), new_folder(path, overwrite=overwrite, known=known):
@@ -99,11 +100,13 @@ def new_folder(path: str | Path, *, overwrite: bool = False, known: frozenset[st
     Raises
     ------
     InputError
-        If `path` exists and may not be replaced, cannot be written, or the disk is full; one line.
+        If `path` exists and may not be replaced.
+    StorageError
+        If it cannot be written, or the disk is full.
     """
     path = Path(path)
     _refuse_to_lose(path, overwrite, known)
-    with _said_in_one_line(path):
+    with _refusals_in_one_line(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{path.name}-", suffix=".part", dir=path.parent) as folder:
             partial, older = Path(folder) / "new", Path(folder) / "older"
@@ -132,7 +135,7 @@ def _refuse_to_lose(path: Path, overwrite: bool, known: frozenset[str]) -> None:
     try:
         foreign = sorted(entry.name for entry in path.iterdir() if entry.name not in known)
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+        raise unreadable(path, error, "choose another output name") from error
     if foreign:
         raise InputError(
             f"{path} also holds {foreign[0]!r}, which is no part of a result, so it is not overwritten: "
@@ -141,11 +144,10 @@ def _refuse_to_lose(path: Path, overwrite: bool, known: frozenset[str]) -> None:
 
 
 @contextmanager
-def _said_in_one_line(path: Path) -> Iterator[None]:
+def _refusals_in_one_line(path: Path) -> Iterator[None]:
     try:
         yield
+    except StorageError:  # of a file inside, named already
+        raise
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InputError(f"no space left to write {path}: free some, or write elsewhere") from error
-        reason = error.strerror or str(error)
-        raise InputError(f"cannot write {path}: {reason}: choose a place that can be written") from error
+        raise unwritable(path, error) from error

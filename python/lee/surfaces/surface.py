@@ -119,7 +119,9 @@ class Surface:
         Raises
         ------
         InputError
-            If the folder exists, cannot be written, or the disk is full.
+            If the folder exists.
+        StorageError
+            If it cannot be written, or the disk is full.
         """
         from lee.export.export import export
         from lee.figures.surface import save_preview
@@ -177,8 +179,9 @@ class Surface:
         Raises
         ------
         InputError
-            If the suffix is unknown, the file exists and `overwrite` is not set, nothing was measured, or the
-            file cannot be written.
+            If the suffix is unknown, the file exists and `overwrite` is not set, or nothing was measured.
+        StorageError
+            If the file cannot be written.
         """
         from lee.export.export import export
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from lee.errors import InputError
 from lee.storage.atomic import new_file
+from lee.storage.refusals import unreadable
 
 FARADAY_C_PER_MOL = 96485.33212
 GAS_J_PER_MOL_K = 8.314462618
@@ -308,6 +309,6 @@ def _read(path: Path) -> Mapping[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give a cell's TOML file") from error
+        raise unreadable(path, error, "give a cell's TOML file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is no TOML ({str(error).splitlines()[0]})") from error

@@ -65,7 +65,9 @@ def grow(
     Raises
     ------
     InputError
-        If what is given cannot be used, the folder holds another growth, or NGSolve is not installed.
+        If what is given cannot be used, or the folder holds another growth.
+    MissingDependency
+        If NGSolve is not installed.
     """
     began = time.perf_counter()
     times = check_times(times_s)

@@ -75,7 +75,9 @@ def solve(
     Raises
     ------
     InputError
-        If what is given cannot be used, or NGSolve is not installed.
+        If what is given cannot be used.
+    MissingDependency
+        If NGSolve is not installed.
     """
     began = time.perf_counter()
     times = check_times(times_s)

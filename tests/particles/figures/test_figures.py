@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency
 from lee.figures.view import rendering_unavailable
 from lee.particles.density.curvature_relation import relate_density
 from lee.particles.density.density_map import density_map
@@ -392,6 +392,6 @@ def test_a_missing_renderer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "lee.particles.figures.relief.rendering_unavailable", lambda: "pyvista is missing: pip install it"
     )
-    with pytest.raises(InputError, match="cannot be drawn by pyvista: pyvista is missing"):
+    with pytest.raises(MissingDependency, match="cannot be drawn by pyvista: pyvista is missing"):
         relief_figure(surface_of(np.zeros((9, 9))), empty_table(), renderer="pyvista")
     assert relief_figure(surface_of(np.zeros((9, 9))), empty_table()).axes[0].name == "3d"

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from lee.devices.drivers import CameraDriver, Fact
-from lee.devices.faults import DeviceLost
 from lee.devices.protocols import Camera, Stage
-from lee.errors import InputError
+from lee.errors import LeeError
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class AravisDriver(CameraDriver):
         subject = "camera library Aravis"
         try:
             library()
-        except InputError as error:
+        except LeeError as error:
             return (Fact(subject, False, str(error).removeprefix("camera: ")),)
         return (Fact(subject, True, f"Aravis {version()} is installed"),)
 
@@ -43,6 +42,6 @@ class AravisDriver(CameraDriver):
 
         try:
             found = [f"{one.serial} ({one.model})" for one in found_cameras() if not one.made_up]
-        except (InputError, DeviceLost) as error:
+        except LeeError as error:
             return (Fact("cameras through Aravis", False, str(error).removeprefix("camera: ")),)
         return (Fact("cameras through Aravis", bool(found), ", ".join(found) or "none found"),)

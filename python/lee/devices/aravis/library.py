@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from lee.devices.faults import DeviceLost
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency
 
 ARAVIS, GOBJECT, GLIB = "libaravis-0.8.so.0", "libgobject-2.0.so.0", "libglib-2.0.so.0"
 SUCCESS = 0
@@ -138,7 +138,7 @@ class Library:
                 for function, signature in functions.items():
                     self._functions[function] = _declared(loaded, function, signature)
             except (OSError, AttributeError) as error:
-                raise InputError(
+                raise MissingDependency(
                     f"camera: Aravis cannot be loaded ({error}); install it (Debian: libaravis-0.8-0)"
                 ) from error
         self._device_errors = self("arv_device_error_quark")
@@ -220,7 +220,7 @@ def library() -> Library:
 
     Raises
     ------
-    InputError
+    MissingDependency
         If it is not installed; the message says what to install.
     """
     return Library()

@@ -7,9 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import ClassVar
 
 from lee.devices.drivers import CameraDriver, Fact
-from lee.devices.faults import DeviceLost
 from lee.devices.protocols import Camera, Stage
-from lee.errors import InputError
+from lee.errors import LeeError
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class SpinnakerDriver(CameraDriver):
         subject = "camera library PySpin"
         try:
             vendors_own()
-        except InputError as error:
+        except LeeError as error:
             return (Fact(subject, False, str(error).removeprefix("camera: ")),)
         try:
             return (Fact(subject, True, f"the vendor's PySpin {version('spinnaker-python')} is installed"),)
@@ -54,6 +53,6 @@ class SpinnakerDriver(CameraDriver):
                 found = [f"{one.serial} ({one.model})" for one in library.found()]
             finally:
                 library.release()
-        except (InputError, DeviceLost) as error:
+        except LeeError as error:
             return (Fact(subject, False, str(error).removeprefix("camera: ")),)
         return (Fact(subject, bool(found), ", ".join(found) or "none found"),)

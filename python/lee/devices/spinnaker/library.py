@@ -12,7 +12,7 @@ from typing import NoReturn, cast
 from lee.devices.faults import DeviceLost
 from lee.devices.found_camera import FoundCamera
 from lee.devices.spinnaker.pyspin import CameraList, CameraPtr, Node, NodeMap, PySpin, System
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency
 
 WHERE = "get the camera vendor's wheel (Teledyne's Spinnaker SDK for Python), or take driver = \"aravis\""
 _NAMESAKE = (
@@ -32,7 +32,7 @@ def vendors_own() -> PySpin:
 
     Raises
     ------
-    InputError
+    MissingDependency
         If there is none, it cannot be loaded, or it is the other package of that name.
     """
     try:
@@ -40,15 +40,15 @@ def vendors_own() -> PySpin:
     except ModuleNotFoundError as error:
         # Where the namesake was installed by "pip install PySpin", it is imported as pyspin.
         if error.name == "PySpin" and importlib.util.find_spec("pyspin") is not None:
-            raise InputError(_NAMESAKE) from error
+            raise MissingDependency(_NAMESAKE) from error
         if error.name == "PySpin":
-            raise InputError(f"camera: PySpin is not installed; {WHERE}") from error
-        raise InputError(f"camera: PySpin needs {error.name}; {WHERE}") from error
+            raise MissingDependency(f"camera: PySpin is not installed; {WHERE}") from error
+        raise MissingDependency(f"camera: PySpin needs {error.name}; {WHERE}") from error
     except Exception as error:  # libraries of the vendor that do not fit fail in many ways
         reason = " ".join(str(error).split())
-        raise InputError(f"camera: PySpin cannot be loaded ({reason}); {WHERE}") from error
+        raise MissingDependency(f"camera: PySpin cannot be loaded ({reason}); {WHERE}") from error
     if not all(hasattr(module, name) for name in _VENDORS_OWN):
-        raise InputError(_NAMESAKE)
+        raise MissingDependency(_NAMESAKE)
     return cast(PySpin, module)
 
 

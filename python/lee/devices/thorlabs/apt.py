@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import Any
 
 from lee.devices.faults import DeviceLost
-from lee.errors import InputError
+from lee.errors import MissingDependency
 
 HOST, USB = 0x01, 0x50
 CHANNEL = 1
@@ -48,14 +48,14 @@ def library() -> Any:
 
     Raises
     ------
-    InputError
+    MissingDependency
         If it is not installed.
     """
     try:
         import_module("serial.tools.list_ports")
         return import_module("thorlabs_apt_device")
     except ImportError as error:
-        raise InputError(
+        raise MissingDependency(
             f"stage: a Thorlabs stage needs {error.name}; install lee-microscopy[rig]"
         ) from error
 

@@ -18,12 +18,12 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from lee.devices.faults import DeviceLost, RigFault, StageStalled
+from lee.devices.faults import DeviceLost, StageStalled
 from lee.devices.protocols import Identity, Stage, StageStatus
 from lee.devices.scan_plan import ScanPlan
 from lee.devices.thorlabs.apt import CHANNEL, HOST, USB, Line, Report, messages, port_of
 from lee.devices.thorlabs.settings import ThorlabsSettings
-from lee.errors import InputError
+from lee.errors import InputError, RigFault
 
 # Of the controller's own clock: what it wants for one count/s and for one count/s^2.
 VELOCITY_PER_COUNT = 53.68
@@ -53,7 +53,9 @@ class ThorlabsStage(Stage):
     Raises
     ------
     InputError
-        If the library is missing, neither port nor serial number is given, or another controller answers.
+        If neither port nor serial number is given, or another controller answers.
+    MissingDependency
+        If the library is not installed.
     DeviceLost
         If nothing answers.
     """

@@ -17,6 +17,7 @@ from lee.particles.calibration.curve import Curve, Values
 from lee.particles.calibration.fit import Points, fit_curve
 from lee.particles.calibration.table import COLUMNS, checked, read_calibration_table
 from lee.storage.atomic import new_file
+from lee.storage.refusals import unreadable
 
 __all__ = ["Calibration", "load_calibration", "read_calibration_table"]
 
@@ -142,7 +143,9 @@ class Calibration:
         Raises
         ------
         InputError
-            If the name does not end in .json, or cannot be written.
+            If the name does not end in .json.
+        StorageError
+            If it cannot be written.
         """
         path = Path(path)
         if path.suffix.lower() != ".json":
@@ -178,7 +181,7 @@ class Calibration:
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
-            raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+            raise unreadable(path, error, "give a file that Calibration.save wrote") from error
         except (ValueError, RecursionError) as error:
             raise InputError(
                 f"{path} is no JSON: give a file that Calibration.save wrote, or a CSV table"

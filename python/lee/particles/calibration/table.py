@@ -12,6 +12,7 @@ import pandas as pd
 
 from lee.errors import InputError
 from lee.particles.calibration.fit import LEAST_POINTS
+from lee.storage.refusals import unreadable
 
 COLUMNS = ("intensity_counts", "diameter_nm", "intensity_sigma_counts", "diameter_sigma_nm")
 _NEEDED = COLUMNS[:2]
@@ -44,7 +45,7 @@ def read_calibration_table(path: str | Path) -> pd.DataFrame:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+        raise unreadable(path, error, "give a calibration's CSV table") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is no UTF-8 text: save the table as CSV in UTF-8") from error
     try:

@@ -12,7 +12,7 @@ from matplotlib.patches import Circle
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency
 from lee.figures.maps import PAGE_IN, page, round_length
 from lee.figures.surface import relief
 from lee.figures.view import draw_surface, import_pyvista, rendering_unavailable
@@ -73,7 +73,7 @@ def relief_figure(
         raise InputError(f"a surface of {surface.shape} pixels is too narrow to be seen obliquely")
     missing = rendering_unavailable() if renderer != "matplotlib" else "not asked for"
     if renderer == "pyvista" and missing:
-        raise InputError(f"the surface cannot be drawn by pyvista: {missing}")
+        raise MissingDependency(f"the surface cannot be drawn by pyvista: {missing}")
     rows, columns = surface.shape
     field = (rows * surface.pixel_um, columns * surface.pixel_um)
     circles = Circles.for_particles(particles, field, magnification=magnification)

@@ -6,9 +6,9 @@ import threading
 from dataclasses import dataclass
 from typing import cast
 
-from lee.devices.faults import RigFault
 from lee.devices.protocols import Camera, CameraFrame, Rig, Stage
 from lee.devices.scan_plan import ScanPlan
+from lee.errors import RigFault
 
 
 class StoppedByUser(RigFault):

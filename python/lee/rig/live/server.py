@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from urllib.parse import parse_qs
 
-from lee.errors import InputError
+from lee.errors import InputError, LeeError
 from lee.rig.live.access import Access, addresses
 from lee.rig.live.request_limits import LimitedReader, RequestTooLongError
 from lee.rig.live.session import Session
@@ -250,7 +250,7 @@ class _Answer(BaseHTTPRequestHandler):
             {"/start": self._session().start, "/stop": self._session().stop, "/abort": self._session().abort}[
                 self.path
             ]()
-        except InputError as error:
+        except LeeError as error:
             self._answer_text(409, str(error))
             return
         self._answer_text(200, "done")

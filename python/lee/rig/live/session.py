@@ -11,9 +11,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from lee.devices.faults import RigFault
 from lee.devices.protocols import CameraFrame, Identity, Rig
-from lee.errors import InputError
+from lee.errors import InputError, LeeError, RigFault
 from lee.recording.free_space import free_bytes
 from lee.rig.acquire import ScanResult
 from lee.rig.live.frames import FrameWatch
@@ -209,7 +208,7 @@ class Session:
                         self.frames.preview(frame)
             finally:
                 camera.stop()
-        except (RigFault, InputError) as error:
+        except LeeError as error:
             self._no_preview = str(error)
             self._wake.wait()
 
@@ -223,7 +222,7 @@ class Session:
             self._end("ended", f"{self._complete} of {self._taken} scans complete")
         except StoppedByUser as fault:
             self._end("aborted", str(fault))
-        except (RigFault, InputError) as fault:
+        except LeeError as fault:
             self._end("aborted" if self._halted.is_set() else "fault", str(fault))
         except Exception as error:  # the page must stay up to report it
             self._end("fault", f"unexpected {type(error).__name__}: {error}; the run has ended")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency
 
 if TYPE_CHECKING:
     from lee.twin.cell import Cell
@@ -159,8 +159,9 @@ def window_current(
     Raises
     ------
     InputError
-        If an argument cannot be used, Newton's method does not converge, the cell has no
-        current, or NGSolve is missing.
+        If an argument cannot be used, Newton's method does not converge, or the cell has no current.
+    MissingDependency
+        If NGSolve is not installed.
     """
     section = section or Section()
     if kind not in ("primary", "secondary"):
@@ -220,7 +221,7 @@ def _ngsolve() -> Any:
     try:
         import ngsolve
     except ImportError as error:
-        raise InputError("the twin: NGSolve is missing: pip install 'lee-microscopy[twin]'") from error
+        raise MissingDependency("the twin: NGSolve is missing: pip install 'lee-microscopy[twin]'") from error
     ngsolve.ngsglobals.msg_level = 0
     return ngsolve
 

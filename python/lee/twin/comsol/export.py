@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency
 from lee.storage.atomic import new_folder
 from lee.twin.cell import Cell
 from lee.twin.comsol.files import write_grid, write_mphtxt
@@ -72,7 +72,11 @@ def export_comsol(
     Raises
     ------
     InputError
-        If an argument cannot be used, the folder cannot be written, or ``build="always"`` finds no COMSOL.
+        If an argument cannot be used.
+    MissingDependency
+        If ``build="always"`` finds no COMSOL.
+    StorageError
+        If the folder cannot be written.
     """
     if build not in ("auto", "always", "never"):
         raise InputError(f"export_comsol: build is {build!r}; give auto, always or never")
@@ -102,7 +106,9 @@ def build_model(recorder: Recorder, folder: Path, path: Path) -> None:
     Raises
     ------
     InputError
-        If mph is missing, no COMSOL is found or starts, or it refuses a call.
+        If COMSOL does not start, or refuses a call.
+    MissingDependency
+        If mph is missing, or no COMSOL is found.
     """
     _backend()
     from mph.session import start
@@ -128,19 +134,19 @@ def _backend() -> Any:
     try:
         from mph import discovery
     except ImportError as error:
-        raise InputError(
+        raise MissingDependency(
             f"mph is missing ({error}): pip install 'lee-microscopy[twin]'; the .java export needs none"
         ) from error
     try:
         return discovery.backend()
     except Exception as error:  # RuntimeError or LookupError, by version
-        raise InputError(NO_COMSOL) from error
+        raise MissingDependency(NO_COMSOL) from error
 
 
 def _has_backend() -> bool:
     try:
         _backend()
-    except InputError:
+    except MissingDependency:
         return False
     return True
 

@@ -7,7 +7,7 @@ import sys
 import warnings
 from typing import Any
 
-from lee.errors import InputError
+from lee.errors import LeeError
 from lee.storage.atomic import try_new_folder
 from lee.surfaces.surface import Surface
 from lee.twin.cell import Cell
@@ -23,13 +23,13 @@ def main() -> int:
     given = _parser().parse_args()
     try:
         comm = import_mpi()[0].COMM_WORLD
-    except InputError as error:
+    except LeeError as error:
         print(f"lee: {error}", file=sys.stderr)
         return 2
     try:
         with Together(comm):
             return _solve(given, comm)
-    except InputError as error:
+    except LeeError as error:
         # A rank that leaves with a code of its own could end the first before it has spoken.
         if comm.rank != 0:
             return 0

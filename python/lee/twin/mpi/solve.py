@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lee.errors import InputError
+from lee.errors import InputError, LeeError
 from lee.twin.cell import Cell
 from lee.twin.electrode.kinetics import Kinetics, Scales
 from lee.twin.mesh.columns import Columns, MeshSize, check_memory, make_columns, shares
@@ -138,7 +138,7 @@ def agreed(comm: Any, make: Callable[[], Any]) -> Any:
     made, failure = None, None
     try:
         made = make()
-    except InputError as error:
+    except LeeError as error:
         failure = str(error)
     failures = [f for f in comm.allgather(failure) if f is not None]
     if failures:

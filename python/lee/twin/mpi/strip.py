@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency
 from lee.twin.mesh.columns import Columns
 from lee.twin.solver.forms import Forms
 from lee.twin.solver.newton import Volume
@@ -27,14 +27,14 @@ def import_mpi() -> tuple[Any, Any]:
 
     Raises
     ------
-    InputError
+    MissingDependency
         If one of them is not installed, or does not fit the MPI library it finds.
     """
     try:
         from mpi4py import MPI
         from petsc4py import PETSc
     except (ImportError, RuntimeError) as error:
-        raise InputError(
+        raise MissingDependency(
             f"the twin on several ranks needs mpi4py and petsc4py ({error}); install MPI and PETSc, then "
             "pip install 'lee-microscopy[twin,mpi]'"
         ) from error

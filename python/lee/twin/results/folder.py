@@ -15,7 +15,7 @@ import pandas as pd
 import zarr
 from numpy.typing import NDArray
 
-from lee.errors import InputError
+from lee.errors import InputError, LeeError
 from lee.figures.maps import evenly
 from lee.storage.atomic import new_folder
 from lee.storage.description import json_values, versions
@@ -87,7 +87,9 @@ def save_solution(
     Raises
     ------
     InputError
-        If the solution holds no time, or the folder exists or cannot be written.
+        If the solution holds no time, or the folder exists.
+    StorageError
+        If the folder cannot be written.
     """
     count = len(solution.times_s)
     if count == 0:
@@ -212,7 +214,7 @@ def load_maps(folder: str | Path) -> SolutionMaps:
             cell=Cell.load(place / "cell.toml"),
             metadata=dict(told["metadata"]),
         )
-    except InputError:
+    except LeeError:
         raise
     except Exception as error:  # zarr and JSON meet damage with many kinds of exception
         said = re.sub(r"\s+", " ", str(error)) or type(error).__name__

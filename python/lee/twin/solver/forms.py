@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from lee.errors import InputError
+from lee.errors import MissingDependency
 
 # More threads wait for memory.
 _MOST_THREADS = 8
@@ -33,13 +33,13 @@ def import_ngsolve() -> ModuleType:
 
     Raises
     ------
-    InputError
+    MissingDependency
         If it is not installed.
     """
     try:
         import ngsolve
     except ImportError as error:
-        raise InputError(
+        raise MissingDependency(
             f"the twin needs NGSolve ({error}); install it with pip install 'lee-microscopy[twin]'"
         ) from error
     return ngsolve  # type: ignore[no-any-return]
