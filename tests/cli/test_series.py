@@ -49,7 +49,7 @@ def test_it_is_a_program(folder):
     [
         (["{tmp}/none"], 1, "no such folder"),
         (["{tmp}"], 1, "holds no scans"),
-        (["{run}", "--interval-s", "10"], 1, "tells the times already"),
+        (["{run}", "--interval-s", "10"], 1, "states the times already"),
         (["{run}", "--interval-s", "soon"], 2, "soon is no time"),
         (["{run}", "--fit-scans", "2"], 2, "2 is not in the range"),
         (["{run}", "--line", "1,2"], 2, "line is '1,2'; give y0,x0,y1,x1"),
@@ -60,7 +60,7 @@ def test_it_is_a_program(folder):
     ],
 )
 def test_each_fault_is_one_line(folder, tmp_path, capsys, monkeypatch, arguments, code, line):
-    monkeypatch.setattr("lee.runs.scheduler._ANSWER_S", 0.5)
+    monkeypatch.setattr("lee.runs.scheduler._TIMEOUT_S", 0.5)
     (tmp_path / "far.json").write_text(json.dumps({"far": {"polygon_um": [[900, 0], [900, 9], [950, 0]]}}))
     filled = [argument.format(tmp=tmp_path, run=folder) for argument in arguments]
     found, _, err = said(capsys, *filled)

@@ -79,9 +79,9 @@ def test_a_cluster_is_found_by_its_address(folder):
     assert store.state.tolist() == [1] * SCANS
 
 
-def test_a_scheduler_that_is_not_there_is_said(folder, monkeypatch):
+def test_a_scheduler_that_is_not_there_is_reported(folder, monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr("lee.runs.scheduler._ANSWER_S", 0.5)
+    monkeypatch.setattr("lee.runs.scheduler._TIMEOUT_S", 0.5)
     with pytest.raises(
         InputError, match=r"no Dask scheduler answers at tcp://127.0.0.1:1 .*correct --scheduler"
     ):
@@ -125,7 +125,7 @@ reconstruct_run(open_run(sys.argv[1]), device="cpu", workers=int(sys.argv[2]))
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_killed_it_goes_on_where_it_stopped(folder, workers):
+def test_killed_it_resumes_where_it_stopped(folder, workers):
     store = folder / SURFACES
     command = [sys.executable, "-c", SURFACES_OF, str(folder), workers]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
@@ -150,7 +150,7 @@ def test_killed_it_goes_on_where_it_stopped(folder, workers):
     np.testing.assert_array_equal(there, heights(folder))
 
 
-def test_a_scan_that_fails_is_a_hole_and_is_tried_again(folder):
+def test_a_scan_that_fails_is_recorded_and_is_tried_again(folder):
     broken = folder / "scans" / "scan_001.ome.tif"
     whole = broken.read_bytes()
     broken.write_bytes(whole[: len(whole) // 3])
@@ -175,7 +175,7 @@ def test_a_scan_that_fails_is_a_hole_and_is_tried_again(folder):
     assert store.reasons == {}
 
 
-def test_a_run_of_which_nothing_can_be_opened_is_said(folder):
+def test_a_run_of_which_nothing_can_be_opened_is_reported(folder):
     for scan in (folder / "scans").iterdir():
         scan.write_bytes(b"II*\0")
     with pytest.raises(InputError, match=r"none of its 4 scans can be opened; .*scan_000"):
@@ -183,7 +183,7 @@ def test_a_run_of_which_nothing_can_be_opened_is_said(folder):
     assert not (folder / SURFACES).exists()
 
 
-def test_scans_of_different_size_or_calibration_are_said(folder):
+def test_scans_of_different_size_or_calibration_are_reported(folder):
     odd = folder / "scans" / "scan_002.ome.tif"
     frames = tifffile.imread(odd)
     metadata = {"axes": "ZYX", "PhysicalSizeX": 0.4, "PhysicalSizeY": 0.4, "PhysicalSizeZ": 0.2}
@@ -192,7 +192,7 @@ def test_scans_of_different_size_or_calibration_are_said(folder):
         reconstruct_run(open_run(folder), device="cpu")
     metadata |= {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
     tifffile.imwrite(odd, frames, ome=True, metadata=metadata)
-    with pytest.raises(InputError, match=r"scan_002.ome.tif: has pixels of 0.5 um, .*--pixel-um"):
+    with pytest.raises(InputError, match=r"scan_002.ome.tif: has pixels of 0.5 µm, .*--pixel-um"):
         reconstruct_run(open_run(folder), device="cpu")
     assert not (folder / SURFACES).exists()
     assert reconstruct_run(open_run(folder, pixel_um=0.4), device="cpu").state.tolist() == [1] * SCANS
@@ -207,14 +207,14 @@ def test_other_parameters_do_not_mix_into_one_store(folder):
     assert reconstruct_run(open_run(folder), params=threads, device="cpu").state.tolist() == [1] * SCANS
     (folder / "scans" / "scan_000.ome.tif").rename(folder / "scans" / "scan_0000.ome.tif")
     (folder / "scans.csv").unlink()
-    with pytest.raises(InputError, match=r"its scan 0 was scan_000.ome.tif, now scan_0000.ome.tif"):
+    with pytest.raises(InputError, match=r"its scan 0 was scan_000.ome.tif, now it is scan_0000.ome.tif"):
         reconstruct_run(open_run(folder, interval_s=10), device="cpu")
 
 
-def test_a_run_another_process_works_on_is_said(folder):
+def test_a_run_another_process_works_on_is_reported(folder):
     with (
         run_locked(folder),
-        pytest.raises(InputError, match=f"process {os.getpid()} on .* works on this run"),
+        pytest.raises(InputError, match=f"process {os.getpid()} on .* is working on this run"),
     ):
         reconstruct_run(open_run(folder), device="cpu")
 
@@ -222,13 +222,13 @@ def test_a_run_another_process_works_on_is_said(folder):
 FEEDER = """
 import os, time
 from lee.runs.scheduler import run_jobs
-from tests.runs.test_reconstruct import tell_and_wait
+from tests.runs.test_reconstruct import report_and_wait
 if __name__ == "__main__":
-    list(run_jobs(tell_and_wait, [1, 2], workers=2))
+    list(run_jobs(report_and_wait, [1, 2], workers=2))
 """
 
 
-def tell_and_wait(_):
+def report_and_wait(_):
     print(os.getpid(), flush=True)
     time.sleep(60)
 

@@ -55,7 +55,7 @@ def test_everything_that_is_a_stack_is_a_scan(tmp_path):
     assert open_run(folder, interval_s=1).names == ["a.npy", "b.ome.tif", "c"]
 
 
-def test_the_table_tells_times_phases_and_calibration(tmp_path):
+def test_the_table_states_times_phases_and_calibration(tmp_path):
     table = "time_s, scan, phase, z_step_um, pixel_um\n9,b.ome.tif,Stripping,0.4,\n3,scans/a.ome.tif,,,2.5\n"
     run = open_run(folder_of(tmp_path, ["scans/a.ome.tif", "scans/b.ome.tif"], table))
     assert run.times_s.tolist() == [3, 9]
@@ -72,14 +72,14 @@ def test_times_are_taken_from_the_scans_themselves(tmp_path):
     assert run.times_s.tolist() == [0, 7.5]
     assert run.times_source == "OME AcquisitionDate"
     scan_file(tmp_path / "2.ome.tif", time="2024-05-01T10:00:09Z")
-    with pytest.raises(InputError, match="some scans tell a time zone and some none"):
+    with pytest.raises(InputError, match="some scans state a time zone and others do not"):
         open_run(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("table", "match"),
     [
-        ("scan,time_s\na.ome.tif,0\n", "tells no time for b.ome.tif; add a line"),
+        ("scan,time_s\na.ome.tif,0\n", "has no time for b.ome.tif; add a line"),
         ("scan,time_s\na.ome.tif,0\nb.ome.tif,\n", "line 3: time_s is missing"),
         ("scan,time_s\na.ome.tif,0\nb.ome.tif,soon\n", "line 3: time_s is 'soon'; give a number"),
         ("scan,time_s\na.ome.tif,5\nb.ome.tif,5\n", "times are out of order: b.ome.tif at 5 s"),
@@ -91,26 +91,26 @@ def test_times_are_taken_from_the_scans_themselves(tmp_path):
         ("scan,time_s,pixel_um\na.ome.tif,0,-1\nb.ome.tif,1,\n", "line 2: pixel_um is -1"),
     ],
 )
-def test_a_table_that_cannot_be_used_is_said(tmp_path, table, match):
+def test_a_table_that_cannot_be_used_is_reported(tmp_path, table, match):
     folder = folder_of(tmp_path, ["a.ome.tif", "b.ome.tif"], table)
     with pytest.raises(InputError, match=match):
         open_run(folder)
 
 
-def test_missing_times_are_said(tmp_path):
+def test_missing_times_are_reported(tmp_path):
     folder = folder_of(tmp_path, ["a.ome.tif"])
     with pytest.raises(
-        InputError, match=r"does not tell when .*\(a.ome.tif has no time\); give --interval-s"
+        InputError, match=r"the times of its scans are not known \(a.ome.tif stores none\); give --interval-s"
     ):
         open_run(folder)
     with pytest.raises(InputError, match="interval_s is 0"):
         open_run(folder, interval_s=0)
     (folder / "scans.csv").write_text("scan,time_s\na.ome.tif,0\n")
-    with pytest.raises(InputError, match="tells the times already"):
+    with pytest.raises(InputError, match="states the times already"):
         open_run(folder, interval_s=1)
 
 
-def test_a_folder_without_scans_is_said(tmp_path):
+def test_a_folder_without_scans_is_reported(tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         open_run(tmp_path / "none")
     with pytest.raises(InputError, match="holds no scans"):
@@ -130,7 +130,7 @@ def test_two_processes_do_not_write_one_run(tmp_path):
     with subprocess.Popen([sys.executable, "-c", HOLDER, tmp_path], stdout=subprocess.PIPE) as holder:
         assert holder.stdout.readline() == b"held\n"
         with (
-            pytest.raises(InputError, match=f"process {holder.pid} on .* works on this run; wait"),
+            pytest.raises(InputError, match=f"process {holder.pid} on .* is working on this run; wait"),
             run_locked(tmp_path),
         ):
             pass
@@ -147,7 +147,10 @@ def test_the_lock_of_another_host_counts(tmp_path):
     (tmp_path / NAME).write_text(
         json.dumps({"pid": 7, "host": "not-" + socket.gethostname(), "since": "now"})
     )
-    with pytest.raises(InputError, match=r"process 7 on not-.*delete .* if it is gone"), run_locked(tmp_path):
+    with (
+        pytest.raises(InputError, match=r"process 7 on not-.*delete .* if it has ended"),
+        run_locked(tmp_path),
+    ):
         pass
     (tmp_path / NAME).write_text("damaged")
     with run_locked(tmp_path):

@@ -1,4 +1,4 @@
-"""Surfaces over time on disk: whole or not there, whoever writes and whenever it stops."""
+"""Surfaces over time on disk: complete or absent, whoever writes and whenever it stops."""
 
 import json
 import os
@@ -77,7 +77,7 @@ def test_each_scan_has_files_of_its_own(tmp_path):
     assert touched == []
 
 
-def test_a_scan_that_failed_is_a_hole_with_its_reason(tmp_path):
+def test_a_scan_that_failed_is_not_measured_and_has_its_reason(tmp_path):
     store = made(tmp_path)
     store.write(1, surface(1))
     store.fail(1, "out of\nfocus")
@@ -86,7 +86,7 @@ def test_a_scan_that_failed_is_a_hole_with_its_reason(tmp_path):
     assert np.isnan(store.read(1)).all()
     with pytest.raises(InputError, match=r"surface 1 \(scan_1\) failed: out of focus"):
         store.surface(1)
-    with pytest.raises(InputError, match=r"surface 0 .* is not there yet"):
+    with pytest.raises(InputError, match=r"surface 0 .* is not measured yet"):
         store.surface(0)
 
 
@@ -141,7 +141,7 @@ while True:
 """
 
 
-def test_killed_at_any_moment_a_scan_is_whole_or_not_there(tmp_path):
+def test_killed_at_any_moment_a_scan_is_complete_or_absent(tmp_path):
     xarray = pytest.importorskip("xarray")
     path = made(tmp_path, count=0, shape=(256, 256)).path
     rng = np.random.default_rng(0)
@@ -162,7 +162,7 @@ def test_killed_at_any_moment_a_scan_is_whole_or_not_there(tmp_path):
             assert store.surface(k).coverage == 1
     assert len(store) >= 8
     assert store.state.sum() >= 8
-    store.sweep()
+    store.remove_partial_files()
     assert not list(path.rglob("*.partial"))
     assert store.append(1e6, "after") == len(store) - 1
 
@@ -208,10 +208,10 @@ def test_a_store_of_a_newer_version_is_refused(tmp_path):
 
 
 def test_what_is_no_store_is_refused(tmp_path):
-    with pytest.raises(InputError, match="no surfaces there; run `lee series`"):
+    with pytest.raises(InputError, match="holds no surfaces; run `lee series`"):
         SurfaceStore.open(tmp_path / "none.zarr")
     zarr.create_group(str(tmp_path / "other.zarr"))
-    with pytest.raises(InputError, match="is no store of surfaces"):
+    with pytest.raises(InputError, match="is not a store of surfaces"):
         SurfaceStore.open(tmp_path / "other.zarr")
     broken = made(tmp_path)
     (broken.path / "zarr.json").write_text("{")
@@ -236,7 +236,7 @@ def test_what_is_no_store_is_refused(tmp_path):
         ({"pixel_um": -1}, "pixel_um is -1"),
     ],
 )
-def test_what_cannot_be_stored_is_said(tmp_path, options, match):
+def test_what_cannot_be_stored_is_reported(tmp_path, options, match):
     with pytest.raises(InputError, match=match):
         made(tmp_path, **options)
     assert not (tmp_path / "s.zarr").exists()
@@ -244,13 +244,13 @@ def test_what_cannot_be_stored_is_said(tmp_path, options, match):
 
 def test_surfaces_of_another_kind_are_refused(tmp_path):
     store = made(tmp_path)
-    with pytest.raises(InputError, match=r"surface 0 is .* crop it alike"):
+    with pytest.raises(InputError, match=r"surface 0 is .* crop all alike"):
         store.write(0, surface(0, shape=(10, 10)))
-    with pytest.raises(InputError, match=r"has pixels of 0.4 um, the run 0.5 um"):
+    with pytest.raises(InputError, match=r"has pixels of 0.4 µm, the run 0.5 µm"):
         store.write(0, surface(0, pixel_um=0.4))
     with pytest.raises(InputError, match="there is no scan 4"):
         store.write(4, surface(0))
-    with pytest.raises(InputError, match="no map is named 'colour'"):
+    with pytest.raises(InputError, match="there is no map 'colour'"):
         store.read(0, "colour")
 
 

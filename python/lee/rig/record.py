@@ -16,7 +16,7 @@ from lee.recording.free_space import require_space
 from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
 from lee.rig.acquire import ScanResult, max_frames, take_scan
 from lee.rig.scan_window import ScanWindow
-from lee.runs.reconstruct import series_params, wanted_of
+from lee.runs.reconstruct import common_settings, series_params
 from lee.runs.run import SCANS, SURFACES
 from lee.runs.surface_store import SurfaceStore
 
@@ -184,7 +184,7 @@ def _store(
             shape=shape,
             pixel_um=run.pixel_um,
             metadata={
-                **wanted_of(params, None),
+                **common_settings(params, None),
                 "times_source": "the recordings' own",
                 "depth_of_field_um": params.depth_of_field_um or RIG_DEPTH_OF_FIELD_UM,
                 "started": started.isoformat(),

@@ -1,4 +1,4 @@
-"""One process at a time writes a run."""
+"""A lock on a run's folder: one process at a time writes there."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ NAME = ".lee.lock"
 def run_locked(folder: str | Path) -> Iterator[None]:
     """Hold a run's folder for this process while the block lasts.
 
-    The file ``.lee.lock`` tells process, host and time. The system frees the lock of a process that died, so
-    one that was killed on this host stops nobody. A file system shared with other hosts may not pass locks
-    on: there the file of another host, which empties it when it ends, counts as held.
+    The file ``.lee.lock`` holds process, host and time. The system frees the lock of a process that died, so
+    a process that was killed on this host blocks nobody. A file system shared with other hosts may not share
+    locks: there a lock file of another host counts as held until that host empties it at the end.
 
     Raises
     ------
@@ -41,18 +41,18 @@ def run_locked(folder: str | Path) -> Iterator[None]:
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            alone = True
+            free = True
         except BlockingIOError:
-            alone = False
+            free = False
         holder = _holder(descriptor)
         here = socket.gethostname()
-        if not alone:
+        if not free:
             who = f"process {holder.get('pid', '?')} on {holder.get('host', '?')}"
-            raise InputError(f"{folder}: {who} works on this run; wait for it, or stop it")
+            raise InputError(f"{folder}: {who} is working on this run; wait for it, or stop it")
         if holder and holder.get("host") != here:
             raise InputError(
-                f"{folder}: process {holder.get('pid', '?')} on {holder.get('host')} works on this run since "
-                f"{holder.get('since', '?')}; wait for it, or delete {path} if it is gone"
+                f"{folder}: process {holder.get('pid', '?')} on {holder.get('host')} has been working on "
+                f"this run since {holder.get('since', '?')}; wait for it, or delete {path} if it has ended"
             )
         mine = {"pid": os.getpid(), "host": here, "since": datetime.now(UTC).isoformat(timespec="seconds")}
         _replace(descriptor, json.dumps(mine).encode())

@@ -1,4 +1,4 @@
-"""The scans of a run become surfaces: scan by scan, in parallel, from where it stopped."""
+"""Reconstruct the scans of a run: scan by scan, in parallel, resuming where an earlier call stopped."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
 from lee.errors import InputError, LeeError
 from lee.reconstruction.parameters import ReconstructParams
 from lee.runs.lock import run_locked
-from lee.runs.run import SURFACES, Run, of_recording
+from lee.runs.run import SURFACES, Run, recorded_name
 from lee.runs.scheduler import cores, run_jobs
 from lee.runs.surface_store import WRITTEN, SurfaceStore
 from lee.storage.description import json_values
@@ -23,10 +23,10 @@ from lee.storage.description import json_values
 if TYPE_CHECKING:
     from lee.reconstruction.target import Target
 
-# As often as the rig looks at the drift while it scans; a look at every frame is three times the work of all
-# the rest, and no better.
+# Frames from one estimate of the drift to the next, as at the rig. An estimate at every frame costs three
+# times as much as everything else, and is no better.
 _DRIFT_EVERY = 6
-_OPENED_AT_ONCE = 4
+_MAX_OPEN = 4
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,15 @@ class _Job:
 
 
 @dataclass(frozen=True)
-class _Found:
-    """What opening a scan tells, without reading its frames."""
+class _ScanSize:
+    """Size of a scan, known without reading its frames."""
 
     shape: tuple[int, int]
     pixel_um: float
 
 
 def series_params(params: ReconstructParams | None = None) -> ReconstructParams:
-    """Return the parameters of a run's scans: those given, or the defaults with fewer looks at the drift."""
+    """Return the parameters of a run's scans: by default with fewer estimates of the drift."""
     return params or ReconstructParams(drift_every=_DRIFT_EVERY)
 
 
@@ -63,12 +63,13 @@ def reconstruct_run(
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> SurfaceStore:
-    """Reconstruct what has not been reconstructed of a run, into its ``surfaces.zarr``.
+    """Reconstruct the scans of a run that have no surface yet, into its ``surfaces.zarr``.
 
-    Called again it goes on where it stopped; new scans are appended, failed ones are tried again. A scan that
-    cannot be reconstructed becomes a hole, with its reason, and stops nothing. Surfaces do not depend on
-    where, how many at once, and in which order they are made. The depth of field, where `params` gives none,
-    is measured on three scans and holds for all, ``metadata["depth_of_field_um"]`` of the store.
+    Called again it resumes where it stopped; new scans are appended, failed ones are tried again. A scan that
+    cannot be reconstructed is recorded as failed, with the reason, and does not stop the others. Surfaces do
+    not depend on where, in which order, and how many at a time they are reconstructed. If `params` gives no
+    depth of field, it is measured on three scans and used for all: ``metadata["depth_of_field_um"]`` of the
+    store.
 
     Parameters
     ----------
@@ -78,15 +79,15 @@ def reconstruct_run(
     target : Target, optional
     device : {"auto", "cpu", "cuda"}
     scheduler : str, optional
-        "local" for Dask on this computer, or a Dask scheduler's address; see `lee.runs.scheduler.run_jobs`.
-        Workers open the scans by their paths and write to the store themselves.
+        "local" for Dask on this computer, or the address of a Dask scheduler; see
+        `lee.runs.scheduler.run_jobs`. Workers open the scans by path and write to the store themselves.
     workers : int
-        Processes on this computer; 0 for one a core. More than one needs, in a script, Python's usual
+        Processes on this computer; 0 for one a core. In a script, more than one need Python's usual
         ``if __name__ == "__main__"``.
     overwrite : bool
         Begin from nothing.
     progress : callable (done, total), optional
-        Of scans.
+        Called with numbers of scans.
 
     Returns
     -------
@@ -96,8 +97,8 @@ def reconstruct_run(
     Raises
     ------
     InputError
-        If scans differ in size or calibration, none can be opened, the surfaces there were made with other
-        parameters, another process works on the run, or a scheduler is not there.
+        If scans differ in size or calibration, none can be opened, existing surfaces were made with other
+        parameters, another process is working on the run, or the scheduler does not answer.
     """
     from lee.kernels.backend import resolve_device
 
@@ -105,7 +106,7 @@ def reconstruct_run(
     if resolve_device(device).kind == "cuda":
         workers = 1
     with run_locked(run.path):
-        store, unopened = _prepared(run, chosen, target, overwrite)
+        store, unopened = _prepare_store(run, chosen, target, overwrite)
         waiting = [int(k) for k in np.flatnonzero(store.state != WRITTEN)]
         for k in waiting:
             if k in unopened:
@@ -113,7 +114,7 @@ def reconstruct_run(
         todo = [k for k in waiting if k not in unopened]
         count = min(workers or cores(), max(len(todo), 1))
         depth_um = store.metadata.get("depth_of_field_um")
-        # A process a core is faster than a thread a core: much of the work is Python's.
+        # A process a core is faster than a thread a core: much of the work is done in Python.
         threads = chosen.threads or (1 if count > 1 or scheduler == "local" else 0)
         each = replace(chosen, threads=threads, depth_of_field_um=depth_um)
         where = replace(run, path=run.path.absolute(), scans=[scan.absolute() for scan in run.scans])
@@ -129,7 +130,7 @@ def reconstruct_run(
 
 
 def _measure(job: _Job) -> str | None:
-    """Reconstruct one scan and write it; return why it could not be, if it could not."""
+    """Reconstruct one scan and write it; return the reason if that failed."""
     from lee.reconstruction.reconstruct import reconstruct
 
     store = SurfaceStore.open(job.store, mode="r+")
@@ -137,7 +138,7 @@ def _measure(job: _Job) -> str | None:
         with _without_warnings(), job.run.open_scan(job.k) as stack:
             surface = reconstruct(stack, target=job.target, params=job.params, device=job.device)
         if not surface.valid.any():
-            raise InputError(f"{job.run.scans[job.k]}: nothing comes into focus")
+            raise InputError(f"{job.run.scans[job.k]}: nothing in it comes into focus")
     except (LeeError, OSError, MemoryError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         store.fail(job.k, reason)
@@ -146,21 +147,28 @@ def _measure(job: _Job) -> str | None:
     return None
 
 
-def wanted_of(params: ReconstructParams, target: Target | None) -> dict[str, Any]:
-    """Return what a store's metadata says of how its surfaces are made: all must be made alike."""
-    shaping = {name: value for name, value in asdict(params).items() if name != "threads"}
-    wanted: dict[str, Any] = json_values(
-        {"parameters": shaping, "target": None if target is None else asdict(target)}
-    )
-    return wanted
+class CommonSettings(TypedDict):
+    """Settings that all surfaces of a store share, as its metadata holds them."""
+
+    parameters: dict[str, object]
+    target: dict[str, object] | None
 
 
-def _prepared(
+def common_settings(params: ReconstructParams, target: Target | None) -> CommonSettings:
+    """Return the settings that all surfaces of a store must share."""
+    parameters = {name: value for name, value in asdict(params).items() if name != "threads"}
+    return {
+        "parameters": json_values(parameters),
+        "target": None if target is None else json_values(asdict(target)),
+    }
+
+
+def _prepare_store(
     run: Run, params: ReconstructParams, target: Target | None, overwrite: bool
 ) -> tuple[SurfaceStore, dict[int, str]]:
-    """Return the store with a place for each scan, and why some scans cannot even be opened."""
-    shape, pixel_um, unopened = _one_size(run)
-    wanted = wanted_of(params, target)
+    """Return the store with a place for each scan, and the reasons of scans that cannot be opened."""
+    shape, pixel_um, unopened = _common_size(run)
+    settings = common_settings(params, target)
     path = run.path / SURFACES
     phases = [str(phase) for phase in run.phases]
     if not path.exists() or overwrite:
@@ -172,7 +180,7 @@ def _prepared(
             pixel_um=pixel_um,
             phases=phases,
             metadata={
-                **wanted,
+                **settings,
                 "times_source": run.times_source,
                 "depth_of_field_um": params.depth_of_field_um or _depth_um(run, unopened),
             },
@@ -180,8 +188,8 @@ def _prepared(
         )
         return store, unopened
     store = SurfaceStore.open(path, mode="r+")
-    store.sweep()
-    _agree(store, run, wanted, shape, pixel_um)
+    store.remove_partial_files()
+    _check_alike(store, run, settings, shape, pixel_um)
     known = len(store)
     if known and (not np.array_equal(store.times_s, run.times_s[:known]) or store.phases != phases[:known]):
         store.retime(run.times_s[:known], phases[:known])
@@ -191,7 +199,7 @@ def _prepared(
 
 
 def _depth_um(run: Run, unopened: dict[int, str]) -> float | None:
-    """Measure the depth of field on a few scans: it is the microscope's, and the same for all of a run."""
+    """Measure the depth of field on a few scans: it belongs to the microscope and is the same for all."""
     from lee.reconstruction.depth_of_field import depth_of_field_um
 
     opened = [k for k in range(len(run)) if k not in unopened]
@@ -205,51 +213,53 @@ def _depth_um(run: Run, unopened: dict[int, str]) -> float | None:
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Say once, when the run was opened, and not for every scan, that no pixel size is told."""
+    """Suppress the warning of a missing pixel size, which was given once when the run was opened."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*does not say how large its pixels are")
         yield
 
 
-def _agree(
-    store: SurfaceStore, run: Run, wanted: dict[str, Any], shape: tuple[int, int], pixel_um: float
+def _check_alike(
+    store: SurfaceStore, run: Run, settings: CommonSettings, shape: tuple[int, int], pixel_um: float
 ) -> None:
-    begun = {name: store.metadata.get(name) for name in wanted}
-    if json.dumps(begun, sort_keys=True) != json.dumps(wanted, sort_keys=True):
-        old, new = begun["parameters"] or {}, wanted["parameters"]
-        other = [f"{name}={old.get(name)!r}, now {new[name]!r}" for name in new if old.get(name) != new[name]]
+    begun = {name: store.metadata.get(name) for name in settings}
+    if json.dumps(begun, sort_keys=True) != json.dumps(settings, sort_keys=True):
+        old, new = begun["parameters"] or {}, settings["parameters"]
+        changed = [
+            f"{name}={old.get(name)!r}, now {new[name]!r}" for name in new if old.get(name) != new[name]
+        ]
         raise InputError(
-            f"{store.path}: was begun with {'; '.join(other) or 'another target'}; "
+            f"{store.path}: was begun with {'; '.join(changed) or 'another target'}; "
             "give the same, or --from-scratch to begin again"
         )
-    # A recording that was converted since is the same scan.
-    names, there = [of_recording(name) for name in store.scans], [of_recording(name) for name in run.names]
+    # A recording that was converted to OME-Zarr since is the same scan.
+    names, there = [recorded_name(name) for name in store.scans], [recorded_name(name) for name in run.names]
     if names != there[: len(names)]:
         k = next(k for k, name in enumerate(names) if there[k : k + 1] != [name])
         found = run.names[k] if k < len(run) else "nothing"
         raise InputError(
-            f"{store.path}: its scan {k} was {store.scans[k]}, now {found} stands there; put the scans back, "
+            f"{store.path}: its scan {k} was {store.scans[k]}, now it is {found}; put the scans back, "
             "or give --from-scratch to begin again"
         )
     if shape != store.shape or abs(pixel_um / store.pixel_um - 1) > 1e-6:
         raise InputError(
-            f"{store.path}: holds surfaces of {store.shape} at {store.pixel_um:g} um/pixel, the scans are "
-            f"{shape} at {pixel_um:g}; give --from-scratch to begin again"
+            f"{store.path}: holds surfaces of {store.shape} at {store.pixel_um:g} µm/pixel, the scans are "
+            f"{shape} at {pixel_um:g} µm/pixel; give --from-scratch to begin again"
         )
 
 
-def _one_size(run: Run) -> tuple[tuple[int, int], float, dict[int, str]]:
-    def look(k: int) -> _Found | str:
+def _common_size(run: Run) -> tuple[tuple[int, int], float, dict[int, str]]:
+    def look(k: int) -> _ScanSize | str:
         try:
             with run.open_scan(k) as stack:
-                return _Found((stack.shape[1], stack.shape[2]), stack.pixel_um)
+                return _ScanSize((stack.shape[1], stack.shape[2]), stack.pixel_um)
         except (LeeError, OSError) as error:
             return " ".join(str(error).split())
 
-    with ThreadPoolExecutor(_OPENED_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_MAX_OPEN) as pool:
         seen = list(pool.map(look, range(len(run))))
     unopened = {k: found for k, found in enumerate(seen) if isinstance(found, str)}
-    opened = {k: found for k, found in enumerate(seen) if isinstance(found, _Found)}
+    opened = {k: found for k, found in enumerate(seen) if isinstance(found, _ScanSize)}
     if not opened:
         raise InputError(f"{run.path}: none of its {len(run)} scans can be opened; {unopened[0]}")
     first, like = next(iter(opened.items()))
@@ -257,11 +267,11 @@ def _one_size(run: Run) -> tuple[tuple[int, int], float, dict[int, str]]:
         if found.shape != like.shape:
             raise InputError(
                 f"{run.scans[k]}: is {found.shape[0]}x{found.shape[1]} pixels, {run.names[first]} "
-                f"{like.shape[0]}x{like.shape[1]}; crop all scans of a run alike, or take it out"
+                f"{like.shape[0]}x{like.shape[1]}; crop all scans of a run alike, or remove it"
             )
         if abs(found.pixel_um / like.pixel_um - 1) > 1e-6:
             raise InputError(
-                f"{run.scans[k]}: has pixels of {found.pixel_um:g} um, {run.names[first]} of "
-                f"{like.pixel_um:g} um; correct it, or give one size for all (--pixel-um)"
+                f"{run.scans[k]}: has pixels of {found.pixel_um:g} µm, {run.names[first]} of "
+                f"{like.pixel_um:g} µm; correct it, or give one size for all (--pixel-um)"
             )
     return like.shape, like.pixel_um, unopened

@@ -1,4 +1,4 @@
-"""One experiment over time: a folder of scans, when each was taken, and the surfaces found in them."""
+"""One experiment over time: a folder of scans, when each was taken, and their surfaces."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lee.errors import InputError, LeeError
 from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
 from lee.recording.segment_reader import is_being_written, is_segment
 from lee.runs.surface_store import SurfaceStore, checked_times
-from lee.runs.times import Listed, read_scans_csv, recorded_times
+from lee.runs.times import ScanEntry, read_scans_csv, recorded_times
 from lee.stacks.image_folder import IMAGE_SUFFIXES, TIFF_SUFFIXES
 from lee.stacks.ome_zarr import is_zarr
 from lee.stacks.stack import ZStack, open_stack
@@ -35,17 +35,17 @@ class Run:
     path : Path
         The run's folder.
     scans : list of Path
-        What `lee.open_stack` opens, in their order.
+        Paths that `lee.open_stack` opens, in the order of the scans.
     times_s : (T,) float64, s
         When each scan began.
     phases : (T,) str
-        What the cell was doing: plating, stripping, rest; empty where not told.
+        State of the cell: plating, stripping or rest; empty if not known.
     z_steps_um : (T,) float64, um
-        Step between frames as the run tells it; NaN where the scan itself does.
+        Step between frames stated by the run; NaN where the scan itself states it.
     pixels_um : (T,) float64, um
-        Pixel size as the run tells it; NaN where the scan itself does.
+        Pixel size stated by the run; NaN where the scan itself states it.
     times_source : str
-        Where the times came from.
+        Where the times are from.
     z_um : Path, optional
         Table of the frames' heights, for scans without a step of their own in `z_steps_um`.
     """
@@ -70,7 +70,7 @@ class Run:
 
     @property
     def pixel_um(self) -> float:
-        """Size of a pixel, um: as the surfaces have it, else the first scan that can be opened."""
+        """Size of a pixel, um: that of the surfaces, or else of the first scan that can be opened."""
         if (self.path / SURFACES).exists():
             return SurfaceStore.open(self.path / SURFACES).pixel_um
         first = ""
@@ -84,11 +84,11 @@ class Run:
 
     @property
     def surfaces(self) -> SurfaceStore | None:
-        """The surfaces found so far; None before the first."""
+        """The surfaces measured so far; None before the first."""
         return SurfaceStore.open(self.path / SURFACES) if (self.path / SURFACES).exists() else None
 
     def open_scan(self, k: int) -> ZStack:
-        """Open scan k with the calibration that the run tells."""
+        """Open scan k with the calibration stated by the run, if there is one."""
         step, pixel = float(self.z_steps_um[k]), float(self.pixels_um[k])
         return open_stack(
             self.scans[k],
@@ -98,9 +98,9 @@ class Run:
         )
 
     def heights(self) -> Iterator[NDArray[np.float32]]:
-        """Yield the measured height of every scan, (H, W) float32 um, read when asked for.
+        """Yield the measured height map of every scan, (H, W) float32 um, read one at a time.
 
-        NaN throughout where a scan waits or failed.
+        All NaN if a scan is waiting or failed.
 
         Raises
         ------
@@ -112,13 +112,13 @@ class Run:
             yield store.read(k)
 
 
-def of_recording(name: str) -> str:
-    """Name of a scan as it was recorded, whether or not it was converted to OME-Zarr since."""
+def recorded_name(name: str) -> str:
+    """Return the name under which a scan was recorded, also if it was converted to OME-Zarr since."""
     return name.removesuffix(".zarr") + RECORDED_SUFFIX if name.endswith(".zarr") else name
 
 
 def recordings_of(path: str | Path) -> list[Path]:
-    """Find the recorded scans of a run's folder, in order; or the one that is named.
+    """Return the recorded scans of a run's folder in order, or the one recording given.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def recordings_of(path: str | Path) -> list[Path]:
     found = sorted(folder.glob(f"*{RECORDED_SUFFIX}"))
     if not found:
         raise InputError(
-            f"{place}: holds no recorded scan ({RECORDED_SUFFIX}); give a run of the rig, or one scan"
+            f"{place}: holds no recorded scan ({RECORDED_SUFFIX}); give a run of the rig, or a recording"
         )
     return found
 
@@ -151,13 +151,13 @@ def open_run(
     ----------
     path : str or Path
         Holds the scans, or a folder ``scans`` with them: OME-TIFF and other stacks in one file, ``.npy``,
-        OME-Zarr, or folders of images. They follow one another in the order of the numbers in their names.
-        ``scans.csv`` there, with the header ``scan,time_s``, tells when each began; its further columns
+        OME-Zarr, or folders of images. Their order is that of the numbers in their names. ``scans.csv`` in
+        the run's folder, with the header ``scan,time_s``, states when each began; its further columns
         ``phase``, ``z_step_um`` and ``pixel_um`` are optional.
     interval_s : float, s, optional
-        Time from the beginning of one scan to that of the next, where there is no ``scans.csv``. Where
-        neither is given, the times that the scans themselves tell are taken: recorded ones in their header,
-        others in their OME metadata. A scan that is being recorded now is left out.
+        Time from the start of one scan to the next, if there is no ``scans.csv``. If neither is given, the
+        times stored in the scans are used: in the header of recorded scans, in the OME metadata of others. A
+        scan that is being recorded is ignored.
     z_step_um, pixel_um : float, µm, optional
         Calibration of all scans for which ``scans.csv`` states none.
     z_um : str or Path, optional
@@ -174,22 +174,24 @@ def open_run(
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the folder of a run")
     home = folder / SCANS if (folder / SCANS).is_dir() else folder
-    scans = sorted((entry for entry in home.iterdir() if _is_scan(entry)), key=_natural)
+    scans = sorted((entry for entry in home.iterdir() if _is_scan(entry)), key=_natural_order)
     found = {scan.name for scan in scans}
-    # A recorded scan beside what was made of it is there once.
+    # A recording and the OME-Zarr made from it are one scan.
     scans = [scan for scan in scans if scan.suffix != RECORDED_SUFFIX or f"{scan.stem}.zarr" not in found]
     if not scans:
-        raise InputError(f"{folder}: holds no scans; put stacks there, or into its folder {SCANS}")
-    listed: list[Listed]
+        raise InputError(f"{folder}: holds no scans; put z-stacks there, or into its folder {SCANS}")
+    listed: list[ScanEntry]
     table = folder / SCANS_CSV
     if table.is_file():
         if interval_s is not None:
-            raise InputError(f"{table}: tells the times already; leave --interval-s away, or remove the file")
+            raise InputError(f"{table}: states the times already; omit --interval-s, or remove the file")
         listed, source = read_scans_csv(table, scans), SCANS_CSV
     elif interval_s is not None:
         if not (np.isfinite(interval_s) and interval_s > 0):
-            raise InputError(f"interval_s is {interval_s:g}; give the seconds from scan to scan, above 0")
-        listed, source = [Listed(k * interval_s) for k in range(len(scans))], f"every {interval_s:g} s"
+            raise InputError(
+                f"interval_s is {interval_s:g}; give the seconds from one scan to the next, above 0"
+            )
+        listed, source = [ScanEntry(k * interval_s) for k in range(len(scans))], f"every {interval_s:g} s"
     else:
         listed, source = recorded_times(folder, scans)
     names = [scan.name for scan in scans]
@@ -222,6 +224,6 @@ def _is_scan(entry: Path) -> bool:
     return any(child.suffix.lower() in IMAGE_SUFFIXES for child in entry.iterdir())
 
 
-def _natural(path: Path) -> list[tuple[int, int, str]]:
+def _natural_order(path: Path) -> list[tuple[int, int, str]]:
     parts = re.split(r"(\d+)", path.name.lower())
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts if part]

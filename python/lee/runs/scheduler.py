@@ -1,4 +1,4 @@
-"""Where the scans of a run are reconstructed: here, in processes beside this one, or on a Dask cluster."""
+"""Jobs done in this process, in processes of this computer, or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 _RETRIES = 3
-_ANSWER_S = 10.0
+_TIMEOUT_S = 10.0
 
 
 def cores() -> int:
@@ -34,7 +34,7 @@ def run_jobs(
     scheduler: str | None = None,
     workers: int = 0,
 ) -> Iterator[tuple[Job, Result]]:
-    """Do jobs anywhere and yield each with its result, as they are done.
+    """Do jobs and yield each with its result, in the order in which they finish.
 
     Parameters
     ----------
@@ -42,10 +42,10 @@ def run_jobs(
         A function of a module, so that other processes find it.
     jobs : sequence
     scheduler : str, optional
-        None for this computer, "local" for a Dask cluster on it, else the address of a Dask scheduler, such
-        as ``tcp://host:8786``, whose workers see the same files.
+        None for this computer, "local" for a Dask cluster on it, or the address of a Dask scheduler, such as
+        ``tcp://host:8786``, whose workers see the same files.
     workers : int
-        Processes on this computer; 0 for one a core; 1 stays in this process. Of no use with an address.
+        Processes on this computer: 0 for one a core, 1 for this process alone. Ignored with an address.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def run_jobs(
 
     Notes
     -----
-    A worker that dies costs a retry of what it did, up to three times a job. What `work` raises ends all.
+    If a worker dies, its job is tried again, up to three times a job. An exception of `work` ends everything.
     """
     wanted = min(workers or cores(), max(len(jobs), 1))
     if scheduler is not None:
@@ -69,9 +69,9 @@ def run_jobs(
 
 
 def end_with_parent() -> None:
-    """Let this process end when the one that started it does, however that ends.
+    """End this process when the one that started it ends, for whatever reason.
 
-    A pool's process would else wait for jobs for ever, or write what nobody asks for any more.
+    Otherwise a pool's process would wait for jobs forever, or write results that nobody needs any more.
     """
     parent = multiprocessing.parent_process()
     if parent is None:
@@ -88,7 +88,7 @@ def _in_processes(
     work: Callable[[Job], Result], jobs: Sequence[Job], workers: int
 ) -> Iterator[tuple[Job, Result]]:
     left = list(range(len(jobs)))
-    # Spawned, not forked: a fork takes along locks that threads of this process hold.
+    # Spawned, not forked: a fork would inherit locks that threads of this process hold.
     context = multiprocessing.get_context("spawn")
     for attempt in range(_RETRIES + 1):
         pool = ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent)
@@ -102,10 +102,10 @@ def _in_processes(
         except BrokenProcessPool:
             if attempt == _RETRIES:
                 raise InputError(
-                    f"{_RETRIES + 1} times a process ended while it worked; if the memory does not suffice, "
-                    "give --workers 1; a script needs its calls under if __name__ == '__main__'"
+                    f"{_RETRIES + 1} times a process ended before its job was done; if memory is short, give "
+                    "--workers 1; in a script, call it under if __name__ == '__main__'"
                 ) from None
-            warnings.warn("a process that worked on scans ended too early; trying again", stacklevel=2)
+            warnings.warn("a process ended before its job was done; trying again", stacklevel=2)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -118,10 +118,10 @@ def _through_dask(
         import distributed as found
     except ImportError:
         raise MissingDependency(
-            "a scheduler is asked for, but dask is not installed: pip install 'lee-microscopy[cluster]'"
+            "--scheduler needs dask, which is not installed: pip install 'lee-microscopy[cluster]'"
         ) from None
     distributed: Any = found
-    # One slot a process: a scan's Python parts would only wait for one another as threads.
+    # One thread a process: the Python parts of a job would only wait for one another as threads.
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": _RETRIES}),
         _client(distributed, scheduler, workers) as client,
@@ -136,8 +136,8 @@ def _through_dask(
                     result = future.result()
                 except distributed.KilledWorker:
                     raise InputError(
-                        f"{_RETRIES + 1} workers died at the same scan; their memory may not suffice: "
-                        "give them more, or fewer scans at once"
+                        f"{_RETRIES + 1} workers died at the same job, perhaps for lack of memory; "
+                        "give them more memory, or run fewer at a time"
                     ) from None
                 yield futures.pop(future), result
         finally:
@@ -150,18 +150,18 @@ def _client(distributed: Any, scheduler: str, workers: int) -> Any:
         cluster = distributed.LocalCluster(
             n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=40
         )
-        return _Both(distributed.Client(cluster), cluster)
+        return _LocalClient(distributed.Client(cluster), cluster)
     try:
-        return distributed.Client(scheduler, timeout=_ANSWER_S)
+        return distributed.Client(scheduler, timeout=_TIMEOUT_S)
     except (OSError, TimeoutError, ValueError, KeyError) as error:
         raise InputError(
             f"no Dask scheduler answers at {scheduler} ({type(error).__name__}); start one "
-            "(dask scheduler), correct --scheduler, or leave it away"
+            "(dask scheduler), correct --scheduler, or omit it"
         ) from error
 
 
-class _Both:
-    """A client, and the cluster that ends with it."""
+class _LocalClient:
+    """A client with a cluster of its own, which ends with it."""
 
     def __init__(self, client: Any, cluster: Any) -> None:
         self._client, self._cluster = client, cluster

@@ -1,10 +1,9 @@
-"""Surfaces over time on disk: one zarr group that grows scan by scan, and that xarray opens."""
+"""The surfaces of a run on disk: a zarr group that grows scan by scan, and that xarray opens."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError, StorageError
 from lee.storage.atomic import new_folder
-from lee.storage.description import json_values
+from lee.storage.description import json_values, versions
 from lee.storage.map_zarr import AXES, FILES, MAPS, consolidate, make_axes, make_maps, make_states
 from lee.surfaces.surface import Surface
 
@@ -24,12 +23,12 @@ WAITING, WRITTEN, FAILED = 0, 1, 2
 
 
 class SurfaceStore:
-    """The surfaces of a run, (t, y, x), written scan by scan and readable while they are.
+    """The surfaces of a run, (t, y, x), written scan by scan and readable meanwhile.
 
-    Made by `create` or `open`. Each scan has chunks of its own, so that several processes may write
-    different scans at once; only one may `append`. A scan's `state` is written last and every file takes its
-    name only when it is whole: whoever is killed, and whenever, leaves a scan whole or not there. What waits
-    or failed reads as NaN.
+    Made by `create` or `open`. Each scan has chunks of its own, so that several processes may write different
+    scans at the same time; only one may `append`. A scan's `state` is written last, and every file takes its
+    name only when it is complete: a process killed at any moment leaves a scan complete or absent. Scans that
+    are waiting or failed read as NaN.
 
     Attributes
     ----------
@@ -37,7 +36,7 @@ class SurfaceStore:
     shape : (H, W)
     pixel_um : float
     metadata : dict
-        How the surfaces are made: the parameters; as given to `create`.
+        Parameters of the surfaces, as given to `create`.
     """
 
     def __init__(self, path: Path, group: zarr.Group) -> None:
@@ -62,24 +61,24 @@ class SurfaceStore:
         metadata: Mapping[str, Any] | None = None,
         overwrite: bool = False,
     ) -> SurfaceStore:
-        """Make a store with a place for every scan; it appears under its name only when it is whole.
+        """Make a store with a place for every scan; it appears under its name only when it is complete.
 
         Parameters
         ----------
         path : str or Path
             Folder to make, ending in ``.zarr`` by custom.
         times_s : (T,) float, s
-            When each scan begins; strictly rising. May be empty: see `append`.
+            When each scan began, strictly increasing. May be empty: see `append`.
         scans : (T,) str
-            Their names.
+            Names of the scans.
         shape : (H, W)
         pixel_um : float
         phases : (T,) str, optional
-            What the cell was doing: plating, stripping, rest; empty by default.
+            State of the cell: plating, stripping or rest; empty by default.
         metadata : mapping, optional
             Must fit into JSON.
         overwrite : bool
-            Replace an older store of that name.
+            Replace an existing store of that name.
 
         Raises
         ------
@@ -91,9 +90,9 @@ class SurfaceStore:
         if len(named) != len(times):
             raise InputError(f"store: {len(named)} phases for {len(times)} scans; give one for each")
         if len(shape) != 2 or min(shape) < 1:
-            raise InputError(f"store: shape is {tuple(shape)}; give the surfaces' (height, width)")
+            raise InputError(f"store: shape is {tuple(shape)}; give (height, width) of the surfaces")
         if not (np.isfinite(pixel_um) and pixel_um > 0):
-            raise InputError(f"store: pixel_um is {pixel_um}; give the size of a pixel in um, above 0")
+            raise InputError(f"store: pixel_um is {pixel_um}; give the size of a pixel in µm, above 0")
         with new_folder(path, overwrite=overwrite, known=FILES) as place:
             group: Any = zarr.create_group(
                 str(place),
@@ -101,7 +100,7 @@ class SurfaceStore:
                 attributes={
                     "format": FORMAT,
                     "format_version": FORMAT_VERSION,
-                    "lee_version": _lee_version(),
+                    "lee_version": versions()["lee-microscopy"],
                     "pixel_um": float(pixel_um),
                     "metadata": json_values(metadata or {}),
                     "coordinates": " ".join(AXES),
@@ -125,28 +124,27 @@ class SurfaceStore:
         """
         place = Path(path)
         if not (place / "zarr.json").is_file():
-            raise InputError(f"{place}: no surfaces there; run `lee series` on the run's folder first")
+            raise InputError(f"{place}: holds no surfaces; run `lee series` on the run's folder first")
         try:
             group = zarr.open_group(str(place), mode=mode, zarr_format=3)
             attributes = dict(group.attrs)
         except Exception as error:  # zarr raises many kinds on damaged metadata
             raise InputError(
-                f"{place}: cannot be read ({_said(error)}); run again with --from-scratch"
+                f"{place}: cannot be read ({_message(error)}); run again with --from-scratch"
             ) from error
         found = attributes.get("format_version")
         if attributes.get("format") != FORMAT or not isinstance(found, int):
-            raise InputError(f"{place}: is no store of surfaces; choose another folder")
+            raise InputError(f"{place}: is not a store of surfaces; choose another folder")
         if found > FORMAT_VERSION:
             raise InputError(
-                f"{place}: is of format version {found}, "
-                f"written by lee {attributes.get('lee_version', '?')}; "
-                f"this lee reads up to {FORMAT_VERSION}; update lee"
+                f"{place}: has format version {found}, written by lee {attributes.get('lee_version', '?')}; "
+                f"this lee reads up to version {FORMAT_VERSION}; update lee"
             )
         try:
             return cls(place, group)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
-                f"{place}: cannot be read ({_said(error)}); run again with --from-scratch"
+                f"{place}: cannot be read ({_message(error)}); run again with --from-scratch"
             ) from error
 
     def __len__(self) -> int:
@@ -170,7 +168,7 @@ class SurfaceStore:
 
     @property
     def phases(self) -> list[str]:
-        """What the cell was doing at each scan; empty where not told."""
+        """State of the cell at each scan; empty if not known."""
         return [str(name) for name in self._array("phase")[:]]
 
     @property
@@ -181,16 +179,16 @@ class SurfaceStore:
         }
 
     def record(self, k: int) -> dict[str, Any]:
-        """Metadata of surface k, or ``{"reason": ...}`` where it failed; empty while it waits."""
+        """Metadata of surface k, or ``{"reason": ...}`` if it failed; empty while it is waiting."""
         self._check(k)
         text = str(self._array("record")[k])
         return dict(json.loads(text)) if text else {}
 
     def read(self, k: int, name: str = "height_um") -> NDArray[np.float32]:
-        """Map `name` of scan k, (H, W) float32; NaN throughout where the scan waits or failed."""
+        """Map `name` of scan k, (H, W) float32; all NaN if the scan is waiting or failed."""
         self._check(k)
         if name not in MAPS:
-            raise InputError(f"store: no map is named {name!r}; give one of {', '.join(MAPS)}")
+            raise InputError(f"store: there is no map {name!r}; give one of {', '.join(MAPS)}")
         return np.asarray(self._array(name)[k], dtype=np.float32)
 
     def surface(self, k: int) -> Surface:
@@ -199,18 +197,20 @@ class SurfaceStore:
         Raises
         ------
         InputError
-            If the scan waits or failed.
+            If the scan is waiting or failed.
         """
         self._check(k)
         state = int(self._array("state")[k])
         if state != WRITTEN:
-            reason = f"failed: {self.record(k).get('reason', '')}" if state == FAILED else "is not there yet"
+            reason = (
+                f"failed: {self.record(k).get('reason', '')}" if state == FAILED else "is not measured yet"
+            )
             raise InputError(f"{self.path}: surface {k} ({self.scans[k]}) {reason}")
         height, sigma, filled, sharp = (self.read(k, name) for name in MAPS)
         return Surface(height, filled, sigma, np.isfinite(height), sharp, self.pixel_um, self.record(k))
 
     def write(self, k: int, surface: Surface) -> None:
-        """Write surface k, over an older one if there is one.
+        """Write surface k; replace an older one.
 
         Raises
         ------
@@ -221,30 +221,30 @@ class SurfaceStore:
         """
         self._check(k)
         if surface.shape != self.shape:
-            raise InputError(f"store: surface {k} is {surface.shape}, the run {self.shape}; crop it alike")
+            raise InputError(f"store: surface {k} is {surface.shape}, the run {self.shape}; crop all alike")
         if abs(surface.pixel_um / self.pixel_um - 1) > 1e-6:
             raise InputError(
-                f"store: surface {k} has pixels of {surface.pixel_um:g} um, the run {self.pixel_um:g} um; "
+                f"store: surface {k} has pixels of {surface.pixel_um:g} µm, the run {self.pixel_um:g} µm; "
                 "give one --pixel-um for all"
             )
-        self._settle(k, {name: getattr(surface, name) for name in MAPS}, surface.metadata, WRITTEN)
+        self._save(k, {name: getattr(surface, name) for name in MAPS}, surface.metadata, WRITTEN)
 
     def fail(self, k: int, reason: str) -> None:
-        """Note that scan k could not be reconstructed, and why."""
+        """Record that scan k could not be reconstructed, and why."""
         self._check(k)
-        gap = np.full(self.shape, np.nan, np.float32)
-        maps = dict.fromkeys(MAPS, gap) if int(self._array("state")[k]) == WRITTEN else {}
-        self._settle(k, maps, {"reason": " ".join(str(reason).split())}, FAILED)
+        blank = np.full(self.shape, np.nan, np.float32)
+        maps = dict.fromkeys(MAPS, blank) if int(self._array("state")[k]) == WRITTEN else {}
+        self._save(k, maps, {"reason": " ".join(str(reason).split())}, FAILED)
 
     def append(self, time_s: float, scan: str, *, phase: str = "") -> int:
         """Make a place for one more scan, after the others, and return its index.
 
-        Only one process may append at a time; others see the new place when it is whole.
+        Only one process may append at a time; others see the new place when it is complete.
 
         Raises
         ------
         InputError
-            If `time_s` is not after the last scan's.
+            If `time_s` is not after the time of the last scan.
         """
         count = len(self)
         checked_times([*self.times_s, time_s], [*self.scans, scan], "store")
@@ -256,30 +256,25 @@ class SurfaceStore:
             self._array(name).resize((count + 1,))
         for name in MAPS:
             self._array(name).resize((count + 1, *self.shape))
-        # Sizes are read from the group's own file, which is replaced at once: never some longer than others.
+        # Readers take the sizes from the group's own file, which is replaced in one step: all arrays agree.
         consolidate(self.path)
         self._group = zarr.open_group(str(self.path), mode="r+", zarr_format=3)
         return count
 
     def retime(self, times_s: ArrayLike, phases: Sequence[str]) -> None:
-        """Correct when the scans began, and what the cell was doing; surfaces stay as they are."""
+        """Correct the times of the scans and the states of the cell; surfaces stay as they are."""
         times = checked_times(times_s, self.scans, "store")
         if len(phases) != len(times):
             raise InputError(f"store: {len(phases)} phases for {len(times)} scans; give one for each")
         self._array("time_s")[:] = times
         self._array("phase")[:] = np.array(list(phases), dtype=object)
 
-    def reset(self, k: int) -> None:
-        """Let scan k wait again."""
-        self._check(k)
-        self._array("state")[k] = WAITING
-
-    def sweep(self) -> None:
-        """Remove what writers that were killed left unfinished; only while nobody else writes."""
+    def remove_partial_files(self) -> None:
+        """Remove unfinished files of writers that were killed; only while nobody else writes."""
         for partial in self.path.rglob("*.partial"):
             partial.unlink(missing_ok=True)
 
-    def _settle(self, k: int, maps: Mapping[str, Any], record: Mapping[str, Any], state: int) -> None:
+    def _save(self, k: int, maps: Mapping[str, Any], record: Mapping[str, Any], state: int) -> None:
         try:
             self._array("state")[k] = WAITING
             for name, values in maps.items():
@@ -288,24 +283,26 @@ class SurfaceStore:
             self._array("state")[k] = state
         except OSError as error:
             raise StorageError(
-                f"cannot write {self.path}: {error.strerror or error}: free some space, or check permissions"
+                f"cannot write {self.path}: {error.strerror or error}; free some space, or check permissions"
             ) from error
 
     def _check(self, k: int) -> None:
         if not 0 <= k < len(self):
-            raise InputError(f"{self.path}: there is no scan {k}; they are counted from 0 to {len(self) - 1}")
+            raise InputError(
+                f"{self.path}: there is no scan {k}; scans are counted from 0 to {len(self) - 1}"
+            )
 
     def _array(self, name: str) -> Any:
         return self._group[name]
 
 
 def checked_times(times_s: ArrayLike, scans: Sequence[str], where: str) -> NDArray[np.float64]:
-    """Return `times_s` as (T,) float64 if there is one for each scan and they rise.
+    """Return `times_s` as (T,) float64 if there is one for each scan and they increase.
 
     Raises
     ------
     InputError
-        Naming the scans at fault.
+        If not; the message names the scans at fault.
     """
     times = np.asarray(times_s, dtype=np.float64)
     if times.shape != (len(scans),):
@@ -318,17 +315,10 @@ def checked_times(times_s: ArrayLike, scans: Sequence[str], where: str) -> NDArr
         k = int(back[0])
         raise InputError(
             f"{where}: times are out of order: {scans[k + 1]} at {times[k + 1]:g} s does not come after "
-            f"{scans[k]} at {times[k]:g} s; correct the times, or name the scans in their order"
+            f"{scans[k]} at {times[k]:g} s; correct the times, or the numbers in the names of the scans"
         )
     return times
 
 
-def _lee_version() -> str:
-    try:
-        return version("lee-microscopy")
-    except PackageNotFoundError:
-        return "not installed as a package"
-
-
-def _said(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]

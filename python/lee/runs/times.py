@@ -1,15 +1,14 @@
-"""When the scans of a run were taken: from its table, or from the scans' own metadata."""
+"""When the scans of a run were taken: from the table scans.csv, or from the scans' own metadata."""
 
 from __future__ import annotations
 
 import csv
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import tifffile
@@ -23,8 +22,8 @@ PHASES = ("", "plating", "stripping", "rest")
 
 
 @dataclass(frozen=True)
-class Listed:
-    """What a run tells of one scan."""
+class ScanEntry:
+    """Time, phase and calibration of one scan; None if the run does not state a calibration."""
 
     time_s: float
     phase: str = ""
@@ -32,7 +31,7 @@ class Listed:
     pixel_um: float | None = None
 
 
-def read_scans_csv(path: Path, scans: Sequence[Path]) -> list[Listed]:
+def read_scans_csv(path: Path, scans: Sequence[Path]) -> list[ScanEntry]:
     """Read ``scans.csv``: one row for each scan, in any order.
 
     Parameters
@@ -40,14 +39,14 @@ def read_scans_csv(path: Path, scans: Sequence[Path]) -> list[Listed]:
     path : Path
         With the header ``scan,time_s`` and, optionally, ``phase``, ``z_step_um``, ``pixel_um``.
     scans : sequence of Path
-        The scans there are; rows name them with or without their folder.
+        Scans of the run; rows name them with or without their folder.
 
     Raises
     ------
     InputError
-        If a row cannot be used, names no scan, or a scan has none.
+        If a row cannot be used or names no scan, or a scan has no row.
     """
-    found: dict[str, Listed] = {}
+    found: dict[str, ScanEntry] = {}
     names = {scan.name for scan in scans}
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -68,7 +67,7 @@ def read_scans_csv(path: Path, scans: Sequence[Path]) -> list[Listed]:
                     )
                 if name in found:
                     raise InputError(f"{where}: scan {name} is given twice; give it once")
-                found[name] = _listed(row, where)
+                found[name] = _entry_of(row, where)
     except OSError as error:
         raise unreadable(path, error, "give a CSV file with the header scan,time_s") from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -76,55 +75,55 @@ def read_scans_csv(path: Path, scans: Sequence[Path]) -> list[Listed]:
     missing = [scan.name for scan in scans if scan.name not in found]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        raise InputError(f"{path}: tells no time for {missing[0]}{more}; add a line for each scan")
+        raise InputError(f"{path}: has no time for {missing[0]}{more}; add a line for each scan")
     return [found[scan.name] for scan in scans]
 
 
-def recorded_times(folder: Path, scans: Sequence[Path]) -> tuple[list[Listed], str]:
-    """Take the times that the scans themselves tell, counted from the first, and say where they stood.
+def recorded_times(folder: Path, scans: Sequence[Path]) -> tuple[list[ScanEntry], str]:
+    """Return the times stored in the scans themselves, from the first scan on, and where they are stored.
 
-    Recorded scans tell it in their header, and what was made of them in its attributes; others in their OME
-    metadata (AcquisitionDate).
+    Recorded scans store it in their header, scans converted from them in their attributes, others in their
+    OME metadata (AcquisitionDate).
 
     Raises
     ------
     InputError
-        If one of them tells none.
+        If a scan stores no time.
     """
-    begun = [_acquired(scan) for scan in scans]
-    for scan, time in zip(scans, begun, strict=True):
+    started = [_acquired(scan) for scan in scans]
+    for scan, time in zip(scans, started, strict=True):
         if time is None:
             raise InputError(
-                f"{folder}: does not tell when its scans were taken ({scan.name} has no time); give "
+                f"{folder}: the times of its scans are not known ({scan.name} stores none); give "
                 "--interval-s, or a scans.csv with the header scan,time_s"
             )
-    known = [time for time in begun if time is not None]
+    known = [time for time in started if time is not None]
     try:
-        listed = [Listed((time - known[0]).total_seconds()) for time in known]
+        listed = [ScanEntry((time - known[0]).total_seconds()) for time in known]
     except TypeError:  # some with a time zone, some without
         raise InputError(
-            f"{folder}: some scans tell a time zone and some none; give a scans.csv with "
-            "the header scan,time_s"
+            f"{folder}: some scans state a time zone and others do not; give a scans.csv with the header "
+            "scan,time_s"
         ) from None
     recorded = all(scan.suffix.lower() in (RECORDED_SUFFIX, ".zarr") for scan in scans)
     return listed, "recorded" if recorded else "OME AcquisitionDate"
 
 
-def _listed(row: dict[str, Any], where: str) -> Listed:
+def _entry_of(row: Mapping[str, str | None], where: str) -> ScanEntry:
     phase = (row.get("phase") or "").strip().lower()
     if phase not in PHASES:
         raise InputError(f"{where}: phase is {phase!r}; give plating, stripping or rest, or leave it empty")
     time = _number(row, "time_s", where)
     if time is None:
-        raise InputError(f"{where}: time_s is missing; give the seconds when the scan began")
+        raise InputError(f"{where}: time_s is missing; give the time when the scan began, in seconds")
     lengths = [_number(row, name, where) for name in ("z_step_um", "pixel_um")]
     for name, length in zip(("z_step_um", "pixel_um"), lengths, strict=True):
         if length is not None and length <= 0:
-            raise InputError(f"{where}: {name} is {length:g}; give um above 0, or leave it empty")
-    return Listed(time, phase, *lengths)
+            raise InputError(f"{where}: {name} is {length:g}; give a length in µm above 0, or leave it empty")
+    return ScanEntry(time, phase, *lengths)
 
 
-def _number(row: dict[str, Any], name: str, where: str) -> float | None:
+def _number(row: Mapping[str, str | None], name: str, where: str) -> float | None:
     text = (row.get(name) or "").strip()
     if not text:
         return None
@@ -162,7 +161,7 @@ def _recorded(scan: Path) -> datetime | None:
 
 def _converted(scan: Path) -> datetime | None:
     try:
-        said = json.loads((scan / "zarr.json").read_text(encoding="utf-8"))
-        return datetime.fromisoformat(said["attributes"]["lee"]["header"]["started"])
+        group = json.loads((scan / "zarr.json").read_text(encoding="utf-8"))
+        return datetime.fromisoformat(group["attributes"]["lee"]["header"]["started"])
     except (OSError, KeyError, TypeError, ValueError):
         return None
