@@ -58,13 +58,10 @@ def curvature(
     from lee.surfaces.surface import Surface
 
     heights = Surface.load(surface, pixel_um=pixel_um)
-    known = np.isfinite(heights.height_sigma_um).any()
     curved = measure(
-        heights.height_um,
-        pixel_um=heights.pixel_um,
+        heights,
         scale_um=scale_um,
         family=family,
-        height_sigma_um=heights.height_sigma_um if known else None,
         noise_correlation_px=noise_correlation_px,
         threads=threads,
     )

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lee.errors import InputError
 from lee.kernels.curvature import Family, Map, curvature_arguments, curvature_maps, curvature_window
+from lee.surfaces.height_map import height_map
 from lee.surfaces.noise_correlation import Noise, amplified, noise_of
+
+if TYPE_CHECKING:
+    from lee.surfaces.surface import Surface
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +60,9 @@ class Curvature:
 
 
 def curvature(
-    height_um: ArrayLike,
+    height_um: ArrayLike | Surface,
     *,
-    pixel_um: float,
+    pixel_um: float | None = None,
     scale_um: float | Literal["auto"] = "auto",
     family: Family = "savgol",
     height_sigma_um: ArrayLike | float | None = None,
@@ -70,17 +74,17 @@ def curvature(
     At every measured pixel a polynomial is fitted by least squares to the measured pixels of a window; its
     slopes and second derivatives there give ``mean = 1/2 div(grad h / sqrt(1 + |grad h|^2))``, ``gaussian =
     (h_xx h_yy - h_xy^2) / (1 + |grad h|^2)^2`` and ``max, min = mean +- sqrt(mean^2 - gaussian)``. Nothing is
-    filled in: gaps take no part and stay NaN. The smoothing is part of the result: features smaller than
-    `scale_um` are flattened.
+    filled: pixels that were not measured take no part and stay NaN. The smoothing is part of the result:
+    features smaller than `scale_um` are flattened.
 
     Parameters
     ----------
-    height_um : (H, W) float32, µm
+    height_um : (H, W) float32, µm, or Surface
         Height map. Other real dtypes are copied to float32. NaN and infinite pixels are not measured. On a
         CUDA device it must be float32 and contiguous; the results are then CuPy's, and the scale must be
         given.
-    pixel_um : float, µm
-        Size of a pixel; pixels are square.
+    pixel_um : float, µm, optional
+        Size of a pixel; pixels are square. A surface brings its own.
     scale_um : float, µm, or "auto"
         How much is smoothed away. For ``"gaussian"`` the standard deviation of the weights, which end at four
         of them. For ``"savgol"`` that of the Gaussian whose Laplacian is as noisy, so that both families are
@@ -95,9 +99,10 @@ def curvature(
         image and evaluates off centre, the second clips its window: values there are up to eight times as
         noisy.
     height_sigma_um : (H, W) float32 or float, µm, optional
-        Standard deviation of the heights; its square is averaged over each window. By default unknown: the
-        results have no standard deviations, and an automatic scale estimates it from the heights. For the
-        gaussian family beside borders and gaps the result is up to 40 % too small.
+        Standard deviation of the heights; its square is averaged over each window. By default that of the
+        surface; of an array it is unknown: the results have no standard deviations, and an automatic scale
+        estimates it from the heights. For the gaussian family the result is up to 40 % too small beside
+        borders and pixels that were not measured.
     noise_correlation_px : float, pixels, optional
         Over how many pixels the heights' errors are alike: the standard deviation of a Gaussian that makes
         white noise like them; 0 = independent from pixel to pixel. Correlated errors average out less: the
@@ -122,11 +127,14 @@ def curvature(
 
     Examples
     --------
-    >>> bent = lee.curvature(surface.height_um, pixel_um=surface.pixel_um, scale_um=3.0)
-    >>> np.nanmax(bent.mean_per_um)  # the sharpest trench
+    >>> curved = lee.curvature(surface, scale_um=3.0)
+    >>> np.nanmax(curved.mean_per_um)  # the sharpest trench
     """
+    given = height_map(height_um, pixel_um, operation="curvature")
+    pixel_um = given.pixel_um
+    sigma_um = given.height_sigma_um if height_sigma_um is None else height_sigma_um
     height, sigma, on_device = curvature_arguments(
-        "curvature", height_um, pixel_um, family, height_sigma_um, threads
+        "curvature", given.height_um, pixel_um, family, sigma_um, threads
     )
     if noise_correlation_px is not None and not (
         np.isfinite(noise_correlation_px) and noise_correlation_px >= 0
