@@ -58,7 +58,7 @@ def refused(tmp_path, capsys, stack, *options, step="0.25"):
         (np.zeros((5, 20, 30), complex), "samples of type complex128 are not grey values"),
         (np.zeros((5, 20, 30), "S3"), "are not grey values"),
         (np.zeros((1, 20, 30)), "has 1 frame; a focus is found between frames"),
-        (np.zeros((5, 0, 30)), "frames of 30x0 pixels are empty"),
+        (np.zeros((5, 0, 30)), "frames of 30×0 pixels are empty"),
     ],
 )
 def test_wrong_rank_type_or_number_of_frames(tmp_path, capsys, array, said):
@@ -70,7 +70,9 @@ def test_nothing_there(tmp_path, capsys):
 
 
 def test_an_empty_folder(tmp_path, capsys):
-    assert "holds no images; expected" in refused(tmp_path, capsys, in_folder(tmp_path / "frames", []))
+    assert "holds no stack; give an OME-Zarr image" in refused(
+        tmp_path, capsys, in_folder(tmp_path / "frames", [])
+    )
 
 
 def test_frames_of_different_size(tmp_path, capsys, good):
@@ -102,7 +104,7 @@ def test_a_truncated_array(tmp_path, capsys, good):
 
 def test_heights_missing(tmp_path, capsys, good):
     line = refused(tmp_path, capsys, in_folder(tmp_path / "frames", good), step=None)
-    assert "does not say at which height its frames were taken; give z_step_um (--z-step-um)" in line
+    assert "the stack has no z positions; give them: z_step_um (--z-step-um)" in line
 
 
 @pytest.mark.parametrize(
@@ -111,9 +113,9 @@ def test_heights_missing(tmp_path, capsys, good):
         ([*range(COUNT - 1)], "z.csv: gives 19 heights for 20 frames"),
         ([*range(5), "nan", *range(6, COUNT)], "the height of frame 5 is nan; give a finite height"),
         ([*range(5), "inf", *range(6, COUNT)], "the height of frame 5 is inf; give a finite height"),
-        ([*range(5), 4, *range(6, COUNT)], "frames 4 and 5 have the same height 4 um"),
+        ([*range(5), 4, *range(6, COUNT)], "frames 4 and 5 have the same height 4 µm"),
         ([*range(5), 2, *range(6, COUNT)], "z.csv: "),
-        ([*range(5), "high", *range(6, COUNT)], "z.csv, line 7: expected a frame number and a height in um"),
+        ([*range(5), "high", *range(6, COUNT)], "z.csv, line 7: expected a frame number and a height in µm"),
     ],
 )
 def test_heights_that_cannot_be_used(tmp_path, capsys, good, heights, said):

@@ -137,7 +137,7 @@ def test_reconstruct_takes_heights_from_a_csv(tmp_path, stack, scan, undrawn):
 def test_an_unknown_pixel_size_is_a_warning_in_one_line(tmp_path, stack, capsys, undrawn):
     assert run(["reconstruct", str(stack), "-o", str(tmp_path / "out"), "--z-step-um", "0.2"]) == 0
     err = capsys.readouterr().err
-    assert err.startswith(f"lee: warning: {stack}: does not say how large its pixels are; 1 um is assumed")
+    assert err.startswith(f"lee: warning: {stack}: the stack has no pixel size; 1 µm is assumed")
     assert err.count("\n") == 1
 
 

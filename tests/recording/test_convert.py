@@ -137,7 +137,7 @@ def test_progress_is_told(tmp_path):
 
 def test_an_unstated_pixel_stays_unstated(tmp_path):
     record(tmp_path / "a.raw", 4, pixel_um=None)
-    with pytest.warns(UserWarning, match="does not say how large its pixels are"):
+    with pytest.warns(UserWarning, match="the stack has no pixel size; 1 µm is assumed"):
         stack = lee.open_stack(convert(tmp_path / "a.raw"))
     assert stack.metadata["pixel_um_source"] == "assumed"
     with SegmentReader(tmp_path / "a.raw") as scan:

@@ -217,7 +217,7 @@ def test_tiff_resolution_is_believed_at_microscope_scale_only(tmp_path: Path) ->
     tifffile.imwrite(tmp_path / "fine.tif", U8, resolution=(25000, 25000), resolutionunit="CENTIMETER")
     assert np.isclose(open_stack(tmp_path / "fine.tif", z_step_um=1).pixel_um, 0.4)
     tifffile.imwrite(tmp_path / "print.tif", U8, resolution=(72, 72), resolutionunit="INCH")
-    with pytest.warns(UserWarning, match=r"print\.tif: does not say how large its pixels are"):
+    with pytest.warns(UserWarning, match=r"print\.tif: the stack has no pixel size; 1 µm is assumed"):
         stack = open_stack(tmp_path / "print.tif", z_step_um=1)
     assert stack.pixel_um == 1.0
     assert stack.metadata["pixel_um_source"] == "assumed"

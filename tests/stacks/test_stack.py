@@ -65,9 +65,9 @@ def test_csv_in_the_folder_and_by_name(folder: Path) -> None:
             "frame 0 is missing; frames are counted from 0",
         ),
         ("frame,z_um\n0,1\n0,2\n", "line 3: frame 0 is given twice"),
-        ("frame,z_um\n0,high\n", "line 2: expected a frame number and a height in um, found '0', 'high'"),
+        ("frame,z_um\n0,high\n", "line 2: expected a frame number and a height in µm, found '0', 'high'"),
         ("frame,z_um\n0\n", "line 2: expected a frame number"),
-        ("frame,z_um\n" + "".join(f"{k},{k % 5}\n" for k in range(6)), "heights turn round at frame 4"),
+        ("frame,z_um\n" + "".join(f"{k},{k % 5}\n" for k in range(6)), "heights reverse at frame 4"),
     ],
 )
 def test_unusable_csv(folder: Path, text: str, match: str) -> None:
@@ -78,7 +78,10 @@ def test_unusable_csv(folder: Path, text: str, match: str) -> None:
 @pytest.mark.parametrize(
     ("given", "match"),
     [
-        ({}, r"does not say at which height.*give z_step_um \(--z-step-um\), or z_um as a CSV"),
+        (
+            {},
+            r"the stack has no z positions; give them: z_step_um \(--z-step-um\), or z_um \(--z-csv\), a CSV",
+        ),
         ({"z_step_um": 0}, "z_step_um: 0 is not a step; it must be positive"),
         ({"z_step_um": -0.2}, "z_step_um: -0.2 is not a step"),
         ({"z_step_um": float("nan")}, "z_step_um: nan is not a step"),
@@ -86,14 +89,14 @@ def test_unusable_csv(folder: Path, text: str, match: str) -> None:
         ({"z_um": [0, 1, 2]}, r"z_um: gives heights of shape \(3,\) for 6 frames"),
         ({"z_um": [0, 1, 2, np.nan, 4, 5]}, "z_um: the height of frame 3 is nan"),
         ({"z_um": [0, 1, 2, np.inf, 4, 5]}, "z_um: the height of frame 3 is inf"),
-        ({"z_um": [0, 1, 2, 2, 4, 5]}, "z_um: frames 2 and 3 have the same height 2 um"),
-        ({"z_um": [0, 1, 3, 2, 4, 5]}, r"z_um: heights turn round at frame 2 \(3 um, then 2 um\)"),
+        ({"z_um": [0, 1, 2, 2, 4, 5]}, "z_um: frames 2 and 3 have the same height 2 µm"),
+        ({"z_um": [0, 1, 3, 2, 4, 5]}, r"z_um: heights reverse at frame 2 \(3 µm, then 2 µm\)"),
         ({"z_um": ["a"] * 6}, "z_um: heights are not numbers"),
         ({"z_um": "nowhere.csv"}, "nowhere.csv: no such file"),
         ({"z_um": np.arange(6), "z_step_um": 1}, "both given"),
-        ({"z_step_um": 1, "pixel_um": 0}, "pixel_um: a pixel size of 0 um cannot be"),
-        ({"z_step_um": 1, "pixel_um": -1}, "pixel_um: a pixel size of -1 um cannot be"),
-        ({"z_step_um": 1, "pixel_um": float("nan")}, "pixel_um: a pixel size of nan um cannot be"),
+        ({"z_step_um": 1, "pixel_um": 0}, "pixel_um: a pixel size of 0 µm is impossible"),
+        ({"z_step_um": 1, "pixel_um": -1}, "pixel_um: a pixel size of -1 µm is impossible"),
+        ({"z_step_um": 1, "pixel_um": float("nan")}, "pixel_um: a pixel size of nan µm is impossible"),
         ({"z_step_um": 1, "pixel_um": "big"}, "pixel_um: 'big' is not a pixel size"),
     ],
 )
@@ -110,7 +113,7 @@ def test_unusable_calibration(folder: Path, given: dict[str, object], match: str
         (FRAMES.astype(str), "are not grey values"),
         (FRAMES[:1], "has 1 frame; a focus is found between frames, at least 3 are needed"),
         (FRAMES[:0], "has 0 frames"),
-        (FRAMES[:, :0], "frames of 30x0 pixels are empty"),
+        (FRAMES[:, :0], "frames of 30×0 pixels are empty"),
     ],
 )
 def test_unusable_array(tmp_path: Path, frames: np.ndarray, match: str) -> None:
@@ -122,7 +125,9 @@ def test_unusable_array(tmp_path: Path, frames: np.ndarray, match: str) -> None:
 
 def test_unusable_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse("no such file or folder; give an existing stack", tmp_path / "nowhere", z_step_um=1)
-    refuse("holds no images; expected .bmp, .btf, .jpeg", tmp_path, z_step_um=1)
+    refuse(
+        r"holds no stack; give an OME-Zarr .*, a folder of images \(.bmp, .btf, .jpeg", tmp_path, z_step_um=1
+    )
     Image.fromarray(FRAMES[0]).save(tmp_path / "one.png")
     refuse("one.png: is a single image; give the folder", tmp_path / "one.png", z_step_um=1)
     refuse("has 1 frame;", tmp_path, z_step_um=1)
@@ -132,7 +137,7 @@ def test_unusable_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     def locked(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(lee.stacks.stack, "_source", locked)
+    monkeypatch.setattr(lee.stacks.stack, "open_source", locked)
     refuse("may not be read", tmp_path, StorageError, z_step_um=1)
 
 
@@ -218,10 +223,10 @@ def test_channels_and_times_are_refused(tmp_path: Path) -> None:
 def test_bad_pixel_size_in_the_file(tmp_path: Path) -> None:
     metadata = {"axes": "ZYX", "PhysicalSizeX": 0.4, "PhysicalSizeY": 0.5}
     tifffile.imwrite(tmp_path / "a.ome.tif", FRAMES, metadata=metadata)
-    with pytest.raises(InputError, match=r"OME PhysicalSize: pixels of 0.4 x 0.5 um are not square"):
+    with pytest.raises(InputError, match=r"OME PhysicalSize: pixels of 0.4 × 0.5 µm are not square"):
         open_stack(tmp_path / "a.ome.tif", z_step_um=1)
     tifffile.imwrite(tmp_path / "b.ome.tif", FRAMES, metadata={"axes": "ZYX", "PhysicalSizeX": 0})
-    with pytest.raises(InputError, match=r"OME PhysicalSize: a pixel size of 0 um cannot be"):
+    with pytest.raises(InputError, match=r"OME PhysicalSize: a pixel size of 0 µm is impossible"):
         open_stack(tmp_path / "b.ome.tif", z_step_um=1)
 
 

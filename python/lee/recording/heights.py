@@ -59,7 +59,7 @@ def checked_z(z_um: ArrayLike, count: int, source: str) -> NDArray[np.float64]:
         z = np.array(z_um, dtype=np.float64)
     except (TypeError, ValueError):
         raise InputError(
-            f"{source}: heights are not numbers; give one height in um for every frame"
+            f"{source}: heights are not numbers; give one height in µm for every frame"
         ) from None
     if z.ndim != 1 or z.size != count:
         raise InputError(
@@ -67,19 +67,19 @@ def checked_z(z_um: ArrayLike, count: int, source: str) -> NDArray[np.float64]:
         )
     bad = np.flatnonzero(~np.isfinite(z))
     if bad.size:
-        raise InputError(f"{source}: the height of frame {bad[0]} is {z[bad[0]]}; give a finite height in um")
+        raise InputError(f"{source}: the height of frame {bad[0]} is {z[bad[0]]}; give a finite height in µm")
     step = np.diff(z)
     repeated = np.flatnonzero(step == 0)
     if repeated.size:
         k = int(repeated[0])
         raise InputError(
-            f"{source}: frames {k} and {k + 1} have the same height {z[k]:g} um; drop or correct one"
+            f"{source}: frames {k} and {k + 1} have the same height {z[k]:g} µm; drop or correct one"
         )
     turned = np.flatnonzero(np.sign(step) != np.sign(step[0])) if count > 1 else np.array([], dtype=np.intp)
     if turned.size:
         k = int(turned[0])
         raise InputError(
-            f"{source}: heights turn round at frame {k} ({z[k]:g} um, then {z[k + 1]:g} um); "
+            f"{source}: heights reverse at frame {k} ({z[k]:g} µm, then {z[k + 1]:g} µm); "
             "they must only rise or only fall: sort the frames, or cut the scan there"
         )
     return z

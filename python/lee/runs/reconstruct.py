@@ -215,7 +215,7 @@ def _depth_um(run: Run, unopened: dict[int, str]) -> float | None:
 def _without_warnings() -> Iterator[None]:
     """Suppress the warning of a missing pixel size, which was given once when the run was opened."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not say how large its pixels are")
+        warnings.filterwarnings("ignore", message=".*the stack has no pixel size")
         yield
 
 

@@ -15,15 +15,13 @@ from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
 from lee.recording.segment_reader import is_being_written, is_segment
 from lee.runs.surface_store import SurfaceStore, checked_times
 from lee.runs.times import ScanEntry, read_scans_csv, recorded_times
-from lee.stacks.image_folder import IMAGE_SUFFIXES, TIFF_SUFFIXES
-from lee.stacks.ome_zarr import is_zarr
+from lee.stacks.registry import reader_for
 from lee.stacks.stack import ZStack, open_stack
 
 SURFACES = "surfaces.zarr"
 RESULTS = "series"
 SCANS = "scans"
 SCANS_CSV = "scans.csv"
-_FILE_SUFFIXES = frozenset({".npy", *TIFF_SUFFIXES})
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,11 +215,7 @@ def _is_scan(entry: Path) -> bool:
         return False
     if entry.suffix.lower() == RECORDED_SUFFIX:
         return is_segment(entry) and not is_being_written(entry)
-    if not entry.is_dir():
-        return entry.suffix.lower() in _FILE_SUFFIXES
-    if is_zarr(entry):
-        return True
-    return any(child.suffix.lower() in IMAGE_SUFFIXES for child in entry.iterdir())
+    return reader_for(entry) is not None
 
 
 def _natural_order(path: Path) -> list[tuple[int, int, str]]:

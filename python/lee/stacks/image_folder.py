@@ -13,11 +13,11 @@ from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile
 
 from lee.errors import InputError
-from lee.stacks.source import Frame, FrameSource, as_grey, grey_dtype, one_line
-from lee.stacks.tiff import check_pages, read_page, tiff_pixel_um
+from lee.stacks.grey import Frame, as_grey, grey_dtype, one_line
+from lee.stacks.reader import FrameSource
+from lee.stacks.tiff import TIFF_SUFFIXES, TiffSource, check_pages, read_page, tiff_pixel_um
 from lee.stacks.z_positions import read_z_csv
 
-TIFF_SUFFIXES = frozenset({".tif", ".tiff", ".btf", ".tf8"})
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"}) | TIFF_SUFFIXES
 Z_CSV = "z_um.csv"
 
@@ -179,3 +179,21 @@ def _deep_colour(path: Path, image: PngImageFile) -> NDArray[Any]:
         again.tile = [tile._replace(args=raw_mode.replace(";16B", ";16L")) for tile in again.tile]
         low: NDArray[Any] = np.asarray(again)
     return np.asarray((high << 8) | low)
+
+
+class ImageFolderReader:
+    """A folder of images, one a frame."""
+
+    name = "image folder"
+    reads = f"a folder of images ({', '.join(sorted(IMAGE_SUFFIXES))})"
+
+    def recognises(self, path: Path) -> bool:
+        """Whether a folder holds an image."""
+        return path.is_dir() and bool(image_files(path))
+
+    def open(self, path: Path) -> FrameSource:
+        """Read the headers; a folder that holds one TIFF stands for that file."""
+        files = image_files(path)
+        if len(files) == 1 and files[0].suffix.lower() in TIFF_SUFFIXES:
+            return TiffSource(files[0])
+        return FolderSource(path, files)

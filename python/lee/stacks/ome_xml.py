@@ -58,7 +58,7 @@ def read_ome(xml: str, count: int, where: str) -> OmeCalibration:
         return OmeCalibration(positions, source, pixel)
     if step is not None:
         if not math.isfinite(step) or step <= 0:
-            raise InputError(f"{where}: OME PhysicalSizeZ is {step:g} um; give z_step_um (--z-step-um)")
+            raise InputError(f"{where}: OME PhysicalSizeZ is {step:g} µm; give z_step_um (--z-step-um)")
         return OmeCalibration(np.arange(count, dtype=np.float64) * step, "OME PhysicalSizeZ", pixel)
     return OmeCalibration(None, "", pixel)
 

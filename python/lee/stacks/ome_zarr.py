@@ -12,7 +12,8 @@ import zarr
 from numpy.typing import NDArray
 
 from lee.errors import InputError
-from lee.stacks.source import Frame, FrameSource, as_grey, grey_dtype, one_line
+from lee.stacks.grey import Frame, as_grey, grey_dtype, one_line
+from lee.stacks.reader import FrameSource
 from lee.stacks.units import um_per_unit
 
 _MARKERS = ("zarr.json", ".zgroup", ".zarray")
@@ -175,3 +176,18 @@ def _transform(
         elif step["type"] == "translation":
             offset = offset + np.asarray(step["translation"], dtype=np.float64)
     return scale, offset
+
+
+class ZarrReader:
+    """An OME-Zarr image, or a plain zarr array."""
+
+    name = "OME-Zarr"
+    reads = "an OME-Zarr image or zarr array"
+
+    def recognises(self, path: Path) -> bool:
+        """Whether it is a folder with the metadata of zarr."""
+        return path.is_dir() and is_zarr(path)
+
+    def open(self, path: Path) -> ZarrSource:
+        """Read the metadata; chunks are read with their frames."""
+        return ZarrSource(path)

@@ -1,4 +1,4 @@
-"""A recorded scan as a stack: its whole frames with their true heights."""
+"""A scan recorded by lee as a stack: its complete frames with their true heights."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import numpy as np
 
 from lee.errors import InputError
 from lee.recording.heights import heights_of, recorded_facts
+from lee.recording.layout import SUFFIX
 from lee.recording.segment_reader import SegmentReader
-from lee.stacks.source import Frame, FrameSource
+from lee.stacks.grey import Frame, grey_dtype
+from lee.stacks.reader import FrameSource
 
 
 class SegmentSource(FrameSource):
-    """Frames of a segment that are whole and whose height is known; the others are left out and told.
+    """Complete frames of known height of a segment; the others are skipped and reported.
 
-    ``metadata["left_out"]`` says which and why, ``metadata["recording"]`` what came of the pulses.
+    ``metadata["left_out"]`` lists them with the reasons, ``metadata["recording"]`` accounts for the pulses.
     """
 
     def __init__(self, path: Path) -> None:
@@ -29,7 +31,7 @@ class SegmentSource(FrameSource):
     def _open(self, path: Path) -> None:
         reader = self._reader
         if reader.being_written:
-            raise InputError(f"{path}: is being recorded now; open it when the scan has ended")
+            raise InputError(f"{path}: is being recorded now; wait for the end of the scan")
         header = reader.header
         heights, source = heights_of(reader)
         left_out = [reader.torn[k] for k in range(len(reader.torn))]
@@ -41,7 +43,7 @@ class SegmentSource(FrameSource):
             usable = usable & np.isfinite(heights)
         self._frames = np.flatnonzero(usable)
         self.shape = (len(self._frames), *header.shape)
-        self.dtype = np.dtype(header.dtype)
+        self.dtype = grey_dtype(np.dtype(header.dtype), str(path))
         if heights is not None:
             self.z_um, self.z_um_source = heights[self._frames], source
         if header.pixel_um is not None:
@@ -57,5 +59,20 @@ class SegmentSource(FrameSource):
         return self._reader.name(int(self._frames[k]))
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._reader.close()
+
+
+class RecordedScanReader:
+    """A raw scan, as the rig records it."""
+
+    name = "recorded scan"
+    reads = f"a scan recorded by lee ({SUFFIX})"
+
+    def recognises(self, path: Path) -> bool:
+        """Whether the suffix is that of recorded scans."""
+        return path.suffix.lower() == SUFFIX and path.is_file()
+
+    def open(self, path: Path) -> SegmentSource:
+        """Open the segment."""
+        return SegmentSource(path)

@@ -1,4 +1,4 @@
-"""Z-stacks in: one lazy `ZStack` of grey frames with heights and pixel size, whatever file they lie in."""
+"""One lazy z-stack, `ZStack`: grey frames with heights and pixel size, whatever file holds them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,15 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError, StorageError
-from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
-from lee.stacks.image_folder import IMAGE_SUFFIXES, TIFF_SUFFIXES, FolderSource, image_files
-from lee.stacks.ome_zarr import ZarrSource, is_zarr
-from lee.stacks.recorded_scan import SegmentSource
-from lee.stacks.source import ArraySource, Frame, FrameSource, open_npy
-from lee.stacks.tiff import TiffSource
+from lee.stacks.array import ArraySource
+from lee.stacks.grey import Frame
+from lee.stacks.reader import FrameSource
+from lee.stacks.registry import open_source
 from lee.stacks.z_positions import ZPositions, resolve_z
 
 MIN_FRAMES = 3
@@ -41,7 +38,7 @@ class ZStack:
     pixel_um : float
         Edge of a square pixel in the plane of the sample.
     metadata : dict
-        JSON-able: format, `z_um_source`, `pixel_um_source`, and what else the file says.
+        JSON-able: format, `z_um_source`, `pixel_um_source`, and what else the file states.
     """
 
     def __init__(
@@ -49,7 +46,7 @@ class ZStack:
         source: FrameSource,
         z_um: NDArray[np.float64],
         pixel_um: float,
-        metadata: dict[str, Any],
+        metadata: dict[str, object],
     ) -> None:
         self._source = source
         self.shape = source.shape
@@ -174,8 +171,8 @@ class ZStack:
         """Shape, type and calibration."""
         z, h, w = self.shape
         return (
-            f"ZStack({z} frames of {w}x{h} {self.dtype}, z {self.z_um[0]:g} to {self.z_um[-1]:g} um, "
-            f"{self.pixel_um:g} um/pixel)"
+            f"ZStack({z} frames of {w}x{h} {self.dtype}, z {self.z_um[0]:g} to {self.z_um[-1]:g} µm, "
+            f"{self.pixel_um:g} µm/pixel)"
         )
 
 
@@ -194,7 +191,7 @@ def open_stack(
         A folder of PNG, TIFF, JPEG or BMP images, ordered by the numbers in their names (other and hidden
         files are ignored); a multi-page TIFF, BigTIFF, OME-TIFF or ImageJ stack; an OME-Zarr folder (NGFF 0.4
         or 0.5, its largest level) or a plain zarr array; a ``.npy`` file, (Z, H, W) or (Z, H, W, 3); a scan
-        recorded by lee, ``.raw``.
+        recorded by lee, ``.raw``; or what a reader in `lee.stacks.registry` recognises.
     z_step_um : float, um
         Frame k lies at k times this step.
     z_um : (Z,) um, or path of a CSV file with the header ``frame,z_um`` (frames counted from 0)
@@ -213,11 +210,11 @@ def open_stack(
     Raises
     ------
     InputError
-        If the stack cannot be used: one line that says what is wrong, where, and what to do.
+        If the stack cannot be used: what is wrong, where, and what to do.
     """
     place = Path(path)
     try:
-        source = _source(place)
+        source = open_source(place)
     except FileNotFoundError:
         raise InputError(f"{place}: no such file or folder; give an existing stack") from None
     except PermissionError:
@@ -231,31 +228,6 @@ def open_stack(
     return stack
 
 
-def _source(path: Path) -> FrameSource:
-    if path.is_dir():
-        if is_zarr(path):
-            return ZarrSource(path)
-        files = image_files(path)
-        if not files:
-            raise InputError(
-                f"{path}: holds no images; expected {', '.join(sorted(IMAGE_SUFFIXES))} files or an OME-Zarr"
-            )
-        if len(files) == 1 and files[0].suffix.lower() in TIFF_SUFFIXES:
-            return TiffSource(files[0])
-        return FolderSource(path, files)
-    if not path.exists():
-        raise FileNotFoundError(path)
-    if path.suffix.lower() == ".npy":
-        return open_npy(path)
-    if path.suffix.lower() in TIFF_SUFFIXES:
-        return TiffSource(path)
-    if path.suffix.lower() == RECORDED_SUFFIX:
-        return SegmentSource(path)
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        raise InputError(f"{path}: is a single image; give the folder that holds the frames of the scan")
-    raise InputError(f"{path}: is not a stack; give a folder of images, a TIFF, an OME-Zarr or a .npy file")
-
-
 def _calibrated(
     source: FrameSource,
     where: str,
@@ -266,7 +238,7 @@ def _calibrated(
 ) -> ZStack:
     count, height, width = source.shape
     if height == 0 or width == 0:
-        raise InputError(f"{where}: frames of {width}x{height} pixels are empty; give frames with pixels")
+        raise InputError(f"{where}: frames of {width}×{height} pixels are empty; give frames with pixels")
     if count < MIN_FRAMES:
         raise InputError(
             f"{where}: has {count} frame{'s' if count != 1 else ''}; a focus is found between frames, "
@@ -292,24 +264,24 @@ def _resolve_pixel(source: FrameSource, where: str, given: float | None) -> tupl
         y, x = (_checked_pixel(size, f"{where}, {source.pixel_um_source}") for size in source.pixel_yx_um)
         if abs(y - x) > 1e-3 * x:
             raise InputError(
-                f"{where}, {source.pixel_um_source}: pixels of {x:g} x {y:g} um are not square; "
+                f"{where}, {source.pixel_um_source}: pixels of {x:g} × {y:g} µm are not square; "
                 "resample the stack, or give pixel_um (--pixel-um) if that is wrong"
             )
         return x, source.pixel_um_source
     warnings.warn(
-        f"{where}: does not say how large its pixels are; 1 um is assumed, give pixel_um (--pixel-um)",
+        f"{where}: the stack has no pixel size; 1 µm is assumed, give it: pixel_um (--pixel-um)",
         stacklevel=4,
     )
     return 1.0, "assumed"
 
 
-def _checked_pixel(value: Any, source: str) -> float:
+def _checked_pixel(value: object, source: str) -> float:
     try:
-        pixel = float(value)
+        pixel = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
-        raise InputError(f"{source}: {value!r} is not a pixel size; give it in um") from None
+        raise InputError(f"{source}: {value!r} is not a pixel size; give it in µm") from None
     if not math.isfinite(pixel) or pixel <= 0:
         raise InputError(
-            f"{source}: a pixel size of {pixel:g} um cannot be; give a positive, finite pixel_um (--pixel-um)"
+            f"{source}: a pixel size of {pixel:g} µm is impossible; give a positive, finite one (--pixel-um)"
         )
     return pixel

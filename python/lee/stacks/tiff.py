@@ -13,9 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lee.errors import InputError
+from lee.stacks.array import ArraySource
+from lee.stacks.grey import Frame, as_grey, grey_dtype, one_line
 from lee.stacks.ome_xml import read_ome
-from lee.stacks.source import ArraySource, Frame, FrameSource, as_grey, grey_dtype, one_line
+from lee.stacks.reader import FrameSource
 from lee.stacks.units import um_per_unit
+
+TIFF_SUFFIXES = frozenset({".tif", ".tiff", ".btf", ".tf8"})
 
 # Coarser than this and the resolution tag is meant for a printer or a screen, not for a microscope.
 _LARGEST_BELIEVED_PIXEL_UM = 60.0
@@ -147,6 +151,21 @@ class TiffSource(FrameSource):
         self._tif.close()
 
 
+class TiffReader:
+    """A multi-page TIFF, BigTIFF, OME-TIFF or ImageJ stack."""
+
+    name = "TIFF"
+    reads = "a TIFF stack"
+
+    def recognises(self, path: Path) -> bool:
+        """Whether the suffix is one of TIFF."""
+        return path.suffix.lower() in TIFF_SUFFIXES and path.is_file()
+
+    def open(self, path: Path) -> TiffSource:
+        """Read and check the headers of all pages."""
+        return TiffSource(path)
+
+
 def check_pages(tif: Any, where: str) -> None:
     """Hold every page's header against the first one and against the end of the file.
 
@@ -222,7 +241,7 @@ def read_page(page: Any, where: str) -> Frame:
         image = np.moveaxis(image, 0, -1)
     grey = as_grey(image, where)
     if keyframe.photometric == tifffile.PHOTOMETRIC.MINISWHITE and grey.dtype.kind == "u":
-        grey = np.iinfo(grey.dtype).max - grey
+        grey = np.invert(grey)
     return grey
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,7 +46,7 @@ def read_z_csv(path: str | os.PathLike[str], count: int | None = None) -> NDArra
                     frame, height = int(row["frame"]), float(row["z_um"])
                 except (TypeError, ValueError):
                     raise InputError(
-                        f"{name}, line {rows.line_num}: expected a frame number and a height in um, "
+                        f"{name}, line {rows.line_num}: expected a frame number and a height in µm, "
                         f"found {row['frame']!r}, {row['z_um']!r}"
                     ) from None
                 if frame in heights:
@@ -57,7 +56,7 @@ def read_z_csv(path: str | os.PathLike[str], count: int | None = None) -> NDArra
                 heights[frame] = height
     except FileNotFoundError:
         raise InputError(
-            f"{name}: no such file; z_um takes heights or a CSV file with the header frame,z_um"
+            f"{name}: no such file; give heights, or a CSV file with the header frame,z_um"
         ) from None
     except OSError as error:
         raise unreadable(name, error, "give a CSV file with the header frame,z_um") from error
@@ -74,12 +73,12 @@ def read_z_csv(path: str | os.PathLike[str], count: int | None = None) -> NDArra
     return np.array([heights[k] for k in range(expected)], dtype=np.float64)
 
 
-def _checked_step(z_step_um: Any) -> float:
+def _checked_step(z_step_um: object) -> float:
     try:
-        step = float(z_step_um)
+        step = float(z_step_um)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         raise InputError(
-            f"z_step_um: {z_step_um!r} is not a number; give the step between frames in um"
+            f"z_step_um: {z_step_um!r} is not a number; give the step between frames in µm"
         ) from None
     if not np.isfinite(step) or step <= 0:
         raise InputError(
@@ -98,13 +97,13 @@ def resolve_z(
     file_source: str,
     where: str,
 ) -> tuple[NDArray[np.float64], str]:
-    """Heights of `count` frames from what was given, else from what the file says.
+    """Return the heights of `count` frames: those given, else those stated by the file.
 
     Returns
     -------
     z_um : (count,) float64
     source : str
-        Where they came from, for the record.
+        Their provenance.
 
     Raises
     ------
@@ -122,6 +121,6 @@ def resolve_z(
     if file_z_um is not None:
         return checked_z(file_z_um, count, f"{where}, {file_source}"), file_source
     raise InputError(
-        f"{where}: does not say at which height its frames were taken; "
-        "give z_step_um (--z-step-um), or z_um as a CSV file with the header frame,z_um"
+        f"{where}: the stack has no z positions; give them: z_step_um (--z-step-um), or z_um (--z-csv), "
+        "a CSV file with the header frame,z_um"
     )

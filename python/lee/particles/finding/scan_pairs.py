@@ -12,9 +12,9 @@ import numpy as np
 
 from lee.errors import InputError
 from lee.runs.run import Run, open_run
-from lee.stacks.image_folder import IMAGE_SUFFIXES, TIFF_SUFFIXES, FolderSource
+from lee.stacks.image_folder import IMAGE_SUFFIXES, FolderSource
 from lee.stacks.stack import ZStack, open_stack
-from lee.stacks.tiff import TiffSource
+from lee.stacks.tiff import TIFF_SUFFIXES, TiffSource
 
 
 class Scan(NamedTuple):

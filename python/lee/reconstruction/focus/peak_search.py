@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
 
 from lee.errors import InputError
 from lee.reconstruction.focus.measure import CELL_PX, CellBrightness, FocusMaxima, Map, SearchOptions
@@ -20,6 +21,15 @@ _NOISE_STEP_PX = 4
 _NOISE_QUANTILE = 0.05
 # Noise alone reaches this multiple of that at one pixel in a hundred of a scan of 100 averages.
 _MIN_PEAK = 4.0
+
+# Share of each source in the variance of a height: the variance of the fit, the scatter of heights about
+# their mean over 5 by 5 pixels, and the squared Laplacian of the smoothed heights. Fitted once, to 68 %
+# within one standard deviation, with the wavelets on seven rendered scenes, gentle and rugged, of three pixel
+# sizes and two steps in z: 62 to 76 % were within one, at least 96.6 % within three.
+_OF_FIT, _OF_SCATTER, _OF_BEND = 0.57, 11.2, 16.7
+_RELIEF_PX, _SCATTER_PX = 5, 7
+# Smallest standard deviation, in widths of the focus curve.
+_MIN_SIGMA = 0.006
 
 
 class PeakSearch(ABC):
@@ -132,7 +142,8 @@ class PeakSearch(ABC):
         in_focus = np.isfinite(height) & np.isfinite(sigma) & self.trustworthy(self._tracker.plane[0])
         in_focus &= self._tracker.peak[0] > _MIN_PEAK * self.noise
         height, sigma = (np.where(in_focus, values, np.float32(np.nan)) for values in (height, sigma))
-        return height, _standard_deviation(height, sigma), self._tracker.counts[0].copy()
+        width_um = self._options.depth_of_field_um / 2.355
+        return height, _standard_deviation(height, sigma, width_um), self._tracker.counts[0].copy()
 
     def brightness(self) -> CellBrightness:
         """Return the brightness of cells over the scan."""
@@ -171,5 +182,20 @@ def _cell_means(values: NDArray[np.float32] | NDArray[np.bool_]) -> Map:
     return np.asarray(sums / np.outer(high, wide), dtype=np.float32)
 
 
-def _standard_deviation(height: Map, of_fit: Map) -> Map:
-    return of_fit
+def _standard_deviation(height: Map, of_fit: Map, width_um: float) -> Map:
+    """Return the standard deviation of heights, from noise and from relief that the focus averages over."""
+    measured = np.isfinite(height)
+    heights = np.where(measured, height, 0).astype(np.float64)
+
+    def mean_of(values: NDArray[np.float64], side: int) -> NDArray[np.float64]:
+        total = ndimage.uniform_filter(np.where(measured, values, 0), side, mode="nearest")
+        share = ndimage.uniform_filter(measured.astype(np.float64), side, mode="nearest")
+        return np.asarray(total / np.maximum(share, 1e-9))
+
+    smooth = mean_of(heights, _RELIEF_PX)
+    scatter = mean_of((heights - smooth) ** 2, _SCATTER_PX)
+    whole = ndimage.uniform_filter(np.where(measured, heights, smooth), _RELIEF_PX, mode="nearest")
+    bend = ndimage.laplace(ndimage.uniform_filter(whole, _RELIEF_PX, mode="nearest")) ** 2
+    noise = mean_of(np.where(measured, of_fit, 0).astype(np.float64) ** 2, 3)
+    variance = _OF_FIT * noise + _OF_SCATTER * scatter + _OF_BEND * bend + (_MIN_SIGMA * width_um) ** 2
+    return np.where(measured, np.sqrt(variance), np.nan).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The focus measures that exist, by name. A new one is added here, or by `register`."""
+"""The focus measures that exist, by name. A new one is added here, or by `register_measure`."""
 
 from __future__ import annotations
 
@@ -18,12 +18,20 @@ _measures: dict[str, FocusMeasure] = {
 }
 
 
-def register(measure: FocusMeasure) -> None:
-    """Add a focus measure; one of the same name is replaced."""
+def register_measure(measure: FocusMeasure) -> None:
+    """Add a focus measure in this process.
+
+    Raises
+    ------
+    InputError
+        If there is one of this name.
+    """
+    if measure.name in _measures:
+        raise InputError(f"focus: there is a measure {measure.name!r} already; choose another name")
     _measures[measure.name] = measure
 
 
-def unregister(name: str) -> None:
+def unregister_measure(name: str) -> None:
     """Take a focus measure out again."""
     del _measures[name]
 

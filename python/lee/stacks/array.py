@@ -1,0 +1,89 @@
+"""Stacks that are one array: in memory, or in a ``.npy`` file."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from lee.errors import InputError
+from lee.stacks.grey import Frame, Samples, as_grey, grey_dtype, one_line
+from lee.stacks.reader import FrameSource
+
+
+class ArraySource(FrameSource):
+    """Frames of an array in memory or mapped from a file, (Z, H, W) or (Z, H, W, 3|4).
+
+    Parameters
+    ----------
+    label : str
+        File name, or what to call the array in error messages.
+    copy : bool
+        Give each frame as memory of its own: right for an array mapped from a file.
+    """
+
+    def __init__(
+        self,
+        array: Samples,
+        label: str,
+        *,
+        copy: bool,
+        metadata: Mapping[str, object] | None = None,
+    ) -> None:
+        if array.ndim != 3 and not (array.ndim == 4 and array.shape[3] in (3, 4)):
+            raise InputError(
+                f"{label}: shape {array.shape} is not a stack; expected (Z, H, W), or (Z, H, W, 3) for colour"
+            )
+        self.shape = (array.shape[0], array.shape[1], array.shape[2])
+        self.dtype = grey_dtype(array.dtype, label)
+        self.metadata = {"source_dtype": str(array.dtype), **(metadata or {})}
+        if array.ndim == 4:
+            self.metadata["luminance"] = "Rec. 601"
+        self._array = array
+        self._label = label
+        self._copy = copy
+
+    def read(self, k: int) -> Frame:
+        """Frame k."""
+        frame = as_grey(self._array[k], self.name(k))
+        if not self._copy:
+            return frame
+        if np.may_share_memory(frame, self._array):
+            frame = frame.copy()
+        self._let_go()
+        return frame
+
+    def _let_go(self) -> None:
+        """Give mapped pages back, or a stack larger than memory would fill it while it is read."""
+        mapped = getattr(self._array, "_mmap", None)
+        if mapped is not None and hasattr(mapped, "madvise"):
+            mapped.madvise(mmap.MADV_DONTNEED)
+
+    def name(self, k: int) -> str:
+        """File and frame number."""
+        return f"{self._label}, frame {k}"
+
+
+class NpyReader:
+    """A `.npy` file."""
+
+    name = "npy"
+    reads = "a .npy file"
+
+    def recognises(self, path: Path) -> bool:
+        """Whether the suffix is .npy."""
+        return path.suffix.lower() == ".npy" and path.is_file()
+
+    def open(self, path: Path) -> ArraySource:
+        """Map the file; nothing but its header is read here."""
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError, OSError) as error:
+            if isinstance(error, PermissionError):
+                raise
+            raise InputError(
+                f"{path}: not a readable .npy array, perhaps truncated ({one_line(error)})"
+            ) from error
+        return ArraySource(array, str(path), copy=True, metadata={"format": "npy"})
