@@ -150,10 +150,8 @@ def test_what_it_says(scans, tmp_path, capsys, undrawn):
     )  # fmt: skip
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert re.match(
-        r"1\d particles, 0\.0\d+ per µm² of surface \(0\.\d+ to 0\.\d+\), signal-to-noise threshold \d",
-        lines[0],
-    )
+    first = r"1\d particles, 0\.0\d+ per µm² of surface \(0\.\d+ to 0\.\d+\), signal-to-noise threshold \d"
+    assert re.match(first, lines[0])
     assert lines[1] == "no calibration given (--calibration): sizes are intensities in counts"
     assert re.match(rf"{re.escape(str(tmp_path / 'gone' / 'report.html'))}, in \d+\.\d s", lines[2])
     table = read_table(tmp_path / "gone" / "particles.parquet")

@@ -118,7 +118,7 @@ def test_the_commands_run_one_after_the_other(ran, tmp_path):
 def test_the_python_snippet_runs(ran):
     folder = ran[0]
     measured, *table = done([sys.executable, "-c", only("python")], folder).splitlines()
-    assert re.fullmatch(r"\d+% measured, pixels of 0.25 um", measured)
+    assert re.fullmatch(r"\d+ % measured, pixels of 0\.25 µm", measured)
     assert table[0].split() == ["x_um", "y_um", "z_um", "intensity_counts", "snr", "flag"]
     assert len(table) > 10
     assert (folder / "from_python" / "surface.json").is_file()
