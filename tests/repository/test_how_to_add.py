@@ -12,7 +12,14 @@ from tests.support.repository_files import CODE, FILES, KERNELS, ROOT, name_of
 TEXT = (ROOT / "CONTRIBUTING.md").read_text()
 HOW_TO = TEXT.split("## How to add")[1].split("\n## ")[0]
 SECTIONS = {part.split("\n", 1)[0]: part for part in HOW_TO.split("\n### ")[1:]}
-MOST = {"A kernel": 12, "A camera": 3, "A stage": 3, "An exporter": 3}
+MOST = {
+    "A kernel": 12,
+    "A stack reader": 3,
+    "A camera": 3,
+    "A stage": 3,
+    "An exporter": 3,
+    "A focus measure": 3,
+}
 BUILT = [path for path in FILES if path.suffix in CODE or path.name in ("CMakeLists.txt", "pyproject.toml")]
 SCALAR = [path for path in BUILT if path.parent.name != "simd"]
 
@@ -95,6 +102,22 @@ def test_the_list_of_an_exporter_is_every_place_of_one():
     for exporter in exporters().values():
         for name in package_files_with(type(exporter).__name__):
             assert matches(name, listed("An exporter")), name
+
+
+def test_the_list_of_a_reader_is_every_place_of_one():
+    from lee.stacks.registry import readers
+
+    for reader in readers().values():
+        for name in package_files_with(type(reader).__name__):
+            assert matches(name, listed("A stack reader")), name
+
+
+def test_the_list_of_a_focus_measure_is_every_place_of_one():
+    from lee.reconstruction.focus.registry import focus_measure, focus_names
+
+    for name in focus_names():
+        for file in package_files_with(type(focus_measure(name)).__name__):
+            assert matches(file, listed("A focus measure")), file
 
 
 @pytest.mark.parametrize("section", ["A camera", "A stage"])
