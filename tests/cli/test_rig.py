@@ -122,7 +122,7 @@ def test_surfaces_can_wait(config, tmp_path, capsys):
     [
         (["--start-um", "890"], "beyond its limits"),
         (["--step-um", "0.0001"], "less than one count of the stage"),
-        (["--end-um", "998.2"], "a focus is found among 3 frames or more"),
+        (["--end-um", "998.2"], "a focus needs 3 frames or more"),
         (["--duration-s", "4000000000"], "are needed"),
     ],
 )

@@ -53,7 +53,7 @@ def test_every_key_reaches_its_device():
     assert rig.stage.counts_per_um == 1000.0
     assert rig.stage.limits_counts == (10_000, 60_000)
     assert rig.stage.status().position_counts == 20_000
-    assert rig.stage._way_out == 3_000
+    assert rig.stage._approach_counts == 3_000
     rig.camera.start()
     rig.stage.begin_scan(ScanPlan(25_000, 200, 5, 1000.0, 80.0, 500))
     image = rig.camera.next_frame(2.0).image

@@ -39,11 +39,11 @@ def test_it_leads_in_and_runs_out():
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"step": 0.0001}, r"step_um is 0.0001, less than one count of the stage \(0.0004978\d* um\)"),
-        ({"step": -0.2}, r"step_um is -0.2; give um"),
-        ({"start": float("nan")}, r"start_um is nan; give um"),
-        ({"end": 10.3}, r"pulses is 2; a focus is found among 3 frames or more"),
-        ({"lead_um": float("inf")}, r"lead_um is inf; give um"),
+        ({"step": 0.0001}, r"step_um is 0.0001, less than one count of the stage \(0.0004978\d* µm\)"),
+        ({"step": -0.2}, r"step_um is -0.2; give a length in µm"),
+        ({"start": float("nan")}, r"start_um is nan; give a length in µm"),
+        ({"end": 10.3}, r"pulses is 2; a focus needs 3 frames or more"),
+        ({"lead_um": float("inf")}, r"lead_um is inf; give a length in µm"),
     ],
 )
 def test_what_no_stage_can_do_is_refused(changed, said):

@@ -280,7 +280,7 @@ def test_a_frozen_status_is_seen(controller, stage):
     stage.begin_scan(plan())
     controller.frozen = True
     begun = time.monotonic()
-    with pytest.raises(DeviceLost, match="told no status"):
+    with pytest.raises(DeviceLost, match="reported no status"):
         stage.end_scan(timeout_s=10)
     assert time.monotonic() - begun < 2  # 0.4 s where the computer is idle
     assert controller.receives(MOVE_STOP)
@@ -347,7 +347,7 @@ def test_garbage_between_messages_is_survived(controller, stage):
     stage.begin_scan(ScanPlan(**{**vars(plan(40, 60, frames_per_s=400)), "lead_counts": 10_000}))
     stage.end_scan(timeout_s=10)
     assert len(controller.pulses) == plan(40, 60).pulses
-    assert stage._line.unreadable > 0  # what the library alone would not have outlived
+    assert stage._connection.unreadable > 0  # what the library alone would not have survived
 
 
 def test_lost_completions_and_slow_answers_are_survived(controller, stage):

@@ -45,7 +45,7 @@ Section = TypeVar("Section", CameraDriver, StageDriver)
 
 
 def load_config(source: Source) -> RigConfig:
-    """Read a rig's configuration from a TOML file, or from what such a file would hold.
+    """Read a rig's configuration from a TOML file, or from a mapping of the same content.
 
     Raises
     ------

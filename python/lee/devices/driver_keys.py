@@ -1,4 +1,4 @@
-"""The keys of a section of a rig's file: which values each may have, and the check of what a file gives."""
+"""The keys of a section of a rig's file: which values each may have, and how a file's values are checked."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def allowed(
 
 
 def section_of(kind: type[Section], where: str, given: Mapping[str, object]) -> Section:
-    """Build a section, a dataclass whose fields are its keys, from what a file gives.
+    """Build a section, a dataclass whose fields are its keys, from the values in a file.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a driver is: a section of a rig's file with its keys, how its device is opened, and what it needs.
+"""Drivers: the keys of a section of a rig's file, how its device is opened, which software it needs.
 
 A driver is a dataclass derived from `CameraDriver` or `StageDriver`. Its fields are the keys that its section
 may have; those of its own state with `lee.devices.driver_keys.allowed` which values they may hold.
@@ -20,7 +20,7 @@ PIXEL_FORMATS = ("Mono8", "Mono10", "Mono12", "Mono16")
 
 @dataclass(frozen=True)
 class Fact:
-    """What `lee rig doctor` reports of a driver: of which thing, whether it was found, and one line on it."""
+    """One line of a driver in the report of `lee rig doctor`: on which subject, and whether it was found."""
 
     subject: str
     found: bool
@@ -28,7 +28,7 @@ class Fact:
 
 
 class Driver:
-    """What drivers of cameras and of stages share."""
+    """The questions that drivers of cameras and of stages answer alike."""
 
     # How to install the software that it calls.
     install: ClassVar[str] = ""

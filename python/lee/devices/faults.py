@@ -1,4 +1,4 @@
-"""What can fail at the rig while it is in use, each by its name; all are `lee.errors.RigFault`."""
+"""The faults of a rig while it is in use, each by its name; all are `lee.errors.RigFault`."""
 
 from lee.errors import RigFault
 
@@ -8,7 +8,7 @@ class DeviceLost(RigFault):
 
 
 class StageStalled(RigFault):
-    """The stage was told to move and does not, or not to where it should."""
+    """The stage was sent somewhere and does not move, or does not arrive there."""
 
 
 class TriggerMismatch(RigFault):
@@ -16,8 +16,8 @@ class TriggerMismatch(RigFault):
 
 
 class Backpressure(RigFault):
-    """Frames arrive faster than they are taken away, and the camera has no buffer left."""
+    """Frames arrive faster than they are read, and the camera has no buffer left."""
 
 
 class IncompleteFrame(RigFault):
-    """A frame arrived with a part of it missing."""
+    """A frame arrived with a part of its image missing."""

@@ -19,7 +19,7 @@ def open_rig(config: Source) -> Rig:
     Parameters
     ----------
     config : path, mapping or RigConfig
-        A TOML file with the sections ``[camera]`` and ``[stage]``, or what it would hold.
+        A TOML file with the sections ``[camera]`` and ``[stage]``, or a mapping of the same content.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def open_stage(config: Source) -> Stage:
 
 
 def _opened(asked: RigConfig, section: str, driver: Driver, opens: Callable[[], Device]) -> Device:
-    """Open a device; where software is missing, the message says how to install it."""
+    """Open a device; where software is missing, the message names what to install."""
     what = f'{asked.name}: [{section}] driver = "{getattr(asked, section).driver}"'
     try:
         return opens()

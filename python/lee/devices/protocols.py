@@ -1,6 +1,6 @@
-"""What a camera and a stage must do to serve the rig; drivers and the virtual rig do it alike.
+"""The protocols of a camera and of a stage, which drivers and the virtual rig implement alike.
 
-Every call that waits has a deadline and ends in a fault of `lee.devices.faults` when it passes.
+Every call that waits has a deadline, and raises a fault of `lee.devices.faults` when it passes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Counts: TypeAlias = NDArray[np.uint8 | np.uint16]
 
 @dataclass(frozen=True)
 class Identity:
-    """What a device says it is."""
+    """Vendor, model and serial number of a device, as it reports them."""
 
     vendor: str
     model: str
@@ -31,7 +31,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class CameraSettings:
-    """What is asked of a camera.
+    """Settings of a camera.
 
     ``exposure_s`` of a frame; ``region`` (top, left, height, width) px, None for the whole sensor;
     ``pixel_format`` Mono8, Mono10, Mono12 or Mono16; ``triggered`` by the stage's pulses, else free-running
@@ -51,7 +51,7 @@ class CameraFrame:
     """A frame as the camera delivered it.
 
     ``image`` (H, W) uint8 or uint16, the caller's own; ``frame_id`` counted by the camera from 0, widened
-    beyond its own bits; ``timestamp_s`` by the camera's clock, when exposure began; ``complete`` False where
+    beyond its own bits; ``timestamp_s`` when exposure began, by the camera's clock; ``complete`` False where
     a part of the image is missing.
     """
 
@@ -66,10 +66,10 @@ class Camera(Protocol):
 
     @property
     def identity(self) -> Identity:
-        """What it says it is."""
+        """As the device reports it."""
 
     def configure(self, settings: CameraSettings) -> CameraSettings:
-        """Set it up; return what the device applied, read back from it; the region always told.
+        """Set it up; return the settings that it applied, read back from it; their region is never None.
 
         Raises ``InputError`` for what it cannot do, ``DeviceLost`` where it does not answer.
         """
@@ -78,7 +78,7 @@ class Camera(Protocol):
         """Begin to take frames, or to wait for pulses; frame ids begin anew."""
 
     def next_frame(self, timeout_s: float) -> CameraFrame | None:
-        """Wait for the oldest frame not taken yet; None where none came in time.
+        """Wait for the oldest frame not yet read; None where none came in time.
 
         Raises ``DeviceLost``, or ``Backpressure`` where the camera had no buffer for a frame.
         """
@@ -87,12 +87,12 @@ class Camera(Protocol):
         """Take no more frames; those that arrived can still be had."""
 
     def close(self) -> None:
-        """Let go of the device; harmless when repeated."""
+        """Release the device; harmless when repeated."""
 
 
 @dataclass(frozen=True)
 class StageStatus:
-    """Where the stage is: ``position_counts``, ``moving``, ``homed``, and how old that is, ``age_s``."""
+    """Position and state of a stage, and ``age_s``, how long ago it reported them."""
 
     position_counts: int
     moving: bool
@@ -105,7 +105,7 @@ class Stage(Protocol):
 
     @property
     def identity(self) -> Identity:
-        """What it says it is."""
+        """As the device reports it."""
 
     @property
     def counts_per_um(self) -> float:
@@ -113,56 +113,56 @@ class Stage(Protocol):
 
     @property
     def limits_counts(self) -> tuple[int, int]:
-        """Where it may be sent, lowest and highest."""
+        """The lowest and the highest position to which it may be sent."""
 
     @property
     def can_trigger(self) -> bool:
         """Whether it sends a pulse at every step of a plan by itself."""
 
     def status(self, timeout_s: float = 1.0) -> StageStatus:
-        """Tell where it is now.
+        """Return where it is now.
 
         Raises ``DeviceLost`` where no status younger than the timeout can be had.
         """
 
     def last_status(self) -> StageStatus:
-        """Tell at once what it told last, however old that is.
+        """Return at once the last status that it reported, however old.
 
-        Raises ``DeviceLost`` where it told nothing for longer than its watchdog allows.
+        Raises ``DeviceLost`` where it has reported none for longer than its watchdog allows.
         """
 
     def home(self, *, consent: bool, timeout_s: float = 120.0) -> None:
-        """Drive to the reference; without consent refused, since an objective may be in the way.
+        """Drive to the reference; refused without consent, since an objective may be in the way.
 
         Raises ``InputError`` without consent, ``StageStalled`` where it does not arrive.
         """
 
     def move_to(self, counts: int, *, timeout_s: float = 30.0) -> None:
-        """Move and wait until it rests there, the last of the way rising, so that play is taken out alike.
+        """Move and wait until it rests there; it arrives rising, so that backlash is always taken out alike.
 
-        It arrives from below, over at least twice what its backlash is taken for, going down that far first
-        where it comes from above; where the lowest limit leaves less, from there, and at the limit itself
-        straight down. Raises ``InputError`` beyond its limits, ``StageStalled`` or ``DeviceLost``.
+        It arrives from below over at least twice its assumed backlash, and goes down that far first where it
+        comes from above. Where the lowest limit leaves less room, it arrives from the limit; at the limit
+        itself, straight down. Raises ``InputError`` beyond its limits, ``StageStalled`` or ``DeviceLost``.
         """
 
     def begin_scan(self, plan: ScanPlan) -> None:
-        """Set speed and pulses and set off from ``plan.start_counts``; returns as soon as it has set off.
+        """Set speed and pulses and start from ``plan.start_counts``; returns as soon as it moves.
 
         Where the stage is not there, or came from the other side, it goes there first, from the scan's side.
-        Raises ``InputError`` for a plan it cannot do, and what `move_to` raises.
+        Raises ``InputError`` for a plan it cannot do, and the faults of `move_to`.
         """
 
     def end_scan(self, *, timeout_s: float) -> int:
-        """Wait until the scan's end is reached; return the pulses sent, -1 where the stage cannot tell.
+        """Wait until the scan's end is reached; return the pulses sent, -1 where the stage cannot count them.
 
         Raises ``StageStalled`` or ``DeviceLost``; the stage is then stopped.
         """
 
     def stop(self) -> None:
-        """Stop at once, whatever it does."""
+        """Stop at once, whatever it is doing."""
 
     def close(self) -> None:
-        """Let go of the device; harmless when repeated."""
+        """Release the device; harmless when repeated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +173,7 @@ class Rig:
     stage: Stage
 
     def __enter__(self) -> Rig:
-        """Return self; leaving the block lets go of both."""
+        """Return self; both are released at the end of the block."""
         return self
 
     def __exit__(self, *reason: object) -> None:
@@ -181,8 +181,8 @@ class Rig:
         self.close()
 
     def close(self) -> None:
-        """Let go of both, the stage stopped first."""
-        # One that does not answer cannot be stopped, and is let go of all the same.
+        """Stop the stage, then release both."""
+        # One that does not answer cannot be stopped, and is released all the same.
         with suppress(RigFault):
             self.stage.stop()
         self.stage.close()
@@ -195,11 +195,11 @@ def widened_ids(raw: ArrayLike, bits: int, *, lowest: int = 0) -> NDArray[np.int
     Parameters
     ----------
     raw : (N,) int
-        As the camera gives them, in order of arrival; gaps shorter than half the range.
+        As the camera gives them, in order of arrival; gaps must be shorter than half the range.
     bits : int
         Of the camera's counter.
     lowest : int
-        What follows the highest: 0, or 1 for cameras that keep 0 for "no id".
+        The id that follows the highest: 0, or 1 for cameras that use 0 for "no id".
     """
     ids = np.asarray(raw, dtype=np.int64)
     if len(ids) == 0:

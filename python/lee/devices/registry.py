@@ -22,7 +22,7 @@ class Registry(Generic[D]):
     Parameters
     ----------
     kind : type
-        What its drivers derive from.
+        Base class of its drivers.
     group : str
         Entry points that add to it.
     built_in : mapping

@@ -1,4 +1,4 @@
-"""One scan in the stage's own counts: where pulses fall, how fast it goes, and where it begins and ends."""
+"""One scan in the stage's own counts: positions of its pulses, speed, start and end."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from lee.errors import InputError
 class ScanPlan:
     """A scan in one direction: lead-in, pulses at equal distances, run-out.
 
-    Positions are whole counts of the stage, since a distance that is not would drift away from the pulses;
-    heights follow from the counts.
+    Positions are whole counts of the stage: with fractions, heights would drift away from the pulses. Heights
+    follow from the counts.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class ScanPlan:
     frames_per_s : float
         Pulses a second while the stage runs at its speed.
     lead_counts : int
-        Way before the first pulse and after the last on which the stage reaches its speed and leaves it.
+        Distance before the first pulse and after the last, for acceleration and braking.
     """
 
     first_counts: int
@@ -47,7 +47,7 @@ class ScanPlan:
         if self.step_counts == 0:
             raise InputError("scan plan: step_counts is 0; give counts from frame to frame")
         if self.pulses < 3:
-            raise InputError(f"scan plan: pulses is {self.pulses}; a focus is found among 3 frames or more")
+            raise InputError(f"scan plan: pulses is {self.pulses}; a focus needs 3 frames or more")
         if self.lead_counts < 0:
             raise InputError(f"scan plan: lead_counts is {self.lead_counts}; give 0 or more")
         for name in ("counts_per_um", "frames_per_s"):
@@ -66,7 +66,7 @@ class ScanPlan:
         frames_per_s: float,
         lead_um: float = 2.0,
     ) -> ScanPlan:
-        """Plan a scan given in um: the step is rounded to whole counts, and the end is never passed.
+        """Plan a scan given in µm: the step is rounded to whole counts, and the end is never passed.
 
         Raises
         ------
@@ -76,18 +76,18 @@ class ScanPlan:
         lengths = {"start_um": start_um, "end_um": end_um, "step_um": step_um, "lead_um": lead_um}
         for name, value in lengths.items():
             if not np.isfinite(value) or (name in ("step_um", "lead_um") and value < 0):
-                raise InputError(f"scan plan: {name} is {value}; give um")
+                raise InputError(f"scan plan: {name} is {value}; give a length in µm")
         step = round(step_um * counts_per_um)
         if step < 1:
             raise InputError(
                 f"scan plan: step_um is {step_um:g}, less than one count of the stage "
-                f"({1 / counts_per_um:g} um); give a longer step"
+                f"({1 / counts_per_um:g} µm); give a longer step"
             )
-        way = (end_um - start_um) * counts_per_um
+        distance = (end_um - start_um) * counts_per_um
         return cls(
             first_counts=round(start_um * counts_per_um),
-            step_counts=step if way >= 0 else -step,
-            pulses=int(abs(way) / step + 1e-9) + 1,
+            step_counts=step if distance >= 0 else -step,
+            pulses=int(abs(distance) / step + 1e-9) + 1,
             counts_per_um=counts_per_um,
             frames_per_s=frames_per_s,
             lead_counts=round(lead_um * counts_per_um),
@@ -100,33 +100,33 @@ class ScanPlan:
 
     @property
     def z_um(self) -> NDArray[np.float64]:
-        """Height of every frame, (pulses,) um."""
+        """Height of every frame, (pulses,) µm."""
         return np.asarray(self.pulse_counts / self.counts_per_um, dtype=np.float64)
 
     @property
     def step_um(self) -> float:
-        """From frame to frame as the stage does it, um, positive."""
+        """Distance from frame to frame, in whole counts, µm, positive."""
         return abs(self.step_counts) / self.counts_per_um
 
     @property
     def speed_um_per_s(self) -> float:
-        """Speed between the first and the last pulse, um/s."""
+        """Speed between the first and the last pulse, µm/s."""
         return self.step_um * self.frames_per_s
 
     @property
     def start_counts(self) -> int:
-        """Where the stage waits before the scan."""
+        """Position at which the stage waits before the scan."""
         return self.first_counts - self._sign * self.lead_counts
 
     @property
     def end_counts(self) -> int:
-        """Where the stage comes to rest after it."""
+        """Position at which the stage comes to rest after it."""
         last = self.first_counts + self.step_counts * (self.pulses - 1)
         return last + self._sign * self.lead_counts
 
     @property
     def seconds(self) -> float:
-        """How long pulses last, s."""
+        """Time from the first pulse to the last, s."""
         return (self.pulses - 1) / self.frames_per_s
 
     @property

@@ -1,4 +1,4 @@
-"""The part of a sensor that is read, on the steps that the sensor has."""
+"""The region of a sensor that is read, in the steps that the sensor allows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Region = tuple[int, int, int, int]
 
 
 def fitted_region(asked: Region | None, sensor: tuple[int, int], steps: Sequence[int]) -> Region:
-    """Round a region down to what a sensor can read; the whole sensor without one.
+    """Round a region down to the steps of a sensor; without one, the whole sensor.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A camera whose frames stream in through a vendor's library: all that such drivers have in common."""
+"""A camera whose frames stream in through a vendor's library: the part that all such drivers share."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class StreamingCamera(Camera):
         self._last_raw: int | None = None
         self._identity = Identity("", "", "")
 
-    # --- what a driver adds ---
+    # --- for each driver to implement ---
 
     @abstractmethod
     def _ask(self) -> str | None:
@@ -68,7 +68,7 @@ class StreamingCamera(Camera):
 
     @abstractmethod
     def _new_ids(self) -> IdCounter:
-        """Return what counts the frames of an acquisition."""
+        """Return the counter of frame ids for an acquisition."""
 
     @abstractmethod
     def _begin_stream(
@@ -78,7 +78,7 @@ class StreamingCamera(Camera):
 
     @abstractmethod
     def _end_stream(self) -> None:
-        """End the acquisition; frames on their way are waited for. A camera that is lost is left alone."""
+        """End the acquisition; frames on their way are waited for. A lost camera is not asked."""
 
     @abstractmethod
     def _release(self) -> None:
@@ -119,7 +119,7 @@ class StreamingCamera(Camera):
                 return None
 
     def stop(self) -> None:
-        """Take no more frames; `Camera.stop`. One that is lost is left alone."""
+        """Take no more frames; `Camera.stop`. A lost camera is not asked."""
         if self._running:
             self._watchdog.rest()
             self._end_stream()

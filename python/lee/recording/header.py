@@ -72,7 +72,7 @@ class SegmentHeader:
         if self.frames < 1:
             raise InputError(f"segment: frames is {self.frames}; give the frames expected, 1 or more")
         if self.pixel_um is not None and not (np.isfinite(self.pixel_um) and self.pixel_um > 0):
-            raise InputError(f"segment: pixel_um is {self.pixel_um}; give um above 0")
+            raise InputError(f"segment: pixel_um is {self.pixel_um}; give µm above 0")
         try:
             begun = datetime.fromisoformat(self.started)
         except ValueError:

@@ -150,7 +150,7 @@ class SegmentWriter:
             Counted by the camera.
         timestamp_s : float, s
             By the camera's clock.
-        z_um : float, um
+        z_um : float, µm
             Height where known by now; `finish` takes what becomes known later.
         complete : bool
             False where a part of the image is missing.
@@ -218,7 +218,7 @@ class SegmentWriter:
         ----------
         ledger : Ledger
             What came of the pulses.
-        z_um : (frames written,) float, um, optional
+        z_um : (frames written,) float, µm, optional
             Heights in place of those given with the frames.
         notes : mapping, optional
             What else became known of the scan; must fit into JSON.

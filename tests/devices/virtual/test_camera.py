@@ -85,7 +85,7 @@ def test_a_pulse_while_it_is_busy_makes_neither_frame_nor_gap():
     frames = rest_of(camera, 0.2)
     assert ids(frames) == [0, 1, 2, 3]
     assert [frame.timestamp_s for frame in frames] == pytest.approx([0.1, 0.2, pulses[3], 0.3])
-    assert camera.unheard == 1
+    assert camera.missed_pulses == 1
 
 
 def test_a_frame_comes_when_it_is_read_and_not_before():

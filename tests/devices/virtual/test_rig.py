@@ -92,7 +92,7 @@ def test_a_slow_camera_hears_every_second_pulse():
     frames, pulses = scan(rig, plan_of(100))
     assert (len(frames), pulses) == (50, 100)
     assert ids(frames) == list(range(50))
-    assert rig.camera.unheard == 50
+    assert rig.camera.missed_pulses == 50
 
 
 def test_a_full_pool_during_a_scan():
@@ -120,7 +120,7 @@ def test_a_camera_unplugged_at_a_pulse():
     ("faults", "error", "said"),
     [
         (Faults(stall=At(pulse=50)), StageStalled, "does not turn"),
-        (Faults(unplug_stage=At(pulse=50)), DeviceLost, "told no status"),
+        (Faults(unplug_stage=At(pulse=50)), DeviceLost, "reported no status"),
     ],
 )
 def test_a_stage_that_fails_during_a_scan(faults, error, said):

@@ -10,7 +10,7 @@ from lee.devices.scan_plan import ScanPlan
 from lee.devices.virtual.hardware.carriage import PERFECT, Carriage, Mechanics
 from lee.devices.virtual.hardware.clock import SimulatedClock
 from lee.devices.virtual.hardware.fault_plan import At, Faults
-from lee.devices.virtual.hardware.motion import Profile
+from lee.devices.virtual.hardware.motion import MotionProfile
 from lee.devices.virtual.hardware.stage import COUNTS_PER_UM, REPORT_INTERVAL_S, VirtualStage
 from lee.errors import InputError
 
@@ -43,7 +43,7 @@ def scan(stage, plan=PLAN, timeout_s=30.0):
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_long_way_is_a_trapezoid(sign):
-    way = Profile.trapezoid(2.0, 100.0, 100.0 + sign * 1000.0, speed=100.0, acceleration=50.0)
+    way = MotionProfile.trapezoid(2.0, 100.0, 100.0 + sign * 1000.0, speed=100.0, acceleration=50.0)
     assert way.end_s == pytest.approx(2.0 + 2.0 + (1000 - 200) / 100 + 2.0)
     assert way.position(0.0) == 100.0
     assert way.position(3.0) == pytest.approx(100 + sign * 25)  # a t² / 2
@@ -55,14 +55,14 @@ def test_a_long_way_is_a_trapezoid(sign):
 
 
 def test_a_short_way_never_reaches_the_speed():
-    way = Profile.trapezoid(0.0, 0.0, 50.0, speed=1000.0, acceleration=50.0)
+    way = MotionProfile.trapezoid(0.0, 0.0, 50.0, speed=1000.0, acceleration=50.0)
     assert way.end_s == pytest.approx(2.0)
     assert way.velocity(1.0 - 1e-9) == pytest.approx(50.0)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_crossing_times_are_where_the_position_is(sign):
-    way = Profile.trapezoid(2.0, 10.0, 10.0 + sign * 1000.0, speed=100.0, acceleration=50.0)
+    way = MotionProfile.trapezoid(2.0, 10.0, 10.0 + sign * 1000.0, speed=100.0, acceleration=50.0)
     places = 10.0 + sign * np.linspace(0, 1000, 101)
     times = way.crossing_times(places)
     assert np.all(np.diff(times) > 0)
@@ -71,7 +71,7 @@ def test_crossing_times_are_where_the_position_is(sign):
 
 
 def test_braking_ends_after_the_way_of_its_speed():
-    way = Profile.braking(1.0, 0.0, -100.0, acceleration=50.0)
+    way = MotionProfile.braking(1.0, 0.0, -100.0, acceleration=50.0)
     assert way.end_s == pytest.approx(3.0)
     assert way.end == pytest.approx(-100.0)
 
@@ -148,7 +148,7 @@ def test_pulses_are_counted_over_scans_and_told_once():
 
 
 def test_a_stage_may_be_unable_to_tell_its_pulses():
-    stage, _ = stage_of(tells_pulses=False)
+    stage, _ = stage_of(counts_pulses=False)
     assert scan(stage) == -1
 
 
@@ -252,8 +252,8 @@ def test_what_it_refuses():
     with pytest.raises(InputError, match=r"position .* beyond its limits, 0 to"):
         stage.move_to(-1)
     for changed, said in (
-        ({"counts_per_um": 2000.0}, r"2000 counts/um and the stage 2008\.65; plan with"),
-        ({"lead_counts": 20}, "lead is .* um, but its speed is reached after .* give a longer lead"),
+        ({"counts_per_um": 2000.0}, r"2000 counts/µm and the stage 2008\.65; plan with"),
+        ({"lead_counts": 20}, "lead is .* µm, but its speed is reached after .* give a longer lead"),
     ):
         with pytest.raises(InputError, match=said):
             stage.begin_scan(replace(PLAN, **changed))
@@ -310,7 +310,7 @@ def test_an_unplugged_stage_freezes_its_status_and_is_lost():
     assert later.position_counts == frozen.position_counts
     assert later.moving
     assert later.age_s == pytest.approx(frozen.age_s + 0.5)
-    with pytest.raises(DeviceLost, match="told no status for"):
+    with pytest.raises(DeviceLost, match="reported no status for"):
         stage.end_scan(timeout_s=30.0)
     assert clock() - begun < 2.1
     with pytest.raises(DeviceLost, match=r"no status within 0\.1 s"):
@@ -331,7 +331,7 @@ def test_a_stage_is_lost_at_a_pulse():
     stage.move_to(PLAN.start_counts)
     begun = clock()
     stage.begin_scan(PLAN)
-    with pytest.raises(DeviceLost, match="told no status"):
+    with pytest.raises(DeviceLost, match="reported no status"):
         stage.end_scan(timeout_s=30.0)
     assert 200 / 80 < clock() - begun < 200 / 80 + 1.5
 

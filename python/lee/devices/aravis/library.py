@@ -1,7 +1,7 @@
 """Aravis, the library for GenICam cameras, called where it is installed: no binding, no compiler.
 
-It needs ``libaravis-0.8.so.0`` alone. What it refuses becomes ``InputError``, what does not answer
-``DeviceLost``, both with its own words in one line.
+It needs ``libaravis-0.8.so.0`` alone. A refusal becomes ``InputError``, a camera that does not answer
+``DeviceLost``, both with the library's own reason in one line.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TYPES: dict[str, Any] = {
     "d": ctypes.c_double,
     "z": ctypes.c_size_t,
 }
-# What it returns, what it takes, and ! where it ends in a GError.
+# Type of the result, types of the arguments, and ! for those that can end in a GError.
 _ARAVIS_FUNCTIONS = {
     "arv_enable_interface": "v:s",
     "arv_update_device_list": "v:",
@@ -155,13 +155,13 @@ class Library:
         return result
 
     def _raise(self, error: Any) -> None:
-        told = error.contents
-        said = " ".join((told.message or b"no reason told").decode(errors="replace").split())
-        lost = told.domain == self._device_errors and told.code in _LOST
+        held = error.contents
+        reason = " ".join((held.message or b"no reason given").decode(errors="replace").split())
+        lost = held.domain == self._device_errors and held.code in _LOST
         self("g_error_free", error)
         if lost:
-            raise DeviceLost(f"camera: it does not answer ({said}); check its cable and open it again")
-        raise InputError(f"camera: {said}")
+            raise DeviceLost(f"camera: it does not answer ({reason}); check its cable and open it again")
+        raise InputError(f"camera: {reason}")
 
     def text(self, name: str, *arguments: Any) -> str:
         """Call a function that returns a text."""
@@ -180,7 +180,7 @@ class Library:
         return low.value, high.value
 
     def choices(self, camera: int, feature: str) -> list[str]:
-        """Tell what an enumeration can be set to."""
+        """Return the values that an enumeration can have."""
         count = ctypes.c_uint()
         name = "arv_camera_dup_available_enumerations_as_strings"
         held = self(name, camera, feature.encode(), ctypes.byref(count))
@@ -221,7 +221,7 @@ def library() -> Library:
     Raises
     ------
     MissingDependency
-        If it is not installed; the message says what to install.
+        If it is not installed; the message names what to install.
     """
     return Library()
 

@@ -24,10 +24,10 @@ class GigeOptions:
     Parameters
     ----------
     packet_socket : bool, optional
-        Take packets from below the network stack, which needs a right to; by default Aravis tries, but not
-        from this computer itself, where it sees none.
+        Take packets from below the network stack, which needs permission; by default Aravis tries, but not
+        for cameras on this computer itself, from which it sees none.
     socket_buffer_bytes : int
-        What the network stack may hold; the system limits it (``net.core.rmem_max``).
+        Size of the network stack's buffer; the system limits it (``net.core.rmem_max``).
     packet_resend : bool
         Ask again for packets that did not come.
     packet_timeout_s, frame_retention_s : float
@@ -52,7 +52,7 @@ class AravisStream:
     shape : (height, width), px
     pixel_bytes : int
     buffers : int
-        Frames it may hold, those not taken yet among them.
+        Frames it may hold, those not yet read included.
     ids : IdCounter
     gige : GigeOptions, optional
         None for a camera that is on no network.
@@ -122,7 +122,7 @@ class AravisStream:
                 self._give(buffer)
 
     def overrun(self) -> bool:
-        """Tell whether frames found no buffer since it was last asked."""
+        """Whether frames found no buffer since this was last asked."""
         before, self._underruns = self._underruns, self._statistics()[2]
         return self._underruns > before
 
@@ -132,28 +132,28 @@ class AravisStream:
         end, quiet_since, seen = now + max_s, now, self._statistics()
         while now < end and now - quiet_since < quiet_s:
             time.sleep(0.005)
-            now, told = time.monotonic(), self._statistics()
-            if told != seen:
-                seen, quiet_since = told, now
+            now, counts = time.monotonic(), self._statistics()
+            if counts != seen:
+                seen, quiet_since = counts, now
 
     def finish(self) -> None:
-        """Take no more frames than have come."""
+        """Take no more frames than have arrived."""
         self._left = self._call.ints("arv_stream_get_n_buffers", self._held, 2)[1]
 
     def close(self) -> None:
-        """Let go of it and its buffers."""
+        """Release the stream and its buffers."""
         stream, self._stream = self._stream, None
         if stream is not None:
             self._call("g_object_unref", stream)
 
     def _statistics(self) -> tuple[int, int, int]:
-        """Tell how many buffers were completed, failed, and were wanted and not there."""
+        """Count buffers completed, buffers failed, and frames for which there was none."""
         counts = [ctypes.c_uint64() for _ in range(3)]
         self._call("arv_stream_get_statistics", self._held, *map(ctypes.byref, counts))
         return counts[0].value, counts[1].value, counts[2].value
 
     def _give(self, buffer: int) -> None:
-        # Where packets do not come, a frame would show what an earlier one left: its id, time, image.
+        # Where packets are missing, a frame would show the id, time and image of an earlier one.
         self._call("arv_buffer_set_frame_id", buffer, 0)
         self._call("arv_buffer_set_timestamp", buffer, 0)
         if self._clear:
@@ -161,7 +161,7 @@ class AravisStream:
         self._call("arv_stream_push_buffer", self._held, buffer)
 
     def _data(self, name: str, buffer: int) -> tuple[int, int]:
-        """Tell where data lie, and how many bytes came."""
+        """Return the address of data, and how many bytes arrived."""
         size = ctypes.c_size_t()
         data = self._call(name, buffer, ctypes.byref(size))
         return data or 0, size.value
@@ -193,7 +193,7 @@ class AravisStream:
         return seen.copy()
 
     def _part(self, buffer: int) -> Counts:
-        """Copy what came of an image; Aravis tells no place and no size when a part is missing."""
+        """Copy the part of an image that arrived; Aravis reports neither its place nor its size."""
         image = np.zeros(self._shape, self._dtype)
         data, _ = self._data("arv_buffer_get_data", buffer)
         ctypes.memmove(image.ctypes.data, data, min(self._payload, image.nbytes))
@@ -201,7 +201,7 @@ class AravisStream:
 
 
 def _widen_socket(port: int, size: int) -> None:
-    """Set what the socket at a port may hold; Aravis does so when the first frame is half lost."""
+    """Set the buffer size of the socket at a port; Aravis does so only when the first frame is half lost."""
     with suppress(OSError):  # where there is no /proc
         for name in os.listdir("/proc/self/fd"):
             # One that is no socket would stay open twice.

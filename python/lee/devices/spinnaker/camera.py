@@ -19,7 +19,7 @@ from lee.devices.spinnaker.stream import SpinnakerStream
 from lee.devices.streaming_camera import FrameStream, StreamingCamera, refused_exposure
 from lee.errors import InputError
 
-# What is taken for what is asked, the first that the camera has: packed ones would have to be taken apart.
+# Formats used for the requested one, the first that the camera has; packed ones would need unpacking.
 TAKEN_FOR = {
     "Mono8": ("Mono8",),
     "Mono10": ("Mono10", "Mono16"),
@@ -34,7 +34,7 @@ class SpinnakerCamera(StreamingCamera):
     """A camera behind the vendor's library; `StreamingCamera`.
 
     Its ids and times are the camera's own where frames carry them with them, else those of the transport. Of
-    a frame that is not complete, what did not come shows whatever the driver's buffer held.
+    an incomplete frame, the missing part shows whatever the driver's buffer held.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class SpinnakerCamera(StreamingCamera):
     def configure(self, settings: CameraSettings) -> CameraSettings:
         """Set it up and read back what it applied; `Camera.configure`.
 
-        Where it has Mono10 or Mono12 only packed, Mono16 is applied, as the settings returned say.
+        Where it has Mono10 or Mono12 only packed, Mono16 is applied, as the returned settings state.
         """
         self._check_idle()
         self._drop_stream()
@@ -168,7 +168,7 @@ class SpinnakerCamera(StreamingCamera):
         low, high = self._stream_nodes.bounds(name) or (1, 1000)
         if not 1 <= asked <= high:
             raise InputError(f"camera: buffers {asked} must lie in 1 to {high:g}")
-        # A queue that is full must not throw away what waits in it.
+        # A full queue must not drop the frames that wait in it.
         self._stream_nodes.choose("StreamBufferHandlingMode", "OldestFirst")
         self._stream_nodes.choose("StreamBufferCountMode", "Manual")
         self._stream_nodes.set_number(name, max(asked, low))

@@ -19,7 +19,7 @@ _NAMESAKE = (
     "camera: the PySpin installed here shows spinning bars and drives no camera; "
     f"pip uninstall PySpin, and {WHERE}"
 )
-# What every version of the vendor's package has.
+# Names that every version of the vendor's package has.
 _VENDORS_OWN = ("System", "CameraPtr", "SpinnakerException", "CEnumerationPtr")
 # Errors of the library itself, and a node's own timeout: such a camera does not answer.
 _LOST = (*range(-1999, -1000), -2007)
@@ -67,9 +67,9 @@ def message_of(error: Exception) -> str:
 
 
 def raise_meaning(error: Exception, what: str) -> NoReturn:
-    """Raise what an error of the library means.
+    """Raise the error of lee that an error of the library means.
 
-    ``InputError`` where a node refuses what is asked of it, ``DeviceLost`` for anything else.
+    ``InputError`` where a node refuses a value or a command, ``DeviceLost`` for anything else.
     """
     reason = message_of(error)
     if getattr(error, "errorcode", -1001) in _LOST:

@@ -15,7 +15,7 @@ from lee.devices.protocols import CameraFrame, Counts
 from lee.devices.spinnaker.library import Nodes, message_of, raise_meaning, timed_out
 from lee.devices.spinnaker.pyspin import CameraPtr, ImagePtr, PySpin
 
-# By the library's version; the later one counts what was lost on the way, too.
+# By the library's version; the later one also counts frames lost in transfer.
 _LOST, _UNDERRUN, _WAITING = "StreamLostFrameCount", "StreamBufferUnderrunCount", "StreamOutputBufferCount"
 
 
@@ -57,7 +57,7 @@ class SpinnakerStream:
         del camera  # which this frame would keep as long as an error
         self._shape, self._dtype, self._buffers = shape, dtype, buffers
         self._ids, self._chunks = ids, chunks
-        self._behind = 0  # what the camera's own ids are ahead of those of the transport
+        self._behind = 0  # how far the camera's own ids are ahead of those of the transport
         self._kept: deque[CameraFrame] = deque()
         self._streams = True
         try:
@@ -80,12 +80,12 @@ class SpinnakerStream:
         missed, before = self._counted(), self._missed
         self._missed = missed
         waiting = self._nodes.number(_WAITING)
-        # Frames lost on the way are counted as well, and show in the ids; only a full queue explains them.
+        # Frames lost in transfer count too, and show in the ids; only a full queue lacks buffers.
         full = waiting is None or waiting >= self._buffers // 2
         return missed > before and full
 
     def settle(self, quiet_s: float, *, max_s: float) -> None:
-        """Take what waits and what is on its way, before `finish`: ending an acquisition throws it away."""
+        """Take frames that wait or are on their way, before `finish`: ending an acquisition drops them."""
         waiting = self._nodes.number(_WAITING)
         for _ in range(self._buffers if waiting is None else int(waiting)):
             if not self._keep(0.0):

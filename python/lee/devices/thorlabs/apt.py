@@ -1,8 +1,8 @@
-"""The line to a Thorlabs controller: what `thorlabs-apt-device` leaves open, so that a stage can rely on it.
+"""The connection to a Thorlabs controller through `thorlabs-apt-device`, made reliable enough for a stage.
 
 The library is free software under the GPL and an extra of `lee`; it is imported when a stage is opened.
-Added to it here: the controller's answers can be waited for; the reader outlives bytes that are no message; a
-port that fails is told; the age of the status is known; commands leave within milliseconds.
+Added to it here: the controller's answers can be waited for; the reader survives bytes that are no message; a
+port that fails is reported; the age of the status is known; commands leave within milliseconds.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import Any
+from types import ModuleType
+from typing import Any, Protocol, cast
 
 from lee.devices.faults import DeviceLost
 from lee.errors import MissingDependency
@@ -23,15 +24,41 @@ HOST, USB = 0x01, 0x50
 CHANNEL = 1
 READ_INTERVAL_S = 0.002
 ASK_AGAIN_S = 0.25
-# Silence counts only while the reader listens, so that a busy computer is not taken for a lost stage.
-LISTENED_AT_MOST_S = 0.05
-# Beyond this, in watchdog times, the reader itself is taken to hang.
+# Silence counts only while the reader listens, so that a busy computer is not mistaken for a lost stage.
+MAX_LISTENED_S = 0.05
+# Beyond this, in watchdog times, the reader itself is assumed to hang.
 DEAF_AFTER = 5.0
 STATUS = ("mot_get_statusupdate", "mot_get_dcstatusupdate", "mot_move_completed", "mot_move_stopped")
 
 
+class Message(Protocol):
+    """A message of the controller; its other fields are those of its kind in the APT protocol."""
+
+    msg: str
+
+    def __getattr__(self, field: str) -> Any: ...
+
+
+class Motor(Protocol):
+    """The parts of the library's motor that are used here."""
+
+    read_interval: float
+    _unpacker: Any
+    _port: Any
+    _loop: Any
+    _thread: threading.Thread
+    _atexit: Callable[[], None]
+
+    def __init__(self, connection: AptConnection, **options: object) -> None: ...
+
+    def close(self) -> None:
+        """Stop the motor, then close the port."""
+
+    def _write(self, command_bytes: bytes) -> None: ...
+
+
 @dataclass(frozen=True)
-class Report:
+class StatusReport:
     """One status of the controller; ``number`` counts them, ``received_s`` is of `time.monotonic`."""
 
     number: int
@@ -43,8 +70,8 @@ class Report:
     enabled: bool
 
 
-def library() -> Any:
-    """Import the library now, not before a stage is opened.
+def library() -> ModuleType:
+    """Import the library; done only when a stage is opened.
 
     Raises
     ------
@@ -60,8 +87,8 @@ def library() -> Any:
         ) from error
 
 
-def messages() -> Any:
-    """Give the library's functions that build a message each, under the names of the APT protocol."""
+def messages() -> ModuleType:
+    """Return the library's functions that each build a message, named as in the APT protocol."""
     library()
     return import_module("thorlabs_apt_device.protocol")
 
@@ -86,51 +113,50 @@ def port_of(serial_number: str) -> str:
 
 
 @cache
-def _motor() -> Any:
-    """Give the library's motor, one that tells a `Line` what it hears and what fails."""
-    parent: Any = library().APTDevice_Motor
+def _motor() -> type[Motor]:
+    """Return the library's motor class, extended to pass messages and failures on to an `AptConnection`."""
 
-    class Motor(parent):  # type: ignore[misc]
-        def __init__(self, line: Line, **options: Any) -> None:
-            self.line = line  # before the reader starts
+    class ReportingMotor(library().APTDevice_Motor):  # type: ignore[misc]
+        def __init__(self, connection: AptConnection, **options: object) -> None:
+            self.connection = connection  # before the reader starts
             super().__init__(**options)
 
-        def _process_message(self, m: Any) -> None:
-            self.line.hear(m)
+        def _process_message(self, m: Message) -> None:
+            self.connection.receive(m)
             super()._process_message(m)
 
         def _schedule_reads(self) -> None:
-            if self.line.lost:
+            if self.connection.lost:
                 return
-            self.line.listen()
+            self.connection.listen()
             try:
                 super()._schedule_reads()
             except OSError as error:
-                self.line.lose(f"reading failed: {error}")
+                self.connection.lose(f"reading failed: {error}")
             except Exception:  # bytes that look like a message and are none; the library would read no more
-                self.line.unreadable += 1
+                self.connection.unreadable += 1
                 self._loop.call_later(self.read_interval, self._schedule_reads)
 
         def _write(self, command_bytes: bytes) -> None:
-            if self.line.lost:
+            if self.connection.lost:
                 return
             try:
                 super()._write(command_bytes)
             except Exception as error:  # the port's own kinds differ between systems
-                self.line.lose(f"writing failed: {error}")
+                self.connection.lose(f"writing failed: {error}")
 
-    return Motor
+    return cast("type[Motor]", ReportingMotor)
 
 
-class Line:
-    """An open line to one controller.
+class AptConnection:
+    """An open connection to one controller.
 
     Parameters
     ----------
     port : str
         Name of the serial port.
     watchdog_s : float
-        A controller silent for so long is lost.
+        A controller that is silent for so long is lost.
 
     Raises
     ------
@@ -144,13 +170,13 @@ class Line:
         self.lost = ""
         self.unreadable = 0
         self._heard = threading.Condition()
-        self._report: Report | None = None
-        self._answers: dict[str, Any] = {}
+        self._report: StatusReport | None = None
+        self._answers: dict[str, Message] = {}
         self._silent_s = 0.0
         self._listened_s = self._status_s = time.monotonic()
         endpoint = library().EndPoint.USB
         try:
-            self._motor = _motor()(
+            self._motor: Motor = _motor()(
                 self,
                 serial_port=port,
                 home=False,  # the library's own default drives the stage a second after opening
@@ -175,18 +201,18 @@ class Line:
 
     # --- called by the reader's thread ---
 
-    def hear(self, message: Any) -> None:
-        """Keep a message, and a status with it."""
+    def receive(self, message: Message) -> None:
+        """Keep a message, and the status in it."""
         now = time.monotonic()
         with self._heard:
             self._answers[message.msg] = message
             if message.msg in STATUS:
-                ways = ("moving_forward", "moving_reverse", "jogging_forward", "jogging_reverse", "homing")
-                self._report = Report(
+                motions = ("moving_forward", "moving_reverse", "jogging_forward", "jogging_reverse", "homing")
+                self._report = StatusReport(
                     number=self._report.number + 1 if self._report else 1,
                     received_s=now,
                     position_counts=message.position,
-                    moving=any(getattr(message, way) for way in ways),
+                    moving=any(getattr(message, motion) for motion in motions),
                     homing=message.homing,
                     homed=message.homed,
                     enabled=message.channel_enabled,
@@ -195,13 +221,13 @@ class Line:
             self._heard.notify_all()
 
     def listen(self) -> None:
-        """Count the silence up to now."""
+        """Add the time since the last call to the silence."""
         now = time.monotonic()
-        self._silent_s += min(now - self._listened_s, LISTENED_AT_MOST_S)
+        self._silent_s += min(now - self._listened_s, MAX_LISTENED_S)
         self._listened_s = now
 
     def lose(self, why: str) -> None:
-        """Remember why nothing more will come."""
+        """Keep why the port is lost."""
         with self._heard:
             self.lost = self.lost or why
             self._heard.notify_all()
@@ -210,7 +236,7 @@ class Line:
 
     @property
     def age_s(self) -> float:
-        """Since the last status, s."""
+        """Time since the last status, s."""
         return time.monotonic() - self._status_s
 
     def check(self) -> None:
@@ -219,7 +245,8 @@ class Line:
             raise DeviceLost(f"stage: {self.port} is lost ({self.lost}); plug it in and open it again")
         if self._silent_s > self.watchdog_s or self.age_s > DEAF_AFTER * self.watchdog_s:
             raise DeviceLost(
-                f"stage: {self.port} has told no status for {self.age_s:.1f} s; check its cable and its power"
+                f"stage: {self.port} has reported no status for {self.age_s:.1f} s; "
+                "check its cable and its power"
             )
 
     def send(self, message: bytes) -> None:
@@ -234,7 +261,7 @@ class Line:
             self.lose(str(error))
             self.check()
 
-    def ask(self, request: bytes, answer: str, *, timeout_s: float = 1.5) -> Any:
+    def ask(self, request: bytes, answer: str, *, timeout_s: float = 1.5) -> Message:
         """Send a request, again and again, until its answer comes."""
         deadline = time.monotonic() + timeout_s
         with self._heard:
@@ -250,19 +277,19 @@ class Line:
         )
 
     def answered(self, answer: str) -> bool:
-        """Whether this message came since it was last forgotten."""
+        """Whether this message arrived since `forget` was last called for it."""
         return answer in self._answers
 
     def forget(self, answer: str) -> None:
-        """Wait for this message anew."""
+        """Forget that this message arrived."""
         with self._heard:
             self._answers.pop(answer, None)
 
-    def last(self) -> Report | None:
+    def last(self) -> StatusReport | None:
         """Newest status, None before the first."""
         return self._report
 
-    def next_report(self, after: int, *, timeout_s: float) -> Report:
+    def next_report(self, after: int, *, timeout_s: float) -> StatusReport:
         """Wait for a status that is newer than the one of this number.
 
         Raises
@@ -278,7 +305,9 @@ class Line:
                 return report
             self.check()
             if time.monotonic() > deadline:
-                raise DeviceLost(f"stage: {self.port} told no status within {timeout_s:g} s; check its cable")
+                raise DeviceLost(
+                    f"stage: {self.port} reported no status within {timeout_s:g} s; check its cable"
+                )
 
     def close(self) -> None:
         """Close the port and end the reader; harmless when repeated.  The library stops the motor first."""

@@ -1,4 +1,4 @@
-"""What is known of a Thorlabs stage, what is wanted from it, and what it refuses."""
+"""Settings of a Thorlabs stage: scale, limits, speeds and pulses; positions and plans that it refuses."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from lee.errors import InputError
 
 @dataclass(frozen=True)
 class ThorlabsSettings:
-    """What is known of a stage and wanted from it.
+    """Settings of a stage.
 
-    ``counts_per_um`` is a calibration and ``calibrated_by`` says whose: sources for the ZST225B disagree by
-    11 ppm. ``limits_counts`` (lowest, highest) that is ever commanded. ``travel_um_per_s`` is the speed of
-    moves that are not scans. ``backlash_um`` is taken out by every approach, on a way twice as long.
+    ``counts_per_um`` is a calibration and ``calibrated_by`` states whose: sources for the ZST225B disagree by
+    11 ppm. No position beyond ``limits_counts`` (lowest, highest) is ever commanded. ``travel_um_per_s`` is
+    the speed of moves that are not scans. Every approach takes ``backlash_um`` out over twice that distance.
     ``trigger_port`` 1 or 2 pulses for ``pulse_us``, high where ``pulse_high``. A move has arrived where the
     position has not changed for ``settle_s`` within ``tolerance_counts`` of its target, and has stalled where
-    it has not for ``stall_s`` elsewhere. A controller silent for ``watchdog_s`` is lost.
+    it has not for ``stall_s`` elsewhere. A controller that is silent for ``watchdog_s`` is lost.
     """
 
     counts_per_um: float = 2008.64563
@@ -72,14 +72,14 @@ class ThorlabsSettings:
         """Raise ``InputError`` where a plan has another scale, leaves the limits, or is too fast."""
         if abs(plan.counts_per_um / self.counts_per_um - 1) > 1e-9:
             raise InputError(
-                f"stage: the plan has {plan.counts_per_um:g} counts/um and the stage {self.counts_per_um:g}; "
+                f"stage: the plan has {plan.counts_per_um:g} counts/µm and the stage {self.counts_per_um:g}; "
                 "plan with the stage's scale"
             )
         self.check_limits("start_counts", plan.start_counts)
         self.check_limits("end_counts", plan.end_counts)
         speed, fastest = plan.speed_um_per_s, self.travel_um_per_s
         if speed > fastest:
-            raise InputError(f"stage: the scan runs at {speed:g} um/s, above {fastest:g}; take smaller steps")
+            raise InputError(f"stage: the scan runs at {speed:g} µm/s, above {fastest:g}; take smaller steps")
         needed = speed**2 / (2 * self.acceleration_um_per_s2) * self.counts_per_um
         if plan.lead_counts < needed:
             raise InputError(

@@ -1,4 +1,4 @@
-"""The virtual rig: scans of known surfaces by wave optics; a camera and a stage that fail like real ones.
+"""The virtual rig: scans of known surfaces by wave optics, a camera and a stage with the faults of real ones.
 
 It shares no code with the reconstruction, so that the two cannot share an error.
 """

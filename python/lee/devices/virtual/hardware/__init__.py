@@ -1,1 +1,4 @@
-"""The virtual rig's devices: a camera and a stage with the faults of real ones, and a simulated clock."""
+"""A camera and a stage that implement the protocols of real ones, with their timing, errors and faults.
+
+They show frames that were rendered beforehand, and so keep up with a real rig.
+"""

@@ -1,4 +1,4 @@
-"""The camera of the virtual rig: deaf while it is busy, with short ids, its own clock and a full pool."""
+"""The virtual camera: it misses pulses while busy, counts in 16 bits, has its own clock and few buffers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _POLL_S = 0.001
 
 
 class PulseLine(Protocol):
-    """The wire on which pulses come; `VirtualStage` is one."""
+    """The source of trigger pulses; `VirtualStage` is one."""
 
     def pulses(self, after_s: float, until_s: float) -> tuple[int, NDArray[np.float64]]:
         """Return the pulses sent in (after, until]: number of the first, and their times, s."""
@@ -34,20 +34,20 @@ class PulseLine(Protocol):
 
 @dataclass(frozen=True)
 class SensorTiming:
-    """How long the sensor takes, and what it can be set to.
+    """Timing of the sensor, and the bounds of its settings.
 
     Parameters
     ----------
     line_s : float
-        To read a line; while it exposes or reads it hears no pulse.
+        Time to read a line; while it exposes or reads it misses pulses.
     transfer_s : float
-        From the end of reading until the frame can be had.
+        From the end of reading until the frame can be read by the computer.
     exposure_step_s : float
         Exposures are whole multiples of it.
     exposure_s : (shortest, longest)
     region_step_px : int
         Regions begin at and measure whole multiples of it.
-    most_buffers : int
+    max_buffers : int
         Frames the driver can hold at most.
     """
 
@@ -56,12 +56,12 @@ class SensorTiming:
     exposure_step_s: float = 7e-6
     exposure_s: tuple[float, float] = (14e-6, 10.0)
     region_step_px: int = 4
-    most_buffers: int = 1000
+    max_buffers: int = 1000
 
 
 @dataclass(frozen=True)
 class _Exposed:
-    """A frame on its way."""
+    """A frame between exposure and buffer."""
 
     raw_id: int
     index: int
@@ -72,25 +72,25 @@ class _Exposed:
 class VirtualCamera(Camera):
     """A camera that shows the planes of a bank at the stage's true height in the middle of its exposure.
 
-    A pulse that comes while it is busy makes no frame and no gap in the ids. Frames that find no buffer, and
-    those lost on the way, leave a gap. ``Backpressure`` is raised once for all frames that found no buffer
-    since it was last asked; those that did can then still be had.
+    A pulse that arrives while it is busy makes no frame and no gap in the ids. Frames that find no buffer,
+    and those lost in transfer, leave a gap. ``Backpressure`` is raised once for all frames that found no
+    buffer since the last call; those that did can still be read.
 
     Parameters
     ----------
     bank : Bank
-        What is under the objective.
+        What the objective shows.
     line : PulseLine, optional
-        Where pulses come from; without it the camera can only run freely.
-    z_um : callable (time) -> um, optional
+        Source of pulses; without it the camera can only run freely.
+    z_um : callable (time) -> µm, optional
         Height in focus.
     timing : SensorTiming, optional
     after_highest_id : int
-        What follows id 65535: 0, or 1.
+        The id that follows 65535: 0, or 1.
     first_id : int, optional
         Its own id of the first frame after every start; by default the lowest.
     faults : Faults, optional
-        What is to go wrong, by pulses of the line, or by frames where it runs freely; times count from now.
+        Faults to simulate, by pulses of the line, or by frames where it runs freely; times count from now.
     clock, sleep : callables, s
     """
 
@@ -122,7 +122,7 @@ class VirtualCamera(Camera):
         self._taken_id = self._freely = self._overrun = 0
         self._on_the_way: deque[_Exposed] = deque()
         self._pool: deque[_Exposed] = deque()
-        self.unheard = 0  # pulses that came while it was busy, since it was made
+        self.missed_pulses = 0  # pulses that arrived while it was busy, since it was made
         self._forget()
         at = self._faults.unplug_camera
         if at is not None and at.time_s is not None:
@@ -132,11 +132,11 @@ class VirtualCamera(Camera):
 
     @property
     def identity(self) -> Identity:
-        """What it says it is."""
+        """As the camera reports it."""
         return Identity("lee", "virtual camera", "V-CAMERA")
 
     def configure(self, settings: CameraSettings) -> CameraSettings:
-        """Set it up and tell what was applied; `Camera.configure`."""
+        """Set it up and return what was applied; `Camera.configure`."""
         with self._lock:
             self._check_answers()
             if self._running:
@@ -185,19 +185,19 @@ class VirtualCamera(Camera):
             self._running = False
 
     def close(self) -> None:
-        """Let go of it."""
+        """Release it."""
         self._running, self._closed = False, True
 
-    # --- what a test and the rest of the virtual rig ask ---
+    # --- for tests and the rest of the virtual rig ---
 
     @property
     def busy_s(self) -> float:
-        """How long it hears no pulse after one, s."""
+        """How long it misses pulses after one, s."""
         tall = self._settings.region[2] if self._settings.region else self._bank.shape[0]
         return self._settings.exposure_s + tall * self._timing.line_s + self._faults.slow_camera_s
 
     def unplug(self, at: At | None = None) -> None:
-        """Let it answer no more, now or at a time."""
+        """Stop answering, now or at a time."""
         with self._lock:
             moment = self._clock() if at is None or at.time_s is None else self._born_s + at.time_s
             self._unplugged_s = min(self._unplugged_s, moment)
@@ -227,8 +227,8 @@ class VirtualCamera(Camera):
             raise InputError(f"camera: pixel_format {asked.pixel_format!r} is none of {', '.join(BITS)}")
         if asked.triggered and self._line is None:
             raise InputError("camera: triggered, but no stage's pulses reach it; set triggered to false")
-        if not 1 <= asked.buffers <= can.most_buffers:
-            raise InputError(f"camera: buffers {asked.buffers} must lie in 1 to {can.most_buffers}")
+        if not 1 <= asked.buffers <= can.max_buffers:
+            raise InputError(f"camera: buffers {asked.buffers} must lie in 1 to {can.max_buffers}")
         if not 0 < asked.frames_per_s < inf:
             raise InputError(f"camera: frames_per_s {asked.frames_per_s:g} must be above 0")
         top, left, tall, wide = fitted_region(asked.region, self._bank.shape, [can.region_step_px] * 4)
@@ -250,21 +250,21 @@ class VirtualCamera(Camera):
         return first, self._begun_s + np.arange(first, self._freely) / rate
 
     def _advance(self, now: float) -> None:
-        """Do all that happened up to now."""
+        """Bring the state up to now: exposures, transfers, faults."""
         if not self._running:
             return
-        wrong, until_s = self._faults, min(now, self._unplugged_s)
+        faults, until_s = self._faults, min(now, self._unplugged_s)
         first, times = self._triggers(until_s)
         for index, begin_s in enumerate(times.tolist(), start=first):
             if begin_s >= self._unplugged_s:
                 break
-            if wrong.unplug_camera is not None and wrong.unplug_camera.pulse == index:
+            if faults.unplug_camera is not None and faults.unplug_camera.pulse == index:
                 self._unplugged_s = until_s = begin_s
                 break
-            if index in wrong.missed_triggers:
+            if index in faults.missed_triggers:
                 continue
             if begin_s < self._busy_until_s:
-                self.unheard += 1
+                self.missed_pulses += 1
                 continue
             self._busy_until_s = begin_s + self.busy_s
             ready_s = self._busy_until_s + self._timing.transfer_s
@@ -273,7 +273,7 @@ class VirtualCamera(Camera):
         self._seen_s = max(self._seen_s, until_s)
         while self._on_the_way and self._on_the_way[0].ready_s <= until_s:
             exposed = self._on_the_way.popleft()
-            if exposed.index in wrong.lost_frames:
+            if exposed.index in faults.lost_frames:
                 continue
             if len(self._pool) >= self._settings.buffers:
                 self._overrun += 1
@@ -286,9 +286,9 @@ class VirtualCamera(Camera):
         complete = exposed.index not in self._faults.incomplete_frames
         if not complete:
             image[-(len(image) // 3) :] = 0
-        wrong = self._faults
-        by_its_clock = exposed.begin_s + wrong.camera_offset_s
-        by_its_clock += (exposed.begin_s - self._born_s) * wrong.camera_ppm * 1e-6
+        faults = self._faults
+        by_its_clock = exposed.begin_s + faults.camera_offset_s
+        by_its_clock += (exposed.begin_s - self._born_s) * faults.camera_ppm * 1e-6
         return CameraFrame(image, frame_id, by_its_clock, complete)
 
     def _in_format(self, seen: Counts, pixel_format: str) -> Counts:

@@ -1,4 +1,4 @@
-"""What a stage's motor does and where its carriage truly is: play, microsteps, drift, stalls, end stops."""
+"""A stage's motor and the true position of its carriage: backlash, microsteps, drift, stalls, end stops."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from math import inf, pi, sin
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lee.devices.virtual.hardware.motion import Profile
+from lee.devices.virtual.hardware.motion import MotionProfile
 
 _REMEMBERED = 1000
 
@@ -20,22 +20,22 @@ def _no_pulses() -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Mechanics:
-    """What moves, and how it differs from what the counts say.
+    """Speeds of a stage, and how its true position differs from its counts.
 
     Parameters
     ----------
     speed_um_per_s, acceleration_um_per_s2 : float
-        The most the stage does.
+        The highest that the stage reaches.
     backlash_um : float
-        Play of the nut: falling, the carriage is so much higher than its counts say.
+        Backlash of the nut: falling, the carriage is higher than its counts by this much.
     microstep_um : float
-        Amplitude of the error that returns with every full step of the motor.
+        Amplitude of the error that repeats with every full step of the motor.
     full_step_counts : int
         Counts of a full step.
     drift_um_per_s : float
         How fast the whole stand rises.
     scale_ppm : float
-        How much longer a count is than the calibration says.
+        Relative error of the calibration: how much longer a count truly is.
     """
 
     speed_um_per_s: float = 1000.0
@@ -54,10 +54,10 @@ PERFECT = Mechanics(backlash_um=0.0, microstep_um=0.0, drift_um_per_s=0.0)
 class Leg:
     """One motion; it lasts until the next one begins.
 
-    ``nut`` is where the carriage was when it began, ``zero`` the motor's position that is told as 0.
+    ``nut`` is where the carriage was when it began, ``zero`` the motor's position that is reported as 0.
     """
 
-    profile: Profile
+    profile: MotionProfile
     nut: float
     zero: float
     homed: bool
@@ -67,18 +67,18 @@ class Leg:
     ended_s: float = inf
 
     @property
-    def goes(self) -> bool:
-        """Whether it is a motion, and no rest."""
+    def moves(self) -> bool:
+        """Whether it is a motion, not a rest."""
         return self.profile.begin_s < self.profile.end_s
 
     @property
-    def way(self) -> float:
-        """How far it goes, counts, negative down."""
+    def distance(self) -> float:
+        """Distance, counts, negative down."""
         return self.profile.end - self.profile.position(self.profile.begin_s)
 
 
 class Carriage:
-    """A motor and what it carries, asked at any time since it was switched on.
+    """A motor and its carriage; its state can be asked for any time since it was switched on.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class Carriage:
     motor : float
         Where the motor is at first, counts.
     zero : float
-        Position of the motor that is told as 0 at first.
+        Position of the motor that is reported as 0 at first.
     homed : bool
     born_s : float
         When it is switched on.
@@ -108,7 +108,9 @@ class Carriage:
     ) -> None:
         self.mechanics, self.counts_per_um, self.stops, self.born_s = mechanics, counts_per_um, stops, born_s
         self.stuck_s = inf
-        self._legs = deque([Leg(Profile(born_s, motor, 0.0, []), motor, zero, homed)], maxlen=_REMEMBERED)
+        self._legs = deque(
+            [Leg(MotionProfile(born_s, motor, 0.0, []), motor, zero, homed)], maxlen=_REMEMBERED
+        )
 
     @property
     def last(self) -> Leg:
@@ -127,22 +129,22 @@ class Carriage:
         leg = self.leg(time_s)
         return leg.profile.position(min(time_s, self._stuck(leg)))
 
-    def told(self, time_s: float) -> int:
-        """Where the controller says it is, counts."""
+    def reported(self, time_s: float) -> int:
+        """Position that the controller reports, counts."""
         return round(self.motor(time_s) - self.leg(time_s).zero)
 
     def moving(self, time_s: float) -> bool:
-        """Whether the controller takes it to move: it does not notice a motor that stands still."""
+        """Whether the controller believes that it moves: it does not notice a motor that stands still."""
         leg = self.leg(time_s)
-        return leg.goes and (time_s < leg.profile.end_s or self._stuck(leg) < leg.profile.end_s)
+        return leg.moves and (time_s < leg.profile.end_s or self._stuck(leg) < leg.profile.end_s)
 
     def arrived_s(self, leg: Leg) -> float:
-        """When a motion came to its end, inf where it did not."""
+        """When a motion arrived, inf where it did not."""
         end_s = leg.profile.end_s
         return end_s if end_s <= min(self._stuck(leg), leg.ended_s) else inf
 
     def true_um(self, time_s: float) -> float:
-        """Where the carriage truly is, um."""
+        """Where the carriage truly is, µm."""
         how = self.mechanics
         leg, motor = self.leg(time_s), self.motor(time_s)
         counts = self._nut(leg, motor)
@@ -150,41 +152,43 @@ class Carriage:
         drift = how.drift_um_per_s * (time_s - self.born_s)
         return counts / self.counts_per_um * (1 + how.scale_ppm * 1e-6) + wobble + drift
 
-    def set_off(self, now: float, told: float, speed_um_per_s: float, pulses: ArrayLike = ()) -> Leg:
-        """Begin to move to where the controller says ``told``, with a pulse at each of these places."""
+    def set_off(self, now: float, target: float, speed_um_per_s: float, pulses: ArrayLike = ()) -> Leg:
+        """Begin to move to a position by the controller's count, with a pulse at each of these places."""
         zero = self.last.zero
-        profile = Profile.trapezoid(
+        profile = MotionProfile.trapezoid(
             now,
             self.motor(now),
-            told + zero,
+            target + zero,
             speed=speed_um_per_s * self.counts_per_um,
             acceleration=self.mechanics.acceleration_um_per_s2 * self.counts_per_um,
         )
         leg = self._push(profile, zero, self.last.homed)
         leg.pulses_s = profile.crossing_times(np.asarray(pulses, dtype=np.float64) + zero)
         low, high = self.stops
-        # One that was never homed can be sent against its end stop.
-        hit = [stop for stop, beyond in ((low, told + zero < low), (high, told + zero > high)) if beyond]
+        # A stage that was never homed can be sent against its end stop.
+        hit = [stop for stop, beyond in ((low, target + zero < low), (high, target + zero > high)) if beyond]
         if hit:
             leg.stuck_s = float(profile.crossing_times(hit)[0])
         return leg
 
     def brake(self, now: float) -> None:
-        """Come to rest as fast as can be."""
+        """Come to rest as fast as possible."""
         leg = self.leg(now)
         speed = 0.0 if now >= self._stuck(leg) else leg.profile.velocity(now)
         pushed = self.mechanics.acceleration_um_per_s2 * self.counts_per_um
-        self._push(Profile.braking(now, self.motor(now), speed, acceleration=pushed), leg.zero, leg.homed)
+        self._push(
+            MotionProfile.braking(now, self.motor(now), speed, acceleration=pushed), leg.zero, leg.homed
+        )
 
     def take_as_zero(self, now: float) -> None:
-        """Tell where it is now as 0."""
+        """Report the present position as 0 from now on."""
         motor = self.motor(now)
-        self._push(Profile(now, motor, 0.0, []), motor, True)
+        self._push(MotionProfile(now, motor, 0.0, []), motor, True)
 
     def free(self, now: float) -> None:
         """Let the motor turn again, from where it stands."""
         leg = self.leg(now)
-        self._push(Profile(now, self.motor(now), 0.0, []), leg.zero, leg.homed)
+        self._push(MotionProfile(now, self.motor(now), 0.0, []), leg.zero, leg.homed)
         self.stuck_s = inf
 
     def sent(self, leg: Leg, time_s: float) -> int:
@@ -210,7 +214,7 @@ class Carriage:
     def _nut(self, leg: Leg, motor: float) -> float:
         return min(max(leg.nut, motor), motor + self.mechanics.backlash_um * self.counts_per_um)
 
-    def _push(self, profile: Profile, zero: float, homed: bool) -> Leg:
+    def _push(self, profile: MotionProfile, zero: float, homed: bool) -> Leg:
         last, now = self.last, profile.begin_s
         nut, first = self._nut(last, self.motor(now)), last.first_pulse + self.sent(last, now)
         leg = Leg(profile, nut, zero, homed, first_pulse=first)

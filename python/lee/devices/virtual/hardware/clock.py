@@ -1,10 +1,10 @@
-"""A clock that runs only while someone sleeps on it, so that a scan of minutes is tested in moments."""
+"""A clock that advances only by `sleep`, so that a scan of minutes is tested in moments."""
 
 import threading
 
 
 class SimulatedClock:
-    """Time that stands still but for `sleep`; a call tells it, in s.
+    """Time that advances only by `sleep`; a call returns it, in s.
 
     It is safe in several threads, but their sleeps add up.
     """
@@ -14,7 +14,7 @@ class SimulatedClock:
         self._lock = threading.Lock()
 
     def __call__(self) -> float:
-        """Tell the time, s."""
+        """Return the time, s."""
         return self._now_s
 
     def sleep(self, seconds: float) -> None:

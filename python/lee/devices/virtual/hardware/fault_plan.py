@@ -1,4 +1,4 @@
-"""What is to go wrong at the virtual rig, and when."""
+"""Faults that the virtual rig simulates, and when."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lee.errors import InputError
 class At:
     """A moment: right at a pulse, or a time after the rig was made.
 
-    Pulses are counted from 0 over all scans since the rig was made, whether or not a camera heard them.
+    Pulses are counted from 0 over all scans since the rig was made, whether or not a camera received them.
     """
 
     pulse: int | None = None
@@ -25,24 +25,24 @@ class At:
 
 @dataclass(frozen=True)
 class Faults:
-    """What is to go wrong.
+    """Faults to simulate.
 
     Parameters
     ----------
     lost_frames : collection of int
-        Pulses whose frame is lost on its way: a gap in the frame ids.
+        Pulses whose frame is lost in transfer: a gap in the frame ids.
     incomplete_frames : collection of int
         Pulses whose frame arrives without its last rows.
     missed_triggers : collection of int
         Pulses that never reach the camera: fewer frames than pulses, no gap in the ids.
     unplug_camera, unplug_stage : At, optional
-        From then on the device does not answer. A stage still ends its motion and sends its pulses.
+        From then on the device does not answer. A stage still completes its motion and sends its pulses.
     stall : At, optional
         From then on the stage's motor does not turn, until `VirtualStage.free`.
     lost_completions : int
-        So many messages "move completed" never arrive.
+        Number of messages "move completed" that never arrive.
     camera_offset_s, camera_ppm : float
-        How far ahead the camera's clock is, and how much faster it runs.
+        Offset of the camera's clock, and how much faster it runs.
     slow_camera_s : float
         How much longer the camera is busy with every frame.
     """

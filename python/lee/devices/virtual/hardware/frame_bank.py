@@ -1,4 +1,4 @@
-"""Frames made beforehand, so that the virtual camera can keep up with a real one."""
+"""Frames rendered beforehand, so that the virtual camera keeps up with a real one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class FrameBank:
     ----------
     frames : (Z, H, W) uint8 or uint16, counts
         They keep their noise: the same plane seen twice is the same to the count.
-    z_um : (Z,) float, um
+    z_um : (Z,) float, µm
         Heights in focus, rising.
     bit_depth : int
         Of the counts.
@@ -73,7 +73,7 @@ class FrameBank:
         between: bool = False,
         seed: int = 0,
     ) -> FrameBank:
-        """Render a scene as `render_scan` does, by default over its whole relief in steps of 0.2 um."""
+        """Render a scene as `render_scan` does, by default over its whole relief in steps of 0.2 µm."""
         sensor = sensor or Sensor()
         z = scene.z_range() if z_um is None else z_um
         scan = render_scan(scene, optics, z, sensor=sensor, seed=seed)
@@ -91,7 +91,7 @@ class FrameBank:
 
     @property
     def z_um(self) -> NDArray[np.float64]:
-        """Heights of the planes, (Z,) um."""
+        """Heights of the planes, (Z,) µm."""
         return self._z
 
     def nearest(self, z_um: float) -> int:
@@ -127,8 +127,8 @@ def quick_bank(
 ) -> FrameBank:
     """Make planes in moments: grains that are sharp where the height in focus is the surface's.
 
-    There is no optics in it, only contrast that fades with the distance from focus, so that it tries out
-    speed and bookkeeping, and no measurement.
+    There is no optics in it, only contrast that fades with the distance from focus, so it tests
+    speed and frame accounting, not measurement.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""How a stage moves: stretches of constant acceleration, in its counts."""
+"""Motion profiles of a stage: intervals of constant acceleration, in its counts."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-class Profile:
+class MotionProfile:
     """A motion in one direction that ends at rest.
 
     Parameters
     ----------
     begin_s : float
-        When it begins.
+        Start time.
     begin : float
-        Where, counts.
+        Start position, counts.
     velocity : float
-        How fast it is then, counts/s.
+        Velocity at the start, counts/s.
     stretches : sequence of (seconds, acceleration)
         One after the other; counts/s².
     """
@@ -39,22 +39,22 @@ class Profile:
     @classmethod
     def trapezoid(
         cls, begin_s: float, begin: float, end: float, *, speed: float, acceleration: float
-    ) -> Profile:
-        """From rest to rest: as fast as `speed` where the way is long enough."""
-        way = abs(end - begin)
+    ) -> MotionProfile:
+        """From rest to rest: at `speed` where the distance is long enough."""
+        distance = abs(end - begin)
         sign = 1.0 if end >= begin else -1.0
-        top = min(speed, sqrt(way * acceleration))
-        if way == 0:
+        top = min(speed, sqrt(distance * acceleration))
+        if distance == 0:
             return cls(begin_s, begin, 0.0, [])
-        ramp, steady = top / acceleration, (way - top**2 / acceleration) / top
+        ramp, steady = top / acceleration, (distance - top**2 / acceleration) / top
         pushed = sign * acceleration
         made = cls(begin_s, begin, 0.0, [(ramp, pushed), (max(steady, 0.0), 0.0), (ramp, -pushed)])
-        made._places[-1] = end  # what rounding left over would be a count at rest
+        made._places[-1] = end  # rounding could leave it a count away at rest
         return made
 
     @classmethod
-    def braking(cls, begin_s: float, begin: float, velocity: float, *, acceleration: float) -> Profile:
-        """Come to rest as fast as can be."""
+    def braking(cls, begin_s: float, begin: float, velocity: float, *, acceleration: float) -> MotionProfile:
+        """Come to rest as fast as possible."""
         if velocity == 0:
             return cls(begin_s, begin, 0.0, [])
         slowed = -acceleration if velocity > 0 else acceleration
@@ -98,10 +98,10 @@ class Profile:
         times = np.full(asked.shape, np.nan)
         sign = 1.0 if self.end >= self._places[0] else -1.0
         for k, (low, high) in enumerate(pairwise(self._places)):
-            way = sign * (asked - low)
-            inside = (way >= 0) & (way <= sign * (high - low)) & np.isnan(times)
+            along = sign * (asked - low)
+            inside = (along >= 0) & (along <= sign * (high - low)) & np.isnan(times)
             speed, pushed = sign * self._velocities[k], sign * self._accelerations[k]
-            there = np.maximum(way[inside], 0.0)
+            there = np.maximum(along[inside], 0.0)
             # The form that loses no digits where the speed is much larger than what the push adds.
             under = speed + np.sqrt(np.maximum(speed**2 + 2 * pushed * there, 0.0))
             passed = np.divide(2 * there, under, out=np.zeros_like(there), where=under > 0)

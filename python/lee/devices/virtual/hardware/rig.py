@@ -1,4 +1,4 @@
-"""The virtual rig: its camera and its stage, with the wire between them."""
+"""A virtual camera and a virtual stage, with the trigger line between them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def virtual_rig(
     mechanics: Mechanics | None = None,
     backlash_um: float = BACKLASH_UM,
     timing: SensorTiming | None = None,
-    tells_pulses: bool = True,
+    counts_pulses: bool = True,
     watchdog_s: float = 1.0,
     after_highest_id: int = 1,
     first_id: int | None = None,
@@ -38,14 +38,14 @@ def virtual_rig(
     Parameters
     ----------
     bank : Bank, optional
-        What is under the objective; by default what `quick_bank` makes.
+        What the objective shows; by default from `quick_bank`.
     faults : Faults, optional
-        What is to go wrong.
+        Faults to simulate.
     scene_at_um : float
         Height of the stage at which the bank's height 0 is in focus.
     position_um : float, optional
         Where the stage is when it is switched on; by default at the scene.
-    counts_per_um, limits_um, homed, mechanics, backlash_um, tells_pulses, watchdog_s
+    counts_per_um, limits_um, homed, mechanics, backlash_um, counts_pulses, watchdog_s
         As in `VirtualStage`.
     timing, after_highest_id, first_id
         As in `VirtualCamera`.
@@ -61,7 +61,7 @@ def virtual_rig(
         mechanics=mechanics,
         backlash_um=backlash_um,
         faults=faults,
-        tells_pulses=tells_pulses,
+        counts_pulses=counts_pulses,
         watchdog_s=watchdog_s,
         clock=clock,
         sleep=sleep,
@@ -81,5 +81,5 @@ def virtual_rig(
 
 
 def parts_of(rig: Rig) -> tuple[VirtualCamera, VirtualStage]:
-    """Return the two as what they are, for what only virtual ones can do."""
+    """Return both with their own types, for what only virtual ones can do."""
     return cast(VirtualCamera, rig.camera), cast(VirtualStage, rig.stage)

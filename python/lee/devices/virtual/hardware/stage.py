@@ -1,4 +1,4 @@
-"""The stage of the virtual rig: open loop, with the play, the errors and the silences of a real one."""
+"""The virtual stage: open loop, with the backlash, the errors and the silences of a real one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _APPROACH_S = 60.0
 
 
 class VirtualStage(Stage):
-    """A stepper stage without an encoder: it tells where it was told to be, not where it is.
+    """A stepper stage without an encoder: it reports the position it was sent to, not the true one.
 
     Parameters
     ----------
@@ -44,13 +44,13 @@ class VirtualStage(Stage):
         False: it counts from where it was switched on until it is homed.
     mechanics : Mechanics, optional
     backlash_um : float
-        What its play is taken for: approaches are twice as long. What it is, `mechanics` says.
+        Assumed backlash: approaches are twice as long. The true one is in `mechanics`.
     faults : Faults, optional
-        What is to go wrong; times count from now.
-    tells_pulses : bool
-        Whether it can tell how many pulses it sent.
+        Faults to simulate; times count from now.
+    counts_pulses : bool
+        Whether it reports how many pulses it sent.
     watchdog_s : float
-        A stage silent for so long is lost.
+        A stage that is silent for so long is lost.
     clock, sleep : callables, s
         Time; tests give a `SimulatedClock` and its sleep.
     """
@@ -66,15 +66,15 @@ class VirtualStage(Stage):
         mechanics: Mechanics | None = None,
         backlash_um: float = BACKLASH_UM,
         faults: Faults | None = None,
-        tells_pulses: bool = True,
+        counts_pulses: bool = True,
         watchdog_s: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if not limits_um[0] <= position_um <= limits_um[1]:
-            raise InputError(f"stage: position_um {position_um:g} must lie in its limits {limits_um} um")
+            raise InputError(f"stage: position_um {position_um:g} must lie in its limits {limits_um} µm")
         self._scene_at_um = scene_at_um
-        self._scale, self._tells_pulses, self._watchdog_s = counts_per_um, tells_pulses, watchdog_s
+        self._scale, self._counts_pulses, self._watchdog_s = counts_per_um, counts_pulses, watchdog_s
         self._clock, self._sleep = clock, sleep
         self._lock = threading.RLock()
         motor = round(position_um * counts_per_um)
@@ -87,34 +87,34 @@ class VirtualStage(Stage):
             homed=homed,
             born_s=clock(),
         )
-        self._way_out = 2 * round(backlash_um * counts_per_um)
-        self._taken_out = 0  # the sign of the way on which play was last taken out, 0 unknown
+        self._approach_counts = 2 * round(backlash_um * counts_per_um)
+        self._taken_out = 0  # direction in which backlash was last taken out, 0 unknown
         self._unplugged_s, self._completed_s = inf, -inf
         self._closed = False
         self._scan: tuple[ScanPlan, Leg] | None = None
         self._stall_pulse = self._unplug_pulse = -1
-        wrong = faults or Faults()
-        self._completions_to_lose = wrong.lost_completions
-        if wrong.stall is not None:
-            self.stall(wrong.stall)
-        if wrong.unplug_stage is not None:
-            self.unplug(wrong.unplug_stage)
+        simulated = faults or Faults()
+        self._completions_to_lose = simulated.lost_completions
+        if simulated.stall is not None:
+            self.stall(simulated.stall)
+        if simulated.unplug_stage is not None:
+            self.unplug(simulated.unplug_stage)
 
     # --- the contract ---
 
     @property
     def identity(self) -> Identity:
-        """What it says it is."""
+        """As the stage reports it."""
         return Identity("lee", "virtual stage", "V-STAGE")
 
     @property
     def counts_per_um(self) -> float:
-        """Scale, from its calibration; it may be wrong by ``scale_ppm``."""
+        """Scale, from its calibration; its error is ``scale_ppm``."""
         return self._scale
 
     @property
     def limits_counts(self) -> tuple[int, int]:
-        """Where it may be sent."""
+        """Lowest and highest position to which it may be sent."""
         return self._carriage.stops
 
     @property
@@ -123,26 +123,28 @@ class VirtualStage(Stage):
         return True
 
     def status(self, timeout_s: float = 1.0) -> StageStatus:
-        """Tell what the controller told last; `Stage.status`."""
+        """Return the last status of the controller; `Stage.status`."""
         deadline = self._clock() + timeout_s
         while True:
-            told = self._told()
-            if told.age_s <= timeout_s:
-                return told
+            status = self._reported()
+            if status.age_s <= timeout_s:
+                return status
             if self._clock() >= deadline:
                 raise DeviceLost(f"stage: no status within {timeout_s:g} s; check its cable and its power")
             self._sleep(min(REPORT_INTERVAL_S, deadline - self._clock()))
 
     def last_status(self) -> StageStatus:
-        """Tell what the controller told last, at once; `Stage.last_status`."""
-        told = self._told()
-        self._check_age(told)
-        return told
+        """Return the last status of the controller at once; `Stage.last_status`."""
+        status = self._reported()
+        self._check_age(status)
+        return status
 
     def home(self, *, consent: bool, timeout_s: float = 120.0) -> None:
         """Drive down to the reference, which is 0 from then on; `Stage.home`."""
         if not consent:
-            raise InputError("stage: homing drives it to its reference; clear its way and give consent=True")
+            raise InputError(
+                "stage: homing drives it to its reference; clear the objective, then give consent=True"
+            )
         with self._lock:
             self._check_answers()
             speed = min(self._carriage.mechanics.speed_um_per_s, _HOMING_SPEED_UM_PER_S)
@@ -154,12 +156,12 @@ class VirtualStage(Stage):
             self._carriage.take_as_zero(self._clock())
 
     def move_to(self, counts: int, *, timeout_s: float = 30.0) -> None:
-        """Move there, the last of the way rising, and wait; `Stage.move_to`."""
+        """Move there, arriving from below, and wait; `Stage.move_to`."""
         self._check_inside(counts, "position")
         self._approach(counts, 1, timeout_s)
 
     def begin_scan(self, plan: ScanPlan) -> None:
-        """Go to the start from the scan's side, and set off; `Stage.begin_scan`.
+        """Go to the start from the scan's side, then start; `Stage.begin_scan`.
 
         Raises
         ------
@@ -180,7 +182,7 @@ class VirtualStage(Stage):
                 self._unplugged_s = min(self._unplugged_s, float(leg.pulses_s[unplug]))
 
     def end_scan(self, *, timeout_s: float) -> int:
-        """Wait for the end and tell the pulses; `Stage.end_scan`."""
+        """Wait for the end and return the number of pulses; `Stage.end_scan`."""
         if self._scan is None:
             raise InputError("stage: no scan was begun")
         (plan, leg), self._scan = self._scan, None
@@ -188,10 +190,10 @@ class VirtualStage(Stage):
         self._wait(leg, plan.end_counts, timeout_s)
         self._taken_out = taken_out
         with self._lock:
-            return self._carriage.sent(leg, self._clock()) if self._tells_pulses else -1
+            return self._carriage.sent(leg, self._clock()) if self._counts_pulses else -1
 
     def stop(self) -> None:
-        """Brake; `Stage.stop`.  Raises ``DeviceLost`` where it does not hear that."""
+        """Brake; `Stage.stop`.  Raises ``DeviceLost`` where the command does not reach it."""
         self._taken_out = 0
         with self._lock:
             if not self._closed:
@@ -199,20 +201,20 @@ class VirtualStage(Stage):
                 self._carriage.brake(self._clock())
 
     def close(self) -> None:
-        """Brake it where it still hears that, and let go of it."""
+        """Brake it where the command still reaches it, and release it."""
         with suppress(DeviceLost):
             self.stop()
         self._closed = True
 
-    # --- what a test and the rest of the virtual rig ask ---
+    # --- for tests and the rest of the virtual rig ---
 
     def true_um(self, time_s: float | None = None) -> float:
-        """Where the stage truly is, or was, um: with its play, the microsteps, and the drift until then."""
+        """Return the true position now or at a time, µm: with backlash, microsteps, and drift until then."""
         with self._lock:
             return self._carriage.true_um(self._clock() if time_s is None else time_s)
 
     def focus_um(self, time_s: float) -> float:
-        """Height of the scene that is, or was, truly in focus, um."""
+        """Height of the scene that is truly in focus at a time, µm."""
         return self.true_um(time_s) - self._scene_at_um
 
     def pulses(self, after_s: float, until_s: float) -> tuple[int, NDArray[np.float64]]:
@@ -221,7 +223,7 @@ class VirtualStage(Stage):
             return self._carriage.pulses(after_s, until_s)
 
     def stall(self, at: At | None = None) -> None:
-        """Let the motor stand still, now or at a moment; its controller does not notice."""
+        """Stall the motor, now or at a moment; its controller does not notice."""
         with self._lock:
             if at is not None and at.pulse is not None:
                 self._stall_pulse = at.pulse
@@ -229,7 +231,7 @@ class VirtualStage(Stage):
                 self._carriage.stuck_s = min(self._carriage.stuck_s, self._moment(at))
 
     def unplug(self, at: At | None = None) -> None:
-        """Let it answer no more, now or at a moment; a motion goes on to its end, and so do its pulses."""
+        """Stop answering, now or at a moment; a motion still runs to its end, with its pulses."""
         with self._lock:
             if at is not None and at.pulse is not None:
                 self._unplug_pulse = at.pulse
@@ -237,7 +239,7 @@ class VirtualStage(Stage):
                 self._unplugged_s = min(self._unplugged_s, self._moment(at))
 
     def free(self) -> None:
-        """Let the motor turn again, from where it stands."""
+        """Free the motor, which turns again from where it stands."""
         with self._lock:
             self._stall_pulse = -1
             self._carriage.free(self._clock())
@@ -247,39 +249,39 @@ class VirtualStage(Stage):
     def _moment(self, at: At | None) -> float:
         return self._clock() if at is None or at.time_s is None else self._carriage.born_s + at.time_s
 
-    def _told(self) -> StageStatus:
+    def _reported(self) -> StageStatus:
         with self._lock:
             now, born_s = self._clock(), self._carriage.born_s
             known_s = min(now, self._unplugged_s)
-            told_s = born_s + floor((known_s - born_s) / REPORT_INTERVAL_S) * REPORT_INTERVAL_S
-            told_s = max(told_s, self._completed_s)  # that message tells where it is, too
+            report_s = born_s + floor((known_s - born_s) / REPORT_INTERVAL_S) * REPORT_INTERVAL_S
+            report_s = max(report_s, self._completed_s)  # that message carries the position, too
             return StageStatus(
-                position_counts=self._carriage.told(told_s),
-                moving=self._carriage.moving(told_s),
-                homed=self._carriage.leg(told_s).homed,
-                age_s=now - told_s,
+                position_counts=self._carriage.reported(report_s),
+                moving=self._carriage.moving(report_s),
+                homed=self._carriage.leg(report_s).homed,
+                age_s=now - report_s,
             )
 
     def _wait(self, leg: Leg, target: int, timeout_s: float) -> None:
-        """Wait for the message that it arrived, or for a status at rest, since messages get lost."""
+        """Wait for the message that it arrived, or for a status at rest, since messages can be lost."""
         begun_s = self._clock()
         with self._lock:
-            heard = self._completions_to_lose <= 0
+            received = self._completions_to_lose <= 0
             self._completions_to_lose = max(self._completions_to_lose - 1, 0)
         place, since_s = None, begun_s
         while True:
-            now, told = self._clock(), self._told()
-            told_s = now - told.age_s
-            self._check_age(told)
+            now, status = self._clock(), self._reported()
+            report_s = now - status.age_s
+            self._check_age(status)
             with self._lock:
                 arrived_s = self._carriage.arrived_s(leg)
-                if heard and arrived_s <= min(now, self._unplugged_s):
+                if received and arrived_s <= min(now, self._unplugged_s):
                     self._completed_s = arrived_s
                     return
-            if told.position_counts != place:
-                place, since_s = told.position_counts, max(told_s, begun_s)
-            still_s = told_s - since_s
-            if not told.moving and still_s >= SETTLED_S:
+            if status.position_counts != place:
+                place, since_s = status.position_counts, max(report_s, begun_s)
+            still_s = report_s - since_s
+            if not status.moving and still_s >= SETTLED_S:
                 if place == target:
                     return
                 raise StageStalled(
@@ -290,30 +292,30 @@ class VirtualStage(Stage):
                 self.stop()
                 why = "does not turn" if still_s >= STALLED_S else f"did not arrive within {timeout_s:g} s"
                 raise StageStalled(
-                    f"stage: it {why}, at {place} counts on its way to {target}; see what is in its way"
+                    f"stage: it {why}, at {place} counts while moving to {target}; check what blocks it"
                 )
             self._sleep(min(REPORT_INTERVAL_S, begun_s + timeout_s - now))
 
-    def _check_age(self, told: StageStatus) -> None:
-        if told.age_s > self._watchdog_s or self._closed:
+    def _check_age(self, status: StageStatus) -> None:
+        if status.age_s > self._watchdog_s or self._closed:
             raise DeviceLost(
-                f"stage: it has told no status for {told.age_s:.1f} s; check its cable and its power"
+                f"stage: it has reported no status for {status.age_s:.1f} s; check its cable and its power"
             )
 
     def _check_answers(self) -> None:
         if self._closed:
             raise DeviceLost("stage: it is closed; open it again")
         if self._clock() >= self._unplugged_s:
-            raise DeviceLost("stage: it takes no command; check its cable and its power, and open it again")
+            raise DeviceLost("stage: it accepts no command; check its cable and its power, and open it again")
 
     def _approach(self, target: int, sign: int, timeout_s: float) -> None:
-        """Move to the target, at last in the direction of the sign and over the way that takes play out."""
+        """Move to the target, arriving in the direction of the sign over twice the assumed backlash."""
         deadline = self._clock() + timeout_s
         with self._lock:
             now, (low, high) = self._clock(), self._carriage.stops
-            here, moving = self._carriage.told(now), self._carriage.moving(now)
+            here, moving = self._carriage.reported(now), self._carriage.moving(now)
         taken_out, self._taken_out = self._taken_out == sign and sign * (target - here) >= 0, 0
-        before = min(max(target - sign * self._way_out, low), high)
+        before = min(max(target - sign * self._approach_counts, low), high)
         if not taken_out and before != target and sign * (before - here) < 0:
             self._go(before, deadline)
         if not (taken_out and here == target and not moving):
@@ -332,23 +334,23 @@ class VirtualStage(Stage):
         self._check_inside(plan.end_counts, "scan's end")
         if abs(plan.counts_per_um / self._scale - 1) > 1e-9:
             raise InputError(
-                f"stage: the plan has {plan.counts_per_um:g} counts/um and the stage {self._scale:g}; "
+                f"stage: the plan has {plan.counts_per_um:g} counts/µm and the stage {self._scale:g}; "
                 "plan with the stage's scale"
             )
         speed, can = plan.speed_um_per_s, self._carriage.mechanics
         if speed > can.speed_um_per_s:
             raise InputError(
-                f"stage: the scan runs at {speed:g} um/s, the stage at most at {can.speed_um_per_s:g}; "
+                f"stage: the scan runs at {speed:g} µm/s, the stage at most at {can.speed_um_per_s:g}; "
                 "take fewer frames/s or shorter steps"
             )
         needed = speed**2 / (2 * can.acceleration_um_per_s2)
         if plan.lead_counts / self._scale < needed:
             raise InputError(
-                f"stage: the scan's lead is {plan.lead_counts / self._scale:g} um, but its speed is reached "
+                f"stage: the scan's lead is {plan.lead_counts / self._scale:g} µm, but its speed is reached "
                 f"after {needed:g}; give a longer lead"
             )
 
     def _check_inside(self, counts: int, what: str) -> None:
         low, high = self._carriage.stops
         if not low <= counts <= high:
-            raise InputError(f"stage: the {what} {counts} counts lies beyond its limits, {low} to {high}")
+            raise InputError(f"stage: the {what} {counts} counts is beyond its limits, {low} to {high}")

@@ -26,7 +26,7 @@ class Grid:
     """The frequencies of a padded image that pass the objective, sorted by radius.
 
     ``at`` (M,) is their place in the flattened half spectrum, ``rings`` (R + 1,) where each ring starts,
-    ``radius`` (R,) the rings' mean frequency in cycles per um, ``ring_of`` (M,) the ring, ``row`` and
+    ``radius`` (R,) the rings' mean frequency in cycles per µm, ``ring_of`` (M,) the ring, ``row`` and
     ``column`` (M,) the place in the half spectrum of each frequency.
     """
 
@@ -104,7 +104,7 @@ class Grid:
         return spectrum
 
     def holds(self, y_um: NDArray[np.float64], x_um: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Say which places (N,) lie in the image or its margin."""
+        """Return which places (N,) are in the image or its margin."""
         inside = np.ones(len(y_um), dtype=np.bool_)
         for at, pad, full in zip((y_um, x_um), self.pad, self.shape, strict=True):
             inside &= np.abs(at / self.pixel_um + pad - 0.5 * (full - 1)) <= 0.5 * full
@@ -164,7 +164,7 @@ class LayeredScene:
         Distance between layers.
     points : PointLights
         Small things on the surface. They share its layers and get more of the same distance only where they
-        lie above or below all of it, so that the surface is drawn alike with and without them.
+        are above or below all of it, so that the surface is drawn alike with and without them.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""How an incoherent microscope blurs what lies out of focus: the pupil-phase OTF."""
+"""Defocus blur of an incoherent microscope: the optical transfer function by the phase of the pupil."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -44,7 +44,7 @@ class Optics:
 
     @property
     def cutoff_per_um(self) -> float:
-        """The highest spatial frequency that passes, cycles per um: 2 NA / wavelength."""
+        """The highest spatial frequency that passes, cycles per µm: 2 NA / wavelength."""
         return 2 * self.na / self.wavelength_um
 
     @property
@@ -64,9 +64,9 @@ class Optics:
 
         Parameters
         ----------
-        defocus_um : (D,) float64, um
+        defocus_um : (D,) float64, µm
             Distance between the object and the plane in focus; the sign does not matter.
-        frequency_per_um : (F,) float64, cycles per um
+        frequency_per_um : (F,) float64, cycles per µm
             Spatial frequency, 0 and up.
 
         Returns

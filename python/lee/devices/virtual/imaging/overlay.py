@@ -1,4 +1,4 @@
-"""What floats above the surface, drawn over and into its image."""
+"""Bubbles and debris above the surface, drawn over and into its image."""
 
 import numpy as np
 from numpy.typing import NDArray

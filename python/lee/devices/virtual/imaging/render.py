@@ -23,7 +23,7 @@ _WIDEST_MARGIN_UM = 12.0
 
 @dataclass(frozen=True)
 class RenderedScan:
-    """A rendered scan and what is true about it.
+    """A rendered scan and its truth.
 
     ``frames`` (Z, H, W) uint8 or uint16 counts; ``z_um`` (Z,) float64; ``truth_um`` (H, W) float32, the
     surface of the undrifted scene; ``touched`` (H, W) bool, pixels that any bubble covered at any time;
@@ -61,8 +61,8 @@ def render_scan(
     ----------
     scene : Scene
     optics : Optics, optional
-    z_um : (Z,) float, um, optional
-        Heights in focus, in any order and spacing; by default the whole relief in steps of 0.2 um.
+    z_um : (Z,) float, µm, optional
+        Heights in focus, in any order and spacing; by default the whole relief in steps of 0.2 µm.
     sensor : Sensor, optional
     drift_px : (2,) or (Z, 2) float, pixels
         Lateral drift: its total (dy, dx), linear in time and 0 in the middle of the scan, or (dy, dx) by
@@ -143,7 +143,7 @@ def iter_frames(
 def exposure(scene: Scene, sensor: Sensor) -> float:
     """Return the share of the full well that 1, white under the middle of the lamp, reaches.
 
-    The surface alone sets it: what lies or floats on the surface does not change it.
+    The surface alone sets it: bodies on it or above it do not change that.
     """
     lit = float((scene.reflectance * sensor.lamp(scene.shape)).mean())
     return sensor.mean_share / max(lit, 1e-6)

@@ -1,4 +1,4 @@
-"""What is true about nuclei in scans: when, where and how bright each is, and which of them are new."""
+"""The truth of nuclei in scans: when, where and how bright each is, and which of them are new."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,15 +60,15 @@ def intensity_counts(
 ) -> Values:
     """Return the counts that a nucleus adds to a frame, its whole spot together.
 
-    Defocus spreads them wider but keeps their sum. Saturation is not in it.
+    Defocus spreads them wider but keeps their sum. Saturation is ignored.
 
     Parameters
     ----------
     diameter_nm : (...) float, nm
     scene : Scene
-        Whose brightness sets the exposure, and whose scattering law is asked.
+        Its brightness sets the exposure; its scattering law applies.
     sensor : Sensor, optional
-    at_um : (y, x) float, um, optional
+    at_um : (y, x) float, µm, optional
         Where in the frame, for the lamp's unevenness; by default as in the field's middle.
 
     Returns
@@ -123,7 +123,7 @@ def seen_nuclei(
 
 
 def nuclei_arrays(nuclei: Sequence[Nucleus], scans: Sequence[NucleiSeen], rim_um: float) -> dict[str, Values]:
-    """Return what a `RunTruth` holds of nuclei, by name; `rim_um` is what frames lack at each side."""
+    """Return the arrays of a `RunTruth` for nuclei, by name; `rim_um` is cut off frames at each side."""
     y, x = places(nuclei)
     return {
         "nuclei_y_um": y - rim_um,
@@ -173,7 +173,7 @@ def appeared(
     known : RunTruth or GrowingScene
         With the truth of a run, each nucleus counts as it is when the focus meets it, and only those on the
         frames of the later scan are returned; with a growing scene, as it is at the times themselves, and
-        places lie on the whole scene.
+        places anywhere on the scene.
     begin_s, end_s : float, s
         When the earlier and the later scan begin.
     drifted : bool

@@ -40,13 +40,13 @@ __all__ = [
 FILES = frozenset({"scans", "scans.csv", "truth.npz"})
 FRAMES_PER_S = 80.0
 _MARGIN_UM = 3.0
-_SURFACES_A_SCAN = 6  # between two of them only the uniform part of growth goes on
+_SURFACES_A_SCAN = 6  # between two of them only the uniform part of growth continues
 Map = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class GrownScan:
-    """One scan of a growing scene and what is true about it.
+    """One scan of a growing scene and its truth.
 
     ``frames`` (Z, H, W) counts; ``z_um`` (Z,) float64 as the stage reports them; ``time_s`` of the first
     frame; ``phase``; ``shift_px`` (2,) how far the scan shows the scene moved against one without drift,
@@ -89,15 +89,15 @@ def iter_scans(
     growing : GrowingScene
     times_s : (T,) float, s
         When scans begin, in order.
-    z_um : (Z,) float, um, optional
+    z_um : (Z,) float, µm, optional
         Heights in focus, the same in all scans; by default all the surface passes through during the run
-        and 3 um more at both ends.
+        and 3 µm more at both ends.
     step_um : float
         Distance of the default heights.
     shift_px : (2,) or (T, 2) float, pixels
         Lateral drift of the stage from scan to scan, (dy, dx): its total, linear from 0 at the first scan,
         or by scan. Frames are then smaller than the scene, so that what drifts in is drawn and not mirrored.
-    axial_um : float or (T,) float, um
+    axial_um : float or (T,) float, µm
         Axial drift: its total, linear from 0 at the first scan, or by scan. Heights seem higher by it.
     moving : bool
         Let the surface grow while it is scanned; False holds it still.
@@ -191,7 +191,7 @@ def render_run(
     folder : str or Path
         Where to; it appears whole or not at all.
     growing : GrowingScene, optional
-        By default an electrode of 160 x 160 pixels of 0.25 um, plated for the first half of the run and
+        By default an electrode of 160 x 160 pixels of 0.25 µm, plated for the first half of the run and
         stripped for the second.
     times_s : (T,) float, s, optional
         When scans begin, in order; by default `scans` of them every `interval_s`.
@@ -234,7 +234,7 @@ def render_run(
 
 
 def truth_of(growing: GrowingScene, scans: Sequence[GrownScan]) -> RunTruth:
-    """Return what is true about scans of a growing scene."""
+    """Return the truth of scans of a growing scene."""
     inner = _inside(growing.shape, np.stack([scan.shift_px for scan in scans]))
     times = [scan.time_s for scan in scans]
     return RunTruth(

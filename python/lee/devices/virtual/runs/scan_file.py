@@ -17,7 +17,7 @@ def write_ome_scan(path: Path, frames: Counts, z_um: NDArray[np.float64], pixel_
     path : Path
         Ends in ``.ome.tif``.
     frames : (Z, H, W) uint8 or uint16, counts
-    z_um : (Z,) float64, um
+    z_um : (Z,) float64, µm
         Heights in focus.
     pixel_um : float
     """

@@ -1,4 +1,4 @@
-"""What is true about a rendered run: its surfaces, rates, drift and nuclei, as ``truth.npz`` holds them."""
+"""The truth of a rendered run: its surfaces, rates, drift and nuclei, as ``truth.npz`` holds them."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +16,9 @@ def _none() -> NDArray[np.float64]:
 
 @dataclass(frozen=True, eq=False)
 class RunTruth:
-    """What is true about a run, as ``truth.npz`` holds it under the same names.
+    """The truth of a run; ``truth.npz`` holds the same names.
 
-    Maps lie in the place where a scan without drift shows the scene. ``times_s`` (T,) when scans begin;
+    Maps show the scene where a scan without drift does. ``times_s`` (T,) when scans begin;
     ``phases`` (T,) str; ``height_um``, ``rate_nm_per_s``, ``curvature_per_um`` (T, H, W) float32 at these
     times; ``seen_um`` (T, H, W) float32, the height each pixel has when it is in focus; ``shift_px`` (T, 2)
     and ``axial_um`` (T,) float64, the stage's drift; ``trenches`` and ``protrusions`` (H, W) bool, the most

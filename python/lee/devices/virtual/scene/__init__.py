@@ -1,1 +1,4 @@
-"""What the virtual rig looks at: known surfaces, bodies above them, growth, nuclei."""
+"""Scenes under the virtual objective: surfaces of known height, bodies above them, growth and nuclei.
+
+Everything here is truth in µm, free of optics, noise and stage.
+"""

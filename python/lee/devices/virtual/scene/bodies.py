@@ -1,6 +1,6 @@
 """What floats, glints and flashes above a surface while it is scanned.
 
-Positions are um from the centre of pixel (0, 0) of the scene, heights um like the surface's. Time runs from
+Positions are µm from the centre of pixel (0, 0) of the scene, heights µm like the surface's. Time runs from
 0 at the first frame to 1 at the last, so that a scene does not depend on the number of frames.
 """
 
@@ -11,7 +11,7 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True)
 class Bubble:
-    """A gas bubble: a glint near its top, a thin bright rim at its equator, a veil over what lies below.
+    """A gas bubble: a glint near its top, a thin bright rim at its equator, a veil over what is below.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class Bubble:
     veil : float
         Share of the light from below that still passes.
     motion_um : (dy, dx)
-        Way over the whole scan.
+        Displacement over the whole scan.
     present : (start, end)
         Times between which it is there.
     """
@@ -80,7 +80,7 @@ class Debris:
     veil : float
         Share of the light from below that still passes.
     motion_um : (dy, dx)
-        Way over the whole scan.
+        Displacement over the whole scan.
     present : (start, end)
         Times between which it is there.
     """
@@ -97,12 +97,12 @@ class Debris:
 
 @dataclass(frozen=True)
 class Flash:
-    """A moment in which stray light spoils the whole frame.
+    """A moment in which stray light floods the whole frame.
 
     Parameters
     ----------
     at : float
-        Time; the frame nearest to it is spoiled.
+        Time; the frame nearest to it is flooded.
     gain : float
         Factor on the light of the scene.
     added : float
@@ -115,10 +115,10 @@ class Flash:
 
 
 def place(body: Bubble | Debris, time: float) -> tuple[float, float]:
-    """Return where a floating body is at a time, (y, x) um."""
+    """Return where a floating body is at a time, (y, x) µm."""
     return body.y_um + time * body.motion_um[0], body.x_um + time * body.motion_um[1]
 
 
 def is_present(span: Span, time: float) -> bool:
-    """Say whether something with this span is there at a time."""
+    """Whether a body with this span is present at a time."""
     return span[0] <= time <= span[1]

@@ -8,7 +8,7 @@ DEMO_DRIFT_PX = (3.0, -2.0)
 
 
 def demo_scene(seed: int = 0) -> Scene:
-    """Return an electrode 100 um wide with 20 um relief, fading texture, glints, two bubbles and a flake.
+    """Return an electrode 100 µm wide with 20 µm relief, fading texture, glints, two bubbles and a flake.
 
     Scanned over ``demo_scene().z_range(0.2)`` it gives 131 frames.
     """

@@ -60,13 +60,13 @@ class GrowingScene:
         return tuple(self.scene.nuclei)
 
     def height_um(self, time_s: float) -> Map:
-        """Return the surface at a time, (H, W) um."""
+        """Return the surface at a time, (H, W) µm."""
         fading = np.expm1(-self._decay * self.law.levelling_um2(time_s))
         change = fft.idctn(self._spectrum * fading, norm="ortho") + self.law.uniform_um(time_s)
         return np.asarray(self.scene.height_um + change, dtype=np.float32)
 
     def curvature_per_um(self, time_s: float) -> Map:
-        """Return what drives growth, (H, W) 1/um: half the Laplacian of the smoothed surface."""
+        """Return what drives growth, (H, W) 1/µm: half the Laplacian of the smoothed surface."""
         left = np.exp(-self._decay * self.law.levelling_um2(time_s))
         return np.asarray(fft.idctn(-self._decay * left * self._spectrum, norm="ortho"), dtype=np.float32)
 
@@ -108,13 +108,13 @@ class GrowingScene:
 
     def trenches(self, share: float = 0.1) -> NDArray[np.bool_]:
         """Return the most hollow `share` of the field at time 0, (H, W) bool."""
-        bent = self.curvature_per_um(0.0)
-        return np.asarray(bent >= np.quantile(bent, 1 - share))
+        curvature = self.curvature_per_um(0.0)
+        return np.asarray(curvature >= np.quantile(curvature, 1 - share))
 
     def protrusions(self, share: float = 0.1) -> NDArray[np.bool_]:
         """Return the most bulging `share` of the field at time 0, (H, W) bool."""
-        bent = self.curvature_per_um(0.0)
-        return np.asarray(bent <= np.quantile(bent, share))
+        curvature = self.curvature_per_um(0.0)
+        return np.asarray(curvature <= np.quantile(curvature, share))
 
     @cached_property
     def _spectrum(self) -> NDArray[np.float64]:
@@ -157,7 +157,7 @@ def growing_electrode(
 
     Trenches begin near 80 nm/s and protrusions near 30 nm/s; both approach 38 nm/s while trenches fill.
     """
-    # Curvature grows with the relief: so the lead of the trenches is that of 8 um at any relief.
-    bent = 0.25 * 8.0 / relief_um
-    law = GrowthLaw((plating(plating_s, bent), stripping(stripping_s, bent)))
+    # Curvature grows with the relief: so the lead of the trenches is that of 8 µm at any relief.
+    curvature = 0.25 * 8.0 / relief_um
+    law = GrowthLaw((plating(plating_s, curvature), stripping(stripping_s, curvature)))
     return GrowingScene(electrode(shape, pixel_um, seed, relief_um=relief_um, fade=fade), law, seed=seed)

@@ -30,7 +30,7 @@ class Phase:
     uniform_nm_per_s : (start, end)
         Rate where the surface is not curved; below 0 where it dissolves.
     curvature_um2_per_s : (start, end)
-        Rate (um/s) for each 1/um of mean curvature; above 0 trenches rise relative to the rest.
+        Rate (µm/s) for each 1/µm of mean curvature; above 0 trenches rise relative to the rest.
     settling_s : float
     """
 
@@ -95,11 +95,11 @@ class GrowthLaw:
         return 1e-3 * sum(phase._area(phase.uniform_nm_per_s, at) for phase, at in self._passed(time_s))
 
     def levelling_um2(self, time_s: float) -> float:
-        """Return the integral of c since time 0, um^2."""
+        """Return the integral of c since time 0, µm²."""
         return sum(phase._area(phase.curvature_um2_per_s, at) for phase, at in self._passed(time_s))
 
     def coefficients(self, time_s: float) -> tuple[float, float]:
-        """Return (u in um/s, c in um^2/s) at a time; at a border of phases those of the later one."""
+        """Return (u in µm/s, c in µm²/s) at a time; at a border of phases those of the later one."""
         begin = 0.0
         for phase in self.phases:
             at = time_s - begin

@@ -29,7 +29,7 @@ def nucleate(
 ) -> GrowingScene:
     """Return a growing scene on which nuclei appear while it is plated.
 
-    At a time t after plating began, nuclei appear on each um^2 of true area at `nucleation_rate`. Their
+    At a time t after plating began, nuclei appear on each µm² of true area at `nucleation_rate`. Their
     diameters are log-normal. Every phase of plating begins anew.
 
     Parameters
@@ -37,7 +37,7 @@ def nucleate(
     growing : GrowingScene
         Nuclei it has already stay.
     rate_per_um2_s : float
-        Nuclei for each um^2 of true area and second where the surface is not curved, when plating begins.
+        Nuclei for each µm² of true area and second where the surface is not curved, when plating begins.
     fading_s : float
         Time in which the rate falls to 1/e.
     preference : float
@@ -111,9 +111,9 @@ def nucleation_rate(
     preference: float = 0.5,
     curvature_scale_per_um: float | None = None,
 ) -> Values:
-    """Return nuclei for each um^2 of the image and second, (H, W), their fading with time left out.
+    """Return nuclei for each µm² of the image and second, (H, W), their fading with time left out.
 
-    It is `rate_per_um2_s` times ``exp(preference * curvature / scale)`` times the true area of 1 um^2 of the
+    It is `rate_per_um2_s` times ``exp(preference * curvature / scale)`` times the true area of 1 µm² of the
     image. Parameters as in `nucleate`.
     """
     scale = curvature_scale_per_um
@@ -125,8 +125,8 @@ def nucleation_rate(
         )
     slopes = np.gradient(growing.height_um(time_s).astype(np.float64), growing.pixel_um)
     area = np.sqrt(1 + slopes[0] ** 2 + slopes[1] ** 2)
-    bent = growing.curvature_per_um(time_s).astype(np.float64)
-    return np.asarray(rate_per_um2_s * np.exp(preference * bent / scale) * area)
+    curvature = growing.curvature_per_um(time_s).astype(np.float64)
+    return np.asarray(rate_per_um2_s * np.exp(preference * curvature / scale) * area)
 
 
 def _phases(growing: GrowingScene, kind: str) -> list[tuple[float, float]]:

@@ -1,7 +1,7 @@
 """Nuclei on a surface: grains of fresh metal, smaller than the resolution, that scatter light.
 
-Positions are um from the centre of pixel (0, 0) of the scene; heights are told above the surface, so that a
-nucleus rides on it while it rises.
+Positions are µm from the centre of pixel (0, 0) of the scene; heights are above the surface, so that a
+nucleus rises with it.
 """
 
 from collections.abc import Sequence
@@ -97,7 +97,7 @@ class Scattering:
             )
 
     def light_um2(self, diameter_nm: ArrayLike) -> Values:
-        """Return the light, in that of 1 um^2 of white surface, of nuclei of a diameter (nm, 0 and up)."""
+        """Return the light, in that of 1 µm² of white surface, of nuclei of a diameter (nm, 0 and up)."""
         diameter = np.asarray(diameter_nm, dtype=np.float64)
         if not (np.isfinite(diameter).all() and (diameter >= 0).all()):
             raise InputError("scattering: diameter_nm must be finite and 0 or above")
@@ -107,7 +107,7 @@ class Scattering:
 
 @dataclass(frozen=True, eq=False)
 class PointLights:
-    """Gaussian spots of light: arrays (N,) of place, height (um), light (white um^2) and deviation (um)."""
+    """Gaussian spots of light: arrays (N,) of place, height (µm), light (white µm²) and deviation (µm)."""
 
     y_um: Values
     x_um: Values
@@ -122,7 +122,7 @@ def lights(
     """Return the light of nuclei on a surface (H, W), each a uniform disk of its diameter.
 
     A disk is drawn as 3/2 of a Gaussian less 1/2 of a point, which has the disk's second and fourth moments:
-    while it is smaller than the resolution, all that can be told of it.
+    while it is smaller than the resolution, all that an image can show of it.
     """
     diameter = np.array([nucleus.diameter_nm for nucleus in nuclei])
     offset = np.array([nucleus.centre_um for nucleus in nuclei])

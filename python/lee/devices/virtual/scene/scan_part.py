@@ -1,4 +1,4 @@
-"""A stretch of a scan on its own: what floats by during the scan, in the stretch's own time."""
+"""A part of a scan on its own: its floating bodies and flashes, in the part's own time."""
 
 from dataclasses import replace
 from typing import TypeVar

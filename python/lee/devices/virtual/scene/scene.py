@@ -18,11 +18,11 @@ Field = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Scene:
-    """What lies and floats under the objective.
+    """A surface under the objective, with what floats above it.
 
     Parameters
     ----------
-    height_um : (H, W) float32, um
+    height_um : (H, W) float32, µm
         The surface, growing toward the objective.
     reflectance : (H, W) float32
         Brightness of the surface, 0 and up, 1 is white.
@@ -66,7 +66,7 @@ class Scene:
         return self.height_um.shape[0], self.height_um.shape[1]
 
     def z_range(self, step_um: float = 0.2, margin_um: float = 3.0) -> NDArray[np.float64]:
-        """Return stage positions, (Z,) um, that scan the whole relief with a margin at both ends."""
+        """Return stage positions, (Z,) µm, that scan the whole relief with a margin at both ends."""
         low = float(self.height_um.min()) - margin_um
         count = int(np.ceil((float(self.height_um.max()) + margin_um - low) / step_um)) + 1
         return np.asarray(low + step_um * np.arange(count), dtype=np.float64)
@@ -125,16 +125,16 @@ class Scene:
         for _ in range(count):
             start = rng.uniform(0, 0.9)
             length = rng.uniform(0.03, 0.1)
-            way = 1.5 * wide / length
+            distance = 1.5 * wide / length
             debris.append(
                 Debris(
                     y_um=rng.uniform(0, high),
-                    x_um=-0.25 * wide - start * way,
+                    x_um=-0.25 * wide - start * distance,
                     z_um=top + rng.uniform(15, 30),
                     radius_um=rng.uniform(3, 10),
                     brightness=float(rng.choice([0.0, 1.5])),
                     veil=rng.uniform(0.1, 0.5),
-                    motion_um=(float(rng.normal(0, high)), way),
+                    motion_um=(float(rng.normal(0, high)), distance),
                     present=(start, start + length),
                 )
             )
@@ -159,7 +159,7 @@ class Scene:
         diameter_nm : (smallest, largest)
             Their logarithms are uniform between; equal for nuclei all alike.
         clustered : float
-            Share of them that lie in groups.
+            Fraction of them that form groups.
         cluster_size : int
             Nuclei in a group.
         cluster_um : float
@@ -193,7 +193,7 @@ def flat(
 
 
 def gentle(shape: tuple[int, int], pixel_um: float, seed: int, *, relief_um: float = 5.0) -> Scene:
-    """Return smooth relief, tens of um wide and `relief_um` high, with texture everywhere."""
+    """Return smooth relief, tens of µm wide and `relief_um` high, with texture everywhere."""
     rng = np.random.default_rng([seed, 1])
     relief = mixed_field(shape, [25 / pixel_um, 45 / pixel_um], 1.0, rng)
     return dress(_scaled(relief, relief_um), pixel_um, seed)
@@ -217,7 +217,7 @@ def rugged(
 def electrode(
     shape: tuple[int, int], pixel_um: float, seed: int, *, relief_um: float = 40.0, fade: float = 0.4
 ) -> Scene:
-    """Return an electrode during plating: flat-topped protrusions and trenches, 10 to 40 um wide."""
+    """Return an electrode during plating: flat-topped protrusions and trenches, 10 to 40 µm wide."""
     rng = np.random.default_rng([seed, 3])
     plan = mixed_field(shape, [18 / pixel_um, 40 / pixel_um], 0.5, rng)
     # A soft step parts plateaus from trenches and keeps their flanks passable for the light.
@@ -242,16 +242,16 @@ def from_topography(
 
     Parameters
     ----------
-    height : (H0, W0) float, um
+    height : (H0, W0) float, µm
         Measured topography; NaN is filled from the nearest measured point.
     pixel_um_src : float
-        Its sampling, um.
+        Its sampling, µm.
     shape, pixel_um
         Of the scene.
     relief_um : float, optional
         Difference between the 0.5th and 99.5th percentile after scaling; None keeps the heights.
     field_um : float, optional
-        Side of the measured area (um, as measured) that the scene's longer side shows; None keeps the scale.
+        Side of the measured area (µm, as measured) that the scene's longer side shows; None keeps the scale.
     level : bool
         Take the mean plane off first: the mounting's tilt often exceeds the relief.
     seed, fade
@@ -302,7 +302,7 @@ def dress(
 
     Parameters
     ----------
-    height_um : (H, W) float, um
+    height_um : (H, W) float, µm
     pixel_um : float
     seed : int
     fade : float

@@ -38,7 +38,7 @@ def mixed_field(
 
 
 def grains(shape: tuple[int, int], pixel_um: float, rng: np.random.Generator, spread: float = 0.45) -> Field:
-    """Return log-normal brightness around 1 from grains of 0.4 to 3 um, with `spread` its log's deviation."""
+    """Return log-normal brightness around 1 from grains of 0.4 to 3 µm, with `spread` its log's deviation."""
     sizes = [max(size / pixel_um, 0.5) for size in (0.4, 0.7, 1.3, 3.0)]
     field = mixed_field(shape, sizes, 0.0, rng)
     return np.asarray(np.exp(spread * field - spread**2 / 2), dtype=np.float32)
