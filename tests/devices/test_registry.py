@@ -12,7 +12,7 @@ from lee.devices.driver_keys import allowed
 from lee.devices.drivers import CameraDriver, Fact, StageDriver
 from lee.devices.protocols import Camera, CameraFrame, CameraSettings, Identity, Stage, StageStatus
 from lee.devices.registry import camera_drivers, stage_drivers
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency
 from lee.rig.doctor import examine
 
 
@@ -108,7 +108,9 @@ def test_the_drivers_of_lee_come_first_and_stay():
 
 
 def test_what_is_no_driver_is_named():
-    with pytest.raises(InputError, match=r"lee.cameras: the driver 'torn' .*NoSuchDriver\) cannot be loaded"):
+    with pytest.raises(
+        MissingDependency, match=r"lee.cameras: the driver 'torn' .*NoSuchDriver\) cannot be loaded"
+    ):
         camera_drivers["torn"]
     with pytest.raises(InputError, match=r"the driver 'swapped' .*ToyStageDriver\) is no CameraDriver"):
         camera_drivers["swapped"]

@@ -72,6 +72,8 @@ def _opened(asked: RigConfig, section: str, driver: Driver, opens: Callable[[], 
     what = f'{asked.name}: [{section}] driver = "{getattr(asked, section).driver}"'
     try:
         return opens()
+    except MissingDependency:  # a library that its driver looked for
+        raise
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("lee."):
             raise InputError(f'{what} is not part of this version of lee; "virtual" is') from error

@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
 from lee.devices.drivers import CameraDriver, Driver, StageDriver
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency
 
 D = TypeVar("D", bound=Driver)
 
@@ -44,7 +44,9 @@ class Registry(Generic[D]):
         Raises
         ------
         InputError
-            If there is none of that name, or it cannot be imported.
+            If there is none of that name.
+        MissingDependency
+            If the package that offers it cannot be imported.
         """
         entries = self._entries()
         if name not in entries:
@@ -53,7 +55,7 @@ class Registry(Generic[D]):
         try:
             driver = entry.load()
         except (ImportError, AttributeError) as error:
-            raise InputError(
+            raise MissingDependency(
                 f"{self._group}: the driver {name!r} ({entry.value}) cannot be loaded ({error}); "
                 "install it again, or remove the package that offers it"
             ) from error

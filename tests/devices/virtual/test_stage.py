@@ -228,7 +228,7 @@ def test_a_wrong_scale_shows_in_the_true_position():
 
 def test_homing_needs_consent():
     stage, clock = stage_of(homed=False)
-    with pytest.raises(InputError, match="clear its way and give consent=True"):
+    with pytest.raises(InputError, match="clear the objective, then give consent=True"):
         stage.home(consent=False)
     assert not stage.status().homed
     assert stage.status().position_counts == 0
@@ -280,7 +280,7 @@ def test_a_stall_is_told_though_the_controller_takes_it_to_move():
     stuck_s = 101 / 80 + PLAN.lead_counts / COUNTS_PER_UM / 16
     clock.sleep(stuck_s + 0.2)
     assert stage.status().moving
-    with pytest.raises(StageStalled, match=r"does not turn, at .* see what is in its way"):
+    with pytest.raises(StageStalled, match=r"does not turn, at .* check what blocks it"):
         stage.end_scan(timeout_s=30.0)
     assert clock() - begun < stuck_s + 0.75
     assert len(stage.pulses(begun, clock())[1]) == 101
@@ -315,9 +315,9 @@ def test_an_unplugged_stage_freezes_its_status_and_is_lost():
     assert clock() - begun < 2.1
     with pytest.raises(DeviceLost, match=r"no status within 0\.1 s"):
         stage.status(0.1)
-    with pytest.raises(DeviceLost, match="takes no command"):
+    with pytest.raises(DeviceLost, match="accepts no command"):
         stage.move_to(PLAN.start_counts)
-    with pytest.raises(DeviceLost, match="takes no command"):
+    with pytest.raises(DeviceLost, match="accepts no command"):
         stage.stop()
     clock.sleep(10.0)
     assert len(stage.pulses(begun, clock())[1]) == 400, "the motor does not need the cable"
