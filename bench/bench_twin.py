@@ -18,8 +18,7 @@ import numpy as np
 from bench.table import lines, machine
 from lee.twin import Cell, MeshSize, grow
 from lee.twin.model import make_model
-from lee.twin.solve import start_state
-from lee.twin.solver.newton import StageSolver
+from lee.twin.solver.newton import SubstepSolver
 from lee.twin.solver.stepping import Stepper
 
 FIELD_UM = 200.0
@@ -51,13 +50,13 @@ def one_step(cells: int, layers: int, gap_um: float | None) -> dict[str, float]:
     columns = model.columns
     volume = model.volume(columns.z_um(columns.height_um, columns.plane_um))
     made = time.process_time()
-    start = start_state(model, volume)
-    solver = StageSolver(model.problem, columns.shape)
+    start = model.start(volume)
+    solver = SubstepSolver(model.problem, columns.shape)
     stepper = Stepper(solver, lambda *_: lambda _: volume, start, step_s=5.0)
     stepper.step(0.05)
     solver.forget()
     before, clock = time.process_time(), time.perf_counter()
-    balance = stepper.step(5.05).balance
+    balance = stepper.step(5.05)
     newton = len(balance.residuals) - 2
     return {
         "unknowns": 2 * int(np.prod(columns.shape)),

@@ -6,10 +6,13 @@ import ngsolve as ng
 import numpy as np
 
 from lee.twin import Cell
-from lee.twin.electrode.kinetics import Kinetics, Scales
-from lee.twin.mesh.moving import MovingMesh, Place
+from lee.twin.electrode.butler_volmer import ButlerVolmer
+from lee.twin.electrode.electrode import Electrode
+from lee.twin.mesh.moving import MeshPosition, MovingMesh
+from lee.twin.solver.equations import Problem, State
 from lee.twin.solver.forms import Forms
-from lee.twin.solver.newton import Problem, StageSolver, State
+from lee.twin.solver.newton import SubstepSolver
+from lee.twin.solver.scales import Scales
 from lee.twin.solver.stepping import Stepper
 
 WIDE_UM, DEEP_UM, PLANE_UM, END_S = 50.0, 40.0, 40.0, 2.0
@@ -30,10 +33,10 @@ class Manufactured:
         self._now, self._volt = ng.Parameter(0.0), ng.Parameter(0.0)
         self._make_loads()
 
-    def place(self, time_s: float) -> Place:
+    def place(self, time_s: float) -> MeshPosition:
         """Where the electrode and the plane are."""
         height = 6 * self.wave * (1 + 0.3 * self.moving * np.sin(1.5 * time_s))
-        return Place(height, PLANE_UM + 1.5 * self.moving * np.sin(time_s))
+        return MeshPosition(height, PLANE_UM + 1.5 * self.moving * np.sin(time_s))
 
     def z_um(self, time_s: float):
         place = self.place(time_s)
@@ -92,11 +95,13 @@ class Manufactured:
         columns, nz = self.wave.size, len(self.share)
         free = np.ones((2, nz), bool)
         free[:, -1] = False
-        kinetics = Kinetics(np.full(columns, EXCHANGE), 0.5, 1.5, 0.5, scales.diffusion_potential)
+        electrode = Electrode(
+            np.full(columns, EXCHANGE), ButlerVolmer(0.5, 1.5, 0.5), scales.diffusion_potential
+        )
         mesh = MovingMesh(forms, self.share, self.place(0.0))
         problem = Problem(
             scales,
-            kinetics,
+            electrode,
             None,
             free,
             WIDE_UM * DEEP_UM,
@@ -106,7 +111,7 @@ class Manufactured:
             self.total,
         )
         stepper = Stepper(
-            StageSolver(problem, forms.shape),
+            SubstepSolver(problem, forms.shape),
             lambda begin, length: mesh.toward(self.place(begin + length), begin, length),
             State(self.exact(0.0), self.electrode(0.0)),
             step_s=END_S / steps,
@@ -118,7 +123,7 @@ class Manufactured:
         forms.move(self.z_um(END_S))
         volume = forms.mass().sum()
         found = [forms.difference(f, e) for f, e in zip(stepper.state.fields, self.functions, strict=True)]
-        off = abs(stepper.state.electrode - self.electrode(END_S))
+        off = abs(stepper.state.metal - self.electrode(END_S))
         return np.array([*(np.sqrt(f / volume) for f in found), off])
 
 

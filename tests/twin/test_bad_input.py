@@ -58,7 +58,7 @@ def test_holes_in_the_surface_are_filled_marked_and_told():
 
 def test_a_solver_that_does_not_converge_tells_its_residuals_and_keeps_the_last_good_state(monkeypatch):
     times = [0.01, 1.0]
-    real = lee.twin.solver.newton.StageSolver.solve
+    real = lee.twin.solver.newton.SubstepSolver.solve
 
     def failing(self, volume, right, span_s, time_s, guess):
         stage = real(self, volume, right, span_s, time_s, guess)
@@ -66,7 +66,7 @@ def test_a_solver_that_does_not_converge_tells_its_residuals_and_keeps_the_last_
             return stage
         return lee.twin.solver.newton.Stage(stage.state, (1.0, 0.5, 0.4), 3, False)
 
-    monkeypatch.setattr(lee.twin.solver.newton.StageSolver, "solve", failing)
+    monkeypatch.setattr(lee.twin.solver.newton.SubstepSolver, "solve", failing)
     with pytest.warns(RuntimeWarning, match="does not converge") as caught:
         solution = solve(FLAT, **{**SMALL, "times_s": times})
     assert "residuals 1.0e+00, 5.0e-01, 4.0e-01); the last good state is kept" in solution.stopped

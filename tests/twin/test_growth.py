@@ -121,7 +121,7 @@ def test_an_interrupted_growth_goes_on_to_the_same_result(tmp_path, monkeypatch)
     np.testing.assert_array_equal(resumed.fields.z_um, whole.fields.z_um)
     assert resumed.balances == whole.balances
     # All is there already: nothing is computed.
-    monkeypatch.setattr(lee.twin.growth._Growing, "step", None)
+    monkeypatch.setattr(lee.twin.growth._Growth, "step", None)
     finished = grown(times_s=times, folder=tmp_path / "parts")
     np.testing.assert_array_equal(finished.height_um, whole.height_um)
 

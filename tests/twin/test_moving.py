@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 
 from lee.twin import Cell
-from lee.twin.electrode.kinetics import Kinetics, Scales
-from lee.twin.mesh.moving import MovingMesh, Place
+from lee.twin.electrode.butler_volmer import ButlerVolmer
+from lee.twin.electrode.electrode import Electrode
+from lee.twin.mesh.moving import MeshPosition, MovingMesh
+from lee.twin.solver.equations import Problem, State
 from lee.twin.solver.forms import Forms
-from lee.twin.solver.newton import Problem, StageSolver, State
+from lee.twin.solver.newton import SubstepSolver
+from lee.twin.solver.scales import Scales
 from lee.twin.solver.stepping import Stepper
 from tests.support.twin_manufactured import Manufactured
 
@@ -33,22 +36,22 @@ def moved(cell, *, seed, steps=6):
     x, y = np.linspace(0, 30, 6), np.linspace(0, 20, 5)
     share = np.linspace(0, 1, 9) ** 1.5
     forms = Forms(x, y, share)
-    places = [Place(3 * random.normal(size=(5, 6)), 40 + random.normal()) for _ in range(steps + 1)]
+    places = [MeshPosition(3 * random.normal(size=(5, 6)), 40 + random.normal()) for _ in range(steps + 1)]
     mesh = MovingMesh(forms, share, places[0])
     scales = Scales.of(cell)
-    kinetics = Kinetics(np.full(30, 0.4), 0.5, 1.5, 0.5, scales.diffusion_potential)
+    electrode = Electrode(np.full(30, 0.4), ButlerVolmer(0.5, 1.5, 0.5), scales.diffusion_potential)
     free = np.ones((2, 9), bool)
     free[:, -1] = cell.gap_um is not None
-    anode = kinetics if cell.gap_um is not None else None
-    problem = Problem(scales, kinetics, anode, free, 600.0, forms.plane_area())
+    anode = electrode if cell.gap_um is not None else None
+    problem = Problem(scales, electrode, anode, free, 600.0, forms.plane_area())
     start = State(np.stack([np.ones((30, 9)), np.zeros((30, 9))]), 0.0)
-    solver = StageSolver(problem, forms.shape)
+    solver = SubstepSolver(problem, forms.shape)
     stepper = Stepper(
         solver, lambda begin, length: mesh.toward(places[round(begin) + 1], begin, length), start, step_s=1.0
     )
     books = []
     for end in range(1, steps + 1):
-        books.append(stepper.step(end).balance)
+        books.append(stepper.step(end))
         mesh.accept()
         solver.forget()
     return stepper, books

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 
 from lee.twin import Cell
-from lee.twin.electrode.coupling import Coupling
-from lee.twin.electrode.kinetics import Kinetics, Scales
+from lee.twin.electrode.butler_volmer import ButlerVolmer
+from lee.twin.electrode.electrode import Electrode
+from lee.twin.solver.coupling import Coupling
+from lee.twin.solver.equations import Problem, State, Volume
 from lee.twin.solver.forms import Forms
 from lee.twin.solver.gmres import gmres
 from lee.twin.solver.multigrid import Multigrid
-from lee.twin.solver.newton import Problem, StageSolver, State, Volume
+from lee.twin.solver.newton import SubstepSolver
+from lee.twin.solver.scales import Scales
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,15 +48,17 @@ def stage(side, *, layers=12, exchange=30.0, distance_um=100.0, relief_um=20.0):
     volume = Volume(forms.mass(), forms.laplace(), None, forms.electrode_area())
     scales = Scales.of(cell)
     columns = (side + 1) ** 2
-    kinetics = Kinetics(
-        np.full(columns, exchange / scales.current_a_per_m2), 0.5, 1.5, 0.5, scales.diffusion_potential
+    electrode = Electrode(
+        np.full(columns, exchange / scales.current_a_per_m2),
+        ButlerVolmer(0.5, 1.5, 0.5),
+        scales.diffusion_potential,
     )
     free = np.ones((2, layers + 1), bool)
     free[:, -1] = False
-    problem = Problem(scales, kinetics, None, free, 200.0**2, forms.plane_area())
+    problem = Problem(scales, electrode, None, free, 200.0**2, forms.plane_area())
     fields = np.stack([np.ones((columns, layers + 1)), np.zeros((columns, layers + 1))])
     start = State(fields, cell.overpotential_v / cell.thermal_voltage_v)
-    solver = StageSolver(problem, forms.shape)
+    solver = SubstepSolver(problem, forms.shape)
     return solver.solve(volume, volume.mass @ fields[0].ravel(), 5.0, 5.0, start), fields.size
 
 

@@ -15,11 +15,11 @@ from lee.errors import InputError
 from lee.storage.map_tiff import read_map
 from lee.twin import Cell
 from lee.twin.comparison.compare import compare
-from lee.twin.comparison.window import Section, window_current
+from lee.twin.comparison.window import CellSection, window_current
 from lee.twin.results import folder as output
+from lee.twin.results.fields import area_ratio, cross_section, current_density
 from lee.twin.results.figures import environment, potentials, scale_of, view, window_profile
 from lee.twin.results.folder import MAPS, TIFFS, load_maps, save_solution
-from lee.twin.results.section import area_ratio, current_density, cut
 from lee.twin.results.vtu import write_electrode, write_fields
 from tests.support.twin_solution import CURRENT_MA_PER_CM2, PIXEL_UM, SHAPE, made_solution
 
@@ -164,7 +164,7 @@ def test_the_current_is_the_gradients_on_a_sheared_mesh():
     assert np.allclose(current[..., 2], -CURRENT_MA_PER_CM2, rtol=1e-9)
     assert np.abs(current[..., :2]).max() < 0.05 * CURRENT_MA_PER_CM2
     # What is left sideways is the relief's own curvature between nodes, second order in their distance.
-    flat = cut(made_solution(), 1)
+    flat = cross_section(made_solution(), 1)
     x, z, along_x, along_z = flat.on_grid(40, 30)
     inside = z[:, None] < np.interp(x, flat.x_um, flat.z_um[:, 0])[None, :]
     assert np.isnan(along_z[inside]).all()
@@ -184,11 +184,11 @@ def test_true_area_is_that_of_the_mesh():
 
 def test_a_section_runs_through_the_deepest_place_or_where_it_is_asked():
     solution = made_solution()
-    deepest = cut(solution, 0)
+    deepest = cross_section(solution, 0)
     assert deepest.z_um[:, 0].min() == solution.fields.z_um[0][..., 0].min()
-    assert cut(solution, 0, y_um=11.0).y_um == pytest.approx(12.0, abs=2.0)
+    assert cross_section(solution, 0, y_um=11.0).y_um == pytest.approx(12.0, abs=2.0)
     with pytest.raises(InputError, match="y = 99 um lies outside the field, 0 to 24 um"):
-        cut(solution, 0, y_um=99)
+        cross_section(solution, 0, y_um=99)
 
 
 def test_films_are_written_of_four_times_or_more(tmp_path, monkeypatch):
@@ -227,7 +227,7 @@ def test_times_are_chosen_so_that_the_start_does_not_take_up_the_colours():
 
 def test_the_window_is_drawn_with_both_means():
     pytest.importorskip("ngsolve")
-    found = window_current(Cell(), Section(extension_um=600))
+    found = window_current(Cell(), CellSection(extension_um=600))
     axes = window_profile(found, (200.0, 400.0)).axes[0]
     line = axes.lines[0]
     inside = (line.get_xdata() >= 0.2) & (line.get_xdata() <= 0.4)

@@ -8,7 +8,7 @@ from scipy.optimize import brentq
 
 from lee.errors import InputError, MissingDependency
 from lee.twin.cell import Cell
-from lee.twin.comparison.window import Section, window_current
+from lee.twin.comparison.window import CellSection, window_current
 
 pytest.importorskip("ngsolve")
 GAP_UM = 2000.0
@@ -26,7 +26,7 @@ def relative(found, deep_um=-15_000.0):
 
 def test_flush_anode_over_a_long_cathode_is_the_conformal_mapping():
     # w = exp(pi z / gap) takes the strip to a half plane, where dF/dw = 1 / (w sqrt(1 + w)).
-    section = Section(anode_um=20_000, extension_um=20_000)
+    section = CellSection(anode_um=20_000, extension_um=20_000)
     x, shown = relative(window_current(cell(), section, kind="primary"))
     near = np.abs(x) < 6000
     exact = 1 / np.sqrt(1 + np.exp(np.pi * x[near] / GAP_UM))
@@ -34,7 +34,7 @@ def test_flush_anode_over_a_long_cathode_is_the_conformal_mapping():
 
 
 def test_thin_plate_in_open_electrolyte_is_maxwells_fringing_field():
-    section = Section(
+    section = CellSection(
         anode_um=20_000, extension_um=20_000, above_um=20_000, anode_thickness_um=2, anode_back="active"
     )
     x, shown = relative(window_current(cell(), section, kind="primary"), deep_um=-8000.0)
@@ -52,13 +52,13 @@ def test_finer_meshes_change_nothing():
 
 def test_all_of_the_anodes_current_arrives():
     found = window_current(cell())
-    arrived = np.trapezoid(found.current_density_ma_per_cm2, found.x_um) / Section().anode_um
+    arrived = np.trapezoid(found.current_density_ma_per_cm2, found.x_um) / CellSection().anode_um
     assert arrived == pytest.approx(80.0, rel=1e-6)
     assert found.residuals[-1] < 1e-10
 
 
 def test_fast_kinetics_are_the_primary_and_slow_ones_the_uniform_distribution():
-    section = Section(extension_um=1000)
+    section = CellSection(extension_um=1000)
     primary = window_current(cell(), section, kind="primary").ratio
     # The slope of kinetics that are nearly reversible is RT / (2 F i0).
     fast = window_current(cell(exchange_current_a_per_m2=3e6), section)
@@ -84,7 +84,9 @@ def test_stripping_is_plating_with_its_coefficients_changed_about():
 
 def test_the_papers_loss_needs_a_cathode_that_ends_just_behind_the_window():
     # 5 % is stated, the cathode's length is not: between 400 and 500 um, beside a wall, it comes out so.
-    loss = {far: window_current(cell(), Section(extension_um=far)).loss for far in (400, 500, 1000, 10_000)}
+    loss = {
+        far: window_current(cell(), CellSection(extension_um=far)).loss for far in (400, 500, 1000, 10_000)
+    }
     assert loss[400] < 0.05 < loss[500] < 0.10 < loss[1000] < loss[10_000]
     assert loss[10_000] == pytest.approx(0.41, abs=0.01)
 
@@ -113,7 +115,7 @@ def test_rates_are_scaled_to_the_cells_current():
 )
 def test_impossible_sections_are_refused(changed, said):
     with pytest.raises(InputError, match=said):
-        Section(**changed)
+        CellSection(**changed)
 
 
 def test_unknown_kinds_are_refused():
@@ -128,5 +130,5 @@ def test_a_cell_without_current_is_refused():
 
 def test_a_missing_ngsolve_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "ngsolve", None)
-    with pytest.raises(MissingDependency, match=r"NGSolve is missing: pip install 'lee-microscopy\[twin\]'"):
+    with pytest.raises(MissingDependency, match=r"needs NGSolve .*pip install 'lee-microscopy\[twin\]'"):
         window_current(cell())

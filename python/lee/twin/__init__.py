@@ -2,8 +2,8 @@
 
 from lee.twin.cell import Cell
 from lee.twin.comparison.compare import Comparison, compare
-from lee.twin.comparison.inverse import Explained, efficiency_map, exchange_current_map
-from lee.twin.comparison.window import Section, WindowCurrent, window_current
+from lee.twin.comparison.inversion import Inversion, efficiency_map, exchange_current_map
+from lee.twin.comparison.window import CellSection, WindowCurrent, window_current
 from lee.twin.comsol.export import export_comsol
 from lee.twin.growth import grow
 from lee.twin.mesh.columns import MeshSize
@@ -14,10 +14,10 @@ __all__ = [
     "Balance",
     "Cell",
     "Comparison",
-    "Explained",
+    "Inversion",
     "Fields",
     "MeshSize",
-    "Section",
+    "CellSection",
     "Solution",
     "WindowCurrent",
     "compare",

@@ -5,13 +5,15 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from math import exp, isfinite, log, pi
+from math import exp, inf, isfinite, pi
 from pathlib import Path
 from typing import Any
 
 from lee.errors import InputError
 from lee.storage.atomic import new_file
 from lee.storage.refusals import unreadable
+from lee.twin.electrode.kinetics import Kinetics
+from lee.twin.electrode.reactions import DEFAULT, make_kinetics, reaction_names
 
 FARADAY_C_PER_MOL = 96485.33212
 GAS_J_PER_MOL_K = 8.314462618
@@ -19,17 +21,29 @@ LAYER_UM = 100.0
 _SECTION = "cell"
 
 
-def _is(
+@dataclass(frozen=True)
+class _Limits:
+    """What a parameter may be; None is allowed where it is `optional`."""
+
+    unit: str
+    above: float | None
+    minimum: float | None
+    maximum: float
+    optional: bool
+
+
+def _about(
     unit: str,
     source: str,
     *,
     above: float | None = None,
-    least: float | None = None,
-    most: float,
-    absent: bool = False,
-) -> dict[str, Any]:
-    """Say what a parameter may be, and where its default comes from."""
-    return {"unit": unit, "source": source, "above": above, "least": least, "most": most, "absent": absent}
+    minimum: float | None = None,
+    maximum: float = inf,
+    optional: bool = False,
+) -> dict[str, str | _Limits]:
+    """Describe a parameter: its unit, where its default comes from, and its limits."""
+    limits = _Limits(unit, above, minimum, maximum, optional)
+    return {"unit": unit, "source": source, "limits": limits}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +74,9 @@ class Cell:
         z of the cation and of the anion, and electrons of the reaction.
     exchange_current_a_per_m2 : float
         At the bulk concentration, per true area.
+    reaction : str
+        Kinetics on both electrodes: "butler_volmer", or another that was registered with
+        `lee.twin.electrode.reactions.register_reaction`.
     alpha_c, alpha_a : float
         Cathodic and anodic transfer coefficients of the Butler–Volmer equation.
     gamma : float
@@ -84,85 +101,102 @@ class Cell:
     """
 
     concentration_mol_per_l: float = field(
-        default=2.0, metadata=_is("mol/L", "2 M ZnSO4 of the plating experiments", above=0, most=20)
+        default=2.0, metadata=_about("mol/L", "2 M ZnSO4 of the plating experiments", above=0, maximum=20)
     )
     current_density_ma_per_cm2: float = field(
-        default=80.0, metadata=_is("mA/cm2", "plating experiments, 80 mA/cm2", least=-1e5, most=1e5)
+        default=80.0, metadata=_about("mA/cm2", "plating experiments, 80 mA/cm2", minimum=-1e5, maximum=1e5)
     )
     diffusivity_m2_per_s: float = field(
         default=0.847e-9,
-        metadata=_is(
+        metadata=_about(
             "m2/s",
             "Nernst-Hartley: 2 D+ D- / (D+ + D-), D+ 0.703e-9 and D- 1.065e-9 (CRC Handbook, 25 C, dilute)",
             above=0,
-            most=1e-6,
+            maximum=1e-6,
         ),
     )
     transference: float = field(
         default=0.398,
-        metadata=_is(
-            "1", "D+ / (D+ + D-) of the same ions (CRC Handbook, 25 C, dilute)", least=-2, most=0.999
+        metadata=_about(
+            "1", "D+ / (D+ + D-) of the same ions (CRC Handbook, 25 C, dilute)", minimum=-2, maximum=0.999
         ),
     )
     conductivity_s_per_m: float = field(
         default=5.0,
-        metadata=_is(
+        metadata=_about(
             "S/m",
             "2 M ZnSO4 is measured at 5 to 6 S/m at 25 C; dilute-solution theory gives ten times that",
             above=0,
-            most=1e4,
+            maximum=1e4,
         ),
     )
     thermodynamic_factor: float = field(
         default=1.0,
-        metadata=_is(
+        metadata=_about(
             "1",
             "activity coefficient of ZnSO4 has its minimum near 2 mol/kg (Robinson and Stokes, 25 C)",
             above=0,
-            most=20,
+            maximum=20,
         ),
     )
-    charge: int = field(default=2, metadata=_is("1", "Zn2+, SO4 2-, Zn2+ + 2 e- = Zn", least=1, most=4))
+    charge: int = field(
+        default=2, metadata=_about("1", "Zn2+, SO4 2-, Zn2+ + 2 e- = Zn", minimum=1, maximum=4)
+    )
     exchange_current_a_per_m2: float = field(
         default=30.0,
-        metadata=_is("A/m2", "zinc in sulfate: 3 to 300 A/m2 are reported; their middle", above=0, most=1e7),
+        metadata=_about(
+            "A/m2", "zinc in sulfate: 3 to 300 A/m2 are reported; their middle", above=0, maximum=1e7
+        ),
     )
+    reaction: str = field(default=DEFAULT, metadata=_about("name", "Zn2+ + 2 e- = Zn"))
     alpha_c: float = field(
         default=0.5,
-        metadata=_is("1", "two electrons one by one, the first slow: 1/2 (Newman, ch. 8)", above=0, most=4),
+        metadata=_about(
+            "1", "two electrons one by one, the first slow: 1/2 (Newman, ch. 8)", above=0, maximum=4
+        ),
     )
     alpha_a: float = field(
         default=1.5,
-        metadata=_is("1", "alpha_a + alpha_c = n = 2 for the same mechanism", above=0, most=4),
+        metadata=_about("1", "alpha_a + alpha_c = n = 2 for the same mechanism", above=0, maximum=4),
     )
     gamma: float = field(
-        default=0.5, metadata=_is("1", "exchange current of symmetrical concentrations", least=0, most=4)
+        default=0.5,
+        metadata=_about("1", "exchange current of symmetrical concentrations", minimum=0, maximum=4),
     )
-    efficiency: float = field(default=1.0, metadata=_is("1", "assumed: dense zinc only", least=0, most=1.5))
+    efficiency: float = field(
+        default=1.0, metadata=_about("1", "assumed: dense zinc only", minimum=0, maximum=1.5)
+    )
     molar_mass_g_per_mol: float = field(
-        default=65.38, metadata=_is("g/mol", "zinc (IUPAC)", above=0, most=1000)
+        default=65.38, metadata=_about("g/mol", "zinc (IUPAC)", above=0, maximum=1000)
     )
     density_kg_per_m3: float = field(
-        default=7140.0, metadata=_is("kg/m3", "zinc (CRC Handbook)", above=0, most=1e5)
+        default=7140.0, metadata=_about("kg/m3", "zinc (CRC Handbook)", above=0, maximum=1e5)
     )
-    temperature_k: float = field(default=298.15, metadata=_is("K", "25 C, assumed", above=200, most=700))
+    temperature_k: float = field(
+        default=298.15, metadata=_about("K", "25 C, assumed", above=200, maximum=700)
+    )
     layer_um: float | None = field(
         default=None,
-        metadata=_is(
+        metadata=_about(
             "um",
             "100 um gives the concentrations of the plating experiments' model",
             above=0,
-            most=1e5,
-            absent=True,
+            maximum=1e5,
+            optional=True,
         ),
     )
     gap_um: float | None = field(
-        default=None, metadata=_is("um", "none: the cell is stirred", above=0, most=1e5, absent=True)
+        default=None, metadata=_about("um", "none: the cell is stirred", above=0, maximum=1e5, optional=True)
     )
 
     def __post_init__(self) -> None:
         for parameter in fields(self):
-            _check(parameter.name, getattr(self, parameter.name), parameter.metadata)
+            if parameter.name != "reaction":
+                _check(parameter.name, getattr(self, parameter.name), parameter.metadata["limits"])
+        if self.reaction not in reaction_names():
+            raise InputError(
+                f"cell: reaction is {self.reaction!r}; reactions are {', '.join(reaction_names())}"
+            )
         if self.charge != int(self.charge):
             raise InputError(f"cell: charge is {self.charge:g}; it must be a whole number")
         if self.layer_um is not None and self.gap_um is not None:
@@ -178,6 +212,11 @@ class Cell:
         distance = self.layer_um if self.layer_um is not None else self.gap_um
         assert distance is not None
         return distance
+
+    @property
+    def kinetics(self) -> Kinetics:
+        """Current of the cell's reaction as a function of concentration and overpotential."""
+        return make_kinetics(self.reaction, self)
 
     @property
     def thermal_voltage_v(self) -> float:
@@ -213,19 +252,14 @@ class Cell:
     def overpotential_v(self) -> float:
         """Overpotential of a flat electrode at the bulk concentration; negative when plating."""
         ratio = self.current_density_ma_per_cm2 * 10 / self.exchange_current_a_per_m2
-        low, high = -log(1 + abs(ratio)) / self.alpha_c - 1, log(1 + abs(ratio)) / self.alpha_a + 1
-        for _ in range(200):
-            middle = 0.5 * (low + high)
-            cathodic = exp(-self.alpha_c * middle) - exp(self.alpha_a * middle)
-            low, high = (middle, high) if cathodic > ratio else (low, middle)
-        return 0.5 * (low + high) * self.thermal_voltage_v
+        return self.kinetics.overpotential(ratio) * self.thermal_voltage_v
 
     @property
     def polarisation_slope_ohm_m2(self) -> float:
         """dη/di of the reaction at the cell's current."""
         eta = self.overpotential_v / self.thermal_voltage_v
-        slope = self.alpha_c * exp(-self.alpha_c * eta) + self.alpha_a * exp(self.alpha_a * eta)
-        return self.thermal_voltage_v / (self.exchange_current_a_per_m2 * slope)
+        slope = self.kinetics.slope(1.0, 1.0, eta, exp)
+        return self.thermal_voltage_v / (self.exchange_current_a_per_m2 * float(slope))
 
     def wagner_number(self, length_um: float | None = None) -> float:
         """Resistance of the reaction over that of the electrolyte, κ (dη/di) / length.
@@ -252,16 +286,16 @@ class Cell:
             f"flat growth {self.growth_nm_per_s:.3g} nm/s"
         )
 
-    def to_dict(self) -> dict[str, float]:
+    def to_dict(self) -> dict[str, float | str]:
         """All parameters that are set, by name."""
         held = {parameter.name: getattr(self, parameter.name) for parameter in fields(self)}
         return {name: value for name, value in held.items() if value is not None}
 
     def to_toml(self) -> str:
         """Write the cell as TOML: section ``[cell]``, each parameter with its unit and default's source."""
-        told = {parameter.name: parameter.metadata for parameter in fields(self)}
+        about = {parameter.name: parameter.metadata for parameter in fields(self)}
         lines = [
-            f"{name} = {value!r}  # {told[name]['unit']}; default: {told[name]['source']}"
+            f"{name} = {value!r}  # {about[name]['unit']}; default: {about[name]['source']}"
             for name, value in self.to_dict().items()
         ]
         return "\n".join([f"[{_SECTION}]", *lines, ""])
@@ -293,16 +327,16 @@ class Cell:
         return cls(**given)
 
 
-def _check(name: str, value: Any, told: Mapping[str, Any]) -> None:
-    if value is None and told["absent"]:
+def _check(name: str, value: object, limits: _Limits) -> None:
+    if value is None and limits.optional:
         return
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise InputError(f"cell: {name} is {value!r}; it must be a number, in {told['unit']}")
-    unit = "" if told["unit"] == "1" else f" {told['unit']}"
-    above, least, most = told["above"], told["least"], told["most"]
-    if (above is not None and value <= above) or (least is not None and value < least) or value > most:
-        allowed = f"above {above:g}" if above is not None else f"at least {least:g}"
-        raise InputError(f"cell: {name} is {value:g}{unit}; it must be {allowed} and at most {most:g}")
+        raise InputError(f"cell: {name} is {value!r}; it must be a number, in {limits.unit}")
+    unit = "" if limits.unit == "1" else f" {limits.unit}"
+    above, minimum, maximum = limits.above, limits.minimum, limits.maximum
+    if (above is not None and value <= above) or (minimum is not None and value < minimum) or value > maximum:
+        allowed = f"above {above:g}" if above is not None else f"at least {minimum:g}"
+        raise InputError(f"cell: {name} is {value:g}{unit}; it must be {allowed} and at most {maximum:g}")
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""A cell laid over a surface: mesh, equations and kinetics put together, and states read as maps."""
+"""A cell over a surface: mesh, equations and kinetics put together, and states read as maps."""
 
 from __future__ import annotations
 
@@ -10,18 +10,21 @@ from numpy.typing import ArrayLike, NDArray
 from lee.errors import InputError
 from lee.surfaces.filling import fill
 from lee.twin.cell import Cell
-from lee.twin.electrode.kinetics import Kinetics, Scales
+from lee.twin.electrode.electrode import Electrode
 from lee.twin.mesh.columns import Columns, MeshSize, make_columns
+from lee.twin.solver.equations import Problem, State, Volume
 from lee.twin.solver.forms import Forms
-from lee.twin.solver.newton import Problem, StageSolver, State, Volume
+from lee.twin.solver.newton import SubstepSolver
 from lee.twin.solver.primary import primary_state
+from lee.twin.solver.scales import Scales
+from lee.twin.solver.secondary import check_start, secondary_state
 
 KINDS = ("primary", "secondary", "tertiary")
 
 
 @dataclass(frozen=True)
 class Model:
-    """All that a solve needs.
+    """Everything that a solution is computed from.
 
     Attributes
     ----------
@@ -48,37 +51,36 @@ class Model:
         self.forms.move(z_um)
         return Volume(self.forms.mass(), self.forms.laplace(), None, self.forms.electrode_area())
 
-    def uniform(self, volume: Volume) -> tuple[State, tuple[float, ...]]:
+    def start(self, volume: Volume) -> State:
         """Solve for the potential at the bulk concentration: the secondary (or primary) distribution.
 
-        Returns
-        -------
-        State
-        tuple of float
-            Newton's residuals; the last one is too large where it did not converge.
+        Raises
+        ------
+        InputError
+            If it is not found.
         """
-        ny, nx, nz = self.columns.shape
-        fields = np.stack([np.ones((ny * nx, nz)), np.zeros((ny * nx, nz))])
-        guess = State(fields, self.cell.overpotential_v / self.cell.thermal_voltage_v)
+        ny, nx, _ = shape = self.columns.shape
         if self.kind == "primary":
-            return primary_state(self.problem, volume, self.columns.shape)
-        free = self.problem.free.copy()
-        free[0] = False
-        solver = StageSolver(replace(self.problem, free=free), self.columns.shape)
-        stage = solver.solve(volume, np.zeros(fields[0].size), 1.0, 0.0, guess)
-        return stage.state, stage.residuals
+            state, residuals = primary_state(self.problem, volume, shape)
+        else:
+            substep = secondary_state(
+                self.cell, self.problem, volume, ny * nx, lambda problem: SubstepSolver(problem, shape)
+            )
+            state, residuals = substep.state, substep.residuals
+        check_start(residuals)
+        return state
 
     def current_density(self, state: State, volume: Volume | None) -> NDArray[np.float64]:
         """Return mA/cm² of true area at the columns, (ny, nx), positive where metal is plated."""
         u, psi = state.fields[:, :, 0]
         if self.kind == "primary":
             assert volume is not None
-            # The flux the equation of each electrode node asks for.
+            # The flux that the equation of each electrode node requires.
             rows = volume.laplace @ state.fields[1].ravel()
             taken = -rows.reshape(state.fields[1].shape)[:, 0] / volume.area
             current = self.problem.scales.conductance * taken
         else:
-            current = self.problem.electrode.plating(u, psi, state.electrode).current
+            current = self.problem.electrode.plating(u, psi, state.metal).current
         unit_ma_per_cm2 = self.problem.scales.current_a_per_m2 / 10
         return np.asarray(current.reshape(self.columns.shape[:2]) * unit_ma_per_cm2)
 
@@ -89,7 +91,7 @@ class Model:
         return np.asarray(phi.reshape(self.columns.shape) * self.cell.thermal_voltage_v)
 
     def plane_um(self, height_um: NDArray[np.float64]) -> float:
-        """Return where the bulk plane or the anode is over an electrode of these heights, (ny, nx).
+        """Height of the bulk plane or the anode over an electrode of these heights, (ny, nx).
 
         The bulk keeps its distance from the highest point. The anode dissolves as fast, in the mean, as the
         deposit grows, and so keeps its distance from the mean height.
@@ -115,7 +117,7 @@ def make_model(
     efficiency: ArrayLike | None,
     mesh: MeshSize | None,
 ) -> Model:
-    """Lay a cell over a surface; see `lee.twin.solve`.
+    """Put a cell over a surface; see `lee.twin.solve`.
 
     Raises
     ------
@@ -127,31 +129,51 @@ def make_model(
     columns = make_columns(height_um, pixel_um=pixel_um, cell=cell, size=mesh or MeshSize())
     exchange, yields, notes = surface_maps(cell, columns, exchange_current, efficiency)
     forms = Forms(columns.x_um, columns.y_um, columns.share)
-    scales = Scales.of(cell)
-    ny, nx, nz = columns.shape
-    flat = np.full(ny * nx, cell.exchange_current_a_per_m2 / scales.current_a_per_m2)
-    anode = Kinetics(flat, cell.alpha_c, cell.alpha_a, cell.gamma, scales.diffusion_potential)
-    at_nodes = columns.to_nodes(exchange).ravel() / scales.current_a_per_m2
-    free = np.ones((2, nz), bool)
-    if cell.gap_um is None:
-        free[:, -1] = False
     forms.move(columns.z_um(columns.height_um, columns.plane_um))
-    problem = Problem(
-        scales=scales,
-        electrode=replace(anode, exchange=at_nodes),
-        anode=None if cell.gap_um is None else anode,
-        free=free,
-        seen_area=columns.seen_area_um2,
-        plane_area=forms.plane_area(),
-    )
+    problem = make_problem(cell, columns, exchange, forms.plane_area())
     notes = (*columns.notes, *notes, *assumed(cell, kind))
     return Model(cell, kind, columns, forms, problem, yields, notes)
+
+
+def make_problem(
+    cell: Cell,
+    columns: Columns,
+    exchange: NDArray[np.float64],
+    plane_area: NDArray[np.float64],
+    rows: slice = slice(None),
+) -> Problem:
+    """Put the equations of some rows of columns together.
+
+    Parameters
+    ----------
+    cell : Cell
+    columns : Columns
+        Of the whole mesh.
+    exchange : (H, W) float64, A/m²
+        Exchange current on the surface's pixels.
+    plane_area : (columns,) float64
+        Of these rows.
+    rows : slice
+    """
+    scales, kinetics = Scales.of(cell), cell.kinetics
+    at_nodes = columns.to_nodes(exchange)[rows].ravel() / scales.current_a_per_m2
+    flat = np.full(at_nodes.shape, cell.exchange_current_a_per_m2 / scales.current_a_per_m2)
+    free = np.ones((2, columns.shape[2]), bool)
+    free[:, -1] = cell.gap_um is not None
+    return Problem(
+        scales=scales,
+        electrode=Electrode(at_nodes, kinetics, scales.diffusion_potential),
+        anode=None if cell.gap_um is None else Electrode(flat, kinetics, scales.diffusion_potential),
+        free=free,
+        seen_area=columns.seen_area_um2,
+        plane_area=plane_area,
+    )
 
 
 def surface_maps(
     cell: Cell, columns: Columns, exchange_current: ArrayLike | None, efficiency: ArrayLike | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[str, ...]]:
-    """Return exchange current (A/m²) and efficiency on the surface's pixels, and notes on what was filled in.
+    """Return exchange current (A/m²) and efficiency on the surface's pixels, and notes on what was filled.
 
     Raises
     ------
@@ -186,22 +208,24 @@ def _map(
 
 
 def assumed(cell: Cell, kind: str) -> tuple[str, ...]:
-    """Say what a solve of this kind takes for granted."""
-    told = [
+    """List what a solution of this kind assumes."""
+    notes = [
         "constant diffusivity, transference number and conductivity; potentials against a reference "
         "electrode of the deposited metal; all current counts as the metal's in the electrolyte",
         "sides of the field are mirrors: no flux",
     ]
     if cell.gap_um is None:
-        told.append(f"bulk held {cell.distance_um:g} um above the highest point, as by stirring")
+        notes.append(f"bulk held {cell.distance_um:g} um above the highest point, as by stirring")
     else:
-        told.append(f"closed gap of {cell.gap_um:g} um above the mean height, planar anode of the same metal")
+        notes.append(
+            f"closed gap of {cell.gap_um:g} um above the mean height, planar anode of the same metal"
+        )
     if kind != "tertiary":
-        told.append(f"{kind} distribution: the concentration is the bulk's everywhere")
+        notes.append(f"{kind} distribution: the concentration is the bulk's everywhere")
     above = abs(cell.current_density_ma_per_cm2) > cell.limiting_current_ma_per_cm2
     if above and kind == "tertiary":
-        told.append(
+        notes.append(
             f"the current is above the limiting one, {cell.limiting_current_ma_per_cm2:.4g} mA/cm2: a flat "
             f"electrode runs out of ions near the Sand time, {cell.sand_time_s:.4g} s"
         )
-    return tuple(told)
+    return tuple(notes)

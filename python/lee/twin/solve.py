@@ -1,25 +1,27 @@
-"""Solve for the environment of an electrode that is at rest."""
+"""Compute the environment of an electrode that is at rest."""
 
 from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
 from lee.twin.cell import Cell
 from lee.twin.mesh.columns import MeshSize
 from lee.twin.model import Model, make_model
-from lee.twin.results.recorder import Record
+from lee.twin.results.builder import SolutionBuilder
 from lee.twin.results.solution import Balance, Solution
-from lee.twin.solver.newton import TOLERANCE, StageSolver, State, Volume
+from lee.twin.solver.equations import State
+from lee.twin.solver.newton import SubstepSolver
+from lee.twin.solver.secondary import listed
 from lee.twin.solver.stepping import Stepper, Unsolvable
+from lee.twin.solver.time_loop import StoppedEarly, advance
 
-# Below this share of the bulk's concentration an electrode that cannot go on has run out of ions.
+# Below this share of the bulk's concentration an electrode where no step can be made has run out of ions.
 _DEPLETED = 0.05
 
 
@@ -35,8 +37,8 @@ def solve(
     mesh: MeshSize | None = None,
     tolerance: float = 1e-4,
     step_s: float | None = None,
-    tell: Callable[[str], Any] | None = print,
-    progress: Callable[[Balance], Any] | None = None,
+    tell: Callable[[str], object] | None = print,
+    progress: Callable[[Balance], object] | None = None,
 ) -> Solution:
     """Compute concentration, potential, current and growth rate over a surface.
 
@@ -97,26 +99,17 @@ def solve(
     made = time.perf_counter()
     volume = model.volume(z_um)
     assembled = time.perf_counter()
-    record = Record(model)
-    start = start_state(model, volume)
+    builder = SolutionBuilder(model)
+    start = model.start(volume)
     if kind == "tertiary":
-        solver = StageSolver(model.problem, columns.shape)
+        solver = SubstepSolver(model.problem, columns.shape)
         stepper = Stepper(solver, lambda *_: lambda _: volume, start, tolerance=tolerance, step_s=step_s)
-        try:
-            for moment in times:
-                while stepper.time_s < moment:
-                    balance = record.book(stepper.step(moment).balance)
-                    if progress:
-                        progress(balance)
-                record.add(moment, stepper.state, volume, z_um, columns.pixels_um)
-        except Unsolvable as stop:
-            record.stopped = why_stopped(model, stepper.state, stop)
-            if stepper.time_s > record.last_time_s:
-                record.add(stepper.time_s, stepper.state, volume, z_um, columns.pixels_um)
-            warnings.warn(record.stopped, RuntimeWarning, stacklevel=2)
+        advance(_AtRest(model, builder, stepper, z_um), times, progress)
+        if builder.stopped:
+            warnings.warn(builder.stopped, RuntimeWarning, stacklevel=2)
     else:
         for moment in times:
-            record.add(moment, start, volume, z_um, columns.pixels_um)
+            builder.add(moment, start, volume, z_um, columns.pixels_um)
     ended = time.perf_counter()
     timings = {
         "mesh": made - began,
@@ -124,7 +117,32 @@ def solve(
         "solver": ended - assembled,
         "all": ended - began,
     }
-    return record.solution(timings)
+    return builder.solution(timings)
+
+
+class _AtRest:
+    """A solution over a surface at rest, as it advances in time."""
+
+    def __init__(
+        self, model: Model, builder: SolutionBuilder, stepper: Stepper, z_um: NDArray[np.float64]
+    ) -> None:
+        self._model, self._builder, self._stepper, self._z_um = model, builder, stepper, z_um
+
+    @property
+    def time_s(self) -> float:
+        return self._stepper.time_s
+
+    def step(self, until_s: float) -> Balance:
+        return self._builder.add_balance(self._stepper.step(until_s))
+
+    def record(self) -> None:
+        pixels_um = self._model.columns.pixels_um
+        self._builder.add(self.time_s, self._stepper.state, None, self._z_um, pixels_um)
+
+    def stop(self, cause: StoppedEarly) -> None:
+        self._builder.stopped = why_stopped(self._model.cell, self._stepper.state, cause)
+        if self.time_s > self._builder.last_time_s:
+            self.record()
 
 
 def check_times(times_s: ArrayLike) -> list[float]:
@@ -143,39 +161,18 @@ def check_times(times_s: ArrayLike) -> list[float]:
     return [float(t) for t in times]
 
 
-def start_state(model: Model, volume: Volume) -> State:
-    """Find the potential at the bulk concentration.
-
-    Raises
-    ------
-    InputError
-        If it is not found.
-    """
-    start, residuals = model.uniform(volume)
-    if not residuals[-1] <= TOLERANCE:
-        raise InputError(
-            f"the potential at the bulk concentration is not found (residuals {listed(residuals)}); give a "
-            "smoother surface, or check the cell's kinetics"
-        )
-    return start
-
-
-def why_stopped(model: Model, state: State, stop: Unsolvable) -> str:
-    """Say in one line why no step could be solved."""
-    cell = model.cell
+def why_stopped(cell: Cell, state: State, cause: StoppedEarly) -> str:
+    """Explain in one line why no later time was reached."""
+    if not isinstance(cause, Unsolvable):
+        return str(cause)
     least = float(state.fields[0][:, [0, -1]].min())
     if least < _DEPLETED:
         return (
-            f"stopped at {stop.time_s:.4g} s: the electrolyte at an electrode has run out of ions "
+            f"stopped at {cause.time_s:.4g} s: the electrolyte at an electrode has run out of ions "
             f"({least:.1%} of the bulk's left); Sand time {cell.sand_time_s:.4g} s, limiting current "
             f"{cell.limiting_current_ma_per_cm2:.4g} mA/cm2: give a lower current or shorter times"
         )
     return (
-        f"stopped at {stop.time_s:.4g} s: Newton's method does not converge (residuals "
-        f"{listed(stop.residuals)}); the last good state is kept"
+        f"stopped at {cause.time_s:.4g} s: Newton's method does not converge (residuals "
+        f"{listed(cause.residuals)}); the last good state is kept"
     )
-
-
-def listed(residuals: Sequence[float]) -> str:
-    """Write residuals in one line."""
-    return ", ".join(f"{r:.1e}" for r in residuals)

@@ -147,7 +147,7 @@ def _measured(measured: Path, sigma: str | None, time_s: float | None, computed:
 def _efficiency(computed: Any, rates: Any, found: Any, options: dict[str, Any]) -> Any:
     from lee.twin.comparison.compare import at_full_efficiency
     from lee.twin.comparison.compare import compare as hold
-    from lee.twin.comparison.inverse import efficiency_map
+    from lee.twin.comparison.inversion import efficiency_map
 
     full = hold(at_full_efficiency(computed), rates, **options)
     return efficiency_map(
@@ -162,7 +162,7 @@ def _exchange_current(computed: Any, found: Any) -> Any:
     from lee.cli.twin.options import map_or_number, mesh_of
     from lee.twin import solve
     from lee.twin.comparison.compare import at_full_efficiency
-    from lee.twin.comparison.inverse import exchange_current_map
+    from lee.twin.comparison.inversion import exchange_current_map
 
     shape = computed.height_um.shape[1:]
     kept = computed.metadata
@@ -224,9 +224,9 @@ def window(
       lee twin window --gap-um 2000 --extension-um 500
       lee twin window --extension-um 1000 --above-um 3000 --anode-back active -o window.png
     """  # noqa: D301
-    from lee.twin.comparison.window import Section, window_current
+    from lee.twin.comparison.window import CellSection, window_current
 
-    section = Section(
+    section = CellSection(
         gap_um=gap_um, anode_um=anode_um, extension_um=extension_um, beyond_um=beyond_um, above_um=above_um,
         anode_back=anode_back, window_um=window_um,
     )  # fmt: skip

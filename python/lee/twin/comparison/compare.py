@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
 from lee.statistics.block_bootstrap import alike, interval
-from lee.twin.results.section import area_ratio
+from lee.twin.results.fields import area_ratio
 
 if TYPE_CHECKING:
     import pandas as pd

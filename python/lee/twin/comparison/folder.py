@@ -19,7 +19,7 @@ from lee.storage.atomic import new_folder
 from lee.storage.description import json_values, versions
 from lee.storage.map_tiff import write_map
 from lee.twin.comparison.compare import Comparison
-from lee.twin.comparison.inverse import Explained
+from lee.twin.comparison.inversion import Inversion
 from lee.twin.results.figures import scale_of
 
 FORMAT, FORMAT_VERSION = "lee twin comparison", 1
@@ -35,8 +35,8 @@ def save_comparison(
     comparison: Comparison,
     folder: str | Path,
     *,
-    efficiency: Explained | None = None,
-    exchange_current: Explained | None = None,
+    efficiency: Inversion | None = None,
+    exchange_current: Inversion | None = None,
     overwrite: bool = False,
     metadata: Mapping[str, Any] | None = None,
 ) -> Path:
@@ -51,7 +51,7 @@ def save_comparison(
     comparison : Comparison
     folder : str or Path
         Must not exist unless `overwrite`.
-    efficiency, exchange_current : Explained, optional
+    efficiency, exchange_current : Inversion, optional
     overwrite : bool
         Replace an older folder of this kind.
     metadata : mapping, optional
@@ -102,8 +102,8 @@ def save_comparison(
 def draw_comparison(
     comparison: Comparison,
     *,
-    efficiency: Explained | None = None,
-    exchange_current: Explained | None = None,
+    efficiency: Inversion | None = None,
+    exchange_current: Inversion | None = None,
     k: int = -1,
 ) -> Figure:
     """Draw computed and measured rates, their difference, one against the other, and what would explain them.
@@ -111,7 +111,7 @@ def draw_comparison(
     Parameters
     ----------
     comparison : Comparison
-    efficiency, exchange_current : Explained, optional
+    efficiency, exchange_current : Inversion, optional
     k : int
         Index of the time of the maps.
 
@@ -263,7 +263,7 @@ def _by_height(axes: Axes, comparison: Comparison, bins: int = 12) -> None:
     axes.legend(fontsize=8)
 
 
-def _explained(found: Explained | None) -> dict[str, Any] | None:
+def _explained(found: Inversion | None) -> dict[str, Any] | None:
     if found is None:
         return None
     low, middle, high = (float(v) for v in np.percentile(found.value, (5, 50, 95)))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from types import ModuleType
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lee.errors import InputError, MissingDependency
-
-if TYPE_CHECKING:
-    from lee.twin.cell import Cell
+from lee.errors import InputError
+from lee.twin.cell import Cell
+from lee.twin.electrode.kinetics import Kinetics
+from lee.twin.solver.forms import Symbol, import_ngsolve
 
 _NEWTON_STEPS, _TOLERANCE = 60, 1e-10
 _ORDER = 3
@@ -23,7 +25,7 @@ Kind = Literal["primary", "secondary"]
 
 
 @dataclass(frozen=True)
-class Section:
+class CellSection:
     """A cell in section: a plane anode over a plane cathode that reaches further.
 
     Places are counted along the cathode from below the anode's edge, positive outward.
@@ -134,7 +136,7 @@ class WindowCurrent:
 
 
 def window_current(
-    cell: Cell, section: Section | None = None, *, kind: Kind = "secondary", refined: int = 0
+    cell: Cell, section: CellSection | None = None, *, kind: Kind = "secondary", refined: int = 0
 ) -> WindowCurrent:
     """Compute how much lower the current is in the window than under the anode.
 
@@ -146,7 +148,7 @@ def window_current(
     ----------
     cell : Cell
         Conductivity, kinetics, and current density, which is taken for the mean over the anode's face.
-    section : Section, optional
+    section : CellSection, optional
         By default the paper's gap and window, a cathode that ends 0.5 mm past the edge, flush walls.
     kind : {"primary", "secondary"}
     refined : int
@@ -163,20 +165,21 @@ def window_current(
     MissingDependency
         If NGSolve is not installed.
     """
-    section = section or Section()
+    section = section or CellSection()
     if kind not in ("primary", "secondary"):
         raise InputError(f"window: kind is {kind!r}; give primary or secondary")
     if cell.current_density_ma_per_cm2 == 0:
         raise InputError("window: the cell's current density is 0; give the current that flows")
-    ng = _ngsolve()
-    mesh = _mesh(section, refined)
+    ng = import_ngsolve()
+    ng.ngsglobals.msg_level = 0
+    mesh = _mesh(ng, section, refined)
     drawn = 10 * abs(cell.current_density_ma_per_cm2)
     # Lengths in gaps, currents in the cell's: potentials are in their product over the conductivity.
     scale = drawn * section.gap_um * 1e-6 / cell.conductivity_s_per_m / cell.thermal_voltage_v
     total = section.anode_um / section.gap_um
     space = ng.H1(mesh, order=_ORDER, dirichlet=f"anode|{_CATHODE}" if kind == "primary" else "")
     potential = ng.GridFunction(space)
-    outward: Any
+    outward: Symbol
     residuals: tuple[float, ...] = ()
     wagner = 0.0
     if kind == "primary":
@@ -186,9 +189,8 @@ def window_current(
         power = ng.Integrate(ng.grad(potential) * ng.grad(potential), mesh, order=2 * _ORDER)
         outward = outward * (total / float(power))
     else:
-        # Stripping is plating with the two coefficients changed about.
-        alphas = (cell.alpha_c, cell.alpha_a)[:: 1 if cell.current_density_ma_per_cm2 > 0 else -1]
-        law = _Law(cell.exchange_current_a_per_m2 / drawn, *(alpha * scale for alpha in alphas))
+        sign = math.copysign(1.0, cell.current_density_ma_per_cm2)
+        law = _Kinetics(cell.kinetics, cell.exchange_current_a_per_m2 / drawn, scale, sign)
         residuals = _solve_secondary(ng, mesh, space, potential, law, total)
         outward = law.current(ng, potential)
         wagner = law.slope_at(1.0)
@@ -217,17 +219,7 @@ def window_current(
     )
 
 
-def _ngsolve() -> Any:
-    try:
-        import ngsolve
-    except ImportError as error:
-        raise MissingDependency("the twin: NGSolve is missing: pip install 'lee-microscopy[twin]'") from error
-    ngsolve.ngsglobals.msg_level = 0
-    return ngsolve
-
-
-def _mesh(section: Section, refined: int) -> Any:
-    ng = _ngsolve()
+def _mesh(ng: ModuleType, section: CellSection, refined: int) -> Symbol:
     from netgen.geom2d import SplineGeometry
 
     gap = section.gap_um
@@ -265,7 +257,7 @@ def _mesh(section: Section, refined: int) -> Any:
     return mesh
 
 
-def _solve_primary(ng: Any, mesh: Any, space: Any, potential: Any) -> None:
+def _solve_primary(ng: ModuleType, mesh: Symbol, space: Symbol, potential: Symbol) -> None:
     u, v = space.TnT()
     stiffness = ng.BilinearForm(ng.grad(u) * ng.grad(v) * ng.dx).Assemble()
     potential.Set(1.0, definedon=mesh.Boundaries("anode"))
@@ -274,36 +266,45 @@ def _solve_primary(ng: Any, mesh: Any, space: Any, potential: Any) -> None:
 
 
 @dataclass(frozen=True)
-class _Law:
-    """Deposition as a function of the potential in the electrolyte beside a grounded electrode, scaled."""
+class _Kinetics:
+    """Current of an electrode at 0 V by the potential u in the electrolyte beside it, positive outward.
 
+    Stripping is plating with the signs of current and potential changed, so that the cell's current is
+    always positive.
+
+    Attributes
+    ----------
+    kinetics : Kinetics
+    exchange : float
+        Over the cell's current density.
+    scale : float
+        Unit of u, over RT/F.
+    sign : float
+        1 where the cathode plates, -1 where it is stripped.
+    """
+
+    kinetics: Kinetics
     exchange: float
-    cathodic: float
-    anodic: float
+    scale: float
+    sign: float
 
-    def current(self, ng: Any, u: Any) -> Any:
-        return self.exchange * (ng.exp(self.cathodic * u) - ng.exp(-self.anodic * u))
+    def current(self, ng: ModuleType, u: Symbol) -> Symbol:
+        return self.sign * self.kinetics.current(self.exchange, 1.0, -self.sign * self.scale * u, ng.exp)
 
-    def slope(self, ng: Any, u: Any) -> Any:
-        up, down = self.cathodic * ng.exp(self.cathodic * u), self.anodic * ng.exp(-self.anodic * u)
-        return self.exchange * (up + down)
+    def slope(self, ng: ModuleType, u: Symbol) -> Symbol:
+        return self.scale * self.kinetics.slope(self.exchange, 1.0, -self.sign * self.scale * u, ng.exp)
 
     def potential_at(self, current: float) -> float:
-        """Invert `current` by Newton's method from the Tafel line, which lies on the safe side."""
-        u = float(np.log1p(abs(current) / self.exchange) / (self.cathodic if current > 0 else self.anodic))
-        u = u if current > 0 else -u
-        for _ in range(100):
-            found = float(self.current(np, u))
-            u -= (found - current) / float(self.slope(np, u))
-        return u
+        """Invert `current`."""
+        return -self.sign * self.kinetics.overpotential(self.sign * current / self.exchange) / self.scale
 
     def slope_at(self, current: float) -> float:
-        """Give du/di at a current: the Wagner number, lengths being in gaps."""
-        return 1 / float(self.slope(np, self.potential_at(current)))
+        """du/di at a current: the Wagner number, lengths being in gaps."""
+        return 1 / float(self.slope(math, self.potential_at(current)))
 
 
 def _solve_secondary(
-    ng: Any, mesh: Any, space: Any, potential: Any, law: _Law, total: float
+    ng: ModuleType, mesh: Symbol, space: Symbol, potential: Symbol, law: _Kinetics, total: float
 ) -> tuple[float, ...]:
     """Newton's method for the potential and the anode's voltage at once, with the total current given."""
     u, v = space.TnT()
@@ -322,7 +323,7 @@ def _solve_secondary(
 
     def left_over() -> tuple[float, float]:
         force.Assemble()
-        # The anode gives what the cathode takes: its own law is negative there.
+        # The anode gives what the cathode takes: its own current is negative there.
         missing = total + float(ng.Integrate(law.current(ng, beside), mesh, definedon=sides, order=12))
         return missing, float(np.hypot(np.linalg.norm(force.vec.FV().NumPy()), missing)) / total
 
@@ -360,7 +361,7 @@ def _solve_secondary(
     return tuple(residuals)
 
 
-def _assumptions(section: Section, kind: Kind) -> tuple[str, ...]:
+def _assumptions(section: CellSection, kind: Kind) -> tuple[str, ...]:
     end = (
         f"electrolyte over an insulating floor for another {section.beyond_um:g} um"
         if section.beyond_um

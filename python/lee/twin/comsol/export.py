@@ -19,6 +19,7 @@ from lee.twin.cell import Cell
 from lee.twin.comsol.files import write_grid, write_mphtxt
 from lee.twin.comsol.model import record_model
 from lee.twin.comsol.recorder import Recorder
+from lee.twin.electrode.reactions import DEFAULT
 from lee.twin.mesh.columns import Columns, MeshSize, make_columns
 
 CLASS = "LeeTwin"
@@ -223,6 +224,9 @@ def _readme(cell: Cell, times: NDArray[np.float64]) -> str:
         if cell.gap_um is None
         else f"planar anode {cell.distance_um:g} um above the mean height (closed cell)"
     )
+    law = "i = i0(x,y) (c/c0)^gamma (exp(-alpha_c F eta/R/T) - exp(alpha_a F eta/R/T))"
+    if cell.reaction != DEFAULT:
+        law = f"i = iloc, the reaction {cell.reaction!r} as {CLASS}.java writes it"
     return f"""The digital twin of a measured electrode, for COMSOL Multiphysics 6
 ===================================================================
 
@@ -249,7 +253,7 @@ What is in it
 Equations (unit system "none": all numbers in SI)
     dc/dt + div(-D grad c) = 0                        salt concentration c
     div(-kappa grad psi) = 0                          psi = phi - (R T/F) a ln(c/c0)
-    on the electrode   i = i0(x,y) (c/c0)^gamma (exp(-alpha_c F eta/R/T) - exp(alpha_a F eta/R/T)),
+    on the electrode   {law},
                        eta = V - phi; n.(D grad c) = -(1 - t_plus) i/(z F), n.(kappa grad psi) = -i
     V                  from the total current: integral of i = mean current density x area seen from above
     a = {cell.diffusion_potential:.6g}; {anode}

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lee.twin.cell import FARADAY_C_PER_MOL, GAS_J_PER_MOL_K, Cell
+from lee.twin.comsol.expression import current_expression, quotient
 from lee.twin.comsol.recorder import Call, InFolder, Recorder
 from lee.twin.mesh.columns import Columns
 
@@ -15,6 +16,8 @@ _COMPONENT, _GEOMETRY, _MESH = "comp1", "geom1", "mesh1"
 _EQUATIONS, _TOTAL = "g", "ge"
 _MAPS = ("height_m", "i0_map", "efficiency_map")
 _FACE = 2
+# Parameters of the cell that kinetics may depend on, as the model names them.
+_KINETIC_NAMES = {"alpha_c": "alpha_c", "alpha_a": "alpha_a", "gamma": "gamma_i0"}
 
 
 def record_model(
@@ -31,7 +34,7 @@ def record_model(
     ----------
     cell : Cell
     columns : Columns
-        The mesh that lies in the first of `files`.
+        The mesh in the first of `files`.
     times_s : (T,) float64
     files : (str, str, str, str)
         Mesh; grids of height (m), exchange current (A/m²) and efficiency.
@@ -137,7 +140,7 @@ def _geometry(recorder: Recorder, columns: Columns, files: tuple[str, str, str, 
 
 def _physics(recorder: Recorder, cell: Cell) -> None:
     component = Call().component(_COMPONENT)
-    _variables(recorder)
+    _variables(recorder, cell)
     pde = component.physics(_EQUATIONS)
     equation = pde.feature("gfeq1")
     recorder.do(
@@ -177,13 +180,22 @@ def _physics(recorder: Recorder, cell: Cell) -> None:
     )
 
 
-def _variables(recorder: Recorder) -> None:
+def _variables(recorder: Recorder, cell: Cell) -> None:
     component = Call().component(_COMPONENT)
-    kinetics = "*max(c/c0,eps)^gamma_i0*(exp(-alpha_c*{eta}/RT_F)-exp(alpha_a*{eta}/RT_F))"
+
+    def current(exchange: str, eta: str) -> str:
+        return current_expression(
+            cell.kinetics,
+            _KINETIC_NAMES,
+            exchange=exchange,
+            concentration="max(c/c0,eps)",
+            eta=quotient(eta, "RT_F"),
+        )
+
     everywhere = (("phi", "psi+RT_F*a_psi*log(max(c/c0,eps))", "potential in the electrolyte, V"),)
     electrode = (
         ("eta", "V_el-phi", "overpotential, V"),
-        ("iloc", f"i0_map(x,y){kinetics.format(eta='eta')}", "plating current density, A/m2"),
+        ("iloc", current("i0_map(x,y)", "eta"), "plating current density, A/m2"),
         (
             "rate",
             "efficiency_map(x,y)*iloc*M_metal/(z_ion*F_c*rho_metal)",
@@ -192,7 +204,7 @@ def _variables(recorder: Recorder) -> None:
     )
     anode = (
         ("eta_anode", "-phi", "overpotential of the anode, whose metal is at 0 V"),
-        ("ianode", f"i0_anode{kinetics.format(eta='eta_anode')}", "plating current density of the anode"),
+        ("ianode", current("i0_anode", "eta_anode"), "plating current density of the anode"),
     )
     for tag, where, defined in (
         ("var1", "", everywhere),

@@ -1,7 +1,7 @@
 """Matrices of a mesh whose columns stretch while the electrode and the plane above it move.
 
-In a step the nodes move evenly and in z only: the mass matrix is then linear in time, and what the mesh
-sweeps over, ∫ c w ∂v/∂z, has a constant matrix. The electrolyte is taken to be lifted with the electrode
+In a step the nodes move at constant speed and in z only: the mass matrix is then linear in time, and what
+the mesh sweeps over, ∫ c w ∂v/∂z, has a constant matrix. The electrolyte is taken to be lifted with the electrode
 under it, each column as a whole: divergence-free, and no salt passes the moving wall. Against it the mesh
 moves at w = share · (speed of the plane − speed of the electrode), a few nm/s: some thousandths of
 diffusion's speed.
@@ -10,18 +10,18 @@ diffusion's speed.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lee.twin.solver.equations import Volume
 from lee.twin.solver.forms import Forms
-from lee.twin.solver.newton import Volume
+from lee.twin.solver.matrix import Matrix
 from lee.twin.solver.stepping import Geometry
 
 
 @dataclass(frozen=True)
-class Place:
+class MeshPosition:
     """Where the mesh is: the electrode's heights (ny, nx) and the plane's, µm."""
 
     height_um: NDArray[np.float64]
@@ -29,28 +29,28 @@ class Place:
 
 
 class MovingMesh:
-    """Keeps the matrices of the last place, and makes those of a step from it.
+    """Keeps the matrices of the last position, and makes those of a step from it.
 
     Parameters
     ----------
     forms : Forms
     share : (nz,) float64
-    place : Place
+    position : MeshPosition
     """
 
-    def __init__(self, forms: Forms, share: NDArray[np.float64], place: Place) -> None:
+    def __init__(self, forms: Forms, share: NDArray[np.float64], position: MeshPosition) -> None:
         self._forms, self._share = forms, share
-        self.place = place
-        self._go(place)
-        self._mass: Any = forms.mass()
+        self.position = position
+        self._move_to(position)
+        self._mass: Matrix = forms.mass()
 
-    def toward(self, end: Place, begin_s: float, length_s: float) -> Geometry:
-        """Give the matrices at any time of a step that ends at a place."""
-        begin, forms = self.place, self._forms
+    def toward(self, end: MeshPosition, begin_s: float, length_s: float) -> Geometry:
+        """Return the matrices at any time of a step that ends at a position."""
+        begin, forms = self.position, self._forms
         speed = (end.height_um - begin.height_um) / length_s
         plane_speed = (end.plane_um - begin.plane_um) / length_s
         drift = forms.drift((plane_speed - speed)[..., None] * self._share)
-        self._go(end)
+        self._move_to(end)
         last = forms.mass()
         self._next = end, last
 
@@ -59,8 +59,8 @@ class MovingMesh:
             mass = self._mass + passed * (last - self._mass) if passed < 1 - 1e-12 else last
             if passed <= 0:
                 return Volume(mass, None, drift, np.zeros(0))
-            self._go(
-                Place(
+            self._move_to(
+                MeshPosition(
                     begin.height_um + passed * (end.height_um - begin.height_um),
                     begin.plane_um + passed * (end.plane_um - begin.plane_um),
                 )
@@ -71,11 +71,11 @@ class MovingMesh:
 
     def accept(self) -> None:
         """Stay where the last step ended."""
-        self.place, self._mass = self._next
+        self.position, self._mass = self._next
 
-    def z_um(self, place: Place) -> NDArray[np.float64]:
-        """Heights of the nodes at a place, (ny, nx, nz)."""
-        return place.height_um[..., None] * (1 - self._share) + place.plane_um * self._share
+    def z_um(self, position: MeshPosition) -> NDArray[np.float64]:
+        """Heights of the nodes at a position, (ny, nx, nz)."""
+        return position.height_um[..., None] * (1 - self._share) + position.plane_um * self._share
 
-    def _go(self, place: Place) -> None:
-        self._forms.move(self.z_um(place))
+    def _move_to(self, position: MeshPosition) -> None:
+        self._forms.move(self.z_um(position))

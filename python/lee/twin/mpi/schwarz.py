@@ -8,18 +8,18 @@ across. Both parts are one cycle of `lee.twin.solver.multigrid`, so that whole z
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from lee.twin.electrode.coupling import Coupling
 from lee.twin.mpi.strip import Strip
+from lee.twin.solver.coupling import Coupling
+from lee.twin.solver.matrix import Matrix
 from lee.twin.solver.multigrid import Multigrid, halving
 
 # The sparse columns are every _SPARSE-th or fewer, so that no more are kept than this.
-_SPARSE, _MOST_SPARSE = 4, 4096
+_SPARSE, _MAX_SPARSE = 4, 4096
 Slopes = tuple[NDArray[np.float64], NDArray[np.float64]]
 Operator = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
@@ -52,12 +52,12 @@ class Schwarz:
         self._far = Multigrid(mass, laplace, (along_y.shape[1], along_x.shape[1], nz), free)
 
     def set_volume(self, weights: tuple[float, float, float]) -> None:
-        """Say what the volume's matrices are; see `Multigrid`."""
+        """Set the volume's matrices are; see `Multigrid`."""
         self._near.set_volume(weights)
         self._far.set_volume(weights)
 
     def set_coupling(self, slopes: list[Slopes], held: tuple[tuple[bool, bool], ...]) -> None:
-        """Say how c and ψ are coupled on the electrode, and on the anode where there is one.
+        """Set how c and ψ are coupled on the electrode, and on the anode where there is one.
 
         Parameters
         ----------
@@ -96,18 +96,18 @@ class Schwarz:
         before = strip.rows.own.start - strip.rows.wide.start
         return found[:, before : before + strip.shape[0]].reshape(right.shape)
 
-    def _far_matrix(self, matrix: Any, everywhere: Any) -> Any:
+    def _far_matrix(self, matrix: Matrix, everywhere: Matrix) -> Matrix:
         strip = self._strip
         line = sparse.eye_array(strip.shape[2])
         own = sparse.kron(self._spread, line, format="csr").T
         rows = matrix[strip.nodes(strip.rows.own)]
         return self._summed(own @ (rows @ sparse.kron(everywhere, line, format="csr")))
 
-    def _summed_blocks(self, coupling: Coupling) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    def _summed_blocks(self, coupling: Coupling) -> tuple[tuple[Matrix, Matrix], tuple[Matrix, Matrix]]:
         (a, b), (c, d) = ((self._summed(block) for block in row) for row in coupling.blocks)
         return (a, b), (c, d)
 
-    def _summed(self, matrix: Any) -> Any:
+    def _summed(self, matrix: Matrix) -> Matrix:
         """Add up the ranks' matrices on every rank."""
         parts = self._strip.comm.allgather(matrix.tocsr())
         total = parts[0]
@@ -116,11 +116,11 @@ class Schwarz:
         return total.tocsr()
 
 
-def _sparse_columns(ny: int, nx: int) -> tuple[Any, Any]:
+def _sparse_columns(ny: int, nx: int) -> tuple[Matrix, Matrix]:
     """Interpolate linearly along y and along x from sparse columns."""
     along = [sparse.eye_array(n, format="csr") for n in (ny, nx)]
     distance = 1
-    while distance < _SPARSE or along[0].shape[1] * along[1].shape[1] > _MOST_SPARSE:
+    while distance < _SPARSE or along[0].shape[1] * along[1].shape[1] > _MAX_SPARSE:
         along = [matrix @ halving(matrix.shape[1]) for matrix in along]
         distance *= 2
     return along[0].tocsr(), along[1].tocsr()

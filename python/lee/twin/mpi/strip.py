@@ -1,28 +1,34 @@
-"""A rank's part of the mesh: a strip of columns along y, its matrices, and what it gives to its neighbours.
+"""A rank's part of the mesh: a strip of columns along y, its matrices, and its exchange with its neighbours.
 
-Rows of nodes are dealt out in order, so that nodes numbered [y, x, k] are contiguous on a rank, which is how
-PETSc numbers them. A rank assembles the cells around its own rows and `OVERLAP` rows more to either side: all
+Rows of nodes are distributed in order, so that nodes numbered [y, x, k] are contiguous on a rank, which is
+how PETSc numbers them. A rank assembles the cells around its own rows and `OVERLAP` rows more to either side: all
 equations of its own nodes are complete without adding anything up between ranks.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lee.errors import InputError, MissingDependency
 from lee.twin.mesh.columns import Columns
+from lee.twin.solver.equations import Volume
 from lee.twin.solver.forms import Forms
-from lee.twin.solver.newton import Volume
+from lee.twin.solver.matrix import Matrix
 
 # Rows of nodes of the neighbours that a rank's preconditioner looks at.
 OVERLAP = 3
 
+Communicator: TypeAlias = Any
+"""Of mpi4py, which carries no types."""
+PetscObject: TypeAlias = Any
+"""Matrix, vector or solver of petsc4py, or one of the two libraries' modules."""
 
-def import_mpi() -> tuple[Any, Any]:
+
+def import_mpi() -> tuple[PetscObject, PetscObject]:
     """Import mpi4py's MPI and petsc4py's PETSc.
 
     Raises
@@ -51,7 +57,7 @@ class Shared:
 
     __array_ufunc__ = None  # A float of numpy leaves the product to this class.
 
-    def __init__(self, *terms: tuple[float, Any, tuple[Any, Any]]) -> None:
+    def __init__(self, *terms: tuple[float, PetscObject, tuple[PetscObject, PetscObject]]) -> None:
         self._terms = terms
 
     def __rmul__(self, weight: float) -> Shared:
@@ -103,7 +109,7 @@ class Rows:
         return cls(slice(first, last), wide, slice(max(wide.start - 1, 0), min(wide.stop + 1, count)))
 
     def within(self, part: slice) -> slice:
-        """Say where a part lies in `all`."""
+        """Return a part's place within `all`."""
         return slice(part.start - self.all.start, part.stop - self.all.start)
 
 
@@ -127,9 +133,9 @@ class Strip:
     forms : Forms
     """
 
-    def __init__(self, columns: Columns, comm: Any) -> None:
+    def __init__(self, columns: Columns, comm: Communicator) -> None:
         self.comm = comm
-        self._made: list[Any] = []
+        self._made: list[PetscObject] = []
         ny, nx, nz = columns.shape
         self.rows = Rows.of(ny, comm.rank, comm.size)
         self.shape = (self.rows.own.stop - self.rows.own.start, nx, nz)
@@ -146,12 +152,12 @@ class Strip:
         return Volume(self._shared(self.mass), self._shared(self.laplace), None, area)
 
     def close(self) -> None:
-        """Give PETSc's objects back; every rank must call it."""
+        """Release PETSc's objects; every rank must call it."""
         for made in self._made:
             made.destroy()
 
     def nodes(self, part: slice) -> slice:
-        """Say which nodes of the strip some rows are."""
+        """Return the nodes of some rows within the strip."""
         held = self.rows.within(part)
         a_row = self.shape[1] * self.shape[2]
         return slice(held.start * a_row, held.stop * a_row)
@@ -175,7 +181,7 @@ class Strip:
         self.comm.Gatherv(np.ascontiguousarray(own), None if whole is None else (whole, counts))
         return None if whole is None else whole.reshape(-1, self.shape[2])
 
-    def _shared(self, matrix: Any) -> Shared:
+    def _shared(self, matrix: Matrix) -> Shared:
         _, petsc = import_mpi()
         a_row = self.shape[1] * self.shape[2]
         own = matrix[self.nodes(self.rows.own)].tocsr()

@@ -19,7 +19,7 @@ from lee.figures.film_file import new_film, watchable_rate
 from lee.figures.film_frame import FilmFrame
 from lee.figures.maps import Scale, draw_map, evenly, page, time_text
 from lee.twin.comparison.window import WindowCurrent
-from lee.twin.results.section import Cut, cut
+from lee.twin.results.fields import CrossSection, cross_section
 from lee.twin.results.solution import Solution
 
 _MOST_TIMES = 3
@@ -115,8 +115,8 @@ def _draw(solution: Solution, names: tuple[str, ...], y_um: float | None, *, sec
         len(times) + sections, 1, height_ratios=[map_in] * len(times) + [section_in] * sections
     )
     scales = {name: scale_of(shown(solution, name)[times], QUANTITIES[name].colours) for name in names}
-    place_um = cut(solution, times[0], y_um).y_um if sections else None
-    cuts = [cut(solution, k, place_um) for k in times] if sections else []
+    place_um = cross_section(solution, times[0], y_um).y_um if sections else None
+    cuts = [cross_section(solution, k, place_um) for k in times] if sections else []
     for place, k in enumerate(times):
         panels = rows[place].subgridspec(1, len(names), wspace=0.12)
         for column, name in enumerate(names):
@@ -133,7 +133,13 @@ def _draw(solution: Solution, names: tuple[str, ...], y_um: float | None, *, sec
 
 
 def _map(
-    figure: Figure, axes: Axes, solution: Solution, name: str, k: int, scale: Scale, sliced: Cut | None
+    figure: Figure,
+    axes: Axes,
+    solution: Solution,
+    name: str,
+    k: int,
+    scale: Scale,
+    sliced: CrossSection | None,
 ) -> None:
     quantity = QUANTITIES[name]
     drawn = draw_map(axes, shown(solution, name)[k], solution.pixel_um, scale)
@@ -159,7 +165,7 @@ def _bar(figure: Figure, drawn: Any, axes: Axes, label: str, extend: str = "neit
     figure.colorbar(drawn, cax=axes.inset_axes((1.03, 0, 0.045, 1)), label=label, extend=extend)
 
 
-def draw_section(axes: Axes, sliced: Cut, scale: Scale, figure: Figure) -> None:
+def draw_section(axes: Axes, sliced: CrossSection, scale: Scale, figure: Figure) -> None:
     """Draw a cut: concentration by colour, lines of the current, the metal in grey."""
     x = np.repeat(sliced.x_um[:, None], sliced.z_um.shape[1], axis=1)
     values = sliced.concentration_mol_per_l
@@ -221,7 +227,7 @@ def window_profile(found: WindowCurrent, window_um: tuple[float, float]) -> Figu
     ----------
     found : WindowCurrent
     window_um : (float, float)
-        As in its `lee.twin.comparison.window.Section`.
+        As in its `lee.twin.comparison.window.CellSection`.
 
     Returns
     -------

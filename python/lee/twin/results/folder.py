@@ -22,8 +22,8 @@ from lee.storage.description import json_values, versions
 from lee.storage.map_tiff import write_map
 from lee.storage.map_zarr import consolidate, make_maps
 from lee.twin.cell import Cell
+from lee.twin.results.fields import area_ratio
 from lee.twin.results.figures import environment, potentials, view, write_film
-from lee.twin.results.section import area_ratio
 from lee.twin.results.solution import Solution
 from lee.twin.results.vtu import write_electrode, write_fields, write_series
 
@@ -164,7 +164,7 @@ class SolutionMaps:
     height_um : (T, H, W) float32
         As in `Solution`.
     area_ratio : (T, H, W) float32
-        As `lee.twin.results.section.area_ratio` gives it.
+        As `lee.twin.results.fields.area_ratio` gives it.
     filled : (H, W) bool
     pixel_um : float
     kind : str

@@ -9,7 +9,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.twin.results.section import current_density
+from lee.twin.results.fields import current_density
 from lee.twin.results.solution import Solution
 
 _HEXAHEDRON, _QUAD = 12, 9

@@ -14,18 +14,22 @@ from __future__ import annotations
 import os
 from functools import cached_property
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from lee.errors import MissingDependency
+from lee.twin.solver.matrix import Matrix
 
 # More threads wait for memory.
-_MOST_THREADS = 8
+_MAX_THREADS = 8
 # Waking and joining threads costs more than a smaller mesh's matrix.
 _NODES_FOR_THREADS = 10_000
+
+Symbol: TypeAlias = Any
+"""An object of NGSolve or Netgen, which carry no types: coefficient function, form, region, or mesh."""
 
 
 def import_ngsolve() -> ModuleType:
@@ -51,16 +55,16 @@ class Forms:
     Parameters
     ----------
     x_um, y_um : (nx,), (ny,) float64
-        Places of the columns of nodes.
+        Positions of the columns of nodes.
     share : (nz,) float64
-        Places of the nodes along a column, 0 on the electrode to 1.
+        Positions of the nodes along a column, 0 on the electrode to 1.
     """
 
     def __init__(
         self, x_um: NDArray[np.float64], y_um: NDArray[np.float64], share: NDArray[np.float64]
     ) -> None:
         self._ng = import_ngsolve()
-        self._ng.SetNumThreads(min(os.cpu_count() or 1, _MOST_THREADS))
+        self._ng.SetNumThreads(min(os.cpu_count() or 1, _MAX_THREADS))
         self.shape = (len(y_um), len(x_um), len(share))
         # NGSolve moves a mesh by a deformation; this one is of the size of the real one.
         self._rest = share * (x_um[-1] - x_um[0])
@@ -70,20 +74,20 @@ class Forms:
         self._drift = self._ng.GridFunction(self._space)
 
     def move(self, z_um: NDArray[np.float64]) -> None:
-        """Put the nodes at these heights, (ny, nx, nz)."""
+        """Move the nodes to these heights, (ny, nx, nz)."""
         count = self._space.ndof
         self._moved.vec.FV().NumPy()[2 * count :] = (z_um - self._rest).ravel()
         self._mesh.SetDeformation(self._moved)
 
-    def laplace(self) -> Any:
+    def laplace(self) -> Matrix:
         """∫ ∇u·∇v, CSR."""
         return self._matrix(self._laplace)
 
-    def mass(self) -> Any:
+    def mass(self) -> Matrix:
         """∫ u v, CSR."""
         return self._matrix(self._mass)
 
-    def drift(self, velocity: NDArray[np.float64]) -> Any:
+    def drift(self, velocity: NDArray[np.float64]) -> Matrix:
         """Carry u by a vertical velocity relative to it: −∫ u w ∂v/∂z + ∮ u w v over the plane, CSR."""
         self._drift.vec.FV().NumPy()[:] = velocity.ravel()
         return self._matrix(self._carried)
@@ -96,35 +100,35 @@ class Forms:
         """∮ v over the bulk plane or the anode, by column, (ny·nx,)."""
         return self._columns(self._ng.ds("plane"))[:, -1].copy()
 
-    def load(self, function: Any, region: Any) -> NDArray[np.float64]:
+    def load(self, function: Symbol, region: Symbol) -> NDArray[np.float64]:
         """∫ f v of a coefficient function of NGSolve over ``dx`` or ``ds(...)``, (nodes,)."""
         form = self._ng.LinearForm(self._space)
         form += function * self._space.TestFunction() * region
         self._assemble(form)
         return np.array(form.vec.FV().NumPy())
 
-    def difference(self, nodes: NDArray[np.float64], function: Any) -> float:
+    def difference(self, nodes: NDArray[np.float64], function: Symbol) -> float:
         """∫ (u − f)² between a field of the nodes and a coefficient function of NGSolve."""
         field = self._ng.GridFunction(self._space)
         field.vec.FV().NumPy()[:] = nodes.ravel()
         return float(self._ng.Integrate((field - function) ** 2, self._mesh, order=4))
 
     @cached_property
-    def _laplace(self) -> Any:
+    def _laplace(self) -> Symbol:
         u, v = self._space.TnT()
         form = self._ng.BilinearForm(self._space)
         form += self._ng.grad(u) * self._ng.grad(v) * self._ng.dx
         return form
 
     @cached_property
-    def _mass(self) -> Any:
+    def _mass(self) -> Symbol:
         u, v = self._space.TnT()
         form = self._ng.BilinearForm(self._space)
         form += u * v * self._ng.dx
         return form
 
     @cached_property
-    def _carried(self) -> Any:
+    def _carried(self) -> Symbol:
         u, v = self._space.TnT()
         form = self._ng.BilinearForm(self._space)
         form += -u * self._drift * self._ng.grad(v)[2] * self._ng.dx
@@ -132,10 +136,10 @@ class Forms:
         form += u * self._drift * v * self._ng.ds("plane")
         return form
 
-    def _columns(self, region: Any) -> NDArray[np.float64]:
+    def _columns(self, region: Symbol) -> NDArray[np.float64]:
         return self.load(self._ng.CoefficientFunction(1.0), region).reshape(-1, self.shape[2])
 
-    def _matrix(self, form: Any) -> Any:
+    def _matrix(self, form: Symbol) -> Matrix:
         self._assemble(form)
         values, columns, rows = form.mat.CSR()
         index, pointer = self._pattern(columns, rows)
@@ -145,14 +149,16 @@ class Forms:
         matrix.has_canonical_format = True
         return matrix
 
-    def _assemble(self, form: Any) -> None:
+    def _assemble(self, form: Symbol) -> None:
         if self._space.ndof < _NODES_FOR_THREADS:
             form.Assemble()
             return
         with self._ng.TaskManager():
             form.Assemble()
 
-    def _pattern(self, columns: Any, rows: Any) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    def _pattern(
+        self, columns: NDArray[np.int32], rows: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         if not hasattr(self, "_kept"):
             self._kept = np.array(columns, dtype=np.int32), np.array(rows, dtype=np.int32)
         return self._kept
@@ -160,7 +166,7 @@ class Forms:
 
 def _hexahedra(
     ngsolve: ModuleType, x: NDArray[np.float64], y: NDArray[np.float64], z: NDArray[np.float64]
-) -> Any:
+) -> Symbol:
     from netgen.meshing import Mesh
 
     grid = np.meshgrid(y, x, z, indexing="ij")

@@ -10,17 +10,16 @@ Vectors are (2, columns, nz): c and ψ. Where a field is held its entries are ze
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.linalg import lapack
 from scipy.sparse.linalg import splu
 
-from lee.twin.electrode.coupling import Coupling
+from lee.twin.solver.coupling import Coupling
+from lee.twin.solver.matrix import Matrix
 
-# Up to so many columns a grid is solved directly; more where it is a single row of cells, whose factors are
+# A grid of no more columns is solved directly; more are allowed in a single row of cells, whose factors are
 # small.
 _DIRECT_COLUMNS, _DIRECT_ROW = 16, 800
 
@@ -37,18 +36,20 @@ class Multigrid:
         Which nodes of a column are unknown, for c and for ψ.
     """
 
-    def __init__(self, mass: Any, laplace: Any, shape: tuple[int, int, int], free: NDArray[np.bool_]) -> None:
+    def __init__(
+        self, mass: Matrix, laplace: Matrix, shape: tuple[int, int, int], free: NDArray[np.bool_]
+    ) -> None:
         self._levels = [_Level(mass, laplace, shape, free)]
         while self._levels[-1].interpolation is not None:
             self._levels.append(self._levels[-1].coarser())
 
     def set_volume(self, weights: tuple[float, float, float]) -> None:
-        """Say what the volume's matrices are: c has ``w₀ mass + w₁ laplace``, ψ has ``w₂ laplace``."""
+        """Set the volume's matrices: c has ``w₀ mass + w₁ laplace``, ψ has ``w₂ laplace``."""
         for level in self._levels:
             level.set_volume(weights)
 
     def set_coupling(self, electrode: Coupling, anode: Coupling | None) -> None:
-        """Say how c and ψ are coupled on the electrode, and on the anode where there is one."""
+        """Set how c and ψ are coupled on the electrode, and on the anode where there is one."""
         for level in self._levels:
             level.set_coupling(electrode, anode)
             if level.interpolation is not None:
@@ -77,13 +78,15 @@ class Multigrid:
 class _Level:
     """One grid. Neighbouring columns never have one colour, so that a colour's lines are solved at once."""
 
-    def __init__(self, mass: Any, laplace: Any, shape: tuple[int, int, int], free: NDArray[np.bool_]) -> None:
+    def __init__(
+        self, mass: Matrix, laplace: Matrix, shape: tuple[int, int, int], free: NDArray[np.bool_]
+    ) -> None:
         self._shape, self._free = shape, free
         self._mass, self._laplace = mass, laplace
         y, x = np.divmod(np.arange(shape[0] * shape[1]), shape[1])
         colour = y % 2 * 2 + x % 2
         self._colours = [np.flatnonzero(colour == c) for c in range(4) if (colour == c).any()]
-        self.interpolation: Any = None
+        self.interpolation: Matrix | None = None
         if shape[0] * shape[1] > (_DIRECT_ROW if min(shape[:2]) <= 2 else _DIRECT_COLUMNS):
             along = [halving(n) for n in shape[:2]]
             self.interpolation = sparse.kron(along[0], along[1]).tocsr()
@@ -162,10 +165,10 @@ class _Level:
     def solve(self, right: NDArray[np.float64]) -> NDArray[np.float64]:
         return self._direct.solve(right.ravel()).reshape(right.shape)  # type: ignore[no-any-return]
 
-    def _whole(self) -> Any:
+    def _whole(self) -> Matrix:
         """Return the matrix of both fields, held entries replaced by the identity's."""
         count, nz = self._volume[0].shape[0], self._shape[2]
-        blocks: list[list[Any]] = [[self._volume[0], None], [None, self._volume[1]]]
+        blocks: list[list[Matrix | None]] = [[self._volume[0], None], [None, self._volume[1]]]
         whole = sparse.block_array(blocks, format="csr")
         for k, coupling in self._ends:
             nodes = np.arange(k % nz, count, nz)
@@ -179,7 +182,7 @@ class _Level:
         return keep @ whole @ keep + sparse.diags_array(1 - free)
 
 
-def halving(nodes: int) -> Any:
+def halving(nodes: int) -> Matrix:
     """Interpolate linearly from every other node, the last one included."""
     if nodes <= 2:
         return sparse.eye_array(nodes, format="csr")

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from lee.twin.electrode.coupling import Coupling
+from lee.twin.solver.coupling import Coupling
+from lee.twin.solver.equations import Problem, State, Volume
 from lee.twin.solver.gmres import gmres
 from lee.twin.solver.multigrid import Multigrid
-from lee.twin.solver.newton import Problem, State, Volume
 
 _TOLERANCE = 1e-10
 

@@ -25,7 +25,7 @@ _CLOSE_ENOUGH, _MOST_STALE, _UNEXPLAINED = 0.03, 3, 1.2
 
 
 @dataclass(frozen=True, eq=False)
-class Explained:
+class Inversion:
     """A map that would explain measured rates, and how far to trust it.
 
     Attributes
@@ -75,7 +75,7 @@ def efficiency_map(
     regularisation: float | None = None,
     draws: int = _DRAWS,
     seed: int = 0,
-) -> Explained:
+) -> Inversion:
     """Find the current efficiency that would explain measured rates.
 
     Given the current, efficiency is a ratio, known pixel by pixel; the penalty only keeps noise out of it.
@@ -98,7 +98,7 @@ def efficiency_map(
 
     Returns
     -------
-    Explained
+    Inversion
 
     Raises
     ------
@@ -126,7 +126,7 @@ def efficiency_map(
         variance = sum(drawn**2 for drawn in near.draws(strength, draws, seed)) / draws
         spread = np.sqrt(uniform_filter(variance, _SMOOTHED_PX, mode="nearest"))
         sigma = np.where(weight > 0, np.exp(log) * spread, np.nan)
-    return Explained(
+    return Inversion(
         value=np.exp(log),
         sigma=sigma,
         rate_nm_per_s=rate,
@@ -153,7 +153,7 @@ def exchange_current_map(
     start_a_per_m2: float,
     most: int = 12,
     progress: Callable[[int, float], None] | None = None,
-) -> Explained:
+) -> Inversion:
     """Find the exchange current that would explain measured rates, by repeated computation of the twin.
 
     Gauss-Newton steps with a scalar for the derivative of the rate's logarithm by the exchange current's,
@@ -178,7 +178,7 @@ def exchange_current_map(
 
     Returns
     -------
-    Explained
+    Inversion
         ``sigma`` is NaN throughout: it would need as many computations again for every draw.
 
     Raises
@@ -196,7 +196,7 @@ def exchange_current_map(
     )
     m, slope, stale = np.zeros(shape), 1.0, 0
     strength, said, resolution = float("inf"), "no step was needed", float("inf")
-    best: Explained | None = None
+    best: Inversion | None = None
     before: tuple[Map, Map] | None = None
     for k in range(most):
         full = _solved(solve, start_a_per_m2 * np.exp(m), shape)
@@ -213,7 +213,7 @@ def exchange_current_map(
         closer = best is None or abs(chi2 - aim) < abs(best.chi2_per_pixel - aim) - 0.01
         stale = 0 if closer else stale + 1
         if best is None or closer:
-            best = Explained(
+            best = Inversion(
                 start_a_per_m2 * np.exp(m), np.full(shape, np.nan), rate, chi2, aim, strength, resolution,
                 level, k + 1, (said,),
             )  # fmt: skip

@@ -86,7 +86,7 @@ def area_ratio(solution: Solution) -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True, eq=False)
-class Cut:
+class CrossSection:
     """A plane through the electrolyte along x, at one row of the mesh.
 
     Attributes
@@ -129,8 +129,8 @@ class Cut:
         return x, z, parts[0], parts[1]
 
 
-def cut(solution: Solution, k: int, y_um: float | None = None) -> Cut:
-    """Cut through the fields at time k along x.
+def cross_section(solution: Solution, k: int, y_um: float | None = None) -> CrossSection:
+    """CrossSection through the fields at time k along x.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def cut(solution: Solution, k: int, y_um: float | None = None) -> Cut:
         if not fields.y_um[0] <= y_um <= fields.y_um[-1]:
             raise InputError(f"section: y = {y_um:g} um lies outside the field, 0 to {fields.y_um[-1]:g} um")
         row = int(np.abs(fields.y_um - y_um).argmin())
-    return Cut(
+    return CrossSection(
         y_um=float(fields.y_um[row]),
         x_um=fields.x_um,
         z_um=fields.z_um[k][row],

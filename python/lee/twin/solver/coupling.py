@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+
+from lee.twin.solver.matrix import Matrix
 
 
 @dataclass(frozen=True)
 class Coupling:
     """Derivatives on one electrode, columns × columns: rows (c, ψ), columns (c, ψ)."""
 
-    blocks: tuple[tuple[Any, Any], tuple[Any, Any]]
+    blocks: tuple[tuple[Matrix, Matrix], tuple[Matrix, Matrix]]
 
     @classmethod
     def of(
@@ -28,7 +30,7 @@ class Coupling:
         psi_row = (none if any(held) else c, none if held[1] else psi)
         return cls((c_row, psi_row))
 
-    def coarser(self, interpolation: Any) -> Coupling:
+    def coarser(self, interpolation: Matrix) -> Coupling:
         """Take the Galerkin product of each block."""
         return self._each(lambda block: (interpolation.T @ block @ interpolation).tocsr())
 
@@ -44,6 +46,6 @@ class Coupling:
         """(2, 2, columns)."""
         return np.array([[block.diagonal() for block in row] for row in self.blocks])
 
-    def _each(self, change: Any) -> Coupling:
+    def _each(self, change: Callable[[Matrix], Matrix]) -> Coupling:
         kept = [[change(block) for block in row] for row in self.blocks]
         return Coupling(((kept[0][0], kept[0][1]), (kept[1][0], kept[1][1])))

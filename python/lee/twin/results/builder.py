@@ -1,4 +1,4 @@
-"""States of the solver become the maps, fields and books of a solution."""
+"""From states of the solver to a solution: maps, fields and balances."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from lee.twin.model import Model
 from lee.twin.results.solution import Balance, Fields, Solution
-from lee.twin.solver.newton import State, Volume
+from lee.twin.solver.equations import State, Volume
 
 
-class Record:
-    """Takes states as they are reached.
+class SolutionBuilder:
+    """Collects states as they are reached.
 
     Parameters
     ----------
@@ -29,7 +29,12 @@ class Record:
         self.stopped = ""
 
     def add(
-        self, time_s: float, state: State, volume: Volume | None, z_um: NDArray[np.float64], pixels_um: Any
+        self,
+        time_s: float,
+        state: State,
+        volume: Volume | None,
+        z_um: NDArray[np.float64],
+        pixels_um: NDArray[np.float64],
     ) -> None:
         """Record a state.
 
@@ -40,14 +45,14 @@ class Record:
         volume : Volume or None
             Needed for a primary distribution only.
         z_um : (ny, nx, nz) float64
-            Where the mesh is.
+            Heights of the mesh.
         pixels_um : (H, W) float64
-            Where the surface is.
+            Heights of the surface.
         """
         model, shape = self._model, self._model.columns.shape
         current = model.current_density(state, volume)
         potential = model.potential_v(state)
-        electrode_v = state.electrode * model.cell.thermal_voltage_v
+        electrode_v = state.metal * model.cell.thermal_voltage_v
         self.states.append(
             {
                 "time_s": np.array(time_s),
@@ -66,8 +71,8 @@ class Record:
         """Growth along the normal at the columns, (ny, nx), by mA/cm²."""
         return np.asarray(self._model.growth_nm_per_s(current) * self._columns_efficiency)
 
-    def book(self, balance: Balance) -> Balance:
-        """Keep a step's books, the electrode's potential in V."""
+    def add_balance(self, balance: Balance) -> Balance:
+        """Keep the balance of a step, the electrode's potential now in V."""
         balance = replace(balance, electrode_v=balance.electrode_v * self._model.cell.thermal_voltage_v)
         self.balances.append(balance)
         return balance

@@ -6,7 +6,7 @@ from scipy import fft
 
 from lee.errors import InputError
 from lee.twin import Cell
-from lee.twin.comparison.inverse import efficiency_map, exchange_current_map
+from lee.twin.comparison.inversion import efficiency_map, exchange_current_map
 from lee.twin.comparison.smooth_fit import SmoothFit, laplacian
 
 SHAPE = (56, 64)

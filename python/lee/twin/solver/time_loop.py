@@ -1,0 +1,65 @@
+"""The one loop over time steps: through the times that are asked for, until the last or a stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from lee.twin.results.solution import Balance
+
+
+class StoppedEarly(Exception):  # noqa: N818  no misuse: what was reached stands
+    """No later time can be reached; the last good state stands."""
+
+    def __init__(self, message: str, time_s: float) -> None:
+        super().__init__(message)
+        self.time_s = time_s
+
+
+class Run(Protocol):
+    """A solution that advances in time: over a surface at rest, a growing one, or on several ranks."""
+
+    @property
+    def time_s(self) -> float:
+        """Time of the last good state."""
+        ...
+
+    def step(self, until_s: float) -> Balance:
+        """Make one time step, at most to a time.
+
+        Raises
+        ------
+        StoppedEarly
+            If none can be made.
+        """
+        ...
+
+    def record(self) -> None:
+        """Record the last good state."""
+        ...
+
+    def stop(self, cause: StoppedEarly) -> None:
+        """Record why it ended, and the last good state if it is not recorded yet."""
+        ...
+
+
+def advance(run: Run, times_s: Sequence[float], progress: Callable[[Balance], object] | None) -> None:
+    """Step through all times, and record the state at each.
+
+    Parameters
+    ----------
+    run : Run
+    times_s : sequence of float
+        Rising.
+    progress : callable or None
+        Takes the balance of each step.
+    """
+    try:
+        for moment in times_s:
+            while run.time_s < moment:
+                balance = run.step(moment)
+                if progress:
+                    progress(balance)
+            run.record()
+    except StoppedEarly as cause:
+        run.stop(cause)
