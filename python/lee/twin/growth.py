@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
+from lee.surfaces.surface import Surface
 from lee.twin.cell import Cell
-from lee.twin.mesh.columns import STEEPEST, MeshSize
+from lee.twin.mesh.columns import MAX_SLOPE, MeshSize
 from lee.twin.mesh.front import height_rate
 from lee.twin.mesh.moving import MeshPosition, MovingMesh
 from lee.twin.model import Model, make_model
@@ -32,9 +33,9 @@ _MAX_MOVED = 0.25
 
 
 def grow(
-    height_um: ArrayLike,
+    height_um: ArrayLike | Surface,
     *,
-    pixel_um: float,
+    pixel_um: float | None = None,
     cell: Cell,
     times_s: ArrayLike,
     exchange_current: ArrayLike | None = None,
@@ -214,7 +215,7 @@ class _Growth:
             float(np.abs(np.diff(height, axis=axis)).max() / places[1])
             for axis, places in ((0, columns.y_um), (1, columns.x_um))
         )
-        if steep > STEEPEST:
+        if steep > MAX_SLOPE:
             raise StoppedEarly(
                 f"stopped at {self.time_s:.4g} s: a wall has grown to "
                 f"{np.degrees(np.arctan(steep)):.0f} degrees, too steep for a height map; "

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
 from lee.surfaces.filling import fill
+from lee.surfaces.surface import Surface
 from lee.twin.cell import Cell
 from lee.twin.electrode.electrode import Electrode
 from lee.twin.mesh.columns import Columns, MeshSize, make_columns
@@ -108,9 +109,9 @@ class Model:
 
 
 def make_model(
-    height_um: ArrayLike,
+    height_um: ArrayLike | Surface,
     *,
-    pixel_um: float,
+    pixel_um: float | None = None,
     cell: Cell,
     kind: str,
     exchange_current: ArrayLike | None,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
+from lee.surfaces.surface import Surface
 from lee.twin.cell import Cell
 from lee.twin.mesh.columns import MeshSize
 from lee.twin.model import Model, make_model
@@ -26,9 +27,9 @@ _DEPLETED = 0.05
 
 
 def solve(
-    height_um: ArrayLike,
+    height_um: ArrayLike | Surface,
     *,
-    pixel_um: float,
+    pixel_um: float | None = None,
     cell: Cell,
     times_s: ArrayLike = (0.0,),
     kind: str = "tertiary",
@@ -47,9 +48,11 @@ def solve(
 
     Parameters
     ----------
-    height_um : (H, W) float, µm
-        Larger is farther out, toward the electrolyte. NaN where not measured; holes are filled.
+    height_um : (H, W) float, µm, or Surface
+        Grows toward the electrolyte. NaN where not measured; holes are filled. Of a surface its own filled
+        heights are taken, which hold what was recovered beneath occlusions.
     pixel_um : float, µm
+        That of the surface if not given.
     cell : Cell
     times_s : sequence of float, s
         Rising, from 0 on. Steps between them are chosen by `tolerance`.

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict, TypeGuard, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
 from lee.statistics.block_bootstrap import alike, interval
+from lee.surfaces.curvature import curvature
+from lee.surfaces.regions import Region, find_regions
+from lee.surfaces.surface import Surface
 from lee.twin.results.fields import area_ratio
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lee.surfaces.regions import Region
     from lee.twin.comparison.window import WindowCurrent
     from lee.twin.results.folder import SolutionMaps
     from lee.twin.results.solution import Solution
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 _BLOCK_LENGTHS = 3.0
 _DRAWS = 2000
 _TAILS = [2.5, 97.5]
-_LEAST_BLOCKS = 8
-_LEAST_PIXELS = 30
+_MIN_BLOCKS = 8
+_MIN_PIXELS = 30
 
 Maps = NDArray[np.float64]
 _VERTICAL: Maps = np.ones(1)
@@ -79,7 +81,7 @@ def compare(
     sigma_nm_per_s: ArrayLike | None = None,
     valid: ArrayLike | None = None,
     times_s: ArrayLike | None = None,
-    height_um: ArrayLike | None = None,
+    height_um: ArrayLike | Surface | None = None,
     regions: Sequence[Region] = (),
     window: WindowCurrent | float = 1.0,
     seed: int = 0,
@@ -105,8 +107,8 @@ def compare(
     times_s : (T,) float, s, optional
         Of the measured maps. Needed where there are several; a single one is compared with the solution's
         last.
-    height_um : (H, W) float, um, optional
-        Surface for computed maps without a solution; without it the normal is taken for vertical.
+    height_um : (H, W) float, µm, or Surface, optional
+        For computed maps without a solution; without it the normal is taken to be vertical.
     regions : sequence of Region
         Whose curves are drawn, such as from `lee.surfaces.regions.find_regions`.
     window : WindowCurrent or float
@@ -123,8 +125,12 @@ def compare(
     InputError
         If shapes or times do not fit, or fewer than 30 pixels can be compared.
     """
-    # Not at the top: who only solves need not wait for it.
+    # Not at the top: a solve alone need not wait for it.
     import pandas as pd
+
+    if isinstance(height_um, Surface):
+        pixel_um = height_um.pixel_um if pixel_um is None else pixel_um
+        height_um = height_um.height_filled_um
 
     measured = _as_maps(measured_nm_per_s, "measured rates")
     ratio = float(window) if isinstance(window, (int, float)) else window.share
@@ -137,7 +143,7 @@ def compare(
         )
     sigma = np.full(measured.shape, np.nan)
     if sigma_nm_per_s is not None:
-        sigma = _fitting(sigma_nm_per_s, measured.shape, "sigma").astype(np.float64) / ratio
+        sigma = _fitting(sigma_nm_per_s, measured.shape, "sigma") / ratio
     measured = measured / ratio
     if valid is not None:
         measured = np.where(_fitting(valid, measured.shape, "valid").astype(bool), measured, np.nan)
@@ -164,15 +170,22 @@ def compare(
         sigma_nm_per_s=sigma,
         pixel_um=size,
         statistics=pd.DataFrame(rows),
-        curves=pd.DataFrame(_curves(regions, times, model, measured), columns=list(_CURVES)),
+        curves=pd.DataFrame(
+            _curves(regions, times, model, measured), columns=list(_CurveRow.__annotations__)
+        ),
         height_um=surface,
         notes=tuple(notes),
     )
 
 
-_CURVES = (
-    "region", "kind", "time_s", "computed_nm_per_s", "measured_nm_per_s", "measured_se_nm_per_s", "n",
-)  # fmt: skip
+class _CurveRow(TypedDict):
+    region: str
+    kind: str
+    time_s: float
+    computed_nm_per_s: float
+    measured_nm_per_s: float
+    measured_se_nm_per_s: float
+    n: int
 
 
 def vertical_rate(rate_nm_per_s: ArrayLike, height_um: ArrayLike, pixel_um: float) -> Maps:
@@ -188,9 +201,9 @@ def _as_maps(values: ArrayLike, what: str) -> Maps:
     return maps
 
 
-def _fitting(values: ArrayLike, shape: tuple[int, ...], what: str) -> NDArray[Any]:
+def _fitting(values: ArrayLike, shape: tuple[int, ...], what: str) -> NDArray[np.float64]:
     try:
-        return np.broadcast_to(np.asarray(values), shape)
+        return np.broadcast_to(np.asarray(values, np.float64), shape)
     except ValueError as error:
         raise InputError(
             f"compare: {what} has shape {np.shape(values)}, the rates {shape}; give one grid"
@@ -198,7 +211,7 @@ def _fitting(values: ArrayLike, shape: tuple[int, ...], what: str) -> NDArray[An
 
 
 def _computed(
-    computed: Any,
+    computed: Solution | SolutionMaps | ArrayLike,
     measured: Maps,
     times_s: ArrayLike | None,
     height_um: ArrayLike | None,
@@ -209,7 +222,7 @@ def _computed(
     given = None if times_s is None else np.atleast_1d(np.asarray(times_s, np.float64))
     if given is not None and (given.shape != (count,) or not np.isfinite(given).all()):
         raise InputError(f"compare: {given.size} times for {count} measured maps; give one for each, in s")
-    if not hasattr(computed, "rate_nm_per_s"):
+    if not _is_solution(computed):
         if pixel_um is None or not (np.isfinite(pixel_um) and pixel_um > 0):
             raise InputError(f"compare: pixel_um is {pixel_um}; give the size of a pixel in um, above 0")
         surface = None if height_um is None else np.asarray(height_um, np.float64)
@@ -219,7 +232,7 @@ def _computed(
             )
         times = given if given is not None else np.arange(count, dtype=np.float64)
         steep = _VERTICAL if surface is None else _steepness(surface, float(pixel_um))
-        return times, _as_maps(computed, "computed rates"), steep, surface, float(pixel_um)
+        return times, _as_maps(cast("ArrayLike", computed), "computed rates"), steep, surface, float(pixel_um)
     held = np.asarray(computed.times_s, np.float64)
     rates = np.asarray(computed.rate_nm_per_s, np.float64)
     if len(held) == 0:
@@ -235,9 +248,25 @@ def _computed(
             f"{held[-1]:g} s; compute these times, too"
         )
     surface = np.asarray(computed.height_um[-1], np.float64)
-    kept = computed.area_ratio if hasattr(computed, "area_ratio") else area_ratio(computed)
-    steep = _at_times(held, np.asarray(kept, np.float64), given)
+    steep = _at_times(held, _area_ratio(computed), given)
     return given, _at_times(held, rates, given), steep, surface, float(computed.pixel_um)
+
+
+def _is_solution(computed: object) -> TypeGuard[Solution | SolutionMaps]:
+    return hasattr(computed, "rate_nm_per_s")
+
+
+def _area_ratio(computed: Solution | SolutionMaps) -> Maps:
+    """Return a solution's true area over that seen from above, stored or computed."""
+    stored: NDArray[np.float32] | None = getattr(computed, "area_ratio", None)
+    return np.asarray(area_ratio(cast("Solution", computed)) if stored is None else stored, np.float64)
+
+
+def vertical_rates(computed: Solution | SolutionMaps, times_s: NDArray[np.float64]) -> Maps:
+    """Return a solution's rates of height at some times, (T, H, W)."""
+    held = np.asarray(computed.times_s, np.float64)
+    rates = np.asarray(computed.rate_nm_per_s, np.float64)
+    return _at_times(held, rates, times_s) * _at_times(held, _area_ratio(computed), times_s)
 
 
 def _at_times(held: NDArray[np.float64], maps: Maps, wanted: NDArray[np.float64]) -> Maps:
@@ -264,10 +293,10 @@ def _statistics(
     rng: np.random.Generator,
 ) -> dict[str, float]:
     known = np.isfinite(model) & np.isfinite(measured)
-    if known.sum() < _LEAST_PIXELS:
+    if known.sum() < _MIN_PIXELS:
         raise InputError(
             f"compare: only {known.sum()} pixels at {time_s:g} s have both rates; "
-            f"{_LEAST_PIXELS} are the least"
+            f"at least {_MIN_PIXELS} are needed"
         )
     x, y = model[known], measured[known]
     difference = np.where(known, measured - model, 0.0)
@@ -278,14 +307,14 @@ def _statistics(
     blocks = int(block.max()) + 1
     sums = np.stack([np.bincount(block, w) for w in (np.ones_like(x), x, y, x * x, y * y, x * y)], axis=1)
     draws = rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=_DRAWS)
-    enough = blocks >= _LEAST_BLOCKS
+    enough = blocks >= _MIN_BLOCKS
     bounds = {
         name: interval(values, _TAILS) if enough else (np.nan, np.nan)
         for name, values in _moments((draws.astype(np.float64) @ sums).T).items()
     }
     value = {name: float(found[0]) for name, found in _moments(sums.sum(axis=0)[:, None]).items()}
     noise = sigma[known]
-    told = np.isfinite(noise) & (noise > 0)
+    stated = np.isfinite(noise) & (noise > 0)
     return {
         "time_s": time_s,
         "n": int(known.sum()),
@@ -295,8 +324,8 @@ def _statistics(
         "ratio": float(y.mean() / x.mean()) if x.mean() else np.nan,
         **_row("bias", value, bounds),
         "rms": float(np.sqrt(np.mean((y - x) ** 2))),
-        "noise_rms": float(np.sqrt(np.mean(noise[told] ** 2))) if told.any() else np.nan,
-        "chi2": float(np.mean(((y - x)[told] / noise[told]) ** 2)) if told.any() else np.nan,
+        "noise_rms": float(np.sqrt(np.mean(noise[stated] ** 2))) if stated.any() else np.nan,
+        "chi2": float(np.mean(((y - x)[stated] / noise[stated]) ** 2)) if stated.any() else np.nan,
         **_row("correlation", value, bounds),
         **_row("slope", value, bounds),
     }
@@ -322,10 +351,10 @@ def _row(name: str, value: dict[str, float], bounds: dict[str, tuple[float, floa
 
 def _curves(
     regions: Sequence[Region], times: NDArray[np.float64], model: Maps, measured: Maps
-) -> list[dict[str, Any]]:
+) -> list[_CurveRow]:
     if not regions:
         return []
-    rows: list[dict[str, Any]] = []
+    rows: list[_CurveRow] = []
     for k, time in enumerate(times):
         both = np.isfinite(measured[k]) & np.isfinite(model[k])
         for region in regions:
@@ -352,8 +381,24 @@ def _curves(
     return sorted(rows, key=lambda row: (order[row["region"]], row["time_s"]))
 
 
-def at_full_efficiency(computed: Any) -> Any:
-    """Return a solution, or its maps, with the rates its current would give if all of it made dense deposit.
+def regions_by_relief(computed: SolutionMaps, most: int = 6) -> list[Region]:
+    """Find the trenches and protrusions of a solution's last surface, by its curvature.
+
+    Parameters
+    ----------
+    computed : SolutionMaps
+    most : int
+        Of each kind.
+    """
+    mean_per_um = curvature(computed.height_um[-1], pixel_um=computed.pixel_um).mean_per_um
+    return find_regions(mean_per_um, pixel_um=computed.pixel_um, most=most)
+
+
+Computed = TypeVar("Computed", "Solution", "SolutionMaps")
+
+
+def at_full_efficiency(computed: Computed) -> Computed:
+    """Return a solution, or its maps, with the rates of a dense deposit that takes all of the current.
 
     Parameters
     ----------
@@ -362,7 +407,7 @@ def at_full_efficiency(computed: Any) -> Any:
     Returns
     -------
     Solution or SolutionMaps
-        With Faraday's rate in ``rate_nm_per_s``: what `lee.twin.efficiency_map` holds measured rates against.
+        With Faraday's rate in ``rate_nm_per_s``, with which `lee.twin.efficiency_map` compares measured rates.
     """
     cell = replace(computed.cell, efficiency=1.0, current_density_ma_per_cm2=1.0)
     rate = np.asarray(computed.current_density_ma_per_cm2, np.float32) * np.float32(cell.growth_nm_per_s)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError, MissingDependency
 from lee.storage.atomic import new_folder
+from lee.surfaces.surface import Surface
 from lee.twin.cell import Cell
 from lee.twin.comsol.files import write_grid, write_mphtxt
 from lee.twin.comsol.model import record_model
@@ -34,10 +35,10 @@ NO_COMSOL = "no COMSOL found: install COMSOL 6 and its licence; the .java export
 
 
 def export_comsol(
-    height_um: ArrayLike,
+    height_um: ArrayLike | Surface,
     folder: str | Path,
     *,
-    pixel_um: float,
+    pixel_um: float | None = None,
     cell: Cell,
     times_s: Sequence[float],
     exchange_current: ArrayLike | None = None,

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from lee.errors import InputError
-from lee.surfaces.filling import fill
+from lee.surfaces.surface import Surface
 from lee.twin.cell import Cell
+from lee.twin.mesh.heights import whole_heights
 
-_COLUMNS = 64
+_MAX_COLUMNS = 64
 # tan 79°: beyond it a height map's cells are slivers, and a wall may fold back unseen.
-STEEPEST = 5.0
+MAX_SLOPE = 5.0
 _STEEP = 2.0
 # The highest point stays below the anode by this share of the gap.
-_LEAST_CLEARANCE = 0.1
+_MIN_CLEARANCE = 0.1
 # Measured peak memory of a solve, per node of the mesh (bench.bench_twin), with a margin.
 _BYTES_A_NODE = 7500
 
@@ -47,6 +47,20 @@ class MeshSize:
     first_um: float | None = None
     smooth_um: float | None = None
 
+    @classmethod
+    def of(
+        cls,
+        shape: tuple[int, int],
+        columns: int | None = None,
+        *,
+        layers: int = 20,
+        smooth_um: float | None = None,
+    ) -> MeshSize:
+        """Choose square cells, so many along the longer side of a map of this shape."""
+        if columns is None:
+            return cls(layers=layers, smooth_um=smooth_um)
+        return cls(columns=_square_cells(shape, columns), layers=layers, smooth_um=smooth_um)
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -55,9 +69,9 @@ class Columns:
     Attributes
     ----------
     x_um, y_um : (nx,), (ny,) float64
-        Places of the columns of nodes; 0 is the outer edge of the first pixel.
+        Positions of the columns of nodes; 0 is the outer edge of the first pixel.
     share : (nz,) float64
-        Places of the nodes along a column: 0 on the electrode, 1 on the plane.
+        Positions of the nodes along a column: 0 on the electrode, 1 on the plane.
     height_um : (ny, nx) float64
         Electrode.
     plane_um : float
@@ -109,14 +123,15 @@ class Columns:
         return np.asarray(rows @ nodes @ columns.T)
 
 
-def make_columns(height_um: ArrayLike, *, pixel_um: float, cell: Cell, size: MeshSize) -> Columns:
-    """Lay columns over a height map.
+def make_columns(
+    height_um: ArrayLike | Surface, *, pixel_um: float | None = None, cell: Cell, size: MeshSize
+) -> Columns:
+    """Make the columns over a height map.
 
     Parameters
     ----------
-    height_um : (H, W) float
-        NaN where not measured.
-    pixel_um : float
+    height_um, pixel_um
+        As for `whole_heights`.
     cell : Cell
         Its layer or gap.
     size : MeshSize
@@ -127,57 +142,38 @@ def make_columns(height_um: ArrayLike, *, pixel_um: float, cell: Cell, size: Mes
         If the map holds nothing, the gap is smaller than the relief, a wall is too steep, or the mesh does
         not fit in memory.
     """
-    height = np.asarray(height_um, dtype=np.float64)
-    pixels, filled, notes = _whole(height, pixel_um)
+    heights = whole_heights(height_um, pixel_um)
+    pixels, pixel_um, notes = heights.height_um, heights.pixel_um, list(heights.notes)
     share = shares(cell, size)
-    cells = size.columns or _square_cells(height.shape)
+    cells = size.columns or _square_cells(pixels.shape, min(max(pixels.shape), _MAX_COLUMNS))
     if min(cells) < 1:
         raise InputError(f"mesh: columns is {cells}; give at least one cell along y and along x")
     check_memory((cells[0] + 1) * (cells[1] + 1) * len(share))
-    y, x = (np.linspace(0, n * pixel_um, c + 1) for n, c in zip(height.shape, cells, strict=True))
+    y, x = (np.linspace(0, n * pixel_um, c + 1) for n, c in zip(pixels.shape, cells, strict=True))
     smooth = _smoothing_px(size, pixel_um, x[1], y[1])
     smoothed = ndimage.gaussian_filter(pixels, smooth, mode="reflect")
-    columns = Columns(x, y, share, smoothed, 0.0, pixels, filled, pixel_um, ())
+    columns = Columns(x, y, share, smoothed, 0.0, pixels, heights.filled, pixel_um, ())
     nodes = columns.to_nodes(smoothed)
     _check_walls(nodes, x, y, notes)
     plane = _plane(nodes, cell)
     before, after = _area(pixels, pixel_um, pixel_um), _area(nodes, y[1], x[1])
     if before > 0:
-        before *= x[-1] * y[-1] / ((height.shape[0] - 1) * (height.shape[1] - 1) * pixel_um**2)
+        before *= x[-1] * y[-1] / ((pixels.shape[0] - 1) * (pixels.shape[1] - 1) * pixel_um**2)
         notes.append(
             f"mesh of {cells[0]} x {cells[1]} columns and {size.layers} layers; true area "
             f"{after / (x[-1] * y[-1]):.4f} of the seen one, {100 * (1 - after / before):.2f} % of it lost"
         )
-    return Columns(x, y, share, nodes, plane, pixels, filled, pixel_um, tuple(notes))
+    return Columns(x, y, share, nodes, plane, pixels, heights.filled, pixel_um, tuple(notes))
 
 
-def _whole(
-    height: NDArray[np.float64], pixel_um: float
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], list[str]]:
-    if height.ndim != 2 or not height.size:
-        raise InputError(f"height_um has the shape {height.shape}; give a map (H, W)")
-    if not (np.isfinite(pixel_um) and pixel_um > 0):
-        raise InputError(f"pixel_um is {pixel_um}; give the size of a pixel in µm, above 0")
-    if np.isinf(height).any():
-        raise InputError("height_um holds infinite heights; mark what was not measured with NaN")
-    filled = np.isnan(height)
-    if filled.all():
-        raise InputError("height_um is NaN throughout; there is no surface to solve on")
-    if not filled.any():
-        return height, filled, []
-    whole = fill(height.astype(np.float32), ~filled).astype(np.float64)
-    note = f"{filled.mean():.1%} of the surface was not measured and is filled in; the maps tell where"
-    return np.where(filled, whole, height), filled, [note]
-
-
-def _square_cells(shape: tuple[int, ...]) -> tuple[int, int]:
-    most = min(max(shape), _COLUMNS)
-    rows, columns = (max(1, round(n * most / max(shape))) for n in shape)
+def _square_cells(shape: tuple[int, ...], longer: int) -> tuple[int, int]:
+    """Cells along y and x, as square as they can be, so many along the longer side."""
+    rows, columns = (max(1, round(n * longer / max(shape))) for n in shape)
     return rows, columns
 
 
 def shares(cell: Cell, size: MeshSize) -> NDArray[np.float64]:
-    """Return where along a column the nodes stand."""
+    """Return the nodes' positions along a column, 0 to 1."""
     first = size.first_um if size.first_um is not None else min(cell.distance_um / 100, 2.0)
     if size.layers < 2 or not 0 < first < cell.distance_um:
         raise InputError(
@@ -210,16 +206,18 @@ def _smoothing_px(size: MeshSize, pixel_um: float, *cells_um: float) -> list[flo
     return [float(y), float(x)]
 
 
-def _check_walls(nodes: NDArray[np.float64], x: Any, y: Any, notes: list[str]) -> None:
+def _check_walls(
+    nodes: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64], notes: list[str]
+) -> None:
     along_y, along_x = (np.abs(np.diff(nodes, axis=a)) / axis[1] for a, axis in enumerate((y, x)))
     steepest = max(float(along_y.max()), float(along_x.max()))
-    if steepest > STEEPEST:
+    if steepest > MAX_SLOPE:
         which = along_x if along_x.max() >= along_y.max() else along_y
         row, column = np.unravel_index(int(which.argmax()), which.shape)
         raise InputError(
             f"height_um has a wall of {np.degrees(np.arctan(steepest)):.0f} degrees near x = "
             f"{x[column]:.0f} um, y = {y[row]:.0f} um; a height map's mesh ends at "
-            f"{np.degrees(np.arctan(STEEPEST)):.0f}: give a coarser mesh or a larger smooth_um"
+            f"{np.degrees(np.arctan(MAX_SLOPE)):.0f}: give a coarser mesh or a larger smooth_um"
         )
     if steepest > _STEEP:
         share = np.mean(np.concatenate([along_y.ravel(), along_x.ravel()]) > _STEEP)
@@ -234,7 +232,7 @@ def _plane(nodes: NDArray[np.float64], cell: Cell) -> float:
     if cell.gap_um is None:
         return highest + cell.distance_um
     plane = float(nodes.mean()) + cell.gap_um
-    if plane - highest < _LEAST_CLEARANCE * cell.gap_um:
+    if plane - highest < _MIN_CLEARANCE * cell.gap_um:
         raise InputError(
             f"the gap of {cell.gap_um:g} um is too small for a relief that rises "
             f"{highest - nodes.mean():.3g} um above its mean; give a larger gap_um"
@@ -273,8 +271,8 @@ def check_memory(nodes: int) -> None:
 
 def _available_bytes() -> int:
     try:
-        with open("/proc/meminfo", encoding="ascii") as told:
-            lines = dict(line.split(":", 1) for line in told)
+        with open("/proc/meminfo", encoding="ascii") as memory:
+            lines = dict(line.split(":", 1) for line in memory)
         return int(lines["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
         return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))

@@ -1,9 +1,9 @@
 """Matrices of a mesh whose columns stretch while the electrode and the plane above it move.
 
 In a step the nodes move at constant speed and in z only: the mass matrix is then linear in time, and what
-the mesh sweeps over, ∫ c w ∂v/∂z, has a constant matrix. The electrolyte is taken to be lifted with the electrode
-under it, each column as a whole: divergence-free, and no salt passes the moving wall. Against it the mesh
-moves at w = share · (speed of the plane − speed of the electrode), a few nm/s: some thousandths of
+the mesh sweeps over, ∫ c w ∂v/∂z, has a constant matrix. The electrolyte is assumed to be lifted with the
+electrode under it, each column as a whole: divergence-free, and no salt passes the moving wall. Against it
+the mesh moves at w = share · (speed of the plane − speed of the electrode), a few nm/s: some thousandths of
 diffusion's speed.
 """
 

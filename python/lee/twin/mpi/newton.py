@@ -71,7 +71,7 @@ class StripSolver:
     def solve(
         self, volume: Volume, right: NDArray[np.float64], span_s: float, time_s: float, guess: State
     ) -> Substep:
-        """Solve a substep, as `SubstepSolver.solve` does; every rank must call it and gets the same balance."""
+        """Solve a substep, as `SubstepSolver` does; every rank must call it, and gets the same balance."""
         equations = _StripEquations(self._strip.comm, self.problem, volume, right, span_s, time_s)
 
         def linear_step(residual: Residual, size: float) -> tuple[State, int]:

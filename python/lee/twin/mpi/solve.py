@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lee.errors import InputError
+from lee.surfaces.surface import Surface
 from lee.twin.cell import Cell
 from lee.twin.mesh.columns import Columns, MeshSize, check_memory, make_columns, shares
 from lee.twin.model import Model, assumed, make_problem, surface_maps
@@ -32,9 +33,9 @@ _MIN_LAYERS = 4
 
 
 def solve_parallel(
-    height_um: ArrayLike,
+    height_um: ArrayLike | Surface,
     *,
-    pixel_um: float,
+    pixel_um: float | None = None,
     cell: Cell,
     times_s: ArrayLike = (0.0,),
     kind: str = "tertiary",
@@ -204,8 +205,8 @@ class _StripStepper(Stepper):
 
 
 def _prepare(
-    height_um: ArrayLike,
-    pixel_um: float,
+    height_um: ArrayLike | Surface,
+    pixel_um: float | None,
     cell: Cell,
     times_s: ArrayLike,
     kind: str,
@@ -230,7 +231,7 @@ def _prepare(
     return _Parts(Model(cell, kind, columns, strip.forms, whole, yields, notes), own, strip, times)
 
 
-def _columns(height_um: ArrayLike, pixel_um: float, cell: Cell, size: MeshSize) -> Columns:
+def _columns(height_um: ArrayLike | Surface, pixel_um: float | None, cell: Cell, size: MeshSize) -> Columns:
     """Make the columns, though not all of them may fit in this machine's memory."""
     share = shares(cell, size)
     few = min(size.layers, _MIN_LAYERS)

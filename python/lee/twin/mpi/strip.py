@@ -1,8 +1,8 @@
 """A rank's part of the mesh: a strip of columns along y, its matrices, and its exchange with its neighbours.
 
 Rows of nodes are distributed in order, so that nodes numbered [y, x, k] are contiguous on a rank, which is
-how PETSc numbers them. A rank assembles the cells around its own rows and `OVERLAP` rows more to either side: all
-equations of its own nodes are complete without adding anything up between ranks.
+how PETSc numbers them. A rank assembles the cells around its own rows and `OVERLAP` rows more to either
+side: all equations of its own nodes are complete without adding anything up between ranks.
 """
 
 from __future__ import annotations

@@ -211,7 +211,7 @@ class Equations:
         return out
 
     def slopes(self) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """Return current by concentration and by potential, on the electrode and on the anode if there is one."""
+        """Return current by concentration and by potential, on the electrode and on the anode if any."""
         return [(area * p.by_concentration, area * p.by_potential) for _, p, area in self._platings]
 
     def couplings(self) -> tuple[Coupling, Coupling | None]:
