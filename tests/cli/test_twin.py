@@ -194,7 +194,7 @@ def test_grow_writes_the_growth_and_goes_on_from_its_snapshots(folder, capsys, t
     gained = grown.height_um[-1] - grown.height_um[0]
     # Flat growth times the time; what is steep grows faster upward and plates less.
     assert gained.mean() == pytest.approx(Cell().growth_nm_per_s * 4e-3, rel=0.02)
-    assert "um on the mean" in out
+    assert "µm on average" in out
     begun = {path.name: path.stat().st_mtime_ns for path in kept.glob("time_*")}
     assert len(begun) == 3
     code, _, _ = said(
@@ -218,7 +218,7 @@ def test_the_window_and_the_cell_are_told(capsys, tmp_path):
     code, out, _ = said(capsys, "window", "-o", tmp_path / "window.png")
     assert code == 0
     assert (tmp_path / "window.png").is_file()
-    assert "6.3% lower; of the cell's current density --window-share 0.894" in out
+    assert "6.3 % lower; of the cell's current density --window-share 0.894" in out
     assert "the cathode ends 500 um past the anode's edge, a wall there" in out
     code, out, _ = said(capsys, "cell", "-o", tmp_path / "cell.toml")
     assert code == 0
@@ -273,7 +273,7 @@ def test_every_command_has_an_example(command, capsys):
         (["grow", "{height}", "-o", "{solution}"], 1, "exists already"),
         (["compare", "{tmp}/none", "{height}", "-o", "{tmp}/o"], 1, "holds no solution.json"),
         (["compare", "{solution}", "{small}", "-o", "{tmp}/o"], 1, "give one grid"),
-        (["compare", "{solution}", "{coarse}", "-o", "{tmp}/o"], 1, "has pixels of 3 um, the solution 2 um"),
+        (["compare", "{solution}", "{coarse}", "-o", "{tmp}/o"], 1, "has pixels of 3 µm, the solution 2 µm"),
         (
             ["compare", "{solution}", "{height}", "-o", "{tmp}/o", "--time-s", "50"],
             1,

@@ -111,7 +111,7 @@ def test_too_small_standard_deviations_are_told():
 def test_efficiencies_beyond_what_is_likely_are_told():
     full = np.full(SHAPE, 10.0)
     found = efficiency_map(full, 2 * full + noise(4, 0.1), 0.1, pixel_um=PIXEL_UM, draws=0)
-    assert any("100.0% of the measured field would need an efficiency above 1.5" in n for n in found.notes)
+    assert any("100.0 % of the measured field would need an efficiency above 1.5" in n for n in found.notes)
 
 
 def test_a_known_exchange_current_is_recovered():

@@ -75,7 +75,7 @@ def test_what_was_not_measured_is_filled_and_told():
     columns = laid(height)
     np.testing.assert_allclose(columns.pixels_um, 4.0, atol=1e-5)
     assert columns.filled.sum() == 16
-    assert "6.2% of the surface was not measured" in columns.notes[0]
+    assert "6.2 % of the surface was not measured" in columns.notes[0]
 
 
 def test_steep_walls_are_told_and_then_refused():

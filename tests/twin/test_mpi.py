@@ -83,13 +83,25 @@ def test_a_rank_that_fails_ends_all(mpi_python):
     assert "lee: rank 0 failed, which ends all: ValueError at mpi_twin_ranks.py:" in run.stderr
 
 
-def test_what_cannot_be_used_is_told_once_and_ends_all_ranks(mpi_python, tmp_path):
+@pytest.mark.parametrize(
+    ("options", "code", "line"),
+    [
+        (
+            ("--columns", "4"),
+            1,
+            "lee: mesh: 4 cells along y are too few for 2 ranks; give at most 1 ranks, or at least 5 cells",
+        ),
+        (("--kind", "primary"), 1, "lee: kind is 'primary'; kinds on several ranks are secondary, tertiary"),
+        (("--layers", "1"), 2, "lee: invalid value for '--layers': 1 is not in the range"),
+    ],
+)
+def test_what_cannot_be_used_is_reported_once_and_ends_all_ranks(mpi_python, tmp_path, options, code, line):
     write_map(tmp_path / "height.tif", trench().astype(np.float32), PIXEL_UM)
-    command = (mpi_python, "-m", "lee.twin.mpi", tmp_path / "height.tif", "-o", tmp_path / "out")
-    run = on_ranks(2, *command, "--columns", "4")
-    assert run.returncode == 2
-    said = "lee: mesh: 4 cells along y are too few for 2 ranks; give at most 1 ranks, or at least 5 cells"
-    assert run.stderr.count(said) == 1
+    command = (mpi_python, "-m", "lee", "twin", "solve", tmp_path / "height.tif", "-o", tmp_path / "out")
+    run = on_ranks(2, *command, *options, "--mpi")
+    assert run.returncode == code
+    assert run.stderr.count(line) == 1
+    assert run.stderr.count("lee: ") == 1
     assert not (tmp_path / "out").exists()
 
 
@@ -99,15 +111,16 @@ def test_the_command_writes_what_lee_twin_solve_writes(mpi_python, tmp_path):
 
     write_map(tmp_path / "height.tif", trench().astype(np.float32), PIXEL_UM)
     run = on_ranks(
-        2, mpi_python, "-m", "lee.twin.mpi", tmp_path / "height.tif", "-o", tmp_path / "out",
-        "--times-s", "1", "--layers", "8",
+        2, mpi_python, "-m", "lee", "twin", "solve", tmp_path / "height.tif", "-o", tmp_path / "out",
+        "--times-s", "1", "--layers", "8", "--no-films", "--mpi",
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
-    assert "books within" in run.stdout
+    assert "charge and salt balanced within" in run.stdout
+    assert run.stdout.count("t = 1 s: c") == 1
     assert load_maps(tmp_path / "out").times_s == pytest.approx([1.0])
 
 
-def test_without_mpi_it_tells_what_to_install(monkeypatch):
+def test_without_mpi_the_error_names_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "mpi4py", None)
     with pytest.raises(MissingDependency, match=r"needs mpi4py and petsc4py .*\[twin,mpi\]"):
         import_mpi()

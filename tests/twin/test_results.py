@@ -233,7 +233,7 @@ def test_the_window_is_drawn_with_both_means():
     inside = (line.get_xdata() >= 0.2) & (line.get_xdata() <= 0.4)
     assert line.get_ydata()[inside].mean() == pytest.approx(found.window_ma_per_cm2, rel=0.02)
     words = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert f"mean in the window {found.window_ma_per_cm2:.1f}, {found.loss:.1%} lower" in words
+    assert f"mean in the window {found.window_ma_per_cm2:.1f}, {100 * found.loss:.1f} % lower" in words
 
 
 def test_a_uniform_map_is_drawn_in_one_colour():

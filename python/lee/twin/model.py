@@ -205,7 +205,7 @@ def _map(
     if not missing.any():
         return values, ()
     values[missing] = fill(values.astype(np.float32), ~missing)[missing]
-    return values, (f"{name} is NaN over {missing.mean():.1%} of the surface and filled in there",)
+    return values, (f"{name} is NaN over {100 * missing.mean():.1f} % of the surface and filled in there",)
 
 
 def assumed(cell: Cell, kind: str) -> tuple[str, ...]:

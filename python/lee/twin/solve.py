@@ -172,7 +172,7 @@ def why_stopped(cell: Cell, state: State, cause: StoppedEarly) -> str:
     if least < _DEPLETED:
         return (
             f"stopped at {cause.time_s:.4g} s: the electrolyte at an electrode has run out of ions "
-            f"({least:.1%} of the bulk's left); Sand time {cell.sand_time_s:.4g} s, limiting current "
+            f"({100 * least:.1f} % of the bulk's left); Sand time {cell.sand_time_s:.4g} s, limiting current "
             f"{cell.limiting_current_ma_per_cm2:.4g} mA/cm2: give a lower current or shorter times"
         )
     return (

@@ -1,15 +1,25 @@
-"""Options and values that the commands of `lee twin` share."""
+"""Options that the commands of `lee twin` share, and what they read."""
 
+import functools
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
-from lee.cli.options import PATH, um
+from lee.cli.options import PATH, pixel_of_map_option, um
+
+if TYPE_CHECKING:
+    from lee.surfaces.surface import Surface
+    from lee.twin import Balance, Cell, MeshSize
+
+Command = Callable[..., None]
 
 cell_option = click.option(
     "--cell", type=PATH, metavar="TOML", help="The cell, as `lee twin cell` writes it; else its defaults."
@@ -27,51 +37,126 @@ def rising_times(text: str) -> list[float]:
     return times
 
 
-def map_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the maps of exchange current and efficiency."""
-    for option in (
-        click.option("--efficiency", metavar="TIF|SHARE",
-                     help="Of growth, 0 to 1.5: a map on the surface's pixels, or one number."),
-        click.option("--exchange-current", metavar="TIF|A/M2",
-                     help="At the bulk concentration: a map on the surface's pixels, or one number."),
-    ):  # fmt: skip
-        command = option(command)
-    return command
+times_option = click.option(
+    "--times-s", type=rising_times, default="1,10,100", show_default=True, metavar="S,S,...",
+    help="Times after the current is switched on.",
+)  # fmt: skip
+
+_OPTIONS = (
+    cell_option,
+    click.option(
+        "--exchange-current", metavar="TIF|A/M2",
+        help="At the bulk concentration: a map on the surface's pixels, or one number.",
+    ),
+    click.option(
+        "--efficiency", metavar="TIF|SHARE",
+        help="Of growth, 0 to 1.5: a map on the surface's pixels, or one number.",
+    ),
+    click.option(
+        "--columns", type=click.IntRange(min=1), metavar="N",
+        help="Cells along the longer side; by default as many as pixels, at most 64.",
+    ),
+    click.option(
+        "--layers", type=click.IntRange(min=2), default=20, show_default=True,
+        help="Cells from the electrode to the bulk or the anode.",
+    ),
+    click.option(
+        "--smooth-um", type=click.FloatRange(min=0), metavar="UM",
+        help="Smooth the heights by this Gaussian; by default only relief finer than the columns goes.",
+    ),
+    pixel_of_map_option,
+)  # fmt: skip
 
 
-def mesh_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add how fine the mesh is."""
-    for option in (
-        click.option("--smooth-um", type=click.FloatRange(min=0), metavar="UM",
-                     help="Smooth the heights by this Gaussian; by default what the columns cannot show."),
-        click.option("--layers", type=click.IntRange(min=2), default=20, show_default=True,
-                     help="Cells from the electrode to the bulk or the anode."),
-        click.option("--columns", type=click.IntRange(min=1), metavar="N",
-                     help="Cells along the longer side; by default as many as pixels, at most 64."),
-    ):  # fmt: skip
-        command = option(command)
-    return command
+@dataclass(frozen=True)
+class Inputs:
+    """What is computed, read from files.
+
+    Attributes
+    ----------
+    heights : Surface or (H, W) float32
+        A surface with its own filled heights, or a map whose holes the twin fills.
+    pixel_um : float
+    cell : Cell
+    exchange_current, efficiency : float, (H, W) float32, or None
+    mesh : MeshSize
+    """
+
+    heights: "Surface | NDArray[np.float32]"
+    pixel_um: float
+    cell: "Cell"
+    exchange_current: float | NDArray[np.float32] | None
+    efficiency: float | NDArray[np.float32] | None
+    mesh: "MeshSize"
 
 
-def cell_of(path: Path | None) -> Any:
+@dataclass(frozen=True)
+class InputOptions:
+    """What the options name: surface, cell, maps over the surface, and mesh."""
+
+    surface: Path
+    cell: Path | None
+    exchange_current: str | None
+    efficiency: str | None
+    columns: int | None
+    layers: int
+    smooth_um: float | None
+    pixel_um: float | None
+
+    def read(self) -> Inputs:
+        """Read the files."""
+        from lee.surfaces.surface import Surface
+
+        surface = Surface.load(self.surface, pixel_um=self.pixel_um)
+        # A single map stores no filled heights; the twin fills its holes more smoothly than `load` does.
+        stored = (self.surface if self.surface.is_dir() else self.surface.parent) / "height_filled_um.tif"
+        return Inputs(
+            heights=surface if stored.is_file() else surface.height_um,
+            pixel_um=surface.pixel_um,
+            cell=cell_of(self.cell),
+            exchange_current=map_or_number(self.exchange_current, surface.shape),
+            efficiency=map_or_number(self.efficiency, surface.shape),
+            mesh=self.mesh(surface.shape),
+        )
+
+    def mesh(self, shape: tuple[int, int]) -> "MeshSize":
+        """Return the mesh for a map of this shape."""
+        from lee.twin import MeshSize
+
+        return MeshSize.of(shape, self.columns, layers=self.layers, smooth_um=self.smooth_um)
+
+    def sources(self) -> dict[str, str | float | None]:
+        """Describe them for the result's metadata."""
+        return {
+            "surface": str(self.surface), "exchange_current": self.exchange_current,
+            "efficiency": self.efficiency, "columns": self.columns, "layers": self.layers,
+            "smooth_um": self.smooth_um,
+        }  # fmt: skip
+
+
+def input_options(command: Command) -> Command:
+    """Add the argument SURFACE and the options of `InputOptions`, and pass them as `inputs`."""
+
+    @functools.wraps(command)
+    def packed(**given: object) -> None:
+        names = InputOptions.__dataclass_fields__
+        inputs = InputOptions(**{name: given.pop(name) for name in names})  # type: ignore[arg-type]
+        command(inputs=inputs, **given)
+
+    for option in reversed(_OPTIONS):
+        packed = option(packed)
+    return click.argument("surface", type=PATH)(packed)
+
+
+def cell_of(path: Path | None) -> "Cell":
     """Read the cell, or take the default one."""
     from lee.twin import Cell
 
     return Cell() if path is None else Cell.load(path)
 
 
-def mesh_of(shape: tuple[int, int], columns: int | None, layers: int, smooth_um: float | None) -> Any:
-    """Give the mesh's size: square columns, so many along the longer side."""
-    from lee.twin import MeshSize
-
-    if columns is None:
-        return MeshSize(layers=layers, smooth_um=smooth_um)
-    rows, cols = (max(1, round(n * columns / max(shape))) for n in shape)
-    return MeshSize(columns=(rows, cols), layers=layers, smooth_um=smooth_um)
-
-
-def map_or_number(given: str | None, shape: tuple[int, int]) -> Any:
-    """Read a map on the surface's pixels, or one number; None where nothing was given."""
+def map_or_number(given: str | None, shape: tuple[int, int]) -> float | NDArray[np.float32] | None:
+    """Read a map on the surface's pixels, or one number; None if nothing was given."""
     from lee.errors import InputError
     from lee.storage.map_tiff import read_map
 
@@ -90,22 +175,23 @@ def map_or_number(given: str | None, shape: tuple[int, int]) -> Any:
 
 
 @contextmanager
-def time_bar(what: str, end_s: float) -> Iterator[Callable[[Any], None]]:
-    """Give a function that takes the books of a step and moves a bar of simulated time on stderr.
+def time_bar(what: str, end_s: float) -> Iterator[Callable[["Balance"], None]]:
+    """Give a function that takes the balance of a step and moves a bar of simulated time on stderr.
 
-    It shows the last residual and the time that remains; silent where stderr is no terminal.
+    It shows the last residual and the time that remains; silent if stderr is no terminal.
     """
     bar = tqdm(
         total=end_s, desc=what, disable=None, leave=False,
         bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.4g}/{total:g} s [{elapsed}<{remaining}{postfix}]",
     )  # fmt: skip
 
-    def stepped(book: Any) -> None:
-        last = f"{book.residuals[-1]:.0e}" if book.residuals else "-"
+    def stepped(balance: "Balance") -> None:
+        last = f"{balance.residuals[-1]:.0e}" if balance.residuals else "-"
         bar.set_postfix_str(
-            f"step {book.step_s:.3g} s, residual {last}, {book.linear_iterations} iterations", refresh=False
+            f"step {balance.step_s:.3g} s, residual {last}, {balance.linear_iterations} iterations",
+            refresh=False,
         )
-        bar.update(book.time_s - bar.n)
+        bar.update(balance.time_s - bar.n)
 
     try:
         yield stepped
@@ -113,6 +199,6 @@ def time_bar(what: str, end_s: float) -> Iterator[Callable[[Any], None]]:
         bar.close()
 
 
-def length_option(name: str, default: float, said: str) -> Callable[..., Any]:
-    """Make an option for a length in um."""
-    return click.option(name, type=um, default=default, show_default=True, help=said)
+def length_option(name: str, default: float, meaning: str) -> Callable[[Command], Command]:
+    """Make an option for a length in µm."""
+    return click.option(name, type=um, default=default, show_default=True, help=meaning)

@@ -407,7 +407,7 @@ def at_full_efficiency(computed: Computed) -> Computed:
     Returns
     -------
     Solution or SolutionMaps
-        With Faraday's rate in ``rate_nm_per_s``, with which `lee.twin.efficiency_map` compares measured rates.
+        Faraday's rate in ``rate_nm_per_s``; `lee.twin.efficiency_map` compares measured rates with it.
     """
     cell = replace(computed.cell, efficiency=1.0, current_density_ma_per_cm2=1.0)
     rate = np.asarray(computed.current_density_ma_per_cm2, np.float32) * np.float32(cell.growth_nm_per_s)

@@ -328,4 +328,4 @@ def _beyond(value: Map, known: NDArray[np.bool_]) -> tuple[str, ...]:
     share = float((value > _LIKELY)[known].mean())
     if share == 0:
         return ()
-    return (f"{share:.1%} of the measured field would need an efficiency above {_LIKELY:g}",)
+    return (f"{100 * share:.1f} % of the measured field would need an efficiency above {_LIKELY:g}",)

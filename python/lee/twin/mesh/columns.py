@@ -222,7 +222,7 @@ def _check_walls(
     if steepest > _STEEP:
         share = np.mean(np.concatenate([along_y.ravel(), along_x.ravel()]) > _STEEP)
         notes.append(
-            f"walls of up to {np.degrees(np.arctan(steepest)):.0f} degrees ({share:.1%} of the edges are "
+            f"walls of up to {np.degrees(np.arctan(steepest)):.0f} degrees ({100 * share:.1f} % of the edges are "
             f"steeper than {np.degrees(np.arctan(_STEEP)):.0f}); a height map does not show undercuts"
         )
 

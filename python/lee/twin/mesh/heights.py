@@ -69,7 +69,7 @@ def whole_heights(height_um: ArrayLike | Surface, pixel_um: float | None = None)
         substitute, how = height_um.height_filled_um, "has the surface's own filled heights there"
     else:
         substitute, how = fill(measured.astype(np.float32), ~filled), "is filled in"
-    note = f"{filled.mean():.1%} of the surface was not measured and {how}; the maps show where"
+    note = f"{100 * filled.mean():.1f} % of the surface was not measured and {how}; the maps show where"
     return Heights(
         np.where(filled, substitute.astype(np.float64), measured), filled, float(pixel_um), (note,)
     )

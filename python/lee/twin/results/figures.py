@@ -247,7 +247,7 @@ def window_profile(found: WindowCurrent, window_um: tuple[float, float]) -> Figu
         (
             found.window_ma_per_cm2,
             ":",
-            f"mean in the window {found.window_ma_per_cm2:.1f}, {found.loss:.1%} lower",
+            f"mean in the window {found.window_ma_per_cm2:.1f}, {100 * found.loss:.1f} % lower",
         ),
     ):
         axes.axhline(level, color="black", linewidth=0.9, linestyle=style, label=said)

@@ -1,4 +1,4 @@
-"""What a solve of the twin gives: maps on the electrode, fields in the electrolyte, balances."""
+"""A solution of the twin: maps on the electrode, fields in the electrolyte, balances."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from lee.twin.cell import Cell
 
 @dataclass(frozen=True)
 class Fields:
-    """What is known at the nodes of the mesh, for each time of the solution.
+    """The solution at the nodes of the mesh, for each of its times.
 
     Nodes stand in columns: ``[t, y, x, k]``, k = 0 on the electrode, the last on the bulk plane or the anode.
 
     Attributes
     ----------
     x_um, y_um : (nx,), (ny,) float64
-        Columns' places; 0 is the outer edge of the first pixel.
+        Positions of the columns; 0 is the outer edge of the first pixel.
     z_um : (T, ny, nx, nz) float64
         Heights of the nodes, in the height map's own zero.
     concentration_mol_per_l, potential_v : (T, ny, nx, nz) float64
@@ -41,7 +41,7 @@ class Fields:
 
 @dataclass(frozen=True)
 class Balance:
-    """Books of one accepted step; both errors are shares of what passed through the electrode in it.
+    """Balance of charge and salt in one time step; errors are shares of what passed through the electrode.
 
     Attributes
     ----------
@@ -49,11 +49,11 @@ class Balance:
         End of the step, and its length.
     charge_error : float
         Current into the electrode against current out of the bulk plane or the anode, and against the
-        current that was asked for; the larger of the two.
+        current of the cell; the larger of the two.
     mass_error : float
         Salt gained by the electrolyte against what crossed its borders, in shares of what the electrode took.
     residuals : tuple of float
-        Newton's residuals, relative, first to last, of the step's stages one after another.
+        Newton's residuals, relative, first to last, of the step's substeps one after another.
     linear_iterations : int
         Iterations of the linear solver in the step.
     electrode_v : float
@@ -89,7 +89,7 @@ class Solution:
     electrode_v : (T,) float64
         Potential of the electrode.
     height_um : (T, H, W) float32
-        The surface: as it was given, holes filled, and grown where the electrode moves.
+        The surface, holes filled; it changes with time where the electrode grows.
     filled : (H, W) bool
         Where the height was not measured.
     pixel_um : float
@@ -102,7 +102,7 @@ class Solution:
     timings_s : dict of float
         Seconds spent: mesh, assembly, solver, all. A growth assembles in its solver.
     notes : tuple of str
-        What is assumed, what was smoothed away, what should be known; one line each.
+        What is assumed, what was smoothed away, what else to know; one line each.
     stopped : str
         Empty, or why the solve ended before the last time.
     """
@@ -124,3 +124,8 @@ class Solution:
     timings_s: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     stopped: str = ""
+
+    @property
+    def measured(self) -> NDArray[np.bool_]:
+        """Where the height was measured, (H, W)."""
+        return ~self.filled
