@@ -61,10 +61,10 @@ def test_a_solver_that_does_not_converge_tells_its_residuals_and_keeps_the_last_
     real = lee.twin.solver.newton.SubstepSolver.solve
 
     def failing(self, volume, right, span_s, time_s, guess):
-        stage = real(self, volume, right, span_s, time_s, guess)
+        substep = real(self, volume, right, span_s, time_s, guess)
         if time_s <= 0.011:
-            return stage
-        return lee.twin.solver.newton.Stage(stage.state, (1.0, 0.5, 0.4), 3, False)
+            return substep
+        return lee.twin.solver.equations.Substep(substep.state, (1.0, 0.5, 0.4), 3, False)
 
     monkeypatch.setattr(lee.twin.solver.newton.SubstepSolver, "solve", failing)
     with pytest.warns(RuntimeWarning, match="does not converge") as caught:

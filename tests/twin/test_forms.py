@@ -5,7 +5,7 @@ import builtins
 import numpy as np
 import pytest
 
-from lee.errors import InputError
+from lee.errors import MissingDependency
 from lee.twin import Cell, solve
 from lee.twin.solver.forms import Forms
 
@@ -58,5 +58,5 @@ def test_without_ngsolve_it_says_how_to_install_it(monkeypatch):
         return real(name, *rest, **more)
 
     monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(InputError, match=r"install it with pip install 'lee-microscopy\[twin\]'"):
+    with pytest.raises(MissingDependency, match=r"install it with pip install 'lee-microscopy\[twin\]'"):
         solve(np.zeros((2, 2)), pixel_um=1, cell=Cell(), tell=None)

@@ -222,8 +222,8 @@ def _check_walls(
     if steepest > _STEEP:
         share = np.mean(np.concatenate([along_y.ravel(), along_x.ravel()]) > _STEEP)
         notes.append(
-            f"walls of up to {np.degrees(np.arctan(steepest)):.0f} degrees ({100 * share:.1f} % of the edges are "
-            f"steeper than {np.degrees(np.arctan(_STEEP)):.0f}); a height map does not show undercuts"
+            f"walls of up to {np.degrees(np.arctan(steepest)):.0f} degrees ({100 * share:.1f} % of the edges "
+            f"are steeper than {np.degrees(np.arctan(_STEEP)):.0f}); a height map does not show undercuts"
         )
 
 
