@@ -15,6 +15,7 @@ import zarr
 from lee import Surface
 from lee.errors import InputError, StorageError
 from lee.runs.surface_store import SurfaceStore
+from lee.surfaces.provenance import Provenance
 
 SHAPE = (300, 20)
 
@@ -29,7 +30,9 @@ def surface(k, shape=SHAPE, pixel_um=0.5):
     height[0, 0] = np.nan
     filled = np.nan_to_num(height)
     sigma = np.where(np.isfinite(height), np.float32(0.1), np.float32(np.nan))
-    return Surface(height, filled, sigma, np.isfinite(height), filled * 7, pixel_um, {"frames": 10 + k})
+    return Surface(
+        height, filled, sigma, np.isfinite(height), filled * 7, pixel_um, Provenance(frames=10 + k)
+    )
 
 
 def test_a_surface_comes_back_as_it_was(tmp_path):
@@ -126,6 +129,7 @@ WRITER = """
 import sys, numpy as np
 from lee import Surface
 from lee.runs.surface_store import SurfaceStore
+from lee.surfaces.provenance import Provenance
 store = SurfaceStore.open(sys.argv[1], mode="r+")
 maps = [np.full(store.shape, 1.0, np.float32) for _ in range(4)]
 print("ready", flush=True)
@@ -135,7 +139,7 @@ while True:
     for m in maps:
         m[:] = np.random.default_rng(k).normal(size=store.shape)
     valid = np.ones(store.shape, bool)
-    store.write(k, Surface(maps[0], maps[0], abs(maps[1]), valid, maps[2], 0.5, {"k": k}))
+    store.write(k, Surface(maps[0], maps[0], abs(maps[1]), valid, maps[2], 0.5, Provenance(notes={"k": k})))
     print(k, flush=True)
     k += 1
 """

@@ -1,13 +1,19 @@
+import base64
 import errno
+import io
 import json
+import re
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 import lee.surfaces.surface
-from lee.errors import InputError, StorageError
+from lee.errors import InputError, MissingDependency, StorageError
+from lee.surfaces.provenance import Provenance, RejectedFrame
 from lee.surfaces.surface import FILES, Surface
 
 MAPS = ("height_um", "height_filled_um", "height_sigma_um", "refocused")
@@ -26,7 +32,7 @@ def some_surface(
         valid=valid,
         refocused=rng.integers(0, 256, shape).astype(np.float32),
         pixel_um=pixel_um,
-        metadata={"frame_dtype": dtype, "rejected": [{"frame": 3, "reason": "debris"}]},
+        provenance=Provenance(frame_dtype=dtype, rejected_frames=[RejectedFrame(3, 0.6, "debris")]),
     )
 
 
@@ -42,6 +48,7 @@ def test_a_saved_surface_comes_back_bit_for_bit(tmp_path: Path) -> None:
         np.testing.assert_array_equal(getattr(again, name), getattr(surface, name))
     np.testing.assert_array_equal(again.valid, surface.valid)
     assert again.pixel_um == surface.pixel_um
+    assert again.provenance == surface.provenance
     assert again.metadata == surface.metadata
 
 
@@ -79,7 +86,9 @@ def test_an_image_with_gaps_stays_float(tmp_path: Path) -> None:
 
 def test_the_description_is_strict_json_whatever_the_metadata_holds(tmp_path: Path) -> None:
     surface = some_surface()
-    surface.metadata = {"z": np.array([0.0, 0.2]), "n": np.int64(3), "gap": float("nan"), "path": Path("a/b")}
+    surface.provenance = Provenance(
+        notes={"z": np.array([0.0, 0.2]), "n": np.int64(3), "gap": float("nan"), "path": Path("a/b")}
+    )
     surface.save(tmp_path / "out")
     text = (tmp_path / "out" / "surface.json").read_text()
     found = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
@@ -202,7 +211,7 @@ def test_a_height_map_may_tell_its_pixel_size_in_other_units(
 
 def test_a_height_map_without_pixel_size_needs_it(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "h.tif", np.ones((4, 5), np.float32))
-    with pytest.raises(InputError, match="does not say how large a pixel is"):
+    with pytest.raises(InputError, match="does not hold the size of a pixel"):
         Surface.load(tmp_path / "h.tif")
     assert Surface.load(tmp_path / "h.tif", pixel_um=0.5).pixel_um == 0.5
 
@@ -253,3 +262,43 @@ def test_contradictions_are_refused() -> None:
         Surface(**maps | {"valid": ~good.valid}, pixel_um=1)
     with pytest.raises(InputError, match="height_filled_um must be finite everywhere"):
         Surface(**maps | {"height_filled_um": good.height_um}, pixel_um=1)
+
+
+def test_its_repr_is_one_line_a_person_reads() -> None:
+    surface = some_surface((24, 32), pixel_um=0.1625)
+    low, high = np.nanmin(surface.height_um), np.nanmax(surface.height_um)
+    assert repr(surface) == (
+        f"<Surface: 24 × 32 px of 0.1625 µm, {100 * surface.coverage:.1f} % measured, "
+        f"height {low:.2f} to {high:.2f} µm, median σ 0.1 µm>"
+    )
+    gap = np.full((8, 9), np.nan, np.float32)
+    empty = Surface(gap, np.zeros_like(gap), gap, np.zeros((8, 9), bool), gap, 1.0)
+    assert repr(empty) == "<Surface: 8 × 9 px of 1 µm, 0.0 % measured>"
+
+
+def test_a_notebook_shows_a_small_picture_and_the_line() -> None:
+    surface = some_surface()
+    shown = surface._repr_html_()
+    png = base64.b64decode(re.search(r"data:image/png;base64,([^\"]+)\"", shown)[1])  # type: ignore[index]
+    with Image.open(io.BytesIO(png)) as image:
+        assert image.size == (420, 340)
+    assert "&lt;Surface: 24 × 32 px" in shown
+
+
+def test_xarray_has_named_axes_units_and_the_provenance() -> None:
+    pytest.importorskip("xarray")
+    surface = some_surface(pixel_um=0.25)
+    found = surface.to_xarray()
+    assert set(found.data_vars) == {*MAPS, "valid"}
+    assert found["height_um"].dims == ("y", "x")
+    assert found["height_um"].attrs["units"] == "um"
+    np.testing.assert_array_equal(found["height_um"], surface.height_um)
+    np.testing.assert_array_equal(found["valid"], surface.valid)
+    np.testing.assert_allclose(found["x_um"], np.arange(32) * 0.25)
+    assert json.loads(found.attrs["provenance"]) == surface.metadata
+
+
+def test_without_xarray_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "xarray", None)
+    with pytest.raises(MissingDependency, match=r"to_xarray needs xarray: pip install xarray"):
+        some_surface().to_xarray()

@@ -12,6 +12,7 @@ from lee.cli.target import target_of
 from lee.errors import InputError
 
 if TYPE_CHECKING:
+    from lee.surfaces.provenance import ComputeDevice
     from lee.surfaces.surface import Surface
 
 
@@ -57,10 +58,10 @@ def reconstruct(stack: Path, output: Path, how: ReconstructOptions, overwrite: b
         click.echo(_summary(surface, len(frames), output, time.perf_counter() - begun))
 
 
-def _where(device: dict[str, str]) -> str:
-    if device["kind"] == "cuda":
-        return f"the CUDA device {device['name']}"
-    return f"the processor ({device['name']})"
+def _where(device: "ComputeDevice | None") -> str:
+    if device is None:
+        return "an unknown device"
+    return f"the CUDA device {device.name}" if device.kind == "cuda" else f"the processor ({device.name})"
 
 
 def _summary(surface: "Surface", frames: int, output: Path, seconds: float) -> str:
@@ -69,19 +70,19 @@ def _summary(surface: "Surface", frames: int, output: Path, seconds: float) -> s
     rows, columns = surface.shape
     lines = [
         f"{output}: {columns} × {rows} px, {100 * surface.coverage:.1f} % measured, "
-        f"from {frames} frames in {seconds:.1f} s, on {_where(surface.metadata['device'])}"
+        f"from {frames} frames in {seconds:.1f} s, on {_where(surface.provenance.device)}"
     ]
     if surface.valid.any():
         low, high = np.nanpercentile(surface.height_um, (0.5, 99.5))
         sigma = np.nanmedian(surface.height_sigma_um)
         lines.append(f"height {low:.2f} to {high:.2f} µm, standard deviation {sigma:.3f} µm (median)")
-    reasons = surface.metadata.get("not_measured_px", {})
+    reasons = surface.provenance.not_measured_px
     lost = [
         f"{100 * count / surface.valid.size:.1f} % {reason}" for reason, count in reasons.items() if count
     ]
     lines += [f"not measured: {', '.join(lost)}"] if lost else []
-    rejected = surface.metadata.get("rejected_frames", [])
-    lines += [f"rejected frame {frame['frame']}: {frame['reason']}" for frame in rejected[:_SHOWN_REJECTED]]
+    rejected = surface.provenance.rejected_frames
+    lines += [f"rejected frame {frame.frame}: {frame.reason}" for frame in rejected[:_SHOWN_REJECTED]]
     if len(rejected) > _SHOWN_REJECTED:
         lines.append(f"and {len(rejected) - _SHOWN_REJECTED} more, listed in surface.json")
     return "\n".join(lines)

@@ -78,7 +78,7 @@ class X3pExporter(Exporter):
         main = _MAIN.format(
             step=repr(surface.pixel_um * _M_PER_UM),
             date=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            model=escape(str(surface.metadata.get("instrument", "microscope"))),
+            model=escape(str(surface.provenance.notes.get("instrument", "microscope"))),
             comment=f"height grows toward the objective; {gaps}",
             columns=columns,
             rows=rows,

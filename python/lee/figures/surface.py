@@ -58,6 +58,13 @@ def preview(surface: "Surface") -> Figure:
     return figure
 
 
+def height_picture(surface: "Surface") -> Figure:
+    """Draw the height map alone, 420 pixels wide, as notebooks show a surface."""
+    figure = Figure(figsize=(4.2, 3.4), dpi=100, layout="constrained")
+    _map(figure.add_subplot(), surface, surface.height_um, "height (µm)", _HEIGHT)
+    return figure
+
+
 def save_preview(surface: "Surface", path: Path) -> None:
     """Write `preview` as PNG; written in place, so give a temporary name."""
     preview(surface).savefig(path, format="png")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from lee.reconstruction.artefact_masks import mask_artefacts
 from lee.reconstruction.focus.measure import FocusMaxima, FocusSearch
 from lee.reconstruction.occluded_heights import recover_heights
 from lee.surfaces.filling import fill
+from lee.surfaces.provenance import Provenance
 from lee.surfaces.surface import Surface
 
 # Reach of a pixel's finest window and detail.
@@ -29,7 +30,7 @@ def assemble_surface(
     drift_px: NDArray[np.float64],
     depth_um: float,
     pixel_um: float,
-    metadata: dict[str, Any],
+    provenance: Provenance,
 ) -> Surface:
     """End the search for the focus, mask artefacts, recover and fill heights, and gather all in a `Surface`.
 
@@ -40,7 +41,7 @@ def assemble_surface(
     z_um, drift_px : (N,) float64, µm, and (N, 2) float64, pixels
         Heights of the frames used, and by how much (dy, dx) each shows the sample displaced.
     depth_um, pixel_um : float, µm
-    metadata : dict
+    provenance : Provenance
         Of the surface; the counts of pixels not measured are added, by reason.
     """
     height, sigma, sharp = search.finish()
@@ -51,7 +52,7 @@ def assemble_surface(
         list(masks.values())
     )
     valid = ~np.logical_or.reduce(list(masks.values()))
-    metadata["not_measured_px"] = {reason: int(mask.sum()) for reason, mask in masks.items()}
+    not_measured_px = {reason: int(mask.sum()) for reason, mask in masks.items()}
     filled = fill(height, valid)
     if masks["bubble"].any():
         maxima = [FocusMaxima(*search.peaks(level)) for level in range(min(2, search.levels))]
@@ -60,7 +61,9 @@ def assemble_surface(
     sharp = _placed(sharp, filled, np.array(search.rests))
     height = np.where(valid, height, np.nan)
     sigma = np.where(valid, sigma, np.nan)
-    return Surface(height, filled, sigma, valid, sharp, pixel_um, metadata)
+    return Surface(
+        height, filled, sigma, valid, sharp, pixel_um, replace(provenance, not_measured_px=not_measured_px)
+    )
 
 
 def _placed(

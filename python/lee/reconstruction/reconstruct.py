@@ -11,6 +11,7 @@ import numpy as np
 from lee.errors import DeviceMemoryError
 from lee.reconstruction.parameters import MIN_DRIFT_PX, RIG_DEPTH_OF_FIELD_UM, ReconstructParams
 from lee.reconstruction.refocuser import Refocuser, device_for, fall_back_to_the_processor
+from lee.surfaces.provenance import ComputeDevice, DepthOfField, ScanSource
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +39,7 @@ def reconstruct(
         Shape and size of what is looked at; sets the finest window.
     params : ReconstructParams, optional
     device : {"auto", "cpu", "cuda"}
-        Where the kernels run; ``metadata["device"]`` records where they did. "auto" takes a CUDA device where
+        Where the kernels run; ``provenance.device`` records where they did. "auto" takes a CUDA device where
         one is usable, and starts again on the processor, with a warning, if the device has too little memory.
         Frames are read and judged, and their drift is estimated, on the processor.
     progress : callable, optional
@@ -47,7 +48,7 @@ def reconstruct(
     Returns
     -------
     Surface
-        As the first frame shows the sample. ``metadata`` records what was measured, assumed and rejected.
+        As the first frame shows the sample. ``provenance`` records what was measured, assumed and rejected.
 
     Raises
     ------
@@ -59,7 +60,7 @@ def reconstruct(
     chosen = params or ReconstructParams()
     where = device_for(chosen.focus, device)
     depth, depth_source = _depth_of_field(stack, chosen)
-    drift, trust = _drift(stack, chosen)
+    drift, agreement = _drift(stack, chosen)
 
     def scan(on: str) -> Surface:
         refocuser = Refocuser(
@@ -83,13 +84,14 @@ def reconstruct(
             raise
         where = fall_back_to_the_processor(error)
         surface = scan("cpu")
-        surface.metadata["device"] = asdict(where)
-    surface.metadata.update(
-        parameters={**asdict(chosen), "depth_of_field_um": depth, "device": where.kind},
-        stack=stack.metadata,
-        depth_of_field_source=depth_source,
-        drift_trust=round(trust, 4),
-        drift_px=[[round(float(v), 3) for v in at] for at in drift],
+        surface.provenance = replace(surface.provenance, device=ComputeDevice(**asdict(where)))
+    surface.provenance = replace(
+        surface.provenance,
+        scan=ScanSource.from_json(stack.metadata),
+        parameters=asdict(chosen),
+        depth_of_field=DepthOfField(depth, depth_source),
+        drift_px=np.array([[round(float(v), 3) for v in at] for at in drift]),
+        drift_agreement=round(agreement, 4),
     )
     return surface
 

@@ -17,6 +17,7 @@ from lee.reconstruction.focus.measure import FocusSearch, SearchOptions
 from lee.reconstruction.focus.registry import focus_measure
 from lee.reconstruction.parameters import MIN_DRIFT_PX, RIG_DEPTH_OF_FIELD_UM, ReconstructParams
 from lee.reconstruction.saturation import SATURATED_SHARE, full_scale
+from lee.surfaces.provenance import ComputeDevice, DepthOfField, Provenance, RejectedFrame
 
 if TYPE_CHECKING:
     from lee.reconstruction.target import Target
@@ -93,7 +94,7 @@ class Refocuser:
         self._used_drift: list[tuple[float, float]] = []
         self._drift = (0.0, 0.0)
         self._drift_of_frames: list[tuple[float, float]] = []
-        self._rejected: list[dict[str, Any]] = []
+        self._rejected: list[RejectedFrame] = []
         self._dtype: np.dtype[Any] | None = None
         self._full_scale = 0
         self._finished = False
@@ -149,38 +150,34 @@ class Refocuser:
         used = len(self._used_z)
         if used < 3:
             first = self._rejected[0] if self._rejected else None
-            reason = f"; frame {first['frame']}: {first['reason']}" if first else ""
+            reason = f"; frame {first.frame}: {first.reason}" if first else ""
             raise InputError(
                 f"{used} usable frames of {self._judged}, but a focus needs at least 3{reason}; "
                 "look at the frames, or keep them all (reject_frames=False)"
             )
         from lee.reconstruction.assembly import assemble_surface
 
-        metadata: dict[str, Any] = {
-            "parameters": {
-                **asdict(self._params),
-                "depth_of_field_um": self._depth_um,
-                "device": self._device.kind,
-            },
-            "device": asdict(self._device),
-            "window_px": list(self._window),
-            "frame_dtype": str(self._dtype),
-            "frames": self._judged,
-            "frames_used": used,
-            "z_range_um": [min(self._used_z), max(self._used_z)],
-            "rejected_frames": self._rejected,
-            "drift_px": [list(drift) for drift in self._drift_of_frames],
-            "instruction_set": instruction_set(),
-        }
-        if not self._measure.takes_target:
-            del metadata["window_px"]
+        depth_source = "assumed" if self._params.depth_of_field_um is None else "given"
+        provenance = Provenance(
+            parameters=asdict(self._params),
+            depth_of_field=DepthOfField(self._depth_um, depth_source),
+            device=ComputeDevice(**asdict(self._device)),
+            window_px=self._window if self._measure.takes_target else None,
+            frame_dtype=str(self._dtype),
+            frames=self._judged,
+            frames_used=used,
+            z_range_um=(min(self._used_z), max(self._used_z)),
+            rejected_frames=self._rejected,
+            drift_px=np.array(self._drift_of_frames),
+            instruction_set=instruction_set(),
+        )
         return assemble_surface(
             self._search,
             z_um=np.array(self._used_z),
             drift_px=np.array(self._used_drift),
             depth_um=self._depth_um,
             pixel_um=self._pixel_um,
-            metadata=metadata,
+            provenance=provenance,
         )
 
     @property
@@ -243,7 +240,7 @@ class Refocuser:
             if verdict.reason is None:
                 self._use(image, z, drift)
             else:
-                self._rejected.append({"frame": self._judged, "z_um": z, "reason": verdict.reason})
+                self._rejected.append(RejectedFrame(self._judged, z, verdict.reason))
                 self._drift_of_frames.append(self._drift if drift is None else drift)
                 self._judged += 1
 

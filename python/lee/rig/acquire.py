@@ -277,13 +277,13 @@ def _lasting_fault(ledger: Ledger, settings: CameraSettings) -> RigFault | None:
 def _at_true_height(surface: Surface, frames: FrameAccount) -> Surface:
     """Correct a surface that was reconstructed from planned heights to the true heights of its frames."""
     synchronisation = frames.synchronisation
-    metadata = {**surface.metadata, "synchronisation": synchronisation.to_json()}
+    provenance = replace(surface.provenance, synchronisation=synchronisation.to_json())
     if synchronisation.method != "timestamps":
-        return replace(surface, metadata=metadata)
+        return replace(surface, provenance=provenance)
     return replace(
         surface,
         height_um=frames.shift_um + frames.stretch * surface.height_um,
         height_filled_um=frames.shift_um + frames.stretch * surface.height_filled_um,
         height_sigma_um=frames.stretch * surface.height_sigma_um,
-        metadata=metadata,
+        provenance=provenance,
     )

@@ -15,6 +15,7 @@ from lee.errors import InputError, StorageError
 from lee.storage.atomic import new_folder
 from lee.storage.description import json_values, versions
 from lee.storage.map_zarr import AXES, FILES, MAPS, consolidate, make_axes, make_maps, make_states
+from lee.surfaces.provenance import Provenance
 from lee.surfaces.surface import Surface
 
 FORMAT = "lee surfaces"
@@ -207,7 +208,13 @@ class SurfaceStore:
             )
             raise InputError(f"{self.path}: surface {k} ({self.scans[k]}) {reason}")
         height, sigma, filled, sharp = (self.read(k, name) for name in MAPS)
-        return Surface(height, filled, sigma, np.isfinite(height), sharp, self.pixel_um, self.record(k))
+        try:
+            provenance = Provenance.from_json(self.record(k))
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{self.path}: the record of surface {k} cannot be read ({error}); run again with --overwrite"
+            ) from error
+        return Surface(height, filled, sigma, np.isfinite(height), sharp, self.pixel_um, provenance)
 
     def write(self, k: int, surface: Surface) -> None:
         """Write surface k; replace an older one.
@@ -227,7 +234,7 @@ class SurfaceStore:
                 f"store: surface {k} has pixels of {surface.pixel_um:g} µm, the run {self.pixel_um:g} µm; "
                 "give one --pixel-um for all"
             )
-        self._save(k, {name: getattr(surface, name) for name in MAPS}, surface.metadata, WRITTEN)
+        self._save(k, {name: getattr(surface, name) for name in MAPS}, surface.provenance.to_json(), WRITTEN)
 
     def fail(self, k: int, reason: str) -> None:
         """Record that scan k could not be reconstructed, and why."""

@@ -1,7 +1,6 @@
 """One map, one TIFF: values as they are, pixel size in um where ImageJ and Fiji look for it."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ _UM_PER_UNIT = {
 }  # fmt: skip
 
 
-def write_map(path: Path, values: npt.NDArray[Any], pixel_um: float) -> None:
+def write_map(path: Path, values: npt.NDArray[np.generic], pixel_um: float) -> None:
     """Write a map as an ImageJ TIFF whose unit is um.
 
     Parameters

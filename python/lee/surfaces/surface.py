@@ -1,18 +1,30 @@
-"""A measured surface: height, its uncertainty, what was measured at all, and the image that belongs to it."""
+"""A measured surface: heights, their standard deviation, where they were measured, image and provenance."""
 
+from __future__ import annotations
+
+import base64
+import html
+import io
 import json
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
-from lee.errors import InputError
+from lee.errors import InputError, MissingDependency
 from lee.storage.atomic import new_folder
 from lee.storage.description import json_values, versions
 from lee.storage.map_tiff import read_map, write_map
+from lee.storage.refusals import unreadable
+from lee.surfaces.provenance import Provenance
+
+if TYPE_CHECKING:
+    import xarray
 
 FORMAT = "lee surface"
 FORMAT_VERSION = 1
@@ -36,20 +48,20 @@ class Surface:
     Parameters
     ----------
     height_um : (H, W) float32
-        Measured height in um; NaN where nothing was measured.
+        Measured height in µm; NaN where not measured.
     height_filled_um : (H, W) float32
-        The same with every gap filled; equal to `height_um` where `valid`.
+        A height everywhere: `height_um` where `valid`, else recovered beneath an occlusion or filled.
     height_sigma_um : (H, W) float32
-        Standard deviation of `height_um` in um; NaN where nothing was measured.
+        Standard deviation of `height_um` in µm; NaN where not measured.
     valid : (H, W) bool
         True where the height was measured.
     refocused : (H, W) float32
         All-in-focus image in camera counts; NaN throughout where there is none.
     pixel_um : float
-        Size of a pixel in the plane of the sample, um; pixels are square.
-    metadata : dict
-        How the surface came about: parameters, calibration, provenance, rejected frames; must fit into JSON.
-        ``metadata["frame_dtype"]`` (``"uint8"`` or ``"uint16"``) lets `save` keep the camera's bit depth.
+        Size of a pixel in the plane of the sample, µm; pixels are square.
+    provenance : Provenance
+        How the surface was measured: scan, calibration, parameters, drift, rejected frames, and what was not
+        measured and why.
 
     Raises
     ------
@@ -58,13 +70,13 @@ class Surface:
         `valid` and `height_um` contradict each other.
     """
 
-    height_um: npt.NDArray[np.float32]
-    height_filled_um: npt.NDArray[np.float32]
-    height_sigma_um: npt.NDArray[np.float32]
-    valid: npt.NDArray[np.bool_]
-    refocused: npt.NDArray[np.float32]
+    height_um: NDArray[np.float32]
+    height_filled_um: NDArray[np.float32]
+    height_sigma_um: NDArray[np.float32]
+    valid: NDArray[np.bool_]
+    refocused: NDArray[np.float32]
     pixel_um: float
-    metadata: dict[str, Any] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
         for name in ("height_um", "height_filled_um", "height_sigma_um", "refocused"):
@@ -80,11 +92,11 @@ class Surface:
                 )
         self.pixel_um = float(self.pixel_um)
         if not (np.isfinite(self.pixel_um) and self.pixel_um > 0):
-            raise InputError(f"pixel_um must be a positive number of um, not {self.pixel_um}")
+            raise InputError(f"pixel_um must be a positive number of µm, not {self.pixel_um}")
         if not np.array_equal(np.isfinite(self.height_um), self.valid):
             raise InputError("valid must be True exactly where height_um is finite")
         if not np.isfinite(self.height_filled_um).all():
-            raise InputError("height_filled_um must be finite everywhere: fill the gaps first")
+            raise InputError("height_filled_um must be finite everywhere: fill what was not measured")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -97,12 +109,71 @@ class Surface:
         """Share of the pixels that were measured, 0 to 1."""
         return float(self.valid.mean())
 
+    @property
+    def metadata(self) -> Mapping[str, object]:
+        """The provenance as ``surface.json`` holds it, read-only."""
+        return MappingProxyType(self.provenance.to_json())
+
+    def __repr__(self) -> str:
+        """Return one line: size, coverage, range of heights and median standard deviation."""
+        rows, columns = self.shape
+        parts = [f"{rows} × {columns} px of {self.pixel_um:.4g} µm", f"{100 * self.coverage:.1f} % measured"]
+        if self.valid.any():
+            low, high = np.nanmin(self.height_um), np.nanmax(self.height_um)
+            parts.append(f"height {low:.2f} to {high:.2f} µm")
+        if np.isfinite(self.height_sigma_um).any():
+            parts.append(f"median σ {np.nanmedian(self.height_sigma_um):.3g} µm")
+        return f"<Surface: {', '.join(parts)}>"
+
+    def _repr_html_(self) -> str:
+        """Return a small picture of the heights above the line of `repr`, for notebooks."""
+        from lee.figures.surface import height_picture
+
+        png = io.BytesIO()
+        height_picture(self).savefig(png, format="png")
+        inline = base64.b64encode(png.getvalue()).decode("ascii")
+        line = html.escape(repr(self))
+        return f'<img alt="height map" src="data:image/png;base64,{inline}"><br><code>{line}</code>'
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Return the maps as an `xarray.Dataset` with named axes, units and the provenance.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``height_um``, ``height_filled_um``, ``height_sigma_um``, ``valid`` and ``refocused`` over (y, x),
+            with the coordinates ``y_um`` and ``x_um``; the attribute ``provenance`` is JSON.
+
+        Raises
+        ------
+        MissingDependency
+            If xarray is not installed.
+        """
+        try:
+            import xarray
+        except ImportError as error:
+            raise MissingDependency("to_xarray needs xarray: pip install xarray") from error
+        units = {"height_um": "um", "height_filled_um": "um", "height_sigma_um": "um", "refocused": "counts"}
+        maps = {name: (("y", "x"), getattr(self, name), {"units": unit}) for name, unit in units.items()}
+        rows, columns = self.shape
+        return xarray.Dataset(
+            {**maps, "valid": (("y", "x"), self.valid)},
+            coords={
+                "y_um": ("y", np.arange(rows) * self.pixel_um, {"units": "um"}),
+                "x_um": ("x", np.arange(columns) * self.pixel_um, {"units": "um"}),
+            },
+            attrs={
+                "pixel_um": self.pixel_um,
+                "provenance": json.dumps(json_values(self.metadata), allow_nan=False),
+            },
+        )
+
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write the surface as a folder of TIFF maps, a textured model, a preview and their description.
 
         The folder appears under its name only when all of it is written. The maps carry their pixel size in
-        um where ImageJ looks for it. `refocused.tif` is rounded to 8 or 16 bit where ``frame_dtype`` says
-        that the camera had no more; all else comes back from `load` bit for bit.
+        µm where ImageJ looks for it. `refocused.tif` is rounded to 8 or 16 bit if the frames had no more
+        (``provenance.frame_dtype``); all else comes back from `load` bit for bit.
 
         Parameters
         ----------
@@ -137,11 +208,11 @@ class Surface:
         return Path(folder)
 
     @classmethod
-    def load(cls, path: str | Path, *, pixel_um: float | None = None) -> "Surface":
-        """Read a folder that `save` wrote, or a single height map in um as TIFF.
+    def load(cls, path: str | Path, *, pixel_um: float | None = None) -> Surface:
+        """Read a folder that `save` wrote, or a single height map in µm as TIFF.
 
-        A single map brings no uncertainty and no image (both NaN throughout); its gaps are filled with the
-        nearest measured height.
+        A single map brings no standard deviation and no image (both NaN throughout); where it was not
+        measured it is filled with the nearest measured height.
 
         Parameters
         ----------
@@ -187,15 +258,13 @@ class Surface:
 
         return export(self, path, filled=filled, max_vertices=max_vertices, overwrite=overwrite)
 
-    def _refocused_as_recorded(self) -> npt.NDArray[Any]:
-        kind = str(self.metadata.get("frame_dtype", ""))
-        if kind not in ("uint8", "uint16") or not np.isfinite(self.refocused).all():
+    def _refocused_as_recorded(self) -> NDArray[np.generic]:
+        dtype = self.provenance.frame_dtype
+        if dtype not in ("uint8", "uint16") or not np.isfinite(self.refocused).all():
             return self.refocused
-        dtype = np.dtype(kind)
-        counts: npt.NDArray[Any] = np.clip(np.rint(self.refocused), 0, np.iinfo(dtype).max).astype(dtype)
-        return counts
+        return np.clip(np.rint(self.refocused), 0, np.iinfo(dtype).max).astype(dtype)
 
-    def _description(self) -> dict[str, Any]:
+    def _description(self) -> dict[str, object]:
         measured = self.height_um[self.valid]
         sigma = self.height_sigma_um[self.valid]
         return {
@@ -208,8 +277,8 @@ class Surface:
             "coverage": self.coverage,
             "height_um": _summary(measured),
             "height_sigma_um": _summary(sigma),
-            "versions": versions(),
-            "metadata": self.metadata,
+            "versions": dict(self.provenance.versions) or versions(),
+            "metadata": self.provenance.to_json(),
         }
 
 
@@ -221,16 +290,19 @@ def _load_folder(folder: Path) -> Surface:
         description = json.loads(described.read_text(encoding="utf-8"))
         if description["format"] != FORMAT or description["format_version"] > FORMAT_VERSION:
             raise InputError(f"{described} is of a kind this version of lee does not read: update lee")
-        pixel_um, metadata = float(description["pixel_um"]), dict(description["metadata"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
+        pixel_um, provenance = float(description["pixel_um"]), Provenance.from_json(description["metadata"])
+        provenance = replace(provenance, versions=dict(description.get("versions", {})))
+    except OSError as error:
+        raise unreadable(described, error, "reconstruct again") from error
+    except InputError:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{described} cannot be read ({error}): reconstruct again") from error
     height, _ = read_map(folder / "height_um.tif")
     filled, _ = read_map(folder / "height_filled_um.tif")
     sigma, _ = read_map(folder / "height_sigma_um.tif")
     refocused, _ = read_map(folder / "refocused.tif")
-    return Surface(height, filled, sigma, np.isfinite(height), refocused, pixel_um, metadata)
+    return Surface(height, filled, sigma, np.isfinite(height), refocused, pixel_um, provenance)
 
 
 def _load_height(path: Path, pixel_um: float | None) -> Surface:
@@ -239,18 +311,18 @@ def _load_height(path: Path, pixel_um: float | None) -> Surface:
     height, stored_um = read_map(path)
     pixel_um = stored_um if pixel_um is None else pixel_um
     if pixel_um is None:
-        raise InputError(f"{path} does not say how large a pixel is: give it in um (--pixel-um, pixel_um=)")
+        raise InputError(f"{path} does not hold the size of a pixel: give it in µm (--pixel-um, pixel_um=)")
     height = np.where(np.isfinite(height), height, np.float32(np.nan))
     valid = np.isfinite(height)
     if not valid.any():
         raise InputError(f"{path} holds no finite height")
     nearest = distance_transform_edt(~valid, return_distances=False, return_indices=True)
     unknown = np.full(height.shape, np.nan, np.float32)
-    metadata = {"source": str(path), "filled_by": "nearest measured height"}
-    return Surface(height, height[tuple(nearest)], unknown, valid, unknown.copy(), pixel_um, metadata)
+    provenance = Provenance(notes={"source": str(path), "filled_by": "nearest measured height"})
+    return Surface(height, height[tuple(nearest)], unknown, valid, unknown.copy(), pixel_um, provenance)
 
 
-def _summary(values: npt.NDArray[np.float32]) -> dict[str, float | None]:
+def _summary(values: NDArray[np.float32]) -> dict[str, float | None]:
     values = values[np.isfinite(values)]
     if values.size == 0:
         return {"min": None, "median": None, "max": None}

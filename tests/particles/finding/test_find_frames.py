@@ -292,7 +292,11 @@ def test_tables_come_back_as_they_went(tmp_path, suffix):
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("none.csv", None, r"none\.csv: not a table of particles that can be read"),
+        (
+            "none.csv",
+            None,
+            r"none\.csv: cannot be read \(No such file .*give a table that `lee particles` wrote",
+        ),
         ("odd.csv", "a,b\n1,2\n", r"odd\.csv: has no column time_s; give a table that `lee particles` wrote"),
         ("empty.csv", "", r"empty\.csv: not a table"),
         ("no.parquet", "text", r"no\.parquet: not a table"),

@@ -113,8 +113,8 @@ class ParticleFinder:
             "expected_sigma_px": float(np.clip(RIG_SPOT_UM / surface.pixel_um, LEAST_SPOT_PX, 6)),
         }
         self._spot_sigma_px = spot_sigma_px
-        told = surface.metadata.get("parameters", {}).get("depth_of_field_um")
-        self._depth_um = float(told or RIG_DEPTH_OF_FIELD_UM)
+        depth = surface.provenance.depth_of_field
+        self._depth_um = RIG_DEPTH_OF_FIELD_UM if depth is None else depth.um
         later = before.z_um if heights_um is None else np.asarray(heights_um, np.float64)
         self._passed_um = (float(before.z_um.min()), float(before.z_um.max()))
         self._heights = common_heights(before.z_um, later, self._depth_um / _PLANES)

@@ -193,8 +193,8 @@ def _between_stacks(
                 "particles: nothing comes into focus in after, so there is no surface to look along; give "
                 "surface=, or two single frames"
             )
-    told = np.array(surface.metadata.get("drift_px", []), dtype=np.float64)
-    later_drift = told if told.shape == (len(after), 2) else _drift(after)
+    recorded = surface.provenance.drift_px
+    later_drift = recorded if len(recorded) == len(after) else _drift(after)
     earlier_drift = _drift(before)
     finder = ParticleFinder(
         before,
