@@ -92,7 +92,7 @@ def test_what_reads_back_otherwise_is_refused(tmp_path, monkeypatch):
         array[2, 5, 5] = array[2, 5, 5] ^ 1
 
     monkeypatch.setattr(convert_module, "_write", wrong)
-    with pytest.raises(InputError, match=r"record 2 .* is not what was recorded when read back"):
+    with pytest.raises(InputError, match=r"record 2 .* differs from what was recorded when it is read back"):
         convert(tmp_path / "a.raw", remove_raw=True)
     assert os.listdir(tmp_path) == ["a.raw"]
 
@@ -104,7 +104,7 @@ def test_a_scan_without_heights_or_still_recorded_is_refused(tmp_path):
             writer.append(image_of(k), frame_id=k, timestamp_s=k / 80)
         with pytest.raises(InputError, match="is being recorded now"):
             convert(tmp_path / "a.raw")
-    with pytest.raises(InputError, match="tells no heights"):
+    with pytest.raises(InputError, match="has no heights"):
         convert(tmp_path / "a.raw")
     with pytest.raises(InputError, match="exists already"):
         convert(convert_from(tmp_path / "b.raw"))

@@ -79,7 +79,7 @@ def test_heights_known_at_the_end_replace_those_of_the_frames(tmp_path):
         for k in range(3):
             writer.append(image_of(k), frame_id=k, timestamp_s=k / 80)
         other = record(tmp_path / "c.raw", 4)
-        with pytest.raises(InputError, match="tells of 4 frames written, it holds 3"):
+        with pytest.raises(InputError, match="counts 4 frames written, the file holds 3"):
             writer.finish(other.ledger)
         with pytest.raises(InputError, match="2 heights for 3 frames"):
             writer.finish(told.ledger, z_um=[1, 2])
@@ -232,7 +232,7 @@ def test_a_disk_that_refuses_the_room_leaves_no_file(tmp_path):
     code = "import sys\nSegmentWriter(sys.argv[1] + '/a.raw', header_of(100))"
     ended = limited(tmp_path, code, 100_000)
     assert "StorageError" in ended.stderr
-    assert "a.raw: no room for 100 frames, 831 kB" in ended.stderr
+    assert "a.raw: no space for 100 frames, 831 kB" in ended.stderr
     assert os.listdir(tmp_path) == []
 
 

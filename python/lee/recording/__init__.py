@@ -1,4 +1,8 @@
-"""Recording of raw scans that loses nothing and stays readable whatever happens."""
+"""Raw scans on disk: every pulse is a written frame or a stated loss, and a file is readable after any crash.
+
+A scan is a segment: header, one record a frame, footer with the ledger of frames. `layout` has its bytes,
+`convert` makes an OME-Zarr of it.
+"""
 
 from lee.recording.header import SegmentHeader
 from lee.recording.ledger import Account, Hole, Ledger, account

@@ -1,4 +1,4 @@
-"""A recorded scan as a sharded OME-Zarr, held against the recording frame by frame before that may go."""
+"""Convert a recorded scan to a sharded OME-Zarr, checked frame by frame against the recording."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import zarr
@@ -18,8 +18,10 @@ from lee.recording.heights import checked_z, heights_of, recorded_facts
 from lee.recording.segment_reader import SegmentReader
 from lee.storage.atomic import new_folder
 
+FrameArray: TypeAlias = "zarr.Array[Any]"
+
 FILES = frozenset({"zarr.json", "0"})
-# Of one inner chunk: a region is read without the whole field. Of one file: few, and each fits into memory.
+# Inner chunks are small, so that a region is read without the whole field; a file fits into memory.
 _INNER_PX = 512
 _SHARD_BYTES = 128 * 2**20
 
@@ -34,9 +36,9 @@ def convert(
 ) -> Path:
     """Make an OME-Zarr (NGFF 0.5, zarr v3, sharded) of a recorded scan.
 
-    Every frame is read back from what was written and held against its checksum of the recording before the
-    result takes its name. Frames that a stack cannot hold, since they are damaged, a part of them is missing
-    or their height is not known, are left out and named in the attributes.
+    Every frame is read back and compared with its checksum in the recording before the result takes its name.
+    Frames that a stack cannot hold are skipped and named in the attributes: damaged ones, incomplete ones,
+    and those whose height is not known.
 
     Parameters
     ----------
@@ -46,8 +48,8 @@ def convert(
         Folder to make; beside the recording with the suffix ``.zarr`` by default, where a run finds it in the
         recording's place.
     remove_raw : bool
-        Remove the recording once the result is checked and safe on the disk. Refused where frames were left
-        out or damaged, or the recording was not finished: it then holds more than the result.
+        Remove the recording once the result is checked and safe on the disk. Refused where frames were
+        skipped, or the recording was not finished: it then holds more than the result.
     overwrite : bool
         Replace an older result.
     progress : callable, optional
@@ -71,15 +73,13 @@ def convert(
             raise InputError(f"{raw}: is being recorded now; convert it when the scan has ended")
         heights, source = heights_of(scan)
         if heights is None:
-            raise InputError(
-                f"{raw}: tells no heights, neither of its frames nor by a plan; keep it as it is"
-            )
+            raise InputError(f"{raw}: has no heights, neither of its frames nor by a plan; keep it as it is")
         kept = np.array(
             [k for k in np.flatnonzero(scan.complete & np.isfinite(heights)) if not scan.fault(int(k))],
             dtype=np.intp,
         )
         if len(kept) == 0:
-            raise InputError(f"{raw}: holds no whole frame; there is nothing to convert")
+            raise InputError(f"{raw}: holds no complete frame; there is nothing to convert")
         checked_z(heights[kept], len(kept), f"{raw}, {source}")
         if remove_raw:
             _refuse_to_remove(scan, len(kept))
@@ -111,12 +111,12 @@ def _refuse_to_remove(scan: SegmentReader, kept: int) -> None:
 
 def _attributes(
     scan: SegmentReader, kept: NDArray[np.intp], z_um: NDArray[np.float64], source: str
-) -> dict[str, Any]:
+) -> dict[str, object]:
     header = scan.header
     step = float(np.median(np.diff(z_um))) if len(z_um) > 1 else 1.0
     pixel = header.pixel_um if header.pixel_um is not None else 1.0
-    # Without a unit a pixel of 1 is one that nobody stated.
-    space: dict[str, Any] = {"type": "space"} | ({} if header.pixel_um is None else {"unit": "micrometer"})
+    # A pixel of 1 without a unit means that its size is not known.
+    space: dict[str, str] = {"type": "space"} | ({} if header.pixel_um is None else {"unit": "micrometer"})
     transforms = [
         {"type": "scale", "scale": [abs(step), pixel, pixel]},
         {"type": "translation", "translation": [float(z_um.min()), 0.0, 0.0]},
@@ -151,7 +151,7 @@ def _attributes(
     }
 
 
-def _array(group: Any, scan: SegmentReader, count: int) -> Any:
+def _array(group: zarr.Group, scan: SegmentReader, count: int) -> FrameArray:
     inner = tuple(min(n, _INNER_PX) for n in scan.header.shape)
     whole = tuple(-(-n // m) * m for n, m in zip(scan.header.shape, inner, strict=True))
     frame_bytes = whole[0] * whole[1] * np.dtype(scan.header.dtype).itemsize
@@ -168,8 +168,12 @@ def _array(group: Any, scan: SegmentReader, count: int) -> Any:
 
 
 def _write(
-    array: Any, scan: SegmentReader, kept: NDArray[np.intp], progress: Callable[[int, int], None] | None
+    array: FrameArray,
+    scan: SegmentReader,
+    kept: NDArray[np.intp],
+    progress: Callable[[int, int], None] | None,
 ) -> None:
+    assert array.shards is not None  # `_array` gave them
     depth = array.shards[0]
     for first in range(0, len(kept), depth):
         frames = kept[first : first + depth]
@@ -181,13 +185,13 @@ def _write(
 def _check(
     place: Path, scan: SegmentReader, kept: NDArray[np.intp], progress: Callable[[int, int], None] | None
 ) -> None:
-    """Read back what was written: every frame must have the checksum it was recorded with."""
+    """Read everything back: every frame must have the checksum it was recorded with."""
     array: Any = zarr.open_group(str(place), mode="r", zarr_format=3)["0"]
     for number, k in enumerate(kept):
         image: Any = np.ascontiguousarray(array[number], dtype=np.dtype(scan.header.dtype).newbyteorder("<"))
         if zlib.crc32(image) != scan.crc(int(k)):
             raise InputError(
-                f"{place.name}: {scan.name(int(k))} is not what was recorded when read back; "
+                f"{place.name}: {scan.name(int(k))} differs from what was recorded when it is read back; "
                 "check the disk and the memory; the recording is kept"
             )
         if progress is not None:

@@ -1,4 +1,4 @@
-"""How fast a disk takes frames, measured where they are to be recorded."""
+"""The speed at which a disk records frames, measured in the folder where they are to go."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lee.devices.protocols import Counts
 from lee.errors import InputError, StorageError
 from lee.recording.free_space import free_bytes, readable_bytes, require_space
 from lee.recording.header import SegmentHeader
@@ -21,13 +20,13 @@ from lee.recording.segment import SegmentWriter
 
 __all__ = ["DiskSpeed", "probe_disk", "require_space"]
 
-# Different frames, so that a disk that compresses or joins equal blocks is not taken for a fast one.
+# Different frames, so that a disk that compresses or joins equal blocks does not seem faster than it is.
 _FRAMES = 8
 
 
 @dataclass(frozen=True)
 class DiskSpeed:
-    """What a folder's disk can do.
+    """The speed of a folder's disk.
 
     Parameters
     ----------
@@ -37,9 +36,9 @@ class DiskSpeed:
     recording_mb_per_s : float, 1e6 bytes/s
         Recording a scan, checksums and its end included, until it is safe on the disk.
     longest_append_s : float, s
-        That a single frame took.
+        The longest that a single frame took.
     free_bytes : int
-        Room left.
+        Free space.
     frame_bytes : int
         Of a frame as it was recorded.
     """
@@ -53,20 +52,20 @@ class DiskSpeed:
 
     @property
     def frames_per_s(self) -> float:
-        """Frames a second that can be recorded for as long as there is room."""
+        """Frames a second that can be recorded while there is free space."""
         return self.recording_mb_per_s * 1e6 / self.frame_bytes
 
     def seconds_at(self, frames_per_s: float) -> float:
-        """How long the room lasts, s."""
+        """How long the free space lasts, s."""
         return self.free_bytes / (self.frame_bytes * frames_per_s)
 
     def summary(self, frames_per_s: float = 80.0) -> str:
-        """Say in one line whether frames can be recorded at a rate."""
-        can = f"{self.frames_per_s:.0f} frames/s"
+        """Summarise in one line whether frames can be recorded at a rate."""
+        possible = f"{self.frames_per_s:.0f} frames/s"
         enough = "keeps up with" if self.frames_per_s >= frames_per_s else "is too slow for"
         return (
             f"{self.folder}: records {self.recording_mb_per_s:.0f} MB/s (plain writing "
-            f"{self.sequential_mb_per_s:.0f} MB/s), {can}; {enough} {frames_per_s:g} frames/s; "
+            f"{self.sequential_mb_per_s:.0f} MB/s), {possible}; {enough} {frames_per_s:g} frames/s; "
             f"{readable_bytes(self.free_bytes)} left, {self.seconds_at(frames_per_s) / 60:.0f} minutes"
         )
 
@@ -79,13 +78,13 @@ def probe_disk(
     dtype: str = "uint8",
     rounds: int = 3,
 ) -> DiskSpeed:
-    """Measure how fast frames can be recorded in a folder; nothing stays there.
+    """Measure how fast frames can be recorded in a folder; nothing is left there.
 
     Parameters
     ----------
     folder : str or Path
     bytes_ : int
-        Written in all, half of it plainly and half as a recording; more says more about long scans.
+        Written in all, half of it plainly and half as a recording; more represents long scans better.
     frame_shape : (H, W)
     dtype : str
         uint8 or uint16.
@@ -95,7 +94,7 @@ def probe_disk(
     Raises
     ------
     StorageError
-        If the folder cannot be written or has no room for it.
+        If the folder cannot be written or has too little free space.
     """
     place = Path(folder)
     header = SegmentHeader(shape=frame_shape, dtype=dtype, frames=1)
@@ -109,10 +108,10 @@ def probe_disk(
     frames = [generator.integers(0, top, frame_shape, dtype=dtype) for _ in range(min(_FRAMES, count))]
     plain, recorded, longest = [], [], 0.0
     try:
-        with tempfile.TemporaryDirectory(prefix=".lee-disk-", dir=place) as hidden:
+        with tempfile.TemporaryDirectory(prefix=".lee-disk-", dir=place) as scratch:
             for _ in range(rounds):
-                plain.append(_write_plainly(Path(hidden) / "plain", frames, count))
-                seconds, slowest = _record(Path(hidden) / "recorded.raw", frames, header)
+                plain.append(_write_plainly(Path(scratch) / "plain", frames, count))
+                seconds, slowest = _record(Path(scratch) / "recorded.raw", frames, header)
                 recorded.append(seconds)
                 longest = max(longest, slowest)
     except StorageError:  # of a file inside, named already
@@ -130,7 +129,7 @@ def probe_disk(
     )
 
 
-def _write_plainly(path: Path, frames: list[NDArray[Any]], count: int) -> float:
+def _write_plainly(path: Path, frames: list[Counts], count: int) -> float:
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
         begun = perf_counter()
@@ -145,7 +144,7 @@ def _write_plainly(path: Path, frames: list[NDArray[Any]], count: int) -> float:
         path.unlink()
 
 
-def _record(path: Path, frames: list[NDArray[Any]], header: SegmentHeader) -> tuple[float, float]:
+def _record(path: Path, frames: list[Counts], header: SegmentHeader) -> tuple[float, float]:
     count, longest = header.frames, 0.0
     begun = perf_counter()
     with SegmentWriter(path, header) as writer:

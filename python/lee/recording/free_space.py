@@ -1,4 +1,4 @@
-"""Whether a folder has room for what is about to be recorded."""
+"""Free space of a folder, and the check that a recording fits into it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lee.errors import StorageError
 
-# Left to everything else that writes there: tables, logs, the system.
+# Left for everything else that writes there: tables, logs, the system.
 SPARE_BYTES = 64 * 2**20
 
 
@@ -18,12 +18,12 @@ def free_bytes(folder: str | Path) -> int:
 
 
 def require_space(folder: str | Path, bytes_: int, *, spare_bytes: int = SPARE_BYTES) -> int:
-    """Return the bytes left in `folder` if `bytes_` and a spare fit into them.
+    """Return the free bytes in `folder` if `bytes_` and a spare fit into them.
 
     Raises
     ------
     StorageError
-        With the numbers, if they do not, or the folder is not there.
+        If they do not fit, with the numbers, or there is no such folder.
     """
     try:
         left = free_bytes(folder)
@@ -38,7 +38,7 @@ def require_space(folder: str | Path, bytes_: int, *, spare_bytes: int = SPARE_B
 
 
 def readable_bytes(size: float) -> str:
-    """Say a size as people read it."""
+    """Return a size as people read it, such as 1.5 MB."""
     for unit in ("B", "kB", "MB"):
         if size < 1000:
             return f"{size:.3g} {unit}"

@@ -1,4 +1,4 @@
-"""What a segment tells of itself before its first frame, as JSON that any program can read."""
+"""The header of a segment: facts known before its first frame, as JSON that any program can read."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ class SegmentHeader:
     dtype : str
         uint8 or uint16, stored little-endian.
     frames : int
-        Frames expected; room is kept for them.
+        Frames expected; space is reserved for them.
     plan : ScanPlan, optional
-        Where the pulses fall.
+        Positions of the pulses.
     settings : CameraSettings, optional
-        As the camera applied them.
+        Those that the camera applied.
     camera, stage : Identity, optional
     first_id : int
-        That the camera gives the frame of the first pulse.
+        Id that the camera gives the frame of the first pulse.
     pixel_um : float, optional
         Size of a pixel in the plane of the sample.
     started : str
         When the scan began, ISO 8601 with a time zone; now by default.
     notes : mapping
-        What else should stay with the scan; must fit into JSON.
+        Further facts to keep with the scan; must fit into JSON.
 
     Raises
     ------
@@ -62,7 +62,7 @@ class SegmentHeader:
     first_id: int = 0
     pixel_um: float | None = None
     started: str = field(default_factory=_now)
-    notes: Mapping[str, Any] = field(default_factory=dict)
+    notes: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.shape) != 2 or min(self.shape) < 1:
@@ -90,14 +90,14 @@ class SegmentHeader:
         """Bytes of one image."""
         return self.shape[0] * self.shape[1] * np.dtype(self.dtype).itemsize
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Return what `from_json` takes."""
         return {**asdict(self), "shape": list(self.shape), "notes": dict(self.notes)}
 
     @classmethod
-    def from_json(cls, said: Mapping[str, Any]) -> SegmentHeader:
-        """Build from `to_json`; names it does not know are left aside."""
-        known = {name: said[name] for name in cls.__dataclass_fields__ if name in said}
+    def from_json(cls, held: Mapping[str, Any]) -> SegmentHeader:
+        """Build from `to_json`; unknown names are ignored."""
+        known = {name: held[name] for name in cls.__dataclass_fields__ if name in held}
         for name, kind in (
             ("plan", ScanPlan),
             ("settings", CameraSettings),

@@ -1,8 +1,6 @@
-"""The height of every frame of a recorded scan, and what usable heights are."""
+"""The height of every frame of a recorded scan, and the check that heights are usable."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,10 +11,10 @@ from lee.recording.segment_reader import SegmentReader
 
 
 def heights_of(reader: SegmentReader) -> tuple[NDArray[np.float64] | None, str]:
-    """Height of every frame of a segment, um, NaN where not known, and where they came from.
+    """Height of every frame of a segment, µm, NaN where not known, and where they came from.
 
-    Those recorded; where a crash left none, the plan's, by the pulses that ids and timestamps tell. A camera
-    that ran freely has none then.
+    Those recorded; where a crash left none, those of the plan, by the pulses that ids and timestamps give. A
+    camera that ran freely has none then.
     """
     if np.isfinite(reader.z_um).any():
         return reader.z_um, "recorded heights"
@@ -34,8 +32,8 @@ def heights_of(reader: SegmentReader) -> tuple[NDArray[np.float64] | None, str]:
     return np.where(placed >= 0, plan.z_um[placed], np.nan), "plan, by frame ids and timestamps"
 
 
-def recorded_facts(reader: SegmentReader) -> dict[str, Any]:
-    """Facts that a result should carry on."""
+def recorded_facts(reader: SegmentReader) -> dict[str, object]:
+    """Facts of the recording that its results keep."""
     ledger = reader.ledger
     return {
         "format": "lee recorded scan",

@@ -1,4 +1,4 @@
-r"""How a segment lies on disk, byte by byte; all numbers are little-endian.
+r"""The layout of a segment on disk, byte by byte; all numbers are little-endian.
 
 ======  ====================================================================================================
 header  magic ``LEESEG\r\n``, version u32, header bytes u32 (a multiple of 4096), JSON bytes u32, CRC u32 of
@@ -7,8 +7,8 @@ record  one of fixed size for each frame, a multiple of 4096: a page with `RECOR
 footer  behind the last record: JSON, then one `ENTRY` for each record, then a trailer, which ends the file
 ======  ====================================================================================================
 
-Every record carries the scan's own id, so that nothing left over from another file is taken for a frame. CRCs
-are CRC-32 as in zlib.
+Every record carries the scan's own id, so that bytes left over from another file are never read as a frame.
+CRCs are CRC-32 as in zlib.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 SUFFIX = ".raw"
 MAGIC = b"LEESEG\r\n"
@@ -49,8 +51,12 @@ ENTRY = np.dtype(
 )
 
 
+# slot, frame_id, timestamp_s, z_um, flags, image_crc
+Entry: TypeAlias = tuple[int, int, float, float, int, int]
+
+
 class Damaged(Exception):  # noqa: N818  a state of bytes; never leaves this package
-    """Bytes are not what they should be."""
+    """Bytes are damaged or of another file."""
 
 
 def paged(size: int) -> int:
@@ -58,9 +64,9 @@ def paged(size: int) -> int:
     return -(-size // PAGE) * PAGE
 
 
-def pack_start(said: dict[str, Any]) -> bytes:
+def pack_start(facts: Mapping[str, object]) -> bytes:
     """Header of a file, in whole pages."""
-    text = json.dumps(said, allow_nan=False).encode()
+    text = json.dumps(facts, allow_nan=False).encode()
     size = paged(_START.size + len(text))
     fields = struct.pack("<8sIII", MAGIC, VERSION, size, len(text))
     return (fields + _CRC.pack(zlib.crc32(text, zlib.crc32(fields))) + text).ljust(size, b"\0")
@@ -72,13 +78,15 @@ def start_bytes(head: bytes) -> int:
     Raises
     ------
     Damaged
-        If it is no segment, or of a version not known here.
+        If it is no segment, or of a later version.
     """
     if len(head) < _START.size or head[:8] != MAGIC:
         raise Damaged("does not begin as a recorded scan does")
     _, version, size, length, _ = _START.unpack_from(head)
     if version > VERSION:
-        raise Damaged(f"is of format version {version}, this lee reads up to {VERSION}; update lee")
+        raise Damaged(
+            f"is of format version {version}, this version of lee reads up to {VERSION}; update lee"
+        )
     if size != paged(_START.size + length):
         raise Damaged("its header is damaged")
     return int(size)
@@ -102,7 +110,7 @@ def pack_record(
     _CRC.pack_into(page, RECORD.size, zlib.crc32(memoryview(page)[: RECORD.size]))
 
 
-def unpack_record(block: bytes, scan: bytes, slot: int, size: int) -> tuple[Any, ...]:
+def unpack_record(block: bytes, scan: bytes, slot: int, size: int) -> Entry:
     """Read what `pack_record` was given, as an `ENTRY`.
 
     Raises
@@ -120,9 +128,9 @@ def unpack_record(block: bytes, scan: bytes, slot: int, size: int) -> tuple[Any,
     return (number, frame_id, timestamp, z, flags, crc)
 
 
-def pack_footer(scan: bytes, begins: int, said: dict[str, Any], entries: np.ndarray[Any, Any]) -> bytes:
+def pack_footer(scan: bytes, begins: int, facts: Mapping[str, object], entries: NDArray[np.void]) -> bytes:
     """Footer with its trailer."""
-    text = json.dumps(said, allow_nan=False).encode()
+    text = json.dumps(facts, allow_nan=False).encode()
     body = text + entries.astype(ENTRY).tobytes()
     end = _TRAILER.pack(TRAILER_MAGIC, scan, begins, len(text), len(entries), zlib.crc32(body))
     return body + end + _CRC.pack(zlib.crc32(end))
@@ -147,7 +155,7 @@ def unpack_trailer(block: bytes, scan: bytes) -> tuple[int, int, int, int]:
     return begins, text, count, crc
 
 
-def unpack_footer(body: bytes, text: int, crc: int) -> tuple[dict[str, Any], np.ndarray[Any, Any]]:
+def unpack_footer(body: bytes, text: int, crc: int) -> tuple[dict[str, Any], NDArray[np.void]]:
     """JSON and entries of a footer.
 
     Raises

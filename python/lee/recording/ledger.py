@@ -1,10 +1,9 @@
-"""What came of the pulses of one scan: every one is a written frame, or is told as missing and why."""
+"""Frame accounting of one scan: every pulse is a written frame, or a stated loss with its cause."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,26 +16,26 @@ _PERIOD_TOLERANCE = 0.15
 
 @dataclass(frozen=True)
 class Ledger:
-    """The account of one scan; -1 where a number cannot be known.
+    """The ledger of frames of one scan; -1 where a number cannot be known.
 
     Parameters
     ----------
     pulses_planned : int
     pulses_counted : int
-        By the stage; -1 where it cannot tell.
+        By the stage; -1 where it cannot count them.
     frames_received : int
-        By the application, whole or not.
+        By the application, complete or not.
     frames_incomplete : int
         Of those received, with a part of the image missing.
     lost_frames : int
-        Gaps in frame ids: taken by the camera, lost on the way.
+        Gaps in frame ids: taken by the camera, lost in transfer.
     missed_triggers : int
         Gaps in timestamps that no gap in ids explains: pulses that made no frame.
     dropped : int
         Received and not written by the application.
     frames_written : int
     unplaced : int
-        Received, but of no pulse: more than were planned, or given twice.
+        Received, but of no pulse: more than were planned, or received twice.
     """
 
     pulses_planned: int
@@ -60,13 +59,13 @@ class Ledger:
 
     @property
     def unexplained(self) -> int:
-        """Pulses without a frame for which nothing tells why; their frames are missing at one of the ends."""
+        """Pulses without a frame and without a known cause; their frames are missing at one of the ends."""
         pulses = self.pulses_planned if self.pulses_counted == -1 else self.pulses_counted
         placed = self.frames_received - self.unplaced
         return max(0, pulses - placed - self.lost_frames - self.missed_triggers)
 
     def summary(self) -> str:
-        """Say in one line what is missing."""
+        """Summarise in one line what is missing."""
         if self.complete:
             return f"complete: {self.frames_written} of {self.pulses_planned} frames"
         faults = [
@@ -88,21 +87,21 @@ class Ledger:
             faults.append(f"{unwritten} received and neither written nor known as dropped")
         return f"incomplete: {self.frames_written} of {self.pulses_planned} frames; {', '.join(faults)}"
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, int]:
         """Return what `from_json` takes."""
         return {**asdict(self), "complete": self.complete}
 
     @classmethod
-    def from_json(cls, said: Mapping[str, Any]) -> Ledger:
-        """Build from `to_json`; names it does not know are left aside."""
-        return cls(**{name: int(said[name]) for name in cls.__dataclass_fields__ if name in said})
+    def from_json(cls, held: Mapping[str, int]) -> Ledger:
+        """Build from `to_json`; unknown names are ignored."""
+        return cls(**{name: int(held[name]) for name in cls.__dataclass_fields__ if name in held})
 
 
 @dataclass(frozen=True)
 class Hole:
-    """Pulses without a frame: from ``first_pulse`` on, ``lost`` on the way and ``missed`` by the camera.
+    """Pulses without a frame: from ``first_pulse`` on, ``lost`` in transfer and ``missed`` by the camera.
 
-    Where both are above 0, nothing tells which of the pulses are which.
+    Where both are above 0, it is not known which of the pulses are which.
     """
 
     first_pulse: int
@@ -131,9 +130,9 @@ def account(
     frames_written: int | None = None,
     first_id: int = 0,
 ) -> Account:
-    """Put the frames of a scan on its pulses and tell what is missing.
+    """Assign the frames of a scan to its pulses, and account for the missing ones.
 
-    A gap in ids is a frame lost on the way; a gap of more than 1.5 periods in the timestamps that ids do not
+    A gap in ids is a frame lost in transfer; a gap of more than 1.5 periods in the timestamps that ids do not
     explain is a pulse the camera missed. Pulses missed before the first frame leave no gap:
     `Ledger.unexplained` counts them.
 
@@ -142,11 +141,11 @@ def account(
     frame_ids : (N,) int
         Of all frames received, in order of arrival, widened (`lee.devices.protocols.widened_ids`).
     timestamps_s : (N,) float, s
-        When exposures began, by the camera's clock; NaN where not told.
+        When exposures began, by the camera's clock; NaN where not known.
     pulses_planned : int
     frames_per_s : float
-        Pulses a second as planned. Where the frames' own pace is within 15 % of it, or of a part of it,
-        theirs counts.
+        Pulses a second as planned. Where the rate of the frames themselves is within 15 % of it, or of a
+        whole fraction of it, theirs counts.
     pulses_counted : int
         By the stage, -1 unknown.
     complete : (N,) bool, optional
@@ -156,7 +155,7 @@ def account(
     frames_written : int, optional
         All that were received and not dropped, by default.
     first_id : int
-        That the camera gives the first frame of a scan.
+        Id that the camera gives the first frame of a scan.
     """
     ids = np.asarray(frame_ids, dtype=np.int64)
     times = np.asarray(timestamps_s, dtype=np.float64)
@@ -189,7 +188,7 @@ def _placed(
         return ids, ()
     id_steps, time_steps = np.diff(np.maximum.accumulate(ids)), np.diff(times)
     periods = time_steps / _own_period(id_steps, time_steps, period_s)
-    # A clock that stands still or tells nothing leaves the word to the ids.
+    # Where the clock stands still or gives no time, the ids decide.
     pulses = np.rint(np.clip(np.where(np.isfinite(periods), periods, 0), 0, planned)).astype(np.int64)
     steps = np.where(id_steps > 0, np.maximum(id_steps, pulses), 0)
     lost_first = max(0, int(ids[0]) - first_id)
@@ -206,11 +205,11 @@ def _placed(
 
 
 def _own_period(id_steps: NDArray[np.int64], time_steps: NDArray[np.float64], period_s: float) -> float:
-    """Period of the pulses by the camera's clock: a stage slower than planned must not seem to miss some."""
+    """Period of the pulses by the camera's clock: with a stage slower than planned, none must seem missed."""
     fair = np.isfinite(time_steps) & (time_steps > 0) & (id_steps > 0)
     if not fair.any():
         return period_s
-    pace = float(np.median(time_steps[fair] / id_steps[fair])) / period_s
-    multiple = max(1, round(pace))
-    own = pace / multiple
+    ratio = float(np.median(time_steps[fair] / id_steps[fair])) / period_s
+    multiple = max(1, round(ratio))
+    own = ratio / multiple
     return period_s * own if abs(own - 1) <= _PERIOD_TOLERANCE else period_s

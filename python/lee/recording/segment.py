@@ -1,4 +1,4 @@
-"""Write the raw frames of one scan so that nothing is lost and every moment leaves a readable file."""
+"""Write the raw frames of one scan, so that nothing is lost and the file is readable at every moment."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from lee.devices.protocols import Counts
 from lee.errors import InputError, RigFault, StorageError
 from lee.recording.free_space import free_bytes, readable_bytes, require_space
 from lee.recording.header import SegmentHeader
@@ -24,6 +25,7 @@ from lee.recording.layout import (
     INCOMPLETE,
     PAGE,
     TRAILER_BYTES,
+    Entry,
     pack_footer,
     pack_record,
     pack_start,
@@ -31,22 +33,22 @@ from lee.recording.layout import (
 )
 from lee.recording.ledger import Ledger
 
-# How much may wait in memory before the disk is told to begin: little enough that the end waits for little.
+# How much may wait in memory before writing begins: little enough that the end of a scan is quick.
 _BEGIN_WRITING_BYTES = 32 * 2**20
-# How much of what is on the disk is looked at again, to give its memory back: a cache that grew with the scan
-# would take new memory for every frame, which in a virtual machine costs ten times the writing.
+# How far back written bytes are dropped from the cache: a cache that grew with the scan would take new memory
+# for every frame, which in a virtual machine costs ten times the writing.
 _GIVE_BACK_BYTES = 256 * 2**20
 
 
 class RecordingFailed(RigFault):
-    """A frame could not be written; what was written before stays and can be read."""
+    """A frame could not be written; the frames written before can be read."""
 
 
 class SegmentWriter:
     """A segment being written, one frame after the other; see `lee.recording.layout` for its bytes.
 
-    The place for all frames of the plan is taken when it is made, so that the disk cannot run full in the
-    middle of a scan. While it is open the file is locked, so that readers know. As a context manager it
+    Space for all frames of the plan is reserved at the start, so that the disk cannot fill up in the middle
+    of a scan. While it is open the file is locked, so that readers know. As a context manager it
     abandons what was not finished.
 
     Parameters
@@ -70,7 +72,7 @@ class SegmentWriter:
         self._page = bytearray(PAGE)
         self._record_bytes = PAGE + paged(header.image_bytes)
         self._padding = bytes(paged(header.image_bytes) - header.image_bytes)
-        self._entries: list[tuple[Any, ...]] = []
+        self._entries: list[Entry] = []
         self._file = -1
         start = self._start()
         self._first = self._begun = len(start)
@@ -82,10 +84,10 @@ class SegmentWriter:
             os.fsync(self._file)
             _sync_folder(self.path.parent)
         except OSError as error:
-            self._let_go()
+            self._release()
             self.path.unlink()
             raise StorageError(
-                f"{self.path}: no room for {header.frames} frames, {readable_bytes(room)} "
+                f"{self.path}: no space for {header.frames} frames, {readable_bytes(room)} "
                 f"({error.strerror}); free some, or record elsewhere"
             ) from error
         except BaseException:
@@ -93,7 +95,7 @@ class SegmentWriter:
             raise
 
     def _start(self) -> bytes:
-        said = {
+        facts = {
             "format": "lee recorded scan",
             "scan_id": self._scan.hex,
             "record_bytes": self._record_bytes,
@@ -101,7 +103,7 @@ class SegmentWriter:
             **self.header.to_json(),
         }
         try:
-            return pack_start(said)
+            return pack_start(facts)
         except (TypeError, ValueError) as error:
             raise InputError(
                 f"{self.path}: header does not fit into JSON ({error}); drop that note"
@@ -109,21 +111,21 @@ class SegmentWriter:
 
     def _create(self, start: bytes) -> None:
         """Give the file its name only when it has its header."""
-        hidden = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         try:
-            self._file = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+            self._file = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
             try:
                 with contextlib.suppress(OSError):  # not every network disk has locks
                     fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.pwrite(self._file, start, 0)
-                os.link(hidden, self.path)
+                os.link(partial, self.path)
             finally:
-                hidden.unlink()
+                partial.unlink()
         except FileExistsError:
-            self._let_go()
+            self._release()
             raise InputError(f"{self.path}: exists already; a recording is never overwritten") from None
         except OSError as error:
-            self._let_go()
+            self._release()
             raise StorageError(
                 f"{self.path}: cannot be written ({error.strerror}); choose another place"
             ) from error
@@ -134,7 +136,7 @@ class SegmentWriter:
 
     def append(
         self,
-        image: NDArray[Any],
+        image: Counts,
         *,
         frame_id: int,
         timestamp_s: float,
@@ -151,7 +153,7 @@ class SegmentWriter:
         timestamp_s : float, s
             By the camera's clock.
         z_um : float, µm
-            Height where known by now; `finish` takes what becomes known later.
+            Height, if known by now; `finish` takes those that become known later.
         complete : bool
             False where a part of the image is missing.
 
@@ -194,7 +196,7 @@ class SegmentWriter:
                 parts[0] = parts[0][done:]
 
     def _begin_writing(self, end: int) -> None:
-        """Have the system write now what it would keep for a while, else the end of a scan waits for all."""
+        """Have the system write now what it would keep for later, or the end of a scan would wait for all."""
         if end - self._begun >= _BEGIN_WRITING_BYTES:
             begin = max(0, self._begun - _GIVE_BACK_BYTES)
             os.posix_fadvise(self._file, begin, end - begin, os.POSIX_FADV_DONTNEED)
@@ -210,18 +212,18 @@ class SegmentWriter:
         )
 
     def finish(
-        self, ledger: Ledger, *, z_um: ArrayLike | None = None, notes: Mapping[str, Any] | None = None
+        self, ledger: Ledger, *, z_um: ArrayLike | None = None, notes: Mapping[str, object] | None = None
     ) -> None:
         """End the scan; when this returns, it is on the disk whatever happens next.
 
         Parameters
         ----------
         ledger : Ledger
-            What came of the pulses.
+            Account of the pulses.
         z_um : (frames written,) float, µm, optional
             Heights in place of those given with the frames.
         notes : mapping, optional
-            What else became known of the scan; must fit into JSON.
+            Further facts of the scan; must fit into JSON.
 
         Raises
         ------
@@ -234,8 +236,8 @@ class SegmentWriter:
             raise InputError(f"{self.path}: is closed already; a scan is finished once")
         if ledger.frames_written != len(self):
             raise InputError(
-                f"{self.path}: the ledger tells of {ledger.frames_written} frames written, "
-                f"it holds {len(self)}; count them again"
+                f"{self.path}: the ledger counts {ledger.frames_written} frames written, "
+                f"the file holds {len(self)}; count them again"
             )
         entries = np.array(self._entries, dtype=ENTRY)
         if z_um is not None:
@@ -246,8 +248,8 @@ class SegmentWriter:
                 )
             entries["z_um"] = heights
         end = self._first + len(self) * self._record_bytes
-        said = {"ledger": ledger.to_json(), "notes": dict(notes or {})}
-        footer = pack_footer(self._scan.bytes, end, said, entries)
+        facts = {"ledger": ledger.to_json(), "notes": dict(notes or {})}
+        footer = pack_footer(self._scan.bytes, end, facts, entries)
         try:
             self._write([memoryview(footer)], end)
             os.ftruncate(self._file, end + len(footer))
@@ -258,10 +260,10 @@ class SegmentWriter:
                 f"{self.path}: cannot be finished ({error.strerror}); its {len(self)} frames can be read"
             ) from error
         finally:
-            self._let_go()
+            self._release()
 
     def abandon(self) -> None:
-        """Stop without an end: what is written stays readable; a file without frames is removed.
+        """Close without a footer: written frames stay readable; a file without frames is removed.
 
         Harmless when repeated.
         """
@@ -278,9 +280,9 @@ class SegmentWriter:
                 f"{self.path}: cannot be closed ({error.strerror}); check the disk"
             ) from error
         finally:
-            self._let_go()
+            self._release()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1

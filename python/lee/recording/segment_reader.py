@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lee.devices.protocols import Counts
 from lee.errors import InputError
 from lee.recording.header import SegmentHeader
 from lee.recording.layout import (
@@ -21,6 +22,7 @@ from lee.recording.layout import (
     RECORD_BYTES,
     TRAILER_BYTES,
     Damaged,
+    Entry,
     start_bytes,
     unpack_footer,
     unpack_record,
@@ -32,28 +34,28 @@ from lee.storage.refusals import unreadable
 
 
 class SegmentReader:
-    """A recorded scan; images are read when asked for, and checked as they are.
+    """A recorded scan; images are read and checked when asked for.
 
-    Without a footer, as a crash leaves it, all records are looked for and their images checked at once.
+    Without a footer, as after a crash, all records are searched for and their images checked at once.
 
     Attributes
     ----------
     path : Path
     header : SegmentHeader
     finished : bool
-        Whether the recording came to its end.
+        Whether the recording was finished.
     being_written : bool
-        Whether somebody recorded into it when it was opened.
+        Whether it was being recorded when it was opened.
     ledger : Ledger or None
-        What came of the pulses; None without a footer.
+        Account of the pulses; None without a footer.
     notes : dict
-        What became known at the end of the scan beside it, such as how heights are known.
+        Further facts from the end of the scan, such as the source of its heights.
     frame_id : (N,) int64
     timestamp_s : (N,) float64
     z_um : (N,) float64, NaN where not known
     complete : (N,) bool
     torn : list of str
-        Records that were begun and are not whole; only without a footer.
+        Incomplete records; only without a footer.
 
     Raises
     ------
@@ -80,14 +82,14 @@ class SegmentReader:
         self.being_written = _locked(self._file)
         head = os.pread(self._file, PAGE, 0)
         self._first = start_bytes(head)
-        said = unpack_start(os.pread(self._file, self._first, 0))
+        facts = unpack_start(os.pread(self._file, self._first, 0))
         try:
-            self.header = SegmentHeader.from_json(said)
-            self._scan = bytes.fromhex(said["scan_id"])
-            self._record_bytes = int(said["record_bytes"])
-            self._image_offset = int(said["image_offset"])
+            self.header = SegmentHeader.from_json(facts)
+            self._scan = bytes.fromhex(facts["scan_id"])
+            self._record_bytes = int(facts["record_bytes"])
+            self._image_offset = int(facts["image_offset"])
         except (KeyError, TypeError, ValueError) as error:
-            raise Damaged(f"its header lacks or distorts something ({error})") from error
+            raise Damaged(f"its header lacks a field or has a wrong one ({error})") from error
         self._dtype = np.dtype(self.header.dtype).newbyteorder("<")
         self.torn: list[str] = []
         self.ledger: Ledger | None = None
@@ -104,7 +106,7 @@ class SegmentReader:
         self.z_um: NDArray[np.float64] = entries["z_um"].astype(np.float64)
         self.complete: NDArray[np.bool_] = (entries["flags"] & INCOMPLETE) == 0
 
-    def _footer(self) -> tuple[np.ndarray[Any, Any], Ledger, dict[str, Any]]:
+    def _footer(self) -> tuple[NDArray[np.void], Ledger, dict[str, Any]]:
         size = os.fstat(self._file).st_size
         end = size - TRAILER_BYTES
         if end < self._first:
@@ -112,21 +114,21 @@ class SegmentReader:
         begins, text, count, crc = unpack_trailer(os.pread(self._file, TRAILER_BYTES, end), self._scan)
         if begins < self._first or begins + text + count * ENTRY.itemsize != end:
             raise Damaged("its footer is damaged")
-        said, entries = unpack_footer(self._read(begins, end - begins), text, crc)
-        return entries, Ledger.from_json(said["ledger"]), dict(said.get("notes", {}))
+        facts, entries = unpack_footer(self._read(begins, end - begins), text, crc)
+        return entries, Ledger.from_json(facts["ledger"]), dict(facts.get("notes", {}))
 
-    def _scanned(self) -> np.ndarray[Any, Any]:
-        """Look for records one slot after the other; one that is torn does not hide those behind it."""
-        found: list[tuple[Any, ...]] = []
+    def _scanned(self) -> NDArray[np.void]:
+        """Search for records slot by slot; a torn one does not hide those behind it."""
+        found: list[Entry] = []
         size = os.fstat(self._file).st_size
         for slot in range(-(-(size - self._first) // self._record_bytes)):
             page = os.pread(self._file, RECORD_BYTES, self._first + slot * self._record_bytes)
             if not any(page):
-                continue  # kept free for a frame that never came
+                continue  # reserved for a frame that never came
             try:
                 entry = unpack_record(page, self._scan, slot, self.header.image_bytes)
                 if zlib.crc32(self._pixels(slot)) != entry[-1]:
-                    raise Damaged("its image is not whole")
+                    raise Damaged("its image is incomplete")
             except Damaged as error:
                 self.torn.append(f"record {slot}: {error}")
             else:
@@ -151,17 +153,17 @@ class SegmentReader:
         """Return the number of frames."""
         return len(self._entries)
 
-    def read(self, k: int) -> NDArray[Any]:
+    def read(self, k: int) -> Counts:
         """Image k, (H, W), read-only. Safe to call from several threads.
 
         Raises
         ------
         InputError
-            If it is not what was recorded.
+            If it differs from what was recorded.
         """
         fault, pixels = self._checked(k)
         if fault:
-            raise InputError(f"{fault}; leave the frame out, or take another copy")
+            raise InputError(f"{fault}; ignore the frame, or use another copy")
         return np.frombuffer(pixels, dtype=self._dtype).reshape(self.header.shape)
 
     def _checked(self, k: int) -> tuple[str, bytes]:
@@ -173,7 +175,7 @@ class SegmentReader:
         return "", pixels
 
     def fault(self, k: int) -> str:
-        """Tell what is wrong with image k; nothing where it is as it was recorded."""
+        """Return what is wrong with image k; "" where it is as it was recorded."""
         return self._checked(k)[0]
 
     def crc(self, k: int) -> int:
@@ -185,7 +187,7 @@ class SegmentReader:
         return f"{self.path}, record {self._entries['slot'][k]} (frame id {self.frame_id[k]})"
 
     def verify(self) -> list[str]:
-        """Read everything; return what is not as it was recorded, one line each."""
+        """Read everything; return each difference from what was recorded, one line each."""
         faults = [f"{self.path}, {torn}" for torn in self.torn]
         if not self.finished:
             faults.append(f"{self.path}: was not finished")
@@ -202,7 +204,7 @@ class SegmentReader:
         return faults
 
     def close(self) -> None:
-        """Let go of the file; harmless when repeated."""
+        """Close the file; harmless when repeated."""
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
@@ -219,7 +221,7 @@ class SegmentReader:
 
 
 def header_of(path: Path) -> SegmentHeader:
-    """Header of a recorded scan, without a look at its frames.
+    """Header of a recorded scan; its frames are not read.
 
     Raises
     ------
@@ -247,7 +249,7 @@ def is_segment(path: Path) -> bool:
 
 
 def is_being_written(path: Path) -> bool:
-    """Whether somebody records into a file now."""
+    """Whether a file is being recorded now."""
     try:
         with path.open("rb") as file:
             return _locked(file.fileno())
