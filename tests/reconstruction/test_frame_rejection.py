@@ -1,4 +1,4 @@
-"""Ruined frames are named with a reason; a scan without them loses none."""
+"""Frames with occlusions or flashes are rejected with a reason; a scan without them loses none."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ import pytest
 
 from lee.devices.virtual import electrode, gentle, render_scan, rugged
 from lee.errors import InputError
-from lee.reconstruction.frame_rejection import FrameGuard, find_ruined
-from lee.stacks.stack import ZStack
+from lee.reconstruction.frame_rejection import FrameRejection
 
 SHAPE = (160, 192)
 RNG = np.random.default_rng(8)
@@ -22,8 +21,11 @@ def scan() -> np.ndarray:
     return made.frames[:30].copy()
 
 
-def ruined(frames: np.ndarray) -> dict[int, str]:
-    return dict(find_ruined(ZStack.from_array(frames, np.arange(len(frames)), 1.0)))
+def rejected(frames: np.ndarray) -> dict[int, str]:
+    rejection = FrameRejection()
+    verdicts = [verdict for frame in frames for verdict in rejection.push(frame)]
+    verdicts += rejection.finish()
+    return {frame: reason for frame, reason in sorted(verdicts) if reason is not None}
 
 
 @pytest.mark.parametrize("scene", [gentle, rugged, electrode])
@@ -31,12 +33,12 @@ def ruined(frames: np.ndarray) -> dict[int, str]:
 def test_clean_scans_lose_nothing(scene: object, step_um: float) -> None:
     made = scene(SHAPE, 0.25, 4)  # type: ignore[operator]
     frames = render_scan(made, z_um=made.z_range(step_um), drift_px=(8, 3), seed=1).frames
-    assert ruined(frames) == {}
+    assert rejected(frames) == {}
 
 
 def test_small_bubbles_and_glints_lose_nothing() -> None:
     scene = gentle((256, 256), 0.25, 4).with_bubbles(2, 1, radius_um=(2.0, 3.0)).with_spikes(20, 2)
-    assert ruined(render_scan(scene, seed=1).frames) == {}
+    assert rejected(render_scan(scene, seed=1).frames) == {}
 
 
 @pytest.mark.parametrize("at", [[0], [7], [29], [7, 8], [7, 8, 9], [5, 12, 13, 20]])
@@ -46,7 +48,7 @@ def test_small_bubbles_and_glints_lose_nothing() -> None:
 def test_flashes_and_lost_light(scan: np.ndarray, at: list[int], gain: float, reason: str) -> None:
     frames = scan.copy()
     frames[at] = np.clip(frames[at] * gain, 0, 255)
-    found = ruined(frames)
+    found = rejected(frames)
     assert list(found) == at
     assert all(re.match(reason, found[k]) for k in at)
 
@@ -55,7 +57,7 @@ def test_flashes_and_lost_light(scan: np.ndarray, at: list[int], gain: float, re
 def test_black_and_white_frames(scan: np.ndarray, value: int) -> None:
     frames = scan.copy()
     frames[[3, 11]] = value
-    assert ruined(frames) == dict.fromkeys([3, 11], f"constant frame, all pixels are {value}")
+    assert rejected(frames) == dict.fromkeys([3, 11], f"constant frame, all pixels are {value}")
 
 
 def test_a_large_object_crosses(scan: np.ndarray) -> None:
@@ -64,7 +66,7 @@ def test_a_large_object_crosses(scan: np.ndarray) -> None:
     for k, centre in ((12, 50), (13, 140)):
         inside = np.hypot(y - 80, x - centre) < 45
         frames[k][inside] = frames[k][::-1, ::-1][inside] // 3
-    found = ruined(frames)
+    found = rejected(frames)
     assert list(found) == [12, 13]
     for reason in found.values():
         assert "frame 11" in reason
@@ -73,26 +75,26 @@ def test_a_large_object_crosses(scan: np.ndarray) -> None:
 def test_a_lamp_turned_up_for_good_keeps_its_frames(scan: np.ndarray) -> None:
     frames = scan.copy()
     frames[14:] = np.clip(frames[14:] * 1.3, 0, 255)
-    assert ruined(frames) == {}
+    assert rejected(frames) == {}
 
 
 def test_decisions_come_in_order_and_without_delay(scan: np.ndarray) -> None:
-    guard = FrameGuard()
+    rejection = FrameRejection()
     frames = scan[:8].copy()
     frames[4] = 255 - frames[4] // 4
-    decided = [[(v.frame, v.reason is None) for v in guard.push(frame)] for frame in frames]
+    decided = [[(v.frame, v.reason is None) for v in rejection.push(frame)] for frame in frames]
     assert decided[:2] == [[], [(0, True), (1, True)]]
     assert decided[2:4] == [[(2, True)], [(3, True)]]
     assert decided[4:6] == [[], [(4, False), (5, True)]]
-    assert guard.finish() == []
+    assert rejection.finish() == []
 
 
 @pytest.mark.parametrize("scale", [16, 257])
 def test_16_bit_and_float_frames(scan: np.ndarray, scale: int) -> None:
     frames = scan.astype(np.uint16) * scale
     frames[9] = np.minimum(frames[9].astype(int) * 2, 255 * scale)
-    assert list(ruined(frames)) == [9]
-    assert list(ruined(frames.astype(np.float32) - 300.0)) == [9]
+    assert list(rejected(frames)) == [9]
+    assert list(rejected(frames.astype(np.float32) - 300.0)) == [9]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 7), (31, 300)])
@@ -102,13 +104,13 @@ def test_frames_of_any_size(shape: tuple[int, int]) -> None:
     frames[:, 0, 0] = [100, 101, 102, 101, 100, 101]
     frames[3] += 60
     if shape != (1, 1):
-        assert list(ruined(frames)) == [3]
+        assert list(rejected(frames)) == [3]
     else:
-        assert list(ruined(frames)) == [0, 1, 2, 3, 4, 5]  # one pixel is constant always
+        assert list(rejected(frames)) == [0, 1, 2, 3, 4, 5]  # one pixel is constant always
 
 
 def test_frames_of_other_shape_are_refused(scan: np.ndarray) -> None:
-    guard = FrameGuard()
-    guard.push(scan[0])
-    with pytest.raises(InputError, match=r"debris: frame 1 is \(160, 191\), expected \(160, 192\)"):
-        guard.push(scan[0][:, 1:])
+    rejection = FrameRejection()
+    rejection.push(scan[0])
+    with pytest.raises(InputError, match=r"frame rejection: frame 1 is \(160, 191\), expected \(160, 192\)"):
+        rejection.push(scan[0][:, 1:])

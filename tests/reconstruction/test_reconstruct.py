@@ -188,7 +188,7 @@ def test_bad_params_are_refused(arguments, message):
     [
         ({"shape": (0, 4)}, "refocuser: shape is (0, 4); give the frames' (height, width)"),
         ({"shape": (3, 4, 5)}, "refocuser: shape is (3, 4, 5)"),
-        ({"pixel_um": 0.0}, "refocuser: pixel_um is 0.0; give the size of a pixel in um, above 0"),
+        ({"pixel_um": 0.0}, "refocuser: pixel_um is 0.0; give the size of a pixel in µm, above 0"),
         ({"pixel_um": np.nan}, "refocuser: pixel_um is nan"),
         ({"device": "tpu"}, "device is 'tpu'; give 'auto'"),
     ],

@@ -150,7 +150,7 @@ def test_frame_of_other_size_or_kind_is_named(folder: Path) -> None:
 
 def test_damaged_frame_is_named(folder: Path) -> None:
     (folder / "f2.png").write_bytes(b"not a PNG")
-    refuse(r"f2.png: is not an image of the kind its name says", folder, z_step_um=1)
+    refuse(r"f2.png: is not an image of the kind its name states", folder, z_step_um=1)
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tif"])

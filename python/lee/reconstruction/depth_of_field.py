@@ -1,39 +1,40 @@
-"""How deep the focus of a stack is, measured on the stack itself."""
+"""The depth of field of a stack, measured on the stack itself."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
 if TYPE_CHECKING:
+    from lee.stacks.grey import Frame
     from lee.stacks.stack import ZStack
 
 _DETAIL_PX = 5
 _TILE_PX = 24
-_MOST_TILES_ACROSS = 16
+_MAX_TILES_ACROSS = 16
 _COARSE_FRAMES = 32
 _FINE_FRAMES = 128
-# Tiles on relief are in focus longer than the optics alone would have them: the sharper ones tell. Not the
-# sharpest: a bubble's rim is in focus for less.
+# Tiles on relief stay in focus longer than flat ones would: the depth of field is that of the sharper ones.
+# Not of the sharpest: a bubble's rim is in focus for less.
 _SHARP_QUANTILE = 0.4
-# A maximum of the focus curve that stands out less than this from its ends is noise.
-_LEAST_CONTRAST = 1.5
+# A maximum of the focus curve lower than this many times its minimum is noise.
+_MIN_CONTRAST = 1.5
 
 
 def depth_of_field_um(stack: ZStack) -> float | None:
     """Measure the full width at half maximum of a stack's focus curve.
 
-    A few frames all over the scan tell where much of the field is in focus, all frames around there how long
-    it stays so. The focus measure is the variance about the mean of 5 by 5 pixels over the mean, in tiles of
+    A few frames all over the scan show where much of the field is in focus; all frames around there show for
+    how long. The focus measure is the variance about the mean of 5 by 5 pixels over the mean, in tiles of
     24 by 24.
 
     Returns
     -------
     float or None
-        um; None where no tile shows a focus curve that rises and falls inside the stack.
+        µm; None where no tile shows a focus curve that rises and falls inside the stack.
     """
     count = len(stack)
     coarse = np.unique(np.linspace(0, count - 1, min(count, _COARSE_FRAMES)).round().astype(int))
@@ -46,14 +47,14 @@ def depth_of_field_um(stack: ZStack) -> float | None:
 
 
 def _busiest(energy: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Planes in the order of how many tiles have a clear maximum there."""
-    clear = energy.max(axis=0) > _LEAST_CONTRAST * energy.min(axis=0)
+    """Return the planes, those in which most tiles have a clear maximum first."""
+    clear = energy.max(axis=0) > _MIN_CONTRAST * energy.min(axis=0)
     votes = np.bincount(energy.argmax(axis=0)[clear], minlength=len(energy))
     return np.argsort(-votes, kind="stable")
 
 
 def _around(planes: NDArray[np.intp], count: int) -> NDArray[np.intp]:
-    """Frames around the busiest planes, as many as are worth reading."""
+    """Return the frames around the busiest planes, as many as are worth reading."""
     reach = max(2, int(np.ceil(1.5 * count / _COARSE_FRAMES)))
     wanted: set[int] = set()
     for plane in planes:
@@ -64,13 +65,13 @@ def _around(planes: NDArray[np.intp], count: int) -> NDArray[np.intp]:
     return np.array(sorted(wanted), dtype=np.intp)
 
 
-def _tile_energy(frame: NDArray[Any]) -> NDArray[np.float64]:
-    """Normalised variance in tiles spread over the frame, flattened."""
+def _tile_energy(frame: Frame) -> NDArray[np.float64]:
+    """Return the normalised variance in tiles spread over the frame, flattened."""
     height, width = frame.shape
     tile = min(_TILE_PX, height, width)
     image = np.asarray(frame)
-    rows = np.unique(np.linspace(0, height - tile, min(_MOST_TILES_ACROSS, height // tile)).astype(int))
-    columns = np.unique(np.linspace(0, width - tile, min(_MOST_TILES_ACROSS, width // tile)).astype(int))
+    rows = np.unique(np.linspace(0, height - tile, min(_MAX_TILES_ACROSS, height // tile)).astype(int))
+    columns = np.unique(np.linspace(0, width - tile, min(_MAX_TILES_ACROSS, width // tile)).astype(int))
     out = np.empty((len(rows), len(columns)))
     for i, y in enumerate(rows):
         strip = image[y : y + tile].astype(np.float32)
@@ -85,13 +86,13 @@ def _half_widths(
     energy: NDArray[np.float64],
     z_um: NDArray[np.float64],
     frames: NDArray[np.intp],
-    least: NDArray[np.float64],
+    lowest: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Full widths at half maximum of the curves that fall to half on both sides of a clear maximum."""
-    most = energy.max(axis=0)
+    """Return full widths at half maximum of curves that fall to half on both sides of a clear maximum."""
+    highest = energy.max(axis=0)
     widths = []
-    for tile in np.flatnonzero(most > _LEAST_CONTRAST * least):
-        curve = (energy[:, tile] - least[tile]) / (most[tile] - least[tile])
+    for tile in np.flatnonzero(highest > _MIN_CONTRAST * lowest):
+        curve = (energy[:, tile] - lowest[tile]) / (highest[tile] - lowest[tile])
         peak = int(curve.argmax())
         below = np.flatnonzero(curve < 0.5)
         left, right = below[below < peak], below[below > peak]

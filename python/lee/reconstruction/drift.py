@@ -1,13 +1,13 @@
-"""Lateral drift inside a scan: found while frames arrive or afterwards, and taken out of frames.
+"""Lateral drift inside a scan, estimated while frames arrive or afterwards.
 
 Sign: the content of frame k appears displaced by ``+drift[k]`` (dy, dx) pixels from where frame 0 shows it.
-``shift_frame(frame, -dy, -dx)`` takes it back.
+``lee.reconstruction.subpixel_shift.shift_frame(frame, -dy, -dx)`` reverses it.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,23 +16,21 @@ from scipy.sparse.linalg import spsolve
 
 from lee.errors import InputError
 from lee.reconstruction.registration import Displacement, TileGrid, TileSpectra
-from lee.reconstruction.subpixel_shift import shift_frame
 
 if TYPE_CHECKING:
+    from lee.stacks.grey import Frame
     from lee.stacks.stack import ZStack
 
-__all__ = ["DriftTracker", "estimate_drift", "shift_frame"]
-
-# How far back a frame is compared, in updates: near ones look alike, far ones keep errors from adding up.
+# Updates between compared frames: near ones look alike, far ones keep errors from adding up.
 _LAGS = (1, 2, 4, 8)
-_MOST_NODES = 160
+_MAX_NODES = 160
 
-# How much the drift is expected to change, and its pace, from one compared frame to the next.
-_PACE_PX = 1.0
-_PACE_CHANGE_PX = 0.01
+# Expected change of the drift, and of its velocity, from one compared frame to the next.
+_STEP_PX = 1.0
+_STEP_CHANGE_PX = 0.01
 
-# Comparisons less certain than this say nothing.
-_WORST_SIGMA_PX = 3.0
+# Comparisons less certain than this are ignored.
+_MAX_SIGMA_PX = 3.0
 
 
 class _Link(NamedTuple):
@@ -46,7 +44,7 @@ UpdateDisplacements = tuple[Displacement | None, list[Displacement | None]]
 
 
 class DriftTracker:
-    """Drift of a scan, frame by frame.
+    """Estimate the drift of a scan, frame by frame.
 
     Frames are compared with those 1, 2, 4 and 8 updates before; each comparison carries its covariance, so
     that frames far out of focus, which carry little, count little. `update` gives the best estimate so far;
@@ -69,7 +67,7 @@ class DriftTracker:
         self._count = 0
         self._whole = DriftPath()
 
-    def update(self, frame: NDArray[Any], z_um: float) -> tuple[float, float]:
+    def update(self, frame: Frame, z_um: float) -> tuple[float, float]:
         """Take one frame; return its drift (dy, dx) in pixels relative to the first, as known so far.
 
         Parameters
@@ -107,26 +105,26 @@ class DriftTracker:
 
 
 class DriftPath:
-    """Drift of the updates so far, and the comparisons it rests on."""
+    """Drift of the updates so far, and the comparisons that give it."""
 
     def __init__(self) -> None:
         self._links: list[_Link] = []
         self.points: list[NDArray[np.float64]] = []
 
     def extend(self, lags: list[int], found: list[Displacement | None]) -> NDArray[np.float64]:
-        """Take the comparisons of a new update with those `lags` before; return where it lies."""
+        """Take the comparisons of a new update with those `lags` before; return its drift."""
         now = len(self.points)
         predicted = self._predicted()
-        total: NDArray[Any] = np.eye(2) / _PACE_PX**2
-        pulled: NDArray[Any] = predicted / _PACE_PX**2
+        total: NDArray[np.float64] = np.eye(2) / _STEP_PX**2
+        pulled: NDArray[np.float64] = predicted / _STEP_PX**2
         for lag, one in zip(lags, found, strict=True):
-            if one is None or np.sqrt(np.trace(one.covariance_px2)) > _WORST_SIGMA_PX:
+            if one is None or np.sqrt(np.trace(one.covariance_px2)) > _MAX_SIGMA_PX:
                 continue
             information = np.linalg.inv(one.covariance_px2).astype(np.float64)
             self._links.append(_Link(now - lag, now, one.shift_px, information))
             target = self.points[now - lag] + one.shift_px
             off = target - predicted
-            weight = 1 / (1 + float(off @ off) / (4 * _PACE_PX**2))
+            weight = 1 / (1 + float(off @ off) / (4 * _STEP_PX**2))
             total = total + weight * information
             pulled = pulled + weight * information @ target
         solved = np.linalg.solve(total, pulled) if self.points else np.zeros(2)
@@ -137,15 +135,16 @@ class DriftPath:
         if not self.points:
             return np.zeros(2)
         back = min(len(self.points) - 1, 4)
-        pace = (self.points[-1] - self.points[-1 - back]) / max(back, 1)
-        return self.points[-1] + pace
+        step = (self.points[-1] - self.points[-1 - back]) / max(back, 1)
+        return self.points[-1] + step
 
     def smooth(self) -> NDArray[np.float64]:
+        """Return the smooth path that fits all comparisons, (N, 2) pixels."""
         return _smooth_path(len(self.points), self._links)
 
 
 def _smooth_path(count: int, links: list[_Link]) -> NDArray[np.float64]:
-    """Path that fits the links and bends little; links that contradict it lose weight."""
+    """Fit a smooth path to the links; links that contradict it lose weight."""
     if count < 2 or not links:
         return np.zeros((count, 2))
     size = 2 * count
@@ -157,8 +156,8 @@ def _smooth_path(count: int, links: list[_Link]) -> NDArray[np.float64]:
     signs = np.repeat([-1.0, 1.0], 2 * len(links))
     columns = np.concatenate([(2 * first[:, None] + [0, 1]).ravel(), (2 * second[:, None] + [0, 1]).ravel()])
     differ = sparse.csr_array((signs, (np.r_[rows, rows], columns)), shape=(2 * len(links), size))
-    rough = _differences(count, 2) / _PACE_CHANGE_PX
-    still = _differences(count, 1) / _PACE_PX
+    rough = _differences(count, 2) / _STEP_CHANGE_PX
+    still = _differences(count, 1) / _STEP_PX
     anchor = sparse.csr_array(([1e6, 1e6], ([0, 1], [0, 1])), shape=(size, size))
     prior = rough.T @ rough + still.T @ still + anchor
     weight = np.ones(len(links))
@@ -174,15 +173,15 @@ def _smooth_path(count: int, links: list[_Link]) -> NDArray[np.float64]:
     return np.asarray(found - found[0])
 
 
-def _differences(count: int, order: int) -> Any:
+def _differences(count: int, order: int) -> sparse.csr_array:
     steps = np.diff(np.eye(count), order, axis=0) if count > order else np.zeros((1, count))
     return sparse.csr_array(np.kron(steps, np.eye(2)))
 
 
 class Tracker(Protocol):
-    """What follows drift frame by frame: `DriftTracker`, or `RobustDriftTracker`."""
+    """What estimates drift frame by frame: `DriftTracker`, or `RobustDriftTracker`."""
 
-    def update(self, frame: NDArray[Any], z_um: float) -> tuple[float, float]:
+    def update(self, frame: Frame, z_um: float) -> tuple[float, float]:
         """Take one frame; return its drift so far."""
 
     def path(self) -> NDArray[np.float64]:
@@ -192,7 +191,7 @@ class Tracker(Protocol):
 def estimate_drift(
     stack: ZStack, *, frames_between: int | None = None, tracker: Tracker | None = None
 ) -> NDArray[np.float64]:
-    """Find the drift of every frame of a stack.
+    """Estimate the drift of every frame of a stack.
 
     Parameters
     ----------
@@ -200,22 +199,22 @@ def estimate_drift(
     frames_between : int, optional
         Compare every so many frames and interpolate; by default so that at most 160 frames are compared.
     tracker : Tracker, optional
-        A new one that follows the drift; by default a `DriftTracker`.
+        A new one; by default a `DriftTracker`.
 
     Returns
     -------
     (Z, 2) float64, pixels
-        (dy, dx) by which the content of frame k appears displaced from where frame 0 shows it.
+        Displacement (dy, dx) of the content of frame k against frame 0.
 
     Notes
     -----
     Frames at the ends of a scan, far out of focus, carry little: frame 0 itself may be off by 0.1 to 0.2 px,
-    which moves the whole path alike. On slopes the sharp zone wanders sideways as z changes. Where steep
-    relief does not average out over the field (rendered: 40 um of relief in 100 um) that passes for drift of
-    0.1 to 0.6 px rms; on rendered gentle and rugged relief the path was within 0.06 px rms, its start aside.
+    which moves the whole path alike. On slopes the sharp zone moves sideways as z changes. Where steep relief
+    does not average out over the field (rendered: 40 µm of relief in 100 µm) that passes for drift of 0.1 to
+    0.6 px rms; on rendered gentle and rugged relief the path was within 0.06 px rms, its start aside.
     """
     count = len(stack)
-    every = frames_between if frames_between is not None else -(-count // _MOST_NODES)
+    every = frames_between if frames_between is not None else -(-count // _MAX_NODES)
     if every < 1:
         raise InputError(f"drift: frames_between is {every}; it must be 1 or more")
     nodes = sorted({*range(0, count, every), count - 1})

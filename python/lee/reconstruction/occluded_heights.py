@@ -29,7 +29,7 @@ def recover_heights(
 
     Parameters
     ----------
-    filled : (H, W) float32, um
+    filled : (H, W) float32, µm
         Surface with its holes filled from their surroundings.
     valid : (H, W) bool
         False in the holes.
@@ -37,12 +37,12 @@ def recover_heights(
         Level k has a pixel for 2^k by 2^k pixels.
     noise : float, counts
         Focus that noise alone gives.
-    depth_um : float, um
+    depth_um : float, µm
         Full width at half maximum of the focus curve.
 
     Returns
     -------
-    height : (H, W) float32, um
+    height : (H, W) float32, µm
     recovered : (H, W) bool
         Where `height` is that of a maximum, within twice the error expected of the fill; False where
         `valid`.

@@ -37,12 +37,12 @@ class Refocuser:
     shape : (H, W)
         Of the frames.
     pixel_um : float
-        Edge of a pixel in the plane of the sample, um.
+        Edge of a pixel in the plane of the sample, µm.
     params : ReconstructParams, optional
-        Without `depth_of_field_um`, that of a 20x, NA 0.5 water objective is assumed: 3.5 um.
+        Without `depth_of_field_um`, that of a 20×, NA 0.5 water objective is assumed: 3.5 µm.
     device : {"cpu", "cuda", "auto"}
-        Where the kernels run. "auto" takes a CUDA device where one is usable, and the processor where it
-        turns out at the first frame that the device's memory does not suffice; a warning then says so.
+        Where the kernels run. "auto" takes a CUDA device where one is usable, and the processor, with a
+        warning, if the device's memory does not suffice for the first frame.
     target : Target, optional
         Shape and size of what is looked at; sets the finest window.
 
@@ -63,13 +63,13 @@ class Refocuser:
         device: str = "cpu",
         target: Target | None = None,
     ) -> None:
-        from lee.reconstruction.frame_rejection import FrameGuard
+        from lee.reconstruction.frame_rejection import FrameRejection
         from lee.reconstruction.robust_drift import RobustDriftTracker
 
         if len(shape) != 2 or min(shape) < 1:
             raise InputError(f"refocuser: shape is {tuple(shape)}; give the frames' (height, width)")
         if not (np.isfinite(pixel_um) and pixel_um > 0):
-            raise InputError(f"refocuser: pixel_um is {pixel_um}; give the size of a pixel in um, above 0")
+            raise InputError(f"refocuser: pixel_um is {pixel_um}; give the size of a pixel in µm, above 0")
         self._params = params or ReconstructParams()
         self._measure = focus_measure(self._params.focus)
         self._device = device_for(self._params.focus, device)
@@ -84,7 +84,7 @@ class Refocuser:
             )
         self._window = _window(target, self._shape)
         self._search = self._new_search()
-        self._guard = FrameGuard() if self._params.reject_frames else None
+        self._rejection = FrameRejection() if self._params.reject_frames else None
         track = self._params.drift and min(self._shape) >= MIN_DRIFT_PX
         self._tracker = RobustDriftTracker(self._shape) if track else None
         self._drift_every = self._params.drift_every or _DRIFT_EVERY
@@ -105,19 +105,19 @@ class Refocuser:
         Parameters
         ----------
         frame : (H, W) uint8, uint16 or float32, counts
-            Copied, so the camera may have its buffer back. With ``device="cuda"`` also a CUDA array, taken
-            where it lies; what judges and follows frames works on the processor, so `params` must then have
-            ``reject_frames=False``, and ``drift=False`` unless `drift_px` is given.
-        z_um : float, um
+            Copied, so the camera may reuse its buffer. With ``device="cuda"`` also a CUDA array, which stays
+            on the device; since frames are judged, and drift is estimated, on the processor, `params` must
+            then have ``reject_frames=False``, and ``drift=False`` unless `drift_px` is given.
+        z_um : float, µm
             Height of the plane the frame focuses on: rises or falls strictly throughout the scan, in steps
             of any size.
         drift_px : (dy, dx), pixels, optional
-            Where the frame shows the scene displaced by, if known better than from the frames themselves.
+            Displacement of the scene in this frame, if it is known better than from the frames themselves.
 
         Raises
         ------
         InputError
-            If shape or type differ from the frames before, or `z_um` is not finite or turns back.
+            If shape or type differ from the frames before, or `z_um` is not finite or reverses.
         """
         if self._finished:
             raise InputError("refocuser: the scan is finished; start a new Refocuser for the next one")
@@ -126,14 +126,14 @@ class Refocuser:
         if not np.isfinite(z):
             frame_number = self._judged + len(self._waiting)
             raise InputError(f"refocuser: z_um of frame {frame_number} is {z}; give a height")
-        if self._guard is None:
+        if self._rejection is None:
             self._use(image, z, drift_px)
             return
         self._waiting.append((image.copy(), z, drift_px))
-        self._settle(self._guard.push(image))
+        self._settle(self._rejection.push(image))
 
     def preview(self) -> NDArray[np.float32]:
-        """Return the heights so far, (H, W) float32 um; NaN where nothing has come into focus yet."""
+        """Return the heights so far, (H, W) float32 µm; NaN where nothing has come into focus yet."""
         return np.asarray(self._search.preview())
 
     def finish(self) -> Surface:
@@ -144,8 +144,8 @@ class Refocuser:
         InputError
             If fewer than three frames were usable.
         """
-        if self._guard is not None and not self._finished:
-            self._settle(self._guard.finish())
+        if self._rejection is not None and not self._finished:
+            self._settle(self._rejection.finish())
         self._finished = True
         used = len(self._used_z)
         if used < 3:
@@ -210,9 +210,9 @@ class Refocuser:
                 "refocuser: frame lies on a CUDA device, this refocuser works on the processor; make it with "
                 "device='cuda', or copy the frame"
             )
-        if self._guard is not None or (self._tracker is not None and drift is None):
+        if self._rejection is not None or (self._tracker is not None and drift is None):
             raise InputError(
-                "refocuser: frames on a CUDA device are not judged or followed; give "
+                "refocuser: frames on a CUDA device are not judged, nor is their drift estimated; give "
                 "ReconstructParams(reject_frames=False, drift=False), or copy the frame"
             )
         return cuda_arrays.as_cuda(
@@ -269,13 +269,13 @@ class Refocuser:
         self._judged += 1
 
     def _watch_saturation(self, image: NDArray[Any]) -> None:
-        """Tell the kernel where pixels saturate: at full scale of the fewest bits that hold all counts."""
+        """Set the count at which pixels saturate: full scale of the fewest bits that hold all counts."""
         if image.dtype.kind != "u":
             return
-        # To look at a frame on the device would be to wait for it.
-        most = 2 ** (8 * image.itemsize) - 1 if cuda_arrays.is_cuda(image) else int(image.max())
-        if full_scale(most) > self._full_scale:
-            self._full_scale = full_scale(most)
+        # Reading a frame on the device would wait for it.
+        highest = 2 ** (8 * image.itemsize) - 1 if cuda_arrays.is_cuda(image) else int(image.max())
+        if full_scale(highest) > self._full_scale:
+            self._full_scale = full_scale(highest)
             self._search.saturate_at(SATURATED_SHARE * self._full_scale)
 
 

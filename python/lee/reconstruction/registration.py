@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-Array = NDArray[Any]
+from lee.stacks.grey import Frame
+
+Real = NDArray[np.float32] | NDArray[np.float64]
+Complex = NDArray[np.complex64]
 
 # Frames are binned until their longer side is below this: fast, and what survives defocus is coarse anyway.
 _WORK_SIDE_PX = 640
@@ -23,12 +26,12 @@ _TILE_FLOOR_PX = 0.02
 _NEWTON_STEPS = 3
 _TOLERANCE = 4.0
 
-# Largest change of magnification between two compared frames that is believed.
+# Expected change of magnification between two compared frames.
 _SCALE_CHANGE = 0.005
 
 
 class Displacement(NamedTuple):
-    """How far the content of one frame lies from where another shows it.
+    """Displacement of the content of one frame against another.
 
     ``shift_px`` (2,) float64, (dy, dx) in pixels of the frame; ``covariance_px2`` (2, 2) float64.
     """
@@ -40,18 +43,18 @@ class Displacement(NamedTuple):
 class TileSpectra(NamedTuple):
     """Band-passed spectra of a frame's tiles, (T, Fy, Fx) complex64, and the factor it was binned by."""
 
-    spectra: Array
+    spectra: Complex
     binning: int
 
 
 class TileGrid:
     """Cuts frames of one shape into overlapping tiles and compares them.
 
-    Frames are divided by their local contrast first: on a slope the sharp zone wanders as z changes, and a
-    correlation that follows contrast would take that for motion. Spectra are taken under a Hann window, cut
-    to the band from `_LOWEST_BIN` to `_HIGHEST_SHARE`: shading, which stands still on the sensor, lies below,
-    noise above. Many tiles rather than one spectrum: a bubble or a flake that moves by itself spoils a
-    few tiles, which then lose against the rest.
+    Frames are divided by their local contrast first: on a slope the sharp zone moves as z changes, and a
+    correlation weighted by contrast would take that for motion. Spectra are taken under a Hann window, cut
+    to the band from `_LOWEST_BIN` to `_HIGHEST_SHARE`: shading, which is fixed to the sensor, is below,
+    noise above. Many tiles rather than one spectrum: a bubble or a flake that moves by itself affects a
+    few tiles, which then lose weight against the rest.
 
     Parameters
     ----------
@@ -84,7 +87,7 @@ class TileGrid:
         self._band = np.where((radius >= lowest) & (radius <= highest), 1.0, 0.0).astype(np.float32)
         self._band *= np.where(self._fx > 0, 1.0, 0.5).astype(np.float32)
 
-    def spectra(self, frame: Array) -> TileSpectra:
+    def spectra(self, frame: Frame) -> TileSpectra:
         """Compute the spectra of the tiles of `frame` (H, W), uint8, uint16 or float32."""
         small = _evened(_binned(frame, self.binning))
         side = self._side
@@ -97,14 +100,14 @@ class TileGrid:
     def displacements(
         self, reference: TileSpectra, moved: TileSpectra
     ) -> tuple[Displacement | None, list[Displacement | None]]:
-        """Find how far `moved` shows the content from where `reference` does; None where nothing compares.
+        """Find the displacement of `moved` against `reference`; None where nothing compares.
 
         From all tiles, and from those of each quarter of the field.
         """
         nothing: list[Displacement | None] = [None] * 4
         cross = np.conj(reference.spectra) * moved.spectra
-        # Nearly whitened: the narrower the peak, the less a sharp zone that wanders over a slope pulls it;
-        # wholly, noise would rule the frames far out of focus.
+        # Nearly whitened: the narrower the peak, the less a sharp zone that moves over a slope pulls it;
+        # fully whitened, noise would dominate the frames far out of focus.
         cross *= self._band / (np.abs(cross) + 1e-12) ** _WHITENING
         strength = np.abs(cross).sum(axis=(1, 2))
         if not strength.max() > 0:
@@ -118,7 +121,7 @@ class TileGrid:
         _, curvature, scatter = self._slopes(cross, shifts)
         inverse = np.linalg.inv(curvature)
         covariance = inverse @ scatter @ inverse + _TILE_FLOOR_PX**2 * np.eye(2)
-        # A tile whose correlation has no maximum there, or whose Newton steps ran off, says nothing.
+        # A tile whose correlation has no maximum there, or whose Newton steps diverged, is ignored.
         usable = (np.linalg.eigvalsh(curvature)[:, 0] > 0) & (np.abs(shifts - start).max(axis=1) < 1.5)
         usable &= np.isfinite(covariance).all(axis=(1, 2))
         below, right = self._centres[:, 0] > 0, self._centres[:, 1] > 0
@@ -128,13 +131,15 @@ class TileGrid:
         )
         return everywhere, parts
 
-    def _voted(self, shifts: NDArray[np.float64], covariance: Array, tiles: Array) -> Displacement | None:
+    def _voted(
+        self, shifts: NDArray[np.float64], covariance: NDArray[np.float64], tiles: NDArray[np.bool_]
+    ) -> Displacement | None:
         if not tiles.any():
             return None
         shift, spread = _agreed(shifts[tiles], covariance[tiles], self._centres[tiles])
         return Displacement(shift * self.binning, spread * self.binning**2)
 
-    def _whole_pixels(self, cross: Array) -> NDArray[np.float64]:
+    def _whole_pixels(self, cross: Complex) -> NDArray[np.float64]:
         spectrum = np.zeros((self._side, self._side // 2 + 1), dtype=np.complex64)
         spectrum[self._y_bins, : len(self._fx)] = cross
         correlation = fft.irfft2(spectrum, (self._side, self._side), workers=1)
@@ -142,7 +147,9 @@ class TileGrid:
         peak = np.array(np.unravel_index(int(correlation.argmax()), correlation.shape))
         return np.where(peak > self._side // 2, peak - self._side, peak).astype(np.float64)
 
-    def _slopes(self, cross: Array, shifts: NDArray[np.float64]) -> tuple[Array, Array, Array]:
+    def _slopes(
+        self, cross: Complex, shifts: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Gradient, negative curvature and noise of the gradient of each tile's correlation at `shifts`."""
         turn = 2j * np.pi
         rows = np.exp(turn * shifts[:, :1] * self._fy).astype(np.complex64)
@@ -157,19 +164,19 @@ class TileGrid:
         return gradient, _matrix(even, fy) + 1e-9 * np.eye(2), _matrix(noise, fy)
 
 
-def _matrix(sums: Array, fy: Array) -> NDArray[np.float64]:
+def _matrix(sums: Real, fy: Real) -> NDArray[np.float64]:
     mixed = sums[..., 1] @ fy
     entries = [sums[..., 0] @ (fy * fy), mixed, mixed, sums[..., 2].sum(axis=1)]
     return np.stack(entries, axis=1).reshape(-1, 2, 2).astype(np.float64)
 
 
 def _agreed(
-    shifts: NDArray[np.float64], covariance: Array, centres: NDArray[np.float64]
+    shifts: NDArray[np.float64], covariance: NDArray[np.float64], centres: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Fit the tiles with a translation and a change of scale; tiles that contradict the rest lose weight.
 
-    Optics that are not telecentric magnify out-of-focus frames differently; left out of the model, that would
-    move the mean whenever the textured tiles do not lie evenly around the centre.
+    Optics that are not telecentric magnify out-of-focus frames differently; ignored, that would move
+    the mean whenever the textured tiles are not spread evenly around the centre.
     """
     information = np.linalg.inv(covariance)
     model = np.concatenate([np.tile(np.eye(2), (len(shifts), 1, 1)), centres[:, :, None]], axis=2)
@@ -190,7 +197,7 @@ def _agreed(
     return fitted[:2], np.linalg.inv(normal)[:2, :2] * max(share, 1.0)
 
 
-def _evened(image: Array) -> Array:
+def _evened(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Band-pass the image and divide it by its local strength."""
     fine = ndimage.uniform_filter(image, 3, mode="nearest") - ndimage.uniform_filter(
         image, _EVEN_PX, mode="nearest"
@@ -205,7 +212,7 @@ def _starts(length: int, side: int) -> NDArray[np.intp]:
     return np.rint(np.linspace(0, length - side, count)).astype(np.intp)
 
 
-def _binned(frame: Array, factor: int) -> Array:
+def _binned(frame: Frame, factor: int) -> NDArray[np.float32]:
     if factor == 1:
         return frame.astype(np.float32)
     height, width = frame.shape[0] // factor, frame.shape[1] // factor

@@ -1,8 +1,8 @@
-"""Drift, as far as it can be told from relief.
+"""Lateral drift that steep relief does not distort.
 
-Drift moves the whole field alike; what steep relief feigns, as its sharp contours wander with z, differs
-from place to place. So the quarters of the field are followed for themselves, and the drift they share is
-held against their spread.
+Drift moves the whole field alike. The apparent motion of steep relief, whose sharp contours move with z,
+differs from place to place. So drift is estimated in each quarter of the field, too, and only the share of it
+that they agree on is used.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 
 from lee.reconstruction.drift import DriftPath, DriftTracker, UpdateDisplacements
 
-# Drift that the quarters agree on within half of its size is taken back by half; the share rises as the
+# Where the quarters agree on the drift within half of its size, half of it is used; the share rises as the
 # square.
 _HALF_AGREEMENT = 2.0
 _MIN_QUARTER_PX = 64
 
 
 class RobustDriftTracker(DriftTracker):
-    """Follow a scan's drift and return the share of it that all quarters of the field show.
+    """Estimate a scan's drift: the share of it that all quarters of the field agree on.
 
-    Used like `DriftTracker`; frames too small to be quartered are trusted as they are.
+    Used like `DriftTracker`; on frames too small to be quartered all of the drift is used.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class RobustDriftTracker(DriftTracker):
         return share * dy, share * dx
 
     def path(self) -> NDArray[np.float64]:
-        """Return the trusted drift of all frames taken so far, (N, 2) pixels, smooth, 0 at the first."""
+        """Return the drift of all frames taken so far, (N, 2) pixels, smooth, 0 at the first."""
         return super().path() * self.agreement()
 
     def agreement(self) -> float:
@@ -55,7 +55,7 @@ class RobustDriftTracker(DriftTracker):
 
 
 def _agreement(paths: NDArray[np.float64]) -> float:
-    """Share of the mean path (4, N, 2) that its spread over the quarters leaves standing."""
+    """Return the share of the mean path (4, N, 2) that exceeds its spread over the quarters."""
     centred = paths - paths.mean(axis=1, keepdims=True)
     mean = centred.mean(axis=0)
     signal = float((mean**2).sum(axis=1).mean())

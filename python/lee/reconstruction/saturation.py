@@ -1,6 +1,6 @@
-"""The count at which a camera's pixels saturate, from the counts at hand."""
+"""Saturation: the count at which a camera's pixels saturate, estimated from its images."""
 
-# Means of a few frames count as saturated from this share of the full scale on.
+# Means of a few frames are saturated from this share of the full scale on.
 SATURATED_SHARE = 0.98
 
 

@@ -1,22 +1,24 @@
-"""A frame moved by a fraction of a pixel."""
+"""Shifting a frame by fractions of a pixel."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+Pixel = TypeVar("Pixel", bound=np.generic)
 
 _TAPS = 8
 _KAISER_BETA = 5.0
 _STRIP_ROWS = 64
 
 
-def shift_frame(frame: NDArray[Any], dy: float, dx: float) -> NDArray[Any]:
-    """Move the content of a frame by (+dy, +dx) pixels.
+def shift_frame(frame: NDArray[Pixel], dy: float, dx: float) -> NDArray[Pixel]:
+    """Shift the content of a frame by (+dy, +dx) pixels.
 
     An eight-point Kaiser-windowed sinc along each axis, so that a frame moved by half a pixel keeps its
-    sharpness. Whole pixels move exactly. What comes in over the edge repeats the edge.
+    sharpness. Whole pixels are shifted exactly. Pixels beyond the edge repeat the edge.
 
     Parameters
     ----------
@@ -48,7 +50,7 @@ def shift_frame(frame: NDArray[Any], dy: float, dx: float) -> NDArray[Any]:
 
 
 def _taps(length: int, shift: float) -> tuple[list[NDArray[np.intp]], NDArray[np.float32]]:
-    """For every output index its source indices, tap by tap, and the taps' weights."""
+    """Return the source indices of every output index, tap by tap, and the weights of the taps."""
     whole = int(np.floor(shift))
     part = shift - whole
     if part < 1e-6 or part > 1 - 1e-6:
@@ -63,17 +65,17 @@ def _taps(length: int, shift: float) -> tuple[list[NDArray[np.intp]], NDArray[np
     return [np.clip(index + offset, 0, length - 1) for offset in offsets], weights.astype(np.float32)
 
 
-def _weighted(parts: list[NDArray[Any]], weights: NDArray[np.float32]) -> Any:
+def _weighted(parts: list[NDArray[Pixel]], weights: NDArray[np.float32]) -> NDArray[Pixel | np.float32]:
     if len(parts) == 1:
         return parts[0]
-    total = parts[0].astype(np.float32) * weights[0]
+    total: NDArray[np.float32] = parts[0].astype(np.float32) * weights[0]
     for part, weight in zip(parts[1:], weights[1:], strict=True):
         total += part * weight
     return total
 
 
 def _along_x(
-    strip: NDArray[Any], columns: list[NDArray[np.intp]], weights: NDArray[np.float32]
+    strip: NDArray[np.generic], columns: list[NDArray[np.intp]], weights: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     # Slices of a row padded by its edge values are far faster than gathering columns by index.
     width = strip.shape[1]
@@ -88,8 +90,9 @@ def _along_x(
     return total
 
 
-def _as(values: NDArray[Any], dtype: np.dtype[Any]) -> Any:
+def _as(values: NDArray[np.generic], dtype: np.dtype[Pixel]) -> NDArray[Pixel]:
     if values.dtype == dtype or dtype.kind not in "iu":
         return values.astype(dtype, copy=False)
-    limits = np.iinfo(dtype)
-    return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+    limits = np.iinfo(str(dtype))
+    whole: NDArray[np.float32] = np.clip(np.rint(values.astype(np.float32)), limits.min, limits.max)
+    return whole.astype(dtype)

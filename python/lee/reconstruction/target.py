@@ -1,4 +1,4 @@
-"""Shape and size of what is looked at: a particle, a grain, the texture of an electrode."""
+"""The target: shape and size of what is looked at, such as a particle, a grain, an electrode's texture."""
 
 import math
 import re
@@ -16,10 +16,10 @@ Shape = Literal["disk", "ellipse", "rectangle"]
 
 _FORMS = "give disk:25, ellipse:20x40 or rectangle:20x40 (height x width in px), turned: ellipse:20x40@30"
 _WINDOW_PX = (3, 63)
-_LEAST_PX = 32  # an image must show the target more than once
-_MOST_PX = 1024  # more pixels cost time and add nothing
-_LONGER = 1.3  # a disk's axes may differ by this from chance alone
-_RESOLVED_PX = 8.0  # smaller ones show no corners
+_MIN_PX = 32  # the target must appear more than once
+_MAX_PX = 1024  # more pixels cost time and add nothing
+_MAX_DISK_RATIO = 1.3  # the axes of a disk may differ by this much by chance
+_MIN_CORNERED_PX = 8.0  # smaller ones show no corners
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Target:
 
     @classmethod
     def estimate(cls, image: ArrayLike) -> Self:
-        """Find shape and size of what an image shows again and again, from its autocorrelation.
+        """Estimate shape and size of what an image shows repeatedly, from its autocorrelation.
 
         The autocorrelation of equal particles scattered at random is the overlap of one with its own
         copy. Where it has fallen to half, the copy of an ellipse has moved by 0.404 of its diameter, in
@@ -130,7 +130,7 @@ class Target:
         -------
         Target
             A disk unless one axis is 1.3 times the other or corners are seen; the width is the axis nearer
-            to x, angles lie in (-45, 45] degrees.
+            to x, angles are in (-45, 45] degrees.
 
         Raises
         ------
@@ -147,14 +147,12 @@ def _flattened(image: ArrayLike) -> NDArray[np.float64]:
     raw = np.asarray(image)
     if raw.ndim != 2 or raw.dtype.kind not in "fiub":
         raise InputError(f"target: an image of {raw.dtype} with shape {raw.shape}; give a grey one, (H, W)")
-    if min(raw.shape) < _LEAST_PX:
-        raise InputError(
-            f"target: the image is {raw.shape[0]} by {raw.shape[1]} px; give at least {_LEAST_PX}"
-        )
-    cut = tuple(slice(max(0, (n - _MOST_PX) // 2), max(0, (n - _MOST_PX) // 2) + _MOST_PX) for n in raw.shape)
+    if min(raw.shape) < _MIN_PX:
+        raise InputError(f"target: the image is {raw.shape[0]} by {raw.shape[1]} px; give at least {_MIN_PX}")
+    cut = tuple(slice(max(0, (n - _MAX_PX) // 2), max(0, (n - _MAX_PX) // 2) + _MAX_PX) for n in raw.shape)
     grey = raw[cut].astype(np.float64)
     if not np.isfinite(grey).all():
-        raise InputError("target: the image holds NaN or infinite pixels; give one without gaps")
+        raise InputError("target: the image holds NaN or infinite pixels; give one without them")
     if grey.min() == grey.max():
         raise InputError(f"target: the image is constant, {grey[0, 0]:g} everywhere; give one in focus")
     y = np.linspace(-1, 1, grey.shape[0])[:, None] + np.zeros(grey.shape)
@@ -198,8 +196,8 @@ def _shape_of(curve: NDArray[np.float64], reach: int) -> tuple[Shape, tuple[floa
     if long > 2 * reach / 3:
         raise InputError("target: what the image shows is larger than a third of it; give a larger image")
     angle = math.atan2(axes[1, 1], axes[0, 1])
-    shape: Shape = "ellipse" if long > _LONGER * short else "disk"
-    if short >= _RESOLVED_PX and _has_corners(curve, x, y, (long, short, angle)):
+    shape: Shape = "ellipse" if long > _MAX_DISK_RATIO * short else "disk"
+    if short >= _MIN_CORNERED_PX and _has_corners(curve, x, y, (long, short, angle)):
         # The region of a rectangle's overlap is a little larger: variance 0.0495 of its extents squared.
         shape, long, short = "rectangle", long * 0.202 / 0.2225, short * 0.202 / 0.2225
     if shape == "disk":

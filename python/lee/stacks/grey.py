@@ -47,7 +47,7 @@ def as_grey(image: Samples, where: str) -> Frame:
 
     Returns
     -------
-    (H, W) uint8, uint16 or float32, C-contiguous, as `grey_dtype` says.
+    (H, W) uint8, uint16 or float32, C-contiguous, as `grey_dtype` defines.
     """
     target = grey_dtype(image.dtype, where)
     if image.ndim == 3 and image.shape[2] in (1, 2):

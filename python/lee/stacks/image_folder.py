@@ -25,13 +25,13 @@ _SIXTEEN_BIT = {"I;16", "I;16B", "I;16L", "I;16N"}
 
 
 def natural_key(name: str) -> tuple[tuple[str | int, ...], str]:
-    """Sort key under which frame10 follows frame9, whatever the case of the letters."""
+    """Return a sort key that puts frame10 after frame9 and ignores the case of letters."""
     pieces = re.split(r"(\d+)", name.casefold())
     return tuple(int(piece) if i % 2 else piece for i, piece in enumerate(pieces)), name
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Images of a folder in natural order; other and hidden files are left out."""
+    """List the images of a folder in natural order; other and hidden files are ignored."""
     files = [
         path
         for path in folder.iterdir()
@@ -83,7 +83,7 @@ class FolderSource(FrameSource):
             frame = _decode(self._files[k], where)
         except InputError:
             raise
-        except Exception as error:  # decoders raise whatever they like on damaged files
+        except Exception as error:  # decoders raise errors of any kind on damaged files
             raise InputError(f"{where}: {_fault(error)}; replace it or take it out of the folder") from error
         if frame.shape != self.shape[1:] or frame.dtype != self.dtype:
             raise InputError(
@@ -103,11 +103,11 @@ def _fault(error: BaseException) -> str:
     if isinstance(error, PermissionError):
         return "may not be read (permission denied)"
     if isinstance(error, UnidentifiedImageError):
-        return "is not an image of the kind its name says, or is damaged"
+        return "is not an image of the kind its name states, or is damaged"
     return f"cannot be decoded, it is damaged or truncated ({one_line(error)})"
 
 
-def _header(path: Path) -> tuple[tuple[int, int], np.dtype[Any], bool]:
+def _header(path: Path) -> tuple[tuple[int, int], np.dtype[np.generic], bool]:
     """Size (H, W), sample dtype and whether there is colour, from the header alone."""
     try:
         if path.suffix.lower() in TIFF_SUFFIXES:
@@ -120,9 +120,9 @@ def _header(path: Path) -> tuple[tuple[int, int], np.dtype[Any], bool]:
         raise InputError(f"{path}: {_fault(error)}; replace it or take it out of the folder") from error
 
 
-def _tiff_header(path: Path) -> tuple[tuple[int, int], np.dtype[Any], bool]:
+def _tiff_header(path: Path) -> tuple[tuple[int, int], np.dtype[np.generic], bool]:
     with tifffile.TiffFile(path) as tif:
-        pages: list[Any] = [page for page in tif.pages if not getattr(page, "is_reduced", False)]
+        pages = [page for page in tif.pages if not getattr(page, "is_reduced", False)]
         if len(pages) > 1:
             raise InputError(
                 f"{path}: holds {len(pages)} pages among single frames; give it alone, or split it"
@@ -134,7 +134,7 @@ def _tiff_header(path: Path) -> tuple[tuple[int, int], np.dtype[Any], bool]:
         return size, np.dtype(np.uint8) if palette else page.dtype, palette or page.samplesperpixel >= 3
 
 
-def _describe(image: Image.Image) -> tuple[tuple[int, int], np.dtype[Any], bool]:
+def _describe(image: Image.Image) -> tuple[tuple[int, int], np.dtype[np.generic], bool]:
     size = (image.height, image.width)
     if image.mode in _SIXTEEN_BIT or _deep_png(image):
         return size, np.dtype(np.uint16), image.mode not in _SIXTEEN_BIT

@@ -14,7 +14,7 @@ from lee.stacks.units import um_per_unit
 
 
 class OmeCalibration(NamedTuple):
-    """What the XML states; None where it states nothing usable."""
+    """Calibration stated by the XML; None where it states nothing usable."""
 
     z_um: NDArray[np.float64] | None
     z_um_source: str
@@ -25,7 +25,7 @@ def read_ome(xml: str, count: int, where: str) -> OmeCalibration:
     """Read the first image of an OME-XML document.
 
     Heights are the planes' ``PositionZ``; where those are missing, all equal, or in the unitless "reference
-    frame", they are multiples of ``PhysicalSizeZ``. A ``PositionZ`` without unit is taken in um, as most
+    frame", they are multiples of ``PhysicalSizeZ``. A ``PositionZ`` without unit is taken in µm, as most
     writers mean it, unless ``PhysicalSizeZ`` contradicts it by more than a factor of two.
 
     Parameters

@@ -19,7 +19,7 @@ from lee.stacks.units import um_per_unit
 _MARKERS = ("zarr.json", ".zgroup", ".zarray")
 
 # A chunk may hold several frames; they are decoded once and kept as long as they stay below this.
-_LARGEST_KEPT_BYTES = 256 * 2**20
+_MAX_KEPT_BYTES = 256 * 2**20
 
 
 def is_zarr(folder: Path) -> bool:
@@ -96,13 +96,13 @@ class ZarrSource(FrameSource):
         self.metadata["source_dtype"] = str(array.dtype)
         depth = array.chunks[names.index("z")]
         frame_bytes = sizes["y"] * sizes["x"] * array.dtype.itemsize
-        self._depth = depth if depth * frame_bytes <= _LARGEST_KEPT_BYTES else 1
+        self._depth = depth if depth * frame_bytes <= _MAX_KEPT_BYTES else 1
 
     def _calibrate(
         self, scales: NDArray[np.float64], offsets: NDArray[np.float64], units: list[str | None]
     ) -> None:
         um = [um_per_unit(unit) for unit in units]
-        # Without a unit a scale of 1 is a default nobody chose; any other is taken as um, as writers mean it.
+        # Without a unit a scale of 1 is a default nobody chose; any other is taken as µm, as writers mean it.
         assumed = [unit is None and scale != 1 for unit, scale in zip(units, scales, strict=True)]
         factor = [1.0 if guess else value for guess, value in zip(assumed, um, strict=True)]
         note = ", unit not stated, taken as um"
@@ -122,7 +122,7 @@ class ZarrSource(FrameSource):
                     self._kept = None
                     self._kept = (first, self._slab(first, min(first + self._depth, self.shape[0])))
                 image = self._kept[1][k - first]
-        except Exception as error:  # codecs raise whatever they like on damaged chunks
+        except Exception as error:  # codecs raise errors of any kind on damaged chunks
             raise InputError(
                 f"{self.name(k)}: cannot be decoded, a chunk is damaged or truncated ({one_line(error)}); "
                 "copy it again or leave the frame out"

@@ -71,11 +71,11 @@ class ZStack:
         ----------
         frames : (Z, H, W), or (Z, H, W, 3) colour
             uint8 and uint16 stay; bool becomes uint8 (0, 255); other real numbers become float32.
-        z_um : (Z,) um, or path of a CSV file with the header ``frame,z_um``
-        pixel_um : float, um
+        z_um : (Z,) µm, or path of a CSV file with the header ``frame,z_um``
+        pixel_um : float, µm
             1.0, with a warning, when not given.
-        z_step_um : float, um
-            Instead of `z_um`: frame k lies at k times this step.
+        z_step_um : float, µm
+            Instead of `z_um`: frame k is at k times this step.
 
         Raises
         ------
@@ -192,12 +192,12 @@ def open_stack(
         files are ignored); a multi-page TIFF, BigTIFF, OME-TIFF or ImageJ stack; an OME-Zarr folder (NGFF 0.4
         or 0.5, its largest level) or a plain zarr array; a ``.npy`` file, (Z, H, W) or (Z, H, W, 3); a scan
         recorded by lee, ``.raw``; or what a reader in `lee.stacks.registry` recognises.
-    z_step_um : float, um
-        Frame k lies at k times this step.
-    z_um : (Z,) um, or path of a CSV file with the header ``frame,z_um`` (frames counted from 0)
-        Height of every frame. Not together with `z_step_um`. Where neither is given, a ``z_um.csv`` in the
+    z_step_um : float, µm
+        Frame k is at k times this step.
+    z_um : (Z,) µm, or path of a CSV file with the header ``frame,z_um`` (frames counted from 0)
+        Height of every frame. Not together with `z_step_um`. If neither is given, a ``z_um.csv`` in the
         image folder is used, then the file's own metadata.
-    pixel_um : float, um
+    pixel_um : float, µm
         Pixel size; else the file's own; else 1.0 with a warning and
         ``metadata["pixel_um_source"] = "assumed"``.
 

@@ -21,10 +21,10 @@ from lee.stacks.units import um_per_unit
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff", ".btf", ".tf8"})
 
-# Coarser than this and the resolution tag is meant for a printer or a screen, not for a microscope.
-_LARGEST_BELIEVED_PIXEL_UM = 60.0
+# Above this the resolution tag is meant for a printer or a screen, not for a microscope.
+_MAX_PIXEL_UM = 60.0
 
-# Axes tifffile names I or Q when a file does not say what its pages are.
+# Axes that may be depth: tifffile names those I or Q that a file does not name.
 _DEPTH_AXES = "ZIQ"
 
 
@@ -32,7 +32,7 @@ class TiffSource(FrameSource):
     """The pages of one TIFF file.
 
     Page headers are checked on opening: equal sizes, and no page that points beyond the end of the file.
-    Pixels are read page by page; where they lie in one uncompressed block that block is mapped.
+    Pixels are read page by page; if they are one uncompressed block, that block is mapped.
     """
 
     def __init__(self, path: Path) -> None:
@@ -167,7 +167,7 @@ class TiffReader:
 
 
 def check_pages(tif: Any, where: str) -> None:
-    """Hold every page's header against the first one and against the end of the file.
+    """Compare the header of every page with the first one and with the end of the file.
 
     Raises
     ------
@@ -205,7 +205,7 @@ def tiff_pixel_um(tif: Any, page: Any) -> tuple[tuple[float, float] | None, str]
         unit_tag = page.tags.get("ResolutionUnit")
         scale = {2: 25400.0, 3: 1e4}.get(int(unit_tag.value) if unit_tag is not None else 2)
         source = "TIFF resolution"
-    if scale is None or (source == "TIFF resolution" and scale * y > _LARGEST_BELIEVED_PIXEL_UM):
+    if scale is None or (source == "TIFF resolution" and scale * y > _MAX_PIXEL_UM):
         return None, ""
     return (scale * y, scale * x), source
 
@@ -230,7 +230,7 @@ def read_page(page: Any, where: str) -> Frame:
     keyframe = page.keyframe
     try:
         image = _decode(page)
-    except Exception as error:  # decoders raise whatever they like on damaged files
+    except Exception as error:  # decoders raise errors of any kind on damaged files
         advice = "pip install imagecodecs" if "imagecodecs" in str(error) else "replace it or leave it out"
         raise InputError(
             f"{where}: cannot be decoded, it is damaged or truncated ({one_line(error)}); {advice}"

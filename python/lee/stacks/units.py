@@ -1,4 +1,4 @@
-"""Lengths as image files write them, in um."""
+"""Units of length as image files write them, in µm."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ _UM_PER_UNIT = {
 
 
 def um_per_unit(unit: str | None) -> float | None:
-    """Length of one `unit` in um; None if it names no length (pixel, reference frame, nothing)."""
+    """Return the length of one `unit` in µm; None if it names no length (pixel, reference frame, nothing)."""
     return None if unit is None else _UM_PER_UNIT.get(unit.strip().casefold())

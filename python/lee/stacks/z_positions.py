@@ -1,4 +1,4 @@
-"""The height of every frame: where it comes from, and what a usable one is."""
+"""The z position of every frame: given, from a CSV file, or stated by the stack."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read_z_csv(path: str | os.PathLike[str], count: int | None = None) -> NDArra
 
     Returns
     -------
-    (Z,) float64, um
+    (Z,) float64, µm
     """
     name = str(path)
     heights: dict[int, float] = {}

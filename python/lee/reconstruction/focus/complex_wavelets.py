@@ -1,7 +1,9 @@
-"""Focus from complex wavelets, after Forster, Van De Ville, Berent, Sage and Unser (2004).
+"""Focus from complex wavelets: the transform, the focus measure, the votes of the subbands.
+
+After Forster, Van De Ville, Berent, Sage and Unser (2004).
 
 As in the paper: the complex, symmetric Daubechies wavelets of six taps, in a decimated separable
-transform; a coefficient's modulus says how sharp its slice is; subbands and neighbours are made
+transform; the modulus of a coefficient measures how sharp its slice is; subbands and neighbours are made
 consistent. Unlike the paper: the paper takes, for each coefficient, the slice with the largest modulus,
 transforms the winners back to a fused image and reads the height from the slice whose grey value comes
 nearest. Here the squared moduli of all subbands and levels are gathered into one focus measure a pixel,
@@ -12,7 +14,7 @@ here and neighbours seldom equal.
 
 import math
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pywt
@@ -24,8 +26,8 @@ from lee.reconstruction.focus.measure import Map
 from lee.reconstruction.focus.peak_tracker import PeakTracker
 
 LEVELS = 2  # details of about 2 and 4 pixels; coarser ones smear steep relief and hardly change with focus
-_MARGIN_PX = 3 * 2**LEVELS  # what the coarsest wavelet reaches beyond the border
-_DARK = 1e-6  # counts; a mean of the image below this gives no focus
+_MARGIN_PX = 3 * 2**LEVELS  # reach of the coarsest wavelet beyond the border
+_MIN_MEAN = 1e-6  # counts; a mean of the image below this gives no focus
 
 _SIDE = math.sqrt(15)
 LOW_PASS = np.array([-3 + _SIDE * 1j, 5 + _SIDE * 1j, 30 - 2 * _SIDE * 1j]) * (math.sqrt(2) / 64)
@@ -70,22 +72,22 @@ def wavelet_focus(frame: ArrayLike) -> Map:
 
 
 def wavelet_heights(
-    frames: Iterable[NDArray[Any]], z_um: ArrayLike, *, reach: int = 3, threads: int = 0
+    frames: Iterable[ArrayLike], z_um: ArrayLike, *, reach: int = 3, threads: int = 0
 ) -> WaveletHeights:
     """Find heights from a scan's wavelet focus, with memory that does not grow with the scan.
 
-    Each pixel keeps its best plane so far and the focus in the planes within `reach` of it; a parabola
-    fitted to their logarithm gives the height, as `lee.kernels.argmax_refocus` does. Besides, each
+    Each pixel keeps the largest maximum of its focus and the focus in the planes within `reach` of it; a
+    parabola fitted to their logarithm gives the height, as in `lee.kernels.argmax_refocus`. Besides, each
     subband keeps its own best plane at every coefficient. A pixel is measured only where these agree: its
-    plane lies within `reach` of the median of its 3 by 3 neighbours, and of what the three subbands of
-    one of the levels say: their median, then the median over 3 by 3 coefficients.
+    plane is within `reach` of the median of its 3 by 3 neighbours, and of the plane of the three subbands of
+    one of the levels: their median, then the median over 3 by 3 coefficients.
 
     Parameters
     ----------
     frames : iterable of (H, W) real, counts
         As many as heights, all of one shape. Steps of an eighth to a quarter of the depth of field are
         best.
-    z_um : (Z,) float64, um
+    z_um : (Z,) float64, µm
         The height each frame focuses on; strictly rising or falling.
     reach : int
         Planes to each side of the maximum that the fit takes in.
@@ -96,9 +98,9 @@ def wavelet_heights(
     -------
     WaveletHeights
         ``height_um``, ``sigma_um`` and ``sharp``, each (H, W) float32. The standard deviation is that of
-        the fit alone, which knows nothing of what the wavelets' extent does to the height: it is too
-        small. Heights are NaN where the maximum lies at an end of the scan, no peak fits, or subbands and
-        neighbours do not agree.
+        the fit alone, without the error that the wavelets' extent causes on relief: it is too small, unlike
+        that of `lee.reconstruct`. Heights are NaN where the maximum is at an end of the scan, no peak fits,
+        or subbands and neighbours do not agree.
 
     Raises
     ------
@@ -167,7 +169,7 @@ class SubbandVotes:
         self._count += 1
 
     def agree(self, plane: NDArray[np.int32], reach: int) -> NDArray[np.bool_]:
-        """Return where a pixel's plane lies within `reach` of its subbands and of its neighbours."""
+        """Return where a pixel's plane is within `reach` of those of its subbands and of its neighbours."""
         votes = []
         for level, kept in enumerate(self._kept, 1):
             of_level = np.median([of_band for _, of_band in kept], axis=0).astype(np.float32)
@@ -184,7 +186,7 @@ def _checked(frame: ArrayLike) -> Map:
     return raw.astype(np.float32)
 
 
-def _bank(part: NDArray[np.float64], high: NDArray[np.float64]) -> Any:
+def _bank(part: NDArray[np.float64], high: NDArray[np.float64]) -> pywt.Wavelet:
     # The library transforms with real filters: the complex ones are a real and an imaginary bank.
     return pywt.Wavelet("complex Daubechies", filter_bank=(part, high, part[::-1], high[::-1]))
 
@@ -222,7 +224,7 @@ def subband_energies(grey: Map) -> tuple[list[list[Map]], Map]:
     return found, (np.abs(approximation[inner]) / unit).astype(np.float32)
 
 
-def _smooth(band: Any) -> Map:
+def _smooth(band: Map) -> Map:
     return np.asarray(ndimage.uniform_filter(band, 3, mode="nearest"), dtype=np.float32)
 
 
@@ -235,7 +237,7 @@ def focus_from(energies: list[list[Map]], mean: Map, grey: Map) -> Map:
         # noisy.
         total += _smooth(energy) if level == 1 else energy
         if level == 1:
-            total /= np.maximum(mean, _DARK)
+            total /= np.maximum(mean, _MIN_MEAN)
         total = _doubled(total)
         mean = _doubled(mean) if level > 1 else mean
     return _masked(total[: grey.shape[0], : grey.shape[1]], grey)
@@ -260,7 +262,7 @@ def _repeated(band: Map, level: int, shape: tuple[int, ...]) -> Map:
 
 
 def _masked(focus: Map, grey: Map) -> Map:
-    gaps = ~np.isfinite(grey)
-    if gaps.any():
-        focus = np.where(ndimage.maximum_filter(gaps, 2 * _MARGIN_PX + 1), np.float32(np.nan), focus)
+    missing = ~np.isfinite(grey)
+    if missing.any():
+        focus = np.where(ndimage.maximum_filter(missing, 2 * _MARGIN_PX + 1), np.float32(np.nan), focus)
     return np.asarray(focus, dtype=np.float32)

@@ -69,7 +69,7 @@ class PeakSearch(ABC):
     def focus_of(self, frame: Map) -> Map:
         """Measure the focus of every pixel of a frame, counts, >= 0; NaN where there is none."""
 
-    def trustworthy(self, plane: NDArray[np.int32]) -> NDArray[np.bool_]:
+    def consistent(self, plane: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Return where the plane of best focus is consistent with what else the measure knows."""
         return np.ones(plane.shape, np.bool_)
 
@@ -139,7 +139,7 @@ class PeakSearch(ABC):
         self._end_group()
         self._tracker.finish()
         height, sigma = self._tracker.fit(0, np.array(self._z_um), self._options.threads)
-        in_focus = np.isfinite(height) & np.isfinite(sigma) & self.trustworthy(self._tracker.plane[0])
+        in_focus = np.isfinite(height) & np.isfinite(sigma) & self.consistent(self._tracker.plane[0])
         in_focus &= self._tracker.peak[0] > _MIN_PEAK * self.noise
         height, sigma = (np.where(in_focus, values, np.float32(np.nan)) for values in (height, sigma))
         width_um = self._options.depth_of_field_um / 2.355

@@ -62,7 +62,7 @@ class PeakTracker:
             self._take(self._count - 1 - self.reach, self._frames[0])
 
     def finish(self) -> None:
-        """Take in the last planes, which none will follow."""
+        """Take in the last planes of the scan."""
         if self._finished:
             return
         self._finished = True
@@ -73,7 +73,7 @@ class PeakTracker:
                 self._take(plane, self._frames[plane - first])
 
     def _take(self, plane: int, frame: Map) -> None:
-        """Keep the maxima of a plane, which stands in the middle of the focus at hand."""
+        """Keep the maxima of the plane in the middle of the focus maps held."""
         before, focus, after = (self._focus[self.reach + step] for step in (-1, 0, 1))
         assert focus is not None
         maximum = np.isfinite(focus)
@@ -98,7 +98,7 @@ class PeakTracker:
         Returns
         -------
         height, sigma : (H, W) float32, µm
-            NaN where the maximum lies at an end of the scan or no peak fits; `sigma` is that of the fit
+            NaN where the maximum is at an end of the scan or no peak fits; `sigma` is that of the fit
             alone.
         """
         height, sigma = (np.full(self.plane[slot].shape, np.nan, np.float32) for _ in range(2))
@@ -135,7 +135,7 @@ class PeakTracker:
 
 
 def _one_peak(curves: Map, middle: int) -> Map:
-    """Leave out what lies beyond a place where the focus is larger than at the maximum: another peak."""
+    """Set samples to NaN beyond a larger one than the maximum: they belong to another peak."""
     curves = np.ascontiguousarray(curves)
     for side in (curves[middle::-1], curves[middle:]):
         beyond = np.logical_or.accumulate(~(side <= curves[middle]), axis=0)

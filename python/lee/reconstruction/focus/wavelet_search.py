@@ -23,7 +23,7 @@ class WaveletSearch(PeakSearch):
         self._votes.take(energies)
         return focus_from(energies, mean, frame)
 
-    def trustworthy(self, plane: NDArray[np.int32]) -> NDArray[np.bool_]:
+    def consistent(self, plane: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Return where subbands and neighbours agree with the plane of best focus."""
         return self._votes.agree(plane, self._tracker.reach)
 
