@@ -179,8 +179,8 @@ def test_an_interrupted_film_leaves_the_older_one(tmp_path: Path) -> None:
         ({"limits": (3.0, 3.0)}, "limits are 3 to 3: the second must be larger"),
         ({"maps": []}, "no maps to film for film.mp4"),
         ({"maps": np.zeros((3, 4), np.float32)}, r"a map has shape \(4,\): maps are \(H, W\)"),
-        ({"frames_per_s": 0.0}, "frames_per_s is 0: give frames a second, above 0"),
-        ({"pixel_um": -1.0}, "pixel_um is -1: give um above 0"),
+        ({"frames_per_s": 0.0}, "frames_per_s is 0: give frames per second above 0"),
+        ({"pixel_um": -1.0}, "pixel_um is -1: give µm above 0"),
     ],
 )
 def test_bad_input_is_said_in_one_line(tmp_path: Path, change: dict, match: str) -> None:

@@ -36,7 +36,7 @@ def test_the_preview_is_1600_pixels_wide_and_shows_um(tmp_path: Path) -> None:
     save_preview(surface, tmp_path / "p.png")
     assert Image.open(tmp_path / "p.png").size[0] == 1600
     figure = preview(surface)
-    assert "97.9% measured" in titles(figure)
+    assert "97.9 % measured" in titles(figure)
     height = panel(figure, "measured")
     assert height.images[0].get_extent() == [0, 40, 30, 0]
     assert [text.get_text() for text in height.texts] == ["10 µm"]
@@ -75,7 +75,7 @@ def test_error_maps_tell_the_errors_in_numbers() -> None:
     assert told is not None
     expected = np.sqrt(np.mean(error**2)), np.median(np.abs(error)), np.percentile(np.abs(error), 95)
     np.testing.assert_allclose([float(number) for number in told.groups()], expected, atol=6e-4)
-    within = re.search(r"(\d+)% of the errors within one σ", titles(figure))
+    within = re.search(r"(\d+) % of the errors within one σ", titles(figure))
     assert within is not None
     assert int(within[1]) == pytest.approx(100 * np.mean(np.abs(error) <= 0.1), abs=1)
     low, high = panel(figure, "measured − truth").images[0].get_clim()

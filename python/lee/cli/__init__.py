@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
 
 import click
 
@@ -30,7 +29,7 @@ def _version() -> str:
 class _Commands(click.Group):
     """A group that prints no empty line on Ctrl-C."""
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         """Run the command."""
         try:
             return super().invoke(ctx)

@@ -8,7 +8,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import TextIO
 
 import click
 from tqdm import tqdm
@@ -78,7 +78,7 @@ def warnings_in_one_line() -> Iterator[None]:
         lineno: int,
         file: TextIO | None = None,
         line: str | None = None,
-    ) -> Any:
+    ) -> None:
         tqdm.write(f"lee: warning: {' '.join(str(message).split())}", file=file or sys.stderr)
 
     # tifffile logs what it then raises or recovers from.

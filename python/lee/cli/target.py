@@ -1,17 +1,17 @@
-"""The value of `--target`: what is looked at, as text."""
+"""The value of `--target`: shape and size of what is looked at, as text."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
 from lee.errors import InputError
 
 if TYPE_CHECKING:
     from lee.reconstruction.target import Target
+    from lee.stacks.grey import Frame
     from lee.stacks.stack import ZStack
 
     Wanted = Target | Literal["auto"]
@@ -48,8 +48,8 @@ def target_of(wanted: Wanted, stack: ZStack) -> Target:
     return Target.estimate(stack[int(sharpest)])
 
 
-def _contrast(frame: NDArray[Any]) -> float:
-    if frame.dtype.kind == "u" and np.mean(frame == np.iinfo(frame.dtype).max) > 0.5:
+def _contrast(frame: Frame) -> float:
+    if frame.dtype != np.float32 and np.mean(frame == np.iinfo(frame.dtype.name).max) > 0.5:
         return 0.0  # a flash
     # Differences of neighbours, not the variance: the lamp's shading must not count as contrast.
     grey = frame.astype(np.float32)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from lee.errors import MissingDependency
@@ -14,10 +15,11 @@ from lee.export.mesh import Mesh
 if TYPE_CHECKING:
     from lee.surfaces.surface import Surface
 
+Bpy = Any  # its modules and objects, which have no types
 _METRES_PER_UM = 1e-3  # 1 µm is shown as 1 mm, as in the glTF models
 
 
-def require_bpy() -> Any:
+def require_bpy() -> Bpy:
     """Import Blender's module, or say how to install it.
 
     Raises
@@ -66,7 +68,7 @@ class BlendExporter(MeshExporter):
         bpy.ops.wm.save_as_mainfile(filepath=str(path), compress=True, check_existing=False)
 
 
-def _fill(shape: Any, mesh: Mesh, position: Any) -> None:
+def _fill(shape: Bpy, mesh: Mesh, position: npt.NDArray[np.float32]) -> None:
     corners = np.ascontiguousarray(mesh.triangles, np.int32).ravel()
     shape.vertices.add(len(position))
     shape.vertices.foreach_set("co", np.ascontiguousarray(position, np.float32).ravel())
@@ -81,7 +83,7 @@ def _fill(shape: Any, mesh: Mesh, position: Any) -> None:
     shape.validate()
 
 
-def _material(bpy: Any, mesh: Mesh, path: Path) -> Any:
+def _material(bpy: Bpy, mesh: Mesh, path: Path) -> Bpy:
     Image.fromarray(mesh.texture).save(path)
     image = bpy.data.images.load(str(path))
     image.pack()
@@ -97,7 +99,7 @@ def _material(bpy: Any, mesh: Mesh, path: Path) -> Any:
     return material
 
 
-def _light_and_camera(bpy: Any, reach: float) -> None:
+def _light_and_camera(bpy: Bpy, reach: float) -> None:
     scene = bpy.context.scene
     sun = bpy.data.objects.new("sun", bpy.data.lights.new("sun", "SUN"))
     sun.data.energy = 3.0

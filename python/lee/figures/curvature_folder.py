@@ -1,10 +1,10 @@
-"""Curvature maps on disk: TIFFs, a preview, and what they were measured with."""
+"""Curvature maps on disk: TIFFs, a preview, and their parameters."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,20 +31,20 @@ def save_curvature(
     folder: str | Path,
     *,
     overwrite: bool = False,
-    metadata: dict[str, Any] | None = None,
+    metadata: Mapping[str, object] | None = None,
 ) -> Path:
     """Write curvature as a folder of float32 TIFF maps, a preview and their description.
 
-    The folder appears under its name only when all of it is written. The maps carry their pixel size in um.
+    The folder takes its name only when it is complete. The maps carry their pixel size in µm.
 
     Parameters
     ----------
     curvature : Curvature
     folder : str or Path
-        Where to; must not exist unless `overwrite`.
+        The folder to write; must not exist unless `overwrite`.
     overwrite : bool
         Replace an older folder of this kind. One that holds anything else is never replaced.
-    metadata : dict, optional
+    metadata : mapping, optional
         Where the heights came from; must fit into JSON.
 
     Returns
@@ -78,7 +78,7 @@ def preview(curvature: Curvature) -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        1600 pixels wide at 100 dpi. What was not measured is grey.
+        1600 pixels wide at 100 dpi. Pixels that were not measured are grey.
     """
     figure = Figure(figsize=(16, 13), dpi=100, layout="constrained")
     figure.suptitle(
@@ -115,7 +115,7 @@ def _panel(axes: Axes, values: npt.NDArray[np.float32], pixel_um: float, label: 
     axes.set_ylabel("y, down the image (µm)")
 
 
-def _described(curvature: Curvature, metadata: dict[str, Any]) -> dict[str, Any]:
+def _described(curvature: Curvature, metadata: Mapping[str, object]) -> dict[str, object]:
     maps = {name: getattr(curvature, name) for name in _MAPS if getattr(curvature, name) is not None}
     numbers = {f.name: getattr(curvature, f.name) for f in fields(curvature) if f.name not in _MAPS}
     return {

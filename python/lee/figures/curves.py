@@ -1,7 +1,7 @@
 """Curves over time as figures: regions, area and volume, areal parameters, drift."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from lee.errors import InputError
 from lee.figures.maps import page
-from lee.figures.maps_over_time import MOST_REGIONS, REGION_COLOURS, region_style
+from lee.figures.maps_over_time import MAX_REGIONS, REGION_COLOURS, region_style
 from lee.figures.phases import shade_phases
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ def curves_of_regions(
         From `region_curves`: columns ``region time_s height_um rate_nm_per_s`` and, for the
         bands, ``height_se_um`` and ``rate_se_nm_per_s``.
     phases : sequence of str, optional
-        One for each time that occurs, in order.
+        One for each distinct time, in order.
     ratio : DataFrame, optional
-        From `lee.series.region_curves.rate_ratio`: drawn as well.
+        Trench over protrusion rate, columns ``time_s ratio ratio_se``; also drawn.
     names : sequence of str, optional
         Order of the regions, which decides their colours; the first eight are drawn.
 
@@ -61,11 +61,11 @@ def curves_of_regions(
     """
     _need(table, "region", "time_s", "height_um", "rate_nm_per_s")
     times = np.unique(table["time_s"])
-    known = list(dict.fromkeys(table["region"]))
-    ordered = [name for name in names or known if name in known]
+    present = list(dict.fromkeys(table["region"]))
+    ordered = [name for name in names or present if name in present]
     figure = page(4.8)
     height, rate, *rest = figure.subplots(1, 2 if ratio is None else 3, sharex=True)
-    for k, name in enumerate(ordered[:MOST_REGIONS]):
+    for k, name in enumerate(ordered[:MAX_REGIONS]):
         rows = table[table["region"] == name].sort_values("time_s")
         colour, line = region_style(k)
         for axes, value, error in (
@@ -88,11 +88,11 @@ def curves_of_regions(
     if ratio is not None:
         _ratio(rest[0], ratio)
         _time_axis(rest[0], times, phases, "trench rate / protrusion rate")
-    more = f", {MOST_REGIONS} of {len(ordered)}" if len(ordered) > MOST_REGIONS else ""
+    more = f", {MAX_REGIONS} of {len(ordered)}" if len(ordered) > MAX_REGIONS else ""
     figure.legend(
         *height.get_legend_handles_labels(),
         loc="outside lower center",
-        ncols=MOST_REGIONS,
+        ncols=MAX_REGIONS,
         title=f"region{more}",
         frameon=False,
     )
@@ -105,10 +105,10 @@ def _ratio(axes: Axes, ratio: "pd.DataFrame") -> None:
         elinewidth=0.8,
     )  # fmt: skip
     axes.axhline(1, color="black", linewidth=0.8)
-    # Where plating turns to stripping both rates pass zero, and their ratio says nothing.
-    told = ratio["ratio"][np.isfinite(ratio["ratio"]) & (ratio["ratio_se"] < 0.5)]
-    if len(told):
-        low, high = min(float(told.min()), 1.0), max(float(told.max()), 1.0)
+    # Where plating turns to stripping, both rates pass zero and their ratio is meaningless.
+    precise = ratio["ratio"][np.isfinite(ratio["ratio"]) & (ratio["ratio_se"] < 0.5)]
+    if len(precise):
+        low, high = min(float(precise.min()), 1.0), max(float(precise.max()), 1.0)
         margin = 0.15 * (high - low) + 0.05
         axes.set_ylim(low - margin, high + margin)
 
@@ -168,15 +168,15 @@ def drift_figure(
     axial_sigma_um: ArrayLike | None = None,
     phases: Sequence[str] | None = None,
 ) -> Figure:
-    """Draw how far each scan shows the surface displaced against the first: sideways, and in height if known.
+    """Draw the drift of each scan against the first: lateral, and axial if known.
 
     Parameters
     ----------
-    shift_um : (T, 2) float, um
-        Along y and x.
+    shift_um : (T, 2) float, µm
+        Displacement along y and x.
     times_s : (T,) float, s
-    axial_um, axial_sigma_um : (T,) float, um, optional
-        Left out where it is zero throughout, as it is without a reference. The band is two sigma wide to each
+    axial_um, axial_sigma_um : (T,) float, µm, optional
+        Not drawn if zero throughout, as without a reference. The band extends two standard deviations to each
         side.
     phases : (T,) str, optional
 
@@ -193,7 +193,7 @@ def drift_figure(
             times, shift[:, column], color=REGION_COLOURS[column], marker="o", markersize=3, label=name
         )
     lateral.legend(frameon=False)
-    _time_axis(lateral, times, phases, "lateral shift (µm)")
+    _time_axis(lateral, times, phases, "lateral drift (µm)")
     if not drifts:
         return figure
     height = np.asarray(axial_um, np.float64)
@@ -203,7 +203,7 @@ def drift_figure(
             times, height - margin, height + margin, color=REGION_COLOURS[2], alpha=0.25, linewidth=0
         )
     rest[0].plot(times, height, color=REGION_COLOURS[2], marker="o", markersize=3)
-    _time_axis(rest[0], times, phases, "axial shift (µm)")
+    _time_axis(rest[0], times, phases, "axial drift (µm)")
     return figure
 
 
@@ -214,7 +214,7 @@ def _band(axes: Axes, rows: "pd.DataFrame", value: str, error: str, colour: str)
 
 
 def _time_axis(
-    axes: Axes, times_s: Any, phases: Sequence[str] | None, label: str, *, named: bool = True
+    axes: Axes, times_s: ArrayLike, phases: Sequence[str] | None, label: str, *, named: bool = True
 ) -> None:
     shade_phases(axes, times_s, phases, named=named)
     axes.set_xlabel("time (s)")

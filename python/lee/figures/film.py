@@ -30,19 +30,19 @@ def write_film(
     Parameters
     ----------
     path : str or Path
-        Where to, ending in ``.mp4``; an older film is replaced once the new one is whole.
+        The file, ending in ``.mp4``; an older film is replaced once the new one is complete.
     maps : (T, H, W) float32
         An array, a Zarr array, or any sequence of maps. NaN where not measured, drawn as striped grey; a scan
         that failed is a map of NaN.
     kind : {"height", "delta", "rate", "rate_sigma", "curvature"}
-        Heights (um) are drawn as a lit surface; growth since the first scan (um), rates and their standard
-        deviation (nm/s) and mean curvature (1/um) by colour alone.
+        Heights (µm) are drawn as a lit surface; growth since the first scan (µm), rates and their standard
+        deviation (nm/s) and mean curvature (1/µm) by colour alone.
     times_s : (T,) float, s
-    pixel_um : float, um
+    pixel_um : float, µm
     phases : (T,) str, optional
         ``plating``, ``stripping``, ``rest`` or empty.
     limits : (float, float), optional
-        Of the colours; by default from the 0.5 and 99.5 percentiles over the run.
+        Limits of the colours; by default from the 0.5 and 99.5 percentiles over the run.
     frames_per_s : float, optional
         By default 4 to 12, so that a long run takes about 15 s to watch.
     progress : callable, optional
@@ -62,12 +62,12 @@ def write_film(
     path = Path(path)
     shape = checked(path, maps, times_s, phases, pixel_um, frames_per_s)
     scale = colour_scale(kind, maps, limits=limits)
-    told = look(kind)
+    style = look(kind)
     frame = FilmFrame(
         shape,
         pixel_um=pixel_um,
-        title=told.title,
-        label=told.label,
+        title=style.title,
+        label=style.label,
         scale=scale,
         times_s=times_s,
         phases=phases,
@@ -90,7 +90,7 @@ def checked(
     pixel_um: float,
     frames_per_s: float | None,
 ) -> tuple[int, int]:
-    """Return the shape of the maps of a film, or say what does not fit."""
+    """Return the shape of the maps of a film, or raise an InputError that says what does not fit."""
     if path.suffix.lower() != ".mp4":
         raise InputError(f"{path.name!r}: a film's name ends in .mp4")
     if len(maps) == 0:
@@ -99,9 +99,9 @@ def checked(
         if values is not None and len(values) != len(maps):
             raise InputError(f"{name} has {len(values)} entries for {len(maps)} maps: they must agree")
     if not (np.isfinite(pixel_um) and pixel_um > 0):
-        raise InputError(f"pixel_um is {pixel_um:g}: give um above 0")
+        raise InputError(f"pixel_um is {pixel_um:g}: give µm above 0")
     if frames_per_s is not None and not (np.isfinite(frames_per_s) and frames_per_s > 0):
-        raise InputError(f"frames_per_s is {frames_per_s:g}: give frames a second, above 0")
+        raise InputError(f"frames_per_s is {frames_per_s:g}: give frames per second above 0")
     shape = np.shape(maps[0])
     if len(shape) != 2 or 0 in shape:
         raise InputError(f"a map has shape {shape}: maps are (H, W)")
@@ -109,7 +109,7 @@ def checked(
 
 
 def _relief(maps: Maps, pixel_um: float) -> float:
-    """Choose one exaggeration for the whole film: a surface whose slopes are gentle is still to be seen."""
+    """Choose one exaggeration of the slopes for the whole film, so that gentle ones are visible."""
     slopes = []
     for k in evenly(len(maps), 5):
         values = np.asarray(maps[k], np.float32)

@@ -1,9 +1,8 @@
-"""A film as a file: H.264 in MP4, encoded frame by frame, whole or not there."""
+"""A film as a file: H.264 in MP4, encoded frame by frame; it takes its name only when complete."""
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +10,13 @@ from numpy.typing import NDArray
 from lee.errors import MissingDependency, StorageError
 from lee.storage.atomic import new_file
 
-_LEAST_RATE, _MOST_RATE, _WANTED_S = 4.0, 12.0, 15.0
-_MOST_BYTES = 4_500_000
+_MIN_RATE, _MAX_RATE, _WANTED_S = 4.0, 12.0, 15.0
+_MAX_BYTES = 4_500_000
 
 
 def watchable_rate(frames: int) -> float:
-    """Choose frames a second: a long run takes about 15 s to watch, a short one is not a flicker."""
-    return float(np.clip(frames / _WANTED_S, _LEAST_RATE, _MOST_RATE))
+    """Choose frames per second: a long run takes about 15 s to watch, a short one does not flicker."""
+    return float(np.clip(frames / _WANTED_S, _MIN_RATE, _MAX_RATE))
 
 
 @contextmanager
@@ -33,7 +32,7 @@ def new_film(
     size_px : (int, int)
         Width and height, even.
     frames : int
-        How many will be written: long films are packed more, to stay below 5 MB.
+        How many will be written: long films are compressed more, to stay below 5 MB.
     frames_per_s : float
 
     Yields
@@ -55,26 +54,28 @@ def new_film(
             try:
                 encoder.send(np.ascontiguousarray(picture))
             except OSError as error:
-                said = str(error).strip().splitlines() or ["no reason given"]
-                raise StorageError(f"ffmpeg failed while writing {path}: {said[-1].strip()}") from error
+                reason = str(error).strip().splitlines() or ["no reason given"]
+                raise StorageError(f"ffmpeg failed while writing {path}: {reason[-1].strip()}") from error
 
         try:
             yield write
         finally:
             encoder.close()
-        # The index comes last and is then moved to the front: without it nobody can play the rest.
+        # The index is written last and then moved to the front: without it the film cannot be played.
         if not (partial.is_file() and b"moov" in partial.read_bytes()[:65536]):
             raise StorageError(f"ffmpeg did not finish {path}: is there space left where it is written?")
 
 
-def _encoder(path: Path, size: tuple[int, int], rate: float, frames: int) -> Generator[None, Any, None]:
+def _encoder(
+    path: Path, size: tuple[int, int], rate: float, frames: int
+) -> Generator[None, NDArray[np.uint8] | None, None]:
     missing = "films need ffmpeg: pip install imageio-ffmpeg, or ask for no films"
     try:
         import imageio_ffmpeg
     except ImportError as error:
         raise MissingDependency(missing) from error
-    most_bits = int(8 * _MOST_BYTES / max(frames / rate, 1))
-    made: Generator[None, Any, None] = imageio_ffmpeg.write_frames(
+    max_bits = int(8 * _MAX_BYTES / max(frames / rate, 1))
+    made: Generator[None, NDArray[np.uint8] | None, None] = imageio_ffmpeg.write_frames(
         str(path),
         size,
         pix_fmt_in="rgb24",
@@ -85,8 +86,8 @@ def _encoder(path: Path, size: tuple[int, int], rate: float, frames: int) -> Gen
         macro_block_size=2,
         ffmpeg_log_level="error",
         output_params=[
-            *("-preset", "fast", "-crf", "21", "-maxrate", str(most_bits), "-bufsize", str(2 * most_bits)),
-            # Told in the file, so that every player shows the same colours.
+            *("-preset", "fast", "-crf", "21", "-maxrate", str(max_bits), "-bufsize", str(2 * max_bits)),
+            # Stated in the file, so that every player shows the same colours.
             *("-vf", "scale=out_color_matrix=bt709:out_range=tv", "-colorspace", "bt709"),
             *("-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"),
             *("-movflags", "+faststart"),

@@ -22,13 +22,13 @@ from lee.surfaces.block_mean import block_mean
 Rgb = NDArray[np.uint8]
 
 _LONGEST_PX, _SHORTEST_PX = 720, 480
-_LEAST_AREA_PX = (240, 440)  # colour bar and words over a narrow map need this much room
-# Players lay their buttons over the lowest part, so nothing that must be seen is there.
+_MIN_AREA_PX = (240, 440)  # colour bar and title over a narrow map need this much room
+# Players show their buttons over the lowest part, so nothing essential is there.
 _TOP, _BOTTOM, _LEFT, _RIGHT = 98, 64, 16, 132
 _STRIP_TOP, _STRIP_PX = 40, 16
 _DPI = 100
 _STRIPES = np.array([[217, 217, 217], [154, 154, 154]], np.uint8)
-_SHADE_PX = 1.5  # noise of single pixels would be all that a shaded surface shows
+_SHADE_PX = 1.5  # without it a shaded surface shows nothing but the noise of single pixels
 
 
 class FilmFrame:
@@ -38,12 +38,12 @@ class FilmFrame:
     ----------
     shape : (int, int)
         Of the maps.
-    pixel_um : float, um
+    pixel_um : float, µm
     title, label : str
-        Over the map, and beside the colour bar (with the unit).
+        Above the map, and beside the colour bar (with the unit).
     scale : Scale
     times_s : sequence of float
-        Of all frames, for the strip of time.
+        Of all frames, for the time strip.
     phases : sequence of str, optional
     relief : float
         Shade the map as a surface lit from the top left, its slopes multiplied by this; 0 for none.
@@ -66,7 +66,7 @@ class FilmFrame:
         self._block = -(-longest // _LONGEST_PX)
         self._enlarged = max(1, _SHORTEST_PX // longest) if longest < _SHORTEST_PX else 1
         rows, columns = (-(-n // self._block) * self._enlarged for n in shape)
-        area = (max(rows, _LEAST_AREA_PX[0]), max(columns, _LEAST_AREA_PX[1]))
+        area = (max(rows, _MIN_AREA_PX[0]), max(columns, _MIN_AREA_PX[1]))
         # H.264 with colours at half the resolution takes even sizes only.
         height, width = (n + n % 2 for n in (area[0] + _TOP + _BOTTOM, area[1] + _LEFT + _RIGHT))
         self.size_px = (width, height)
@@ -114,12 +114,12 @@ class FilmFrame:
         bar = self._bar[-corner.shape[0] :, : corner.shape[1]]
         alpha = bar[..., 3:] / 255.0
         corner[...] = (corner * (1 - alpha) + bar[..., :3] * alpha).astype(np.uint8)
-        said = f"t = {time_text(self._times[frame])}"
+        caption = f"t = {time_text(self._times[frame])}"
         if self._phases is not None and self._phases[frame]:
-            said += f", {self._phases[frame]}"
+            caption += f", {self._phases[frame]}"
         canvas = Image.fromarray(picture)
         pen = ImageDraw.Draw(canvas)
-        pen.text((_LEFT, 10), said, font=_font(20), fill=(20, 20, 20))
+        pen.text((_LEFT, 10), caption, font=_font(20), fill=(20, 20, 20))
         if not known.any():
             middle = tuple((side.start + side.stop) / 2 for side in reversed(self._place))
             pen.text(middle, "not measured", font=_font(20), fill=(20, 20, 20), anchor="mm", stroke_width=4,

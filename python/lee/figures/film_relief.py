@@ -2,20 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError, MissingDependency
 from lee.figures.film import checked
 from lee.figures.film_file import new_film, watchable_rate
 from lee.figures.maps import Map, Maps, Times, colour_scale, round_length, time_text
-from lee.figures.view import import_pyvista, rendering_unavailable
+from lee.figures.view import PyVista, import_pyvista, rendering_unavailable
 from lee.surfaces.block_mean import block_mean
 from lee.surfaces.filling import fill
 
-_MOST_VERTICES_A_SIDE = 300
+_MAX_VERTICES_PER_SIDE = 300
 _HEIGHT = "height (µm)"
 
 
@@ -39,13 +38,13 @@ def write_relief_film(
     ----------
     path : str or Path
         Where to, ending in ``.mp4``.
-    heights : (T, H, W) float32, um
+    heights : (T, H, W) float32, µm
         Read one at a time. What was not measured is shown in orange, at a height that suits its border.
     times_s : (T,) float, s
-    pixel_um : float, um
+    pixel_um : float, µm
     phases : (T,) str, optional
     stretch : float, optional
-        Factor on the height as drawn, told in the frame; by default one that makes the relief readable.
+        Factor on the height as drawn, stated in the frame; by default one that makes the relief readable.
     size_px : (int, int)
         Width and height, even.
     frames_per_s : float, optional
@@ -72,7 +71,7 @@ def write_relief_film(
     if missing:
         raise MissingDependency(f"a film in three dimensions cannot be drawn: {missing}")
     scale = colour_scale("height", heights)
-    block = -(-max(shape) // _MOST_VERTICES_A_SIDE)
+    block = -(-max(shape) // _MAX_VERTICES_PER_SIDE)
     field = max(shape) * pixel_um
     if stretch is None:
         stretch = round_length(max(1.0, 0.25 * field / (scale.high - scale.low)))
@@ -91,7 +90,7 @@ def write_relief_film(
     return path
 
 
-def _thinned(height: Any, block: int) -> Map:
+def _thinned(height: ArrayLike, block: int) -> Map:
     return block_mean(np.asarray(height, np.float32), block)[0]
 
 
@@ -107,10 +106,10 @@ class _Scene:
         self._plotter = self._pyvista.Plotter(off_screen=True, window_size=list(size_px))
         self._plotter.set_background("white")
         self._limits, self._step_um, self._stretch = limits, step_um, stretch
-        self._grid: Any = None
-        self._surface: Any = None
+        self._grid: PyVista = None
+        self._surface: PyVista = None
 
-    def draw(self, height: Map, said: str) -> NDArray[np.uint8]:
+    def draw(self, height: Map, caption: str) -> NDArray[np.uint8]:
         known = np.isfinite(height)
         low, high = self._limits
         filled = fill(height, known) if known.any() else np.full(height.shape, low, np.float32)
@@ -123,7 +122,7 @@ class _Scene:
         self._grid.points[:, 2] = drawn.ravel(order="F") * self._stretch
         self._grid.point_data[_HEIGHT] = shown.ravel(order="F").astype(np.float32)
         self._surface.copy_from(self._solid())
-        words = said if known.any() else f"{said}: not measured"
+        words = caption if known.any() else f"{caption}: not measured"
         self._plotter.add_text(
             words, position=(0.02, 0.93), viewport=True, font_size=14, color="black", name="t"
         )
@@ -134,7 +133,7 @@ class _Scene:
     def close(self) -> None:
         self._plotter.close()
 
-    def _solid(self) -> Any:
+    def _solid(self) -> PyVista:
         solid = self._grid.extract_surface(algorithm="dataset_surface")
         return solid.compute_normals(cell_normals=False, consistent_normals=False, auto_orient_normals=False)
 
@@ -151,7 +150,7 @@ class _Scene:
             scalar_bar_args={"vertical": True, "title": _HEIGHT, "fmt": "%.3g", "position_x": 0.88,
                              "position_y": 0.25, "color": "black"},
         )  # fmt: skip
-        stretched = "" if self._stretch == 1 else f"height stretched x{self._stretch:g}; "
+        stretched = "" if self._stretch == 1 else f"height stretched ×{self._stretch:g}; "
         self._plotter.add_text(
             f"{stretched}orange: not measured",
             position=(0.02, 0.02),
@@ -159,14 +158,14 @@ class _Scene:
             font_size=10,
             color="black",
         )
-        told = (0, (columns - 1) * self._step_um, 0, (rows - 1) * self._step_um, low, high)
+        extent = (0, (columns - 1) * self._step_um, 0, (rows - 1) * self._step_um, low, high)
         self._plotter.show_bounds(
-            bounds=(*told[:4], low * self._stretch, high * self._stretch), axes_ranges=told,
-            xtitle="x (um)", ytitle="y (um)", ztitle="height (um)", location="outer",
+            bounds=(*extent[:4], low * self._stretch, high * self._stretch), axes_ranges=extent,
+            xtitle="x (µm)", ytitle="y (µm)", ztitle="height (µm)", location="outer",
             font_size=14, n_xlabels=4, n_ylabels=4, n_zlabels=3, fmt="%.0f",
             color="black",
         )  # fmt: skip
         self._plotter.view_vector((-0.45, -1.0, 0.75), viewup=(0, 0, 1))
-        self._plotter.reset_camera(bounds=(*told[:4], low * self._stretch, high * self._stretch))
+        self._plotter.reset_camera(bounds=(*extent[:4], low * self._stretch, high * self._stretch))
         self._plotter.camera.zoom(1.05)
         self._plotter.camera.SetWindowCenter(0.16, 0.0)  # room for the colour bar

@@ -1,15 +1,16 @@
-"""Maps of a run as they are drawn: colours, limits, scale bar, and what was not measured."""
+"""How maps are drawn: colours, limits, scale bar, and the marking of what was not measured."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.offsetbox import AnchoredOffsetbox, AuxTransformBox, TextArea, VPacker
 from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
 from lee.surfaces.block_mean import block_mean
@@ -29,7 +30,7 @@ class Maps(Protocol):
     def __len__(self) -> int:
         """How many scans there are."""
 
-    def __getitem__(self, scan: int, /) -> Any:
+    def __getitem__(self, scan: int, /) -> ArrayLike:
         """Give the map of one scan, (H, W), NaN where not measured."""
 
 
@@ -41,9 +42,9 @@ class Look:
     ----------
     title : str
     label : str
-        Of the colour bar, with the unit.
+        Label of the colour bar, with the unit.
     colours : str
-        Colour map for values of one sign, or of any.
+        Name of the colour map.
     centre : {"never", "signs", "always"}
         Whether zero is the middle of a diverging colour map: where both signs occur, or always.
     from_zero : bool
@@ -57,7 +58,7 @@ class Look:
     from_zero: bool = False
 
 
-DIVERGING = "RdBu_r"  # told apart by every kind of colour vision
+DIVERGING = "RdBu_r"  # distinguishable with every kind of colour vision
 LOOKS = {
     "height": Look("height", "height (µm)", "viridis"),
     "delta": Look("growth since the first scan", "ΔH since the first scan (µm)", "plasma", "signs", True),
@@ -68,7 +69,7 @@ LOOKS = {
 
 
 def look(kind: str) -> Look:
-    """Find the look of a kind of map; InputError if there is none."""
+    """Return the look of a kind of map; InputError if there is none."""
     try:
         return LOOKS[kind]
     except KeyError:
@@ -77,7 +78,7 @@ def look(kind: str) -> Look:
 
 @dataclass(frozen=True)
 class Scale:
-    """Colours of a map: the colour map, its limits, and at which ends values lie beyond ("both", "max" …)."""
+    """Colour map, its limits, and at which ends values exceed them ("both", "max" …)."""
 
     colours: str
     low: float
@@ -91,21 +92,21 @@ class Scale:
 
 
 def colour_scale(kind: str, maps: Maps, *, limits: tuple[float, float] | None = None) -> Scale:
-    """Choose colours and limits that hold for all maps of a run.
+    """Choose colours and limits for all maps of a run.
 
     Parameters
     ----------
     kind : str
         A key of `LOOKS`.
     maps : (T, H, W)
-        Read one at a time; of a long run, evenly chosen scans are.
+        Read one at a time; of a long run, an even choice of scans is read.
     limits : (float, float), optional
-        To be used as they are.
+        Used as given.
 
     Returns
     -------
     Scale
-        Limits from the 0.5 and 99.5 percentiles of what was measured, so that single wrong pixels do not
+        Limits from the 0.5 and 99.5 percentiles of the measured pixels, so that single outliers do not
         decide; symmetrical about zero where the colours diverge.
 
     Raises
@@ -139,14 +140,14 @@ def _chosen(found: Look, known: Map) -> tuple[str, float, float]:
     return (found.colours, low, high) if high > low else (found.colours, low - 0.5, low + 0.5)
 
 
-def draw_map(axes: Axes, values: Map, pixel_um: float, scale: Scale, *, shown_px: int = 800) -> Any:
-    """Draw one map with its scale bar; what was not measured is hatched grey.
+def draw_map(axes: Axes, values: Map, pixel_um: float, scale: Scale, *, shown_px: int = 800) -> AxesImage:
+    """Draw one map with its scale bar; pixels that were not measured are hatched grey.
 
     Parameters
     ----------
     axes : Axes
     values : (H, W) float
-    pixel_um : float, um
+    pixel_um : float, µm
     scale : Scale
     shown_px : int
         A larger map is averaged over blocks of pixels.
@@ -154,7 +155,7 @@ def draw_map(axes: Axes, values: Map, pixel_um: float, scale: Scale, *, shown_px
     Returns
     -------
     matplotlib.image.AxesImage
-        To hang a colour bar on.
+        For the colour bar.
     """
     rows, columns = values.shape
     width, height = columns * pixel_um, rows * pixel_um
@@ -175,7 +176,7 @@ def draw_map(axes: Axes, values: Map, pixel_um: float, scale: Scale, *, shown_px
 
 
 def not_measured_patch(place: tuple[float, float], width: float, height: float) -> Rectangle:
-    """Give the hatched grey that stands for what was not measured."""
+    """Return the hatched grey rectangle that marks pixels that were not measured."""
     return Rectangle(
         place,
         width,
@@ -189,7 +190,7 @@ def not_measured_patch(place: tuple[float, float], width: float, height: float) 
 
 
 def scale_bar(axes: Axes, width_um: float) -> None:
-    """Draw a scale bar of a round length into the bottom left corner of a map whose axes are in um."""
+    """Draw a scale bar of a round length into the bottom left corner of a map whose axes are in µm."""
     length = round_length(0.25 * width_um)
     bar = AuxTransformBox(axes.transData)
     bar.add_artist(Rectangle((0, 0), length, 0.012 * width_um, color="white", linewidth=0))
@@ -202,23 +203,23 @@ def scale_bar(axes: Axes, width_um: float) -> None:
 
 
 def page(height_in: float) -> Figure:
-    """Give a figure as wide as the page of a report, 1600 pixels, its text as large as the page's there."""
+    """Return a figure as wide as the page of a report, 1600 pixels, with text as large as the page's."""
     return Figure(figsize=(PAGE_IN, height_in), dpi=1600 / PAGE_IN, layout="constrained")
 
 
 def time_text(time_s: float) -> str:
-    """Write a time so that it reads well from fractions of a second to days."""
+    """Format a time, from fractions of a second to days."""
     return f"{time_s:.0f} s" if abs(time_s) >= 100 else f"{time_s:.3g} s"
 
 
 def round_length(value: float) -> float:
-    """Give the largest of 1, 2, 5 times a power of ten that is not above `value`."""
+    """Return the largest of 1, 2, 5 times a power of ten that is not above `value`."""
     power = 10.0 ** np.floor(np.log10(value))
     return float(power * max(k for k in (1, 2, 5) if k * power <= value * (1 + 1e-9)))
 
 
 def evenly(count: int, wanted: int) -> list[int]:
-    """Choose at most `wanted` of `count` scans, evenly, first and last among them."""
+    """Choose at most `wanted` of `count` scans, evenly, including first and last."""
     return sorted({round(k) for k in np.linspace(0, count - 1, min(count, wanted))}) if count else []
 
 

@@ -1,4 +1,4 @@
-"""Maps of a run as figures: how surface, growth and rate change, and where the regions lie."""
+"""Maps of a run as figures: surface, growth and rate over time, and the outlines of regions."""
 
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from lee.surfaces.profile import Line
     from lee.surfaces.regions import Region
 
-# Okabe and Ito, "Color universal design" (2008); the yellow is left out, it is lost on white.
+# Okabe and Ito, "Color universal design" (2008); without its yellow, which is invisible on white.
 REGION_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 REGION_LINES = ("-", "--", ":")
-MOST_REGIONS = 8  # more are told apart by nobody
+MAX_REGIONS = 8  # nobody can distinguish more
 _COLUMNS = 4
 
 
@@ -43,15 +43,15 @@ def maps_over_time(
     kind : str
         A key of `lee.figures.maps.LOOKS`.
     times_s : (T,) float, s
-    pixel_um : float, um
+    pixel_um : float, µm
     phases : (T,) str, optional
     count : int
-        How many are drawn, evenly chosen, first and last among them.
+        Number of maps drawn, evenly chosen, including first and last.
 
     Returns
     -------
     matplotlib.figure.Figure
-        1600 pixels wide; what was not measured is hatched.
+        1600 pixels wide; pixels that were not measured are hatched.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def maps_over_time(
         raise InputError(f"{len(times_s)} times for {len(maps)} maps: give one for each, and at least one")
     chosen = evenly(len(maps), count)
     scale = colour_scale(kind, maps)
-    told = look(kind)
+    style = look(kind)
     first = np.asarray(maps[0])
     rows = -(-len(chosen) // _COLUMNS)
     columns = min(len(chosen), _COLUMNS)
@@ -86,7 +86,7 @@ def maps_over_time(
             axes.set_xlabel("x (µm)")
             axes.tick_params(labelbottom=True)
     figure.colorbar(
-        drawn, ax=panels, label=told.label, extend=scale.extend, fraction=0.025, pad=0.01, aspect=30
+        drawn, ax=panels, label=style.label, extend=scale.extend, fraction=0.025, pad=0.01, aspect=30
     )
     return figure
 
@@ -104,10 +104,10 @@ def map_figure(
     ----------
     panels : mapping of title to (kind, (H, W) float32)
         Kinds as in `lee.figures.maps.LOOKS`.
-    pixel_um : float, um
+    pixel_um : float, µm
     regions : sequence of Region
-        Outlined and named, in the colours `curves_of_regions` gives them.
-    line_um : ((y0, x0), (y1, x1)), um, optional
+        Outlined and named, in the colours of `curves_of_regions`.
+    line_um : ((y0, x0), (y1, x1)), µm, optional
         Drawn as an arrow, as `lee.surfaces.profile.profile` takes it.
 
     Returns
@@ -145,7 +145,7 @@ def outline_regions(axes: Axes, regions: "Sequence[Region]", pixel_um: float) ->
         mask = np.asarray(region.mask, bool)
         if not mask.any():
             continue
-        named = k < MOST_REGIONS
+        named = k < MAX_REGIONS
         colour, line = region_style(k) if named else ("#555555", "-")
         halo: list[AbstractPathEffect] = [withStroke(linewidth=4 if named else 2, foreground="white")]
         # A pixel more on each side, so that a region that reaches the border is closed there.
@@ -164,7 +164,7 @@ def outline_regions(axes: Axes, regions: "Sequence[Region]", pixel_um: float) ->
 def _name_region(axes: Axes, name: str, mask: NDArray[np.bool_], pixel_um: float, colour: str) -> None:
     row, column = _widest(mask)
     share = column / mask.shape[1]
-    # Near a border the name runs inward, or the border would cut it.
+    # Near a border the name is aligned inward, or the border would cut it.
     side = "left" if share < 0.15 else "right" if share > 0.85 else "center"
     x = np.clip(column + 0.5, 0.02 * mask.shape[1], 0.98 * mask.shape[1]) * pixel_um
     axes.text(
@@ -174,17 +174,17 @@ def _name_region(axes: Axes, name: str, mask: NDArray[np.bool_], pixel_um: float
 
 
 def in_order(regions: "Sequence[Region]") -> "list[Region]":
-    """Put the eight regions to be shown first: drawn ones, then trenches and protrusions by size."""
+    """Put the eight regions that are shown first: given ones, then trenches and protrusions by size."""
     by_size = sorted(regions, key=lambda region: -int(np.count_nonzero(region.mask)))
     found = [[r for r in by_size if r.kind == kind] for kind in ("trench", "protrusion")]
     drawn = [region for region in regions if region.kind not in ("trench", "protrusion")]
     turns = [region for pair in zip_longest(*found) for region in pair if region is not None]
-    shown = {region.name for region in [*drawn, *turns][:MOST_REGIONS]}
+    shown = {region.name for region in [*drawn, *turns][:MAX_REGIONS]}
     return sorted(regions, key=lambda region: region.name not in shown)
 
 
 def region_style(k: int) -> tuple[str, str]:
-    """Give colour and line style of the k-th region, the same in every figure."""
+    """Return colour and line style of the k-th region, the same in every figure."""
     return (
         REGION_COLOURS[k % len(REGION_COLOURS)],
         REGION_LINES[k // len(REGION_COLOURS) % len(REGION_LINES)],
@@ -192,7 +192,7 @@ def region_style(k: int) -> tuple[str, str]:
 
 
 def _draw_line(axes: Axes, line_um: "Line", pixel_um: float) -> None:
-    # Maps are drawn from the edge of their first pixel, lines are told from its middle.
+    # Maps are drawn from the edge of their first pixel, lines are given from its centre.
     (y0, x0), (y1, x1) = (tuple(value + pixel_um / 2 for value in end) for end in line_um)
     axes.annotate(
         "", (x1, y1), xytext=(x0, y0), zorder=4,

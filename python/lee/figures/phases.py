@@ -1,4 +1,4 @@
-"""Plating, stripping and rest along an axis of time, and the colours they have in every figure."""
+"""Plating, stripping and rest along a time axis, with the same colours in every figure."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ def phase_spans(times_s: ArrayLike, phases: Sequence[str] | None) -> list[tuple[
     ----------
     times_s : (T,) float, s
     phases : sequence of str, optional
-        One a scan; none, or empty, where not known.
+        One for each scan; None or empty where not known.
 
     Returns
     -------

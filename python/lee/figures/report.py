@@ -31,13 +31,13 @@ _LOOK = (
 
 @dataclass
 class Section:
-    """One section of a report; every part may be left out.
+    """One section of a report; every part is optional.
 
     Attributes
     ----------
     heading : str
     text : str
-        Paragraphs, parted by empty lines.
+        Paragraphs, separated by empty lines.
     table : sequence of mapping
         One mapping a row; the keys of the first are the columns.
     pictures : mapping of str to Figure or path
@@ -56,7 +56,7 @@ def write_report(path: str | Path, title: str, sections: Sequence[Section]) -> P
     Parameters
     ----------
     path : str or Path
-        Where to; an older file is replaced.
+        The file to write; an older one is replaced.
     title : str
     sections : sequence of Section
 
@@ -96,12 +96,12 @@ def _section(section: Section) -> str:
 
 
 def _figure(caption: str, picture: Figure | str | Path) -> str:
-    source, said = _inline(picture), escape(caption)
+    source, text = _inline(picture), escape(caption)
     if source.startswith("data:video"):
-        shown = f'<video controls loop muted playsinline aria-label="{said}" src="{source}"></video>'
+        shown = f'<video controls loop muted playsinline aria-label="{text}" src="{source}"></video>'
     else:
-        shown = f'<img alt="{said}" src="{source}">'
-    return f"<figure>{shown}<figcaption>{said}</figcaption></figure>"
+        shown = f'<img alt="{text}" src="{source}">'
+    return f"<figure>{shown}<figcaption>{text}</figcaption></figure>"
 
 
 def _cell(value: object) -> str:

@@ -1,7 +1,7 @@
-"""Figures of a surface: the preview of a result, and a measured surface against the truth."""
+"""Figures of a surface: the preview of a result, and a measured surface compared with the truth."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -9,13 +9,17 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import LightSource, Normalize
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 from lee.errors import InputError
 from lee.export.mesh import texture_rgb
+from lee.figures.maps import round_length
 from lee.surfaces.block_mean import block_mean
 
 if TYPE_CHECKING:
+    from mpl_toolkits.mplot3d.axes3d import Axes3D
+
     from lee.surfaces.surface import Surface
 
 _SHOWN_PX = 1000  # more pixels than a panel has would cost time and memory and show nothing
@@ -25,7 +29,7 @@ _HEIGHT, _SIGMA, _DIFFERENCE = "viridis", "magma", "RdBu_r"
 
 
 def preview(surface: "Surface") -> Figure:
-    """Draw height map, refocused image, uncertainty and a 3D view on one page.
+    """Draw height map, refocused image, standard deviation and a 3D view on one page.
 
     Parameters
     ----------
@@ -34,12 +38,12 @@ def preview(surface: "Surface") -> Figure:
     Returns
     -------
     matplotlib.figure.Figure
-        1600 pixels wide at 100 dpi. What was not measured is grey.
+        1600 pixels wide at 100 dpi. Pixels that were not measured are grey.
     """
     figure = Figure(figsize=(16, 11.6), dpi=100, layout="constrained")
     grid = figure.add_gridspec(2, 2)
     height = _map(figure.add_subplot(grid[0, 0]), surface, surface.height_um, "height (µm)", _HEIGHT)
-    height.set_title(f"height, {surface.coverage:.1%} measured")
+    height.set_title(f"height, {100 * surface.coverage:.1f} % measured")
     image = figure.add_subplot(grid[0, 1])
     _image(image, surface, _shown(texture_rgb(surface)))
     image.set_title("all in focus" if np.isfinite(surface.refocused).any() else "no image, height shown")
@@ -52,9 +56,9 @@ def preview(surface: "Surface") -> Figure:
         sigma.set_title(f"standard deviation of the height, median {median:.3g} µm")
     else:
         absent = figure.add_subplot(grid[1, 0])
-        absent.text(0.5, 0.5, "no uncertainty known", ha="center", va="center")
+        absent.text(0.5, 0.5, "no standard deviation", ha="center", va="center")
         absent.set_axis_off()
-    relief(figure.add_subplot(grid[1, 1], projection="3d"), surface)
+    relief(cast("Axes3D", figure.add_subplot(grid[1, 1], projection="3d")), surface)
     return figure
 
 
@@ -70,13 +74,13 @@ def save_preview(surface: "Surface", path: Path) -> None:
     preview(surface).savefig(path, format="png")
 
 
-def error_maps(surface: "Surface", truth_um: npt.NDArray[Any]) -> Figure:
-    """Draw truth, measurement, their difference, and how the errors compare to the stated uncertainty.
+def error_maps(surface: "Surface", truth_um: npt.ArrayLike) -> Figure:
+    """Draw truth, measurement, their difference, and the errors divided by their standard deviation.
 
     Parameters
     ----------
     surface : Surface
-    truth_um : (H, W) float, um
+    truth_um : (H, W) float, µm
         The true height on the same grid and from the same zero.
 
     Returns
@@ -107,7 +111,7 @@ def error_maps(surface: "Surface", truth_um: npt.NDArray[Any]) -> Figure:
     second = _map(
         figure.add_subplot(grid[0, 1]), surface, surface.height_um, "height (µm)", _HEIGHT, limits=limits
     )
-    second.set_title(f"measured, {surface.coverage:.1%} of the field")
+    second.set_title(f"measured, {100 * surface.coverage:.1f} % of the field")
     reach = float(np.percentile(size, 99)) or 1e-3
     third = _map(
         figure.add_subplot(grid[1, 0]), surface, error, "error (µm)", _DIFFERENCE, limits=(-reach, reach)
@@ -120,17 +124,19 @@ def error_maps(surface: "Surface", truth_um: npt.NDArray[Any]) -> Figure:
     return figure
 
 
-def relief(axes: Any, surface: "Surface", *, colour: str = "height", stretch: float | None = None) -> None:
-    """Draw the surface into a 3D axes as a shaded relief; a stretched z is told in the title.
+def relief(
+    axes: "Axes3D", surface: "Surface", *, colour: str = "height", stretch: float | None = None
+) -> None:
+    """Draw the surface into a 3D axes as a shaded relief; the title states a stretched height.
 
     Parameters
     ----------
     axes : mpl_toolkits.mplot3d.axes3d.Axes3D
     surface : Surface
     colour : {"height", "image"}
-        Colour by height (grey where not measured), or lay the refocused image over it.
+        Colour by height (grey where not measured), or by the refocused image.
     stretch : float, optional
-        Factor on the height as drawn; by default whatever makes the relief readable, at least 1.
+        Factor on the height as drawn; by default one that makes the relief readable, at least 1.
     """
     block = max(1, -(-max(surface.shape) // _RELIEF_PX))
     height = block_mean(surface.height_filled_um, block)[0].astype(np.float64)
@@ -141,7 +147,7 @@ def relief(axes: Any, surface: "Surface", *, colour: str = "height", stretch: fl
     low, high = _robust(height)
     span = max(high - low, 1e-6)
     field = max(rows, columns) * step_um
-    stretch = _nice(max(1.0, 0.25 * field / span)) if stretch is None else stretch
+    stretch = round_length(max(1.0, 0.25 * field / span)) if stretch is None else stretch
     if colour == "image":
         texture = texture_rgb(surface, tint_filled=True)
         rgb = np.stack([block_mean(texture[..., k], block)[0] for k in range(3)], axis=-1) / 255
@@ -183,11 +189,19 @@ def _map(
     return axes
 
 
-def _image(axes: Axes, surface: "Surface", shown: npt.NDArray[Any], **options: Any) -> Any:
+def _image(
+    axes: Axes,
+    surface: "Surface",
+    shown: npt.NDArray[np.float32] | npt.NDArray[np.uint8],
+    *,
+    cmap: str | None = None,
+    vmin: float | None = None,
+    vmax: float | None = None,
+) -> AxesImage:
     rows, columns = surface.shape
     axes.set_facecolor(_NOT_MEASURED)
     extent = (0, columns * surface.pixel_um, rows * surface.pixel_um, 0)
-    drawn = axes.imshow(shown, extent=extent, interpolation="nearest", **options)
+    drawn = axes.imshow(shown, extent=extent, interpolation="nearest", cmap=cmap, vmin=vmin, vmax=vmax)
     axes.set_xlabel("x (µm)")
     axes.set_ylabel("y, down the image (µm)")
     return drawn
@@ -207,7 +221,7 @@ def _shown(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 def _scale_bar(axes: Axes, surface: "Surface") -> None:
     rows, columns = surface.shape
     width, height = columns * surface.pixel_um, rows * surface.pixel_um
-    length = _nice(0.25 * width)
+    length = round_length(0.25 * width)
     left, bottom = 0.04 * width, 0.95 * height
     axes.add_patch(
         Rectangle(
@@ -237,7 +251,7 @@ def _error_histogram(axes: Axes, error: npt.NDArray[np.float32], sigma: npt.NDAr
         known = error[np.isfinite(error)]
         axes.hist(known, bins=100, color="#31688e")
         axes.set_xlabel("error (µm)")
-        axes.set_title("errors; no uncertainty known")
+        axes.set_title("errors; no standard deviation")
         return
     ratio = error[usable] / sigma[usable]
     within, beyond = np.mean(np.abs(ratio) <= 1), np.mean(np.abs(ratio) > 5)
@@ -248,19 +262,15 @@ def _error_histogram(axes: Axes, error: npt.NDArray[np.float32], sigma: npt.NDAr
         axes.axvline(edge, color="grey", linewidth=0.8, linestyle="--")
     axes.set_xlabel("error / σ (beyond ±5 in the outer bins)")
     axes.set_ylabel("density")
-    axes.set_title(f"{within:.0%} of the errors within one σ (ideal 68 %); {beyond:.2%} beyond five")
+    axes.set_title(
+        f"{100 * within:.0f} % of the errors within one σ (ideal 68 %); {100 * beyond:.2f} % beyond five"
+    )
     axes.legend()
 
 
-def _robust(values: npt.NDArray[Any]) -> tuple[float, float]:
+def _robust(values: npt.NDArray[np.floating]) -> tuple[float, float]:
     finite = values[np.isfinite(values)]
     if finite.size == 0:
         return 0.0, 1.0
     low, high = (float(v) for v in np.percentile(finite, (0.5, 99.5)))
     return (low, high) if high > low else (low - 0.5, low + 0.5)
-
-
-def _nice(value: float) -> float:
-    """Give the largest of 1, 2, 5 times a power of ten that is not above `value`."""
-    power = 10.0 ** np.floor(np.log10(value))
-    return float(power * max(k for k in (1, 2, 5) if k * power <= value * (1 + 1e-9)))

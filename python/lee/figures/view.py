@@ -1,4 +1,4 @@
-"""Look at a surface in 3D: an interactive window, or a picture of it without a display."""
+"""A surface in 3D: an interactive window, or a picture that needs no display."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ import sys
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -15,11 +15,14 @@ from lee.export.mesh import build_mesh
 from lee.storage.atomic import new_file
 
 if TYPE_CHECKING:
+    from mpl_toolkits.mplot3d.axes3d import Axes3D
+
     from lee.surfaces.surface import Surface
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 _MAX_VERTICES = 1_000_000
 COLOURS = ("height", "image")
+PyVista = Any  # its modules and objects, which have no types of their own
 _NO_PYVISTA = "pyvista is missing: pip install 'lee-microscopy[view]'"
 _TRIAL = """
 import vtkmodules.vtkRenderingOpenGL2
@@ -120,7 +123,7 @@ def view(
 
 
 def draw_surface(
-    pyvista: Any, plotter: Any, surface: "Surface", colour: str, stretch: float, from_above: bool
+    pyvista: PyVista, plotter: PyVista, surface: "Surface", colour: str, stretch: float, from_above: bool
 ) -> None:
     """Put the surface into a plotter of pyvista, with light and camera."""
     mesh = build_mesh(surface, filled=True, max_vertices=_MAX_VERTICES)
@@ -161,10 +164,10 @@ def draw_surface(
         plotter.camera.parallel_scale = 0.5 * surface.pixel_um * max(rows, wide) * 1.05
         return
     lowest, highest = np.floor(mesh.position_um[:, 2].min()), np.ceil(mesh.position_um[:, 2].max())
-    told = (0, columns * surface.pixel_um, 0, rows * surface.pixel_um, lowest, highest)
+    extent = (0, columns * surface.pixel_um, 0, rows * surface.pixel_um, lowest, highest)
     plotter.show_bounds(
-        bounds=(*told[:4], lowest * stretch, highest * stretch), axes_ranges=told,
-        xtitle="x (um)", ytitle="y (um)", ztitle="height (um)", location="outer",
+        bounds=(*extent[:4], lowest * stretch, highest * stretch), axes_ranges=extent,
+        xtitle="x (µm)", ytitle="y (µm)", ztitle="height (µm)", location="outer",
         font_size=14, n_zlabels=3, fmt="%.4g", color="black",
     )  # fmt: skip
     plotter.view_vector((-0.45, -1.0, 0.75), viewup=(0, 0, 1))
@@ -180,14 +183,14 @@ def _draw_coarsely(
     from lee.figures.surface import relief
 
     figure = Figure(figsize=(size_px[0] / 100, size_px[1] / 100), dpi=100)
-    axes: Any = figure.add_subplot(projection="3d")
+    axes = cast("Axes3D", figure.add_subplot(projection="3d"))
     relief(axes, surface, colour=colour, stretch=stretch)
     if from_above:
         axes.view_init(elev=90, azim=-90)
     figure.savefig(path)
 
 
-def import_pyvista() -> Any:
+def import_pyvista() -> PyVista:
     """Import pyvista, or raise an error that says how to install it."""
     try:
         import pyvista
@@ -197,7 +200,7 @@ def import_pyvista() -> Any:
 
 
 def rendering_unavailable() -> str | None:
-    """Tell what keeps pyvista from drawing; tried in a process of its own, since VTK may crash there."""
+    """Return why pyvista cannot draw, or None; tried in a separate process, since VTK may crash."""
     if find_spec("pyvista") is None:
         return _NO_PYVISTA
     trial = subprocess.run([sys.executable, "-c", _TRIAL], capture_output=True, check=False)

@@ -11,7 +11,7 @@ from PIL import Image
 from lee.errors import InputError
 from lee.figures.curves import area_and_volume, areal_curves, curves_of_regions, drift_figure
 from lee.figures.maps import colour_scale, evenly, round_length, time_text
-from lee.figures.maps_over_time import MOST_REGIONS, in_order, map_figure, maps_over_time, region_style
+from lee.figures.maps_over_time import MAX_REGIONS, in_order, map_figure, maps_over_time, region_style
 from lee.figures.phases import phase_spans
 from lee.series.report.relation_figures import profile_figure, relation_figure
 from lee.series.report.summary import ratio_of_kinds
@@ -165,10 +165,10 @@ def test_of_many_regions_both_kinds_are_shown() -> None:
     many = [square(f"T{k}", "trench", 40 - k) for k in range(20)]
     many += [square(f"P{k}", "protrusion", 20 - k) for k in range(10)]
     many.append(square("mine", "drawn", 2))
-    shown = [region.name for region in in_order(many)[:MOST_REGIONS]]
+    shown = [region.name for region in in_order(many)[:MAX_REGIONS]]
     assert shown == ["T0", "T1", "T2", "T3", "P0", "P1", "P2", "mine"]
     assert len(in_order(many)) == len(many)
-    assert len({region_style(k) for k in range(MOST_REGIONS)}) == MOST_REGIONS
+    assert len({region_style(k) for k in range(MAX_REGIONS)}) == MAX_REGIONS
 
 
 # --- curves ---
@@ -218,7 +218,7 @@ def test_axial_drift_is_drawn_only_where_there_is_a_reference() -> None:
     axial = {"axial_um": np.full(6, 0.2), "axial_sigma_um": np.full(6, 0.01)}
     known = drift_figure(shift, TIMES, **axial, phases=PHASES)
     drawn(known)
-    assert {"lateral shift (µm)", "axial shift (µm)"} <= labels(known)
+    assert {"lateral drift (µm)", "axial drift (µm)"} <= labels(known)
 
 
 # --- relation and profile ---
