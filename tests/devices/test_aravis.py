@@ -116,7 +116,7 @@ def is_drawn(image):
 # --- without a camera ---
 
 
-def test_a_missing_library_says_what_to_install(monkeypatch):
+def test_a_missing_library_names_what_to_install(monkeypatch):
     monkeypatch.setattr(aravis_library, "ARAVIS", "libaravis-of-another-name.so.0")
     with pytest.raises(MissingDependency, match=r"Aravis cannot be loaded .*\(Debian: libaravis-0.8-0\)"):
         aravis_library.Library()
@@ -167,7 +167,7 @@ def test_one_of_several_must_be_named():
 
 
 @with_library
-def test_it_tells_who_it_is_and_what_it_applied():
+def test_it_reports_its_identity_and_what_it_applied():
     camera = AravisDriver(serial="Fake_1").open()
     assert (camera.identity.vendor, camera.identity.model, camera.identity.serial) == ("Aravis", "Fake", "1")
     whole = camera.configure(CameraSettings(exposure_s=0.0123456, triggered=False, pixel_format="Mono16"))
@@ -185,7 +185,7 @@ def test_it_tells_who_it_is_and_what_it_applied():
 
 @with_library
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"exposure_s": 100.0}, "exposure_s 100 must lie in 1e-05 to 10"),
         ({"pixel_format": "Mono12"}, "pixel_format 'Mono12' is none of its Mono8, Mono16"),
@@ -194,8 +194,8 @@ def test_it_tells_who_it_is_and_what_it_applied():
         ({"frames_per_s": 0.0}, "frames_per_s 0 must be above 0"),
     ],
 )
-def test_what_it_cannot_do_is_refused(camera, change, said):
-    with pytest.raises(InputError, match=said):
+def test_what_it_cannot_do_is_refused(camera, change, message):
+    with pytest.raises(InputError, match=message):
         camera.configure(CameraSettings(**{"exposure_s": 0.001, "triggered": False, **change}))
 
 
@@ -245,7 +245,7 @@ def test_deep_images_are_two_bytes():
 
 
 @with_library
-def test_frames_that_find_no_buffer_are_told_and_the_others_can_be_had(camera):
+def test_frames_that_find_no_buffer_are_reported_and_the_others_can_be_had(camera):
     camera.configure(replace(SMALL, buffers=3))
     camera.start()
     time.sleep(0.3)

@@ -1,4 +1,4 @@
-"""A rig opened from its file: what may stand in it, and what is said where it may not."""
+"""A rig opened from its file: the keys it may hold, and the messages for those it may not."""
 
 import sys
 
@@ -75,7 +75,7 @@ def test_a_camera_or_a_stage_alone():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", r"section \[camera\] is missing"),
         ('[camera]\ndriver = "virtual"\n', r"section \[stage\] is missing"),
@@ -101,17 +101,17 @@ def test_a_camera_or_a_stage_alone():
         ("[camera\n", r"is no TOML \("),
     ],
 )
-def test_what_may_not_stand_in_a_file(tmp_path, text, said):
+def test_what_may_not_stand_in_a_file(tmp_path, text, message):
     path = tmp_path / "rig.toml"
     path.write_text(text)
-    with pytest.raises(InputError, match=said) as told:
+    with pytest.raises(InputError, match=message) as caught:
         open_rig(path)
-    assert str(told.value).startswith(f"{path}: ")
-    assert "\n" not in str(told.value)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "said"),
+    ("key", "value", "message"),
     [
         ("exposure_ms", 3, r"exposure_ms is unknown; keys are driver, serial, exposure_s, "),
         ("exposure_s", 3000, r"exposure_s is 3000; it must be a number above 0, at most 10"),
@@ -127,11 +127,11 @@ def test_what_may_not_stand_in_a_file(tmp_path, text, said):
         ("scene", "moon", r"scene is 'moon'; it is one of quick, optics"),
     ],
 )
-def test_what_may_not_stand_in_the_camera_s_section(key, value, said):
-    with pytest.raises(InputError, match=said) as told:
+def test_what_may_not_stand_in_the_camera_s_section(key, value, message):
+    with pytest.raises(InputError, match=message) as caught:
         open_rig(with_keys(camera={key: value}))
-    assert str(told.value).startswith("rig: [camera] ")
-    assert "\n" not in str(told.value)
+    assert str(caught.value).startswith("rig: [camera] ")
+    assert "\n" not in str(caught.value)
 
 
 def test_a_file_that_is_not_there(tmp_path):
@@ -148,13 +148,15 @@ def test_a_driver_this_version_lacks(monkeypatch):
         open_camera({**SMALL, "camera": {"driver": "spinnaker"}})
 
 
-@pytest.mark.parametrize(("driver", "said"), [("aravis", "install Aravis 0.8"), ("spinnaker", "own PySpin")])
-def test_a_driver_whose_software_is_missing(monkeypatch, driver, said):
+@pytest.mark.parametrize(
+    ("driver", "message"), [("aravis", "install Aravis 0.8"), ("spinnaker", "own PySpin")]
+)
+def test_a_driver_whose_software_is_missing(monkeypatch, driver, message):
     def missing(self, stage=None):
         raise ModuleNotFoundError("No module named 'vendor'", name="vendor")
 
     monkeypatch.setattr(camera_drivers[driver], "open", missing)
-    with pytest.raises(MissingDependency, match=f'driver = "{driver}" needs vendor; .*{said}'):
+    with pytest.raises(MissingDependency, match=f'driver = "{driver}" needs vendor; .*{message}'):
         open_camera({**SMALL, "camera": {"driver": driver}})
 
 

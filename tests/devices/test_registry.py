@@ -121,7 +121,7 @@ def test_what_is_no_driver_is_named():
 def test_doctor_asks_the_drivers(tmp_path):
     config = tmp_path / "rig.toml"
     config.write_text('[camera]\ndriver = "toy"\n[stage]\ndriver = "brick"\n')
-    found = {what: (good, said) for what, good, said in examine(config, folder=tmp_path)}
+    found = {what: (good, report) for what, good, report in examine(config, folder=tmp_path)}
     assert found["toy software"] == (True, "toys 1.0 are installed")
     assert found["toys"] == (True, "T-1")
     assert found["brick software"] == (False, "bricks are missing: pip install bricks")

@@ -37,7 +37,7 @@ def test_it_leads_in_and_runs_out():
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"step": 0.0001}, r"step_um is 0.0001, less than one count of the stage \(0.0004978\d* µm\)"),
         ({"step": -0.2}, r"step_um is -0.2; give a length in µm"),
@@ -46,13 +46,13 @@ def test_it_leads_in_and_runs_out():
         ({"lead_um": float("inf")}, r"lead_um is inf; give a length in µm"),
     ],
 )
-def test_what_no_stage_can_do_is_refused(changed, said):
-    with pytest.raises(InputError, match=said):
+def test_what_no_stage_can_do_is_refused(changed, message):
+    with pytest.raises(InputError, match=message):
         plan(**changed)
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"step_counts": 0}, "step_counts is 0"),
         ({"first_counts": 1.5}, r"first_counts is 1.5; give whole counts"),
@@ -61,7 +61,7 @@ def test_what_no_stage_can_do_is_refused(changed, said):
         ({"frames_per_s": float("nan")}, r"frames_per_s is nan; give a number above 0"),
     ],
 )
-def test_a_plan_checks_itself(changed, said):
+def test_a_plan_checks_itself(changed, message):
     fine = {
         "first_counts": 0,
         "step_counts": 402,
@@ -70,7 +70,7 @@ def test_a_plan_checks_itself(changed, said):
         "frames_per_s": 80.0,
         "lead_counts": 100,
     }
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         ScanPlan(**(fine | changed))
 
 

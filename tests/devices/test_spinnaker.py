@@ -73,13 +73,13 @@ def ids(frames):
 # --- which camera, and by whose software ---
 
 
-def test_without_the_vendors_package_one_line_says_where_to_get_it(monkeypatch):
+def test_without_the_vendors_package_one_line_names_where_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "PySpin", None)
     with pytest.raises(
         MissingDependency, match=r"PySpin is not installed; get the camera vendor's wheel .*aravis"
-    ) as told:
+    ) as caught:
         SpinnakerCamera()
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["PySpin", "pyspin"])
@@ -94,7 +94,7 @@ def test_the_spinning_bars_of_that_name_are_refused(monkeypatch, tmp_path, name)
     sys.modules.pop("PySpin", None)
 
 
-def test_one_whose_libraries_do_not_load_says_why(monkeypatch, tmp_path):
+def test_one_whose_libraries_do_not_load_gives_the_reason(monkeypatch, tmp_path):
     (tmp_path / "PySpin.py").write_text("raise ImportError('libSpinnaker.so.4: no such file')")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "PySpin", raising=False)
@@ -102,24 +102,24 @@ def test_one_whose_libraries_do_not_load_says_why(monkeypatch, tmp_path):
         SpinnakerCamera()
 
 
-def test_doctor_tells_which_pyspin_there_is(cable, monkeypatch, tmp_path):
-    def told(package, needed=True):
+def test_doctor_reports_which_pyspin_there_is(cable, monkeypatch, tmp_path):
+    def findings(package, needed=True):
         monkeypatch.setitem(sys.modules, "PySpin", package)
         config = tmp_path / "rig.toml"
         driver = "spinnaker" if needed else "virtual"
         config.write_text(f'[camera]\ndriver = "{driver}"\n[stage]\ndriver = "virtual"\n')
-        return {what: (good, said) for what, good, said in examine(config, folder=tmp_path)}
+        return {what: (good, report) for what, good, report in examine(config, folder=tmp_path)}
 
     cable(Device("17"))
-    found = told(sys.modules["PySpin"])
+    found = findings(sys.modules["PySpin"])
     assert found["camera library PySpin"] == (True, "the vendor's PySpin is installed")
     assert found["camera"] == (True, "FLIR Blackfly S BFS-U3-51S5M, serial number 17")
     bars = types.ModuleType("PySpin")
-    assert told(bars)["camera library PySpin"][0] is False
-    good, said = told(bars, needed=False)["camera library PySpin"]
+    assert findings(bars)["camera library PySpin"][0] is False
+    good, report = findings(bars, needed=False)["camera library PySpin"]
     assert good is None
-    assert "shows spinning bars" in said
-    assert "is not installed; get the camera vendor's wheel" in told(None)["camera library PySpin"][1]
+    assert "shows spinning bars" in report
+    assert "is not installed; get the camera vendor's wheel" in findings(None)["camera library PySpin"][1]
 
 
 def test_one_of_several_must_be_named(cable):
@@ -142,16 +142,16 @@ def test_one_of_several_must_be_named(cable):
 
 def test_one_that_another_program_controls_is_refused(device):
     device.held_by_another = True
-    with pytest.raises(InputError, match="another program controls 17; close that one") as told:
+    with pytest.raises(InputError, match="another program controls 17; close that one") as caught:
         SpinnakerCamera()
-    assert told is not None  # it knows its frames, and none of them holds a pointer
+    assert caught is not None  # it knows its frames, and none of them holds a pointer
     assert (System.pointers, System.instances) == (0, 0)
 
 
 # --- setting up ---
 
 
-def test_it_tells_who_it_is_and_what_it_applied(camera):
+def test_it_reports_its_identity_and_what_it_applied(camera):
     assert camera.identity.vendor == "FLIR"
     assert camera.identity.firmware == "1707.1.2.0"
     whole = camera.configure(replace(FREE, exposure_s=0.0012345, frames_per_s=1e6))
@@ -185,7 +185,7 @@ def test_a_camera_set_up_by_a_file(cable):
         (("Mono8", "Mono12", "Mono16"), "Mono12", "Mono12"),
     ],
 )
-def test_packed_pixels_are_not_taken_and_what_is_taken_is_told(cable, formats, asked, applied):
+def test_packed_pixels_are_not_taken_and_what_is_taken_is_reported(cable, formats, asked, applied):
     device = cable(Device("17", formats=formats))
     camera = SpinnakerCamera()
     assert camera.configure(replace(FREE, pixel_format=asked)).pixel_format == applied
@@ -197,7 +197,7 @@ def test_packed_pixels_are_not_taken_and_what_is_taken_is_told(cable, formats, a
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"exposure_s": 100.0}, "exposure_s 100 must lie in 6e-06 to 30"),
         ({"pixel_format": "RGB8"}, "pixel_format 'RGB8' is none of its Mono8, Mono16"),
@@ -206,8 +206,8 @@ def test_packed_pixels_are_not_taken_and_what_is_taken_is_told(cable, formats, a
         ({"frames_per_s": 0.0}, "frames_per_s 0 must be above 0"),
     ],
 )
-def test_what_it_cannot_do_is_refused(camera, change, said):
-    with pytest.raises(InputError, match=said):
+def test_what_it_cannot_do_is_refused(camera, change, message):
+    with pytest.raises(InputError, match=message):
         camera.configure(replace(FREE, **change))
     with pytest.raises(InputError, match="not set up; configure it before it is started"):
         camera.start()
@@ -224,7 +224,7 @@ def test_what_is_refused_for_pulses_and_while_it_runs(device):
     camera.close()
 
 
-def test_what_a_node_refuses_is_told_in_one_line(camera, device):
+def test_what_a_node_refuses_is_reported_in_one_line(camera, device):
     height = device.nodes.GetNode("Height")
     height.inc, height._low = 5, 3
     with pytest.raises(
@@ -314,7 +314,7 @@ def test_a_camera_whose_transport_counts_otherwise_keeps_its_own_ids(camera, dev
 
 
 @pytest.mark.parametrize("older", [False, True])
-def test_frames_that_find_no_buffer_are_told_and_the_others_can_be_had(cable, older):
+def test_frames_that_find_no_buffer_are_reported_and_the_others_can_be_had(cable, older):
     cable(Device("17", older=older))
     camera = SpinnakerCamera()
     camera.configure(replace(FREE, buffers=4))
@@ -376,10 +376,10 @@ def test_it_is_let_go_of_while_its_error_is_known(camera, device, pulled_out):
     if pulled_out == "while it takes frames":
         camera.start()
     device.unplug()
-    with pytest.raises(DeviceLost, match="check its cable") as told:
+    with pytest.raises(DeviceLost, match="check its cable") as caught:
         camera.start() if pulled_out == "before the start" else lost_after(camera)
     camera.close()
-    assert told is not None
+    assert caught is not None
     assert (System.pointers, System.instances) == (0, 0)
 
 
@@ -397,4 +397,4 @@ def test_one_that_does_not_answer_while_it_waits_for_pulses_is_lost_in_time(cabl
     closing = time.monotonic()
     camera.close()
     assert time.monotonic() - closing < 1.0
-    SpinnakerCamera().close()  # waits until the one before is let go of
+    SpinnakerCamera().close()  # waits until the one before is released

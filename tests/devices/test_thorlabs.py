@@ -53,7 +53,7 @@ def plan(start_um=20.0, end_um=100.0, *, frames_per_s=80.0, lead_um=2.0):
 # --- opening ---
 
 
-def test_opening_moves_nothing_and_tells_who_it_is(controller, stage):
+def test_opening_moves_nothing_and_reports_its_identity(controller, stage):
     time.sleep(1.3)  # the library's own default homes one second after opening
     assert controller.moves == []
     assert (stage.identity.vendor, stage.identity.model) == ("Thorlabs", "KST101")
@@ -69,11 +69,11 @@ def test_opening_moves_nothing_and_tells_who_it_is(controller, stage):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [({"serial": "26009999"}, "serial number 26001234, not 26009999"), ({"model": "KDC101"}, "model KST101")],
 )
-def test_another_controller_is_refused(controller, options, said):
-    with pytest.raises(InputError, match=said), stage_on(controller, **options):
+def test_another_controller_is_refused(controller, options, message):
+    with pytest.raises(InputError, match=message), stage_on(controller, **options):
         pass
     assert controller.moves == []
 
@@ -83,7 +83,7 @@ def test_the_named_controller_is_taken(controller):
         assert stage.status().position_counts == START
 
 
-def test_what_cannot_be_opened_is_told():
+def test_what_cannot_be_opened_is_reported():
     with pytest.raises(DeviceLost, match=r"/dev/no-such-port cannot be opened"):
         ThorlabsStage("/dev/no-such-port")
     with pytest.raises(InputError, match="give its port, or its serial number"):
@@ -131,7 +131,7 @@ def test_homing_needs_consent(controller, stage):
     assert status.position_counts == 0
 
 
-def test_moves_end_where_told_and_from_below(controller, stage):
+def test_moves_end_where_sent_and_from_below(controller, stage):
     stage.move_to(START + 40_000, timeout_s=5)
     assert stage.status().position_counts == START + 40_000
     seen = []
@@ -172,7 +172,7 @@ def test_limits_are_kept(controller, stage, counts):
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"start_um": 1.0}, "start_counts is -"),
         ({"frames_per_s": 600.0}, "pulse_us"),
@@ -180,8 +180,8 @@ def test_limits_are_kept(controller, stage, counts):
         ({"frames_per_s": 400.0, "lead_um": 0.1}, "longer lead"),
     ],
 )
-def test_scans_that_cannot_be_are_refused(changed, said):
-    with pytest.raises(InputError, match=said):
+def test_scans_that_cannot_be_are_refused(changed, message):
+    with pytest.raises(InputError, match=message):
         ThorlabsSettings().check_plan(plan(**{"lead_um": 10.0, **changed}))
 
 
@@ -194,7 +194,7 @@ def test_a_refused_scan_moves_nothing(controller, stage):
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"counts_per_um": 0.0}, "counts_per_um is 0"),
         ({"backlash_um": -1.0}, "backlash_um is -1"),
@@ -202,8 +202,8 @@ def test_a_refused_scan_moves_nothing(controller, stage):
         ({"trigger_port": 3}, "trigger_port"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(changed, said):
-    with pytest.raises(InputError, match=said):
+def test_settings_that_cannot_be_are_refused(changed, message):
+    with pytest.raises(InputError, match=message):
         ThorlabsSettings(**changed)
 
 
@@ -230,7 +230,7 @@ def test_a_scan_pulses_at_every_step(controller, stage):
     assert len(controller.pulses) == scan.pulses
 
 
-def test_speed_is_told_in_the_controllers_units(controller, stage):
+def test_speed_is_given_in_the_controllers_units(controller, stage):
     stage._set_speed(16.0)
     _, acceleration, velocity = np.frombuffer(controller.settings[0x0413][2:], dtype="<i4")
     assert velocity == pytest.approx(1_725_186, abs=1)
@@ -238,7 +238,7 @@ def test_speed_is_told_in_the_controllers_units(controller, stage):
 
 
 @pytest.mark.parametrize("number", [0x0526, 0x0523, 0x0413])
-def test_a_controller_that_does_not_take_the_settings_is_told(controller, stage, number):
+def test_a_controller_that_does_not_take_the_settings_is_reported(controller, stage, number):
     controller.ignores.add(number)
     with pytest.raises(RigFault, match="the controller keeps"):
         stage.begin_scan(plan())

@@ -30,16 +30,16 @@ def test_the_result_is_the_same_stack(tmp_path, dtype):
 
 def test_it_is_sharded_and_carries_what_was_recorded(tmp_path, monkeypatch):
     monkeypatch.setattr(convert_module, "_SHARD_BYTES", 3 * SHAPE[0] * SHAPE[1])
-    told = record(tmp_path / "a.raw", 8, without=[3])
+    placed = record(tmp_path / "a.raw", 8, without=[3])
     group = zarr.open_group(str(convert(tmp_path / "a.raw", tmp_path / "b.zarr")), mode="r")
     assert group["0"].shards == (3, *SHAPE)
     assert group["0"].chunks == (1, *SHAPE)
     assert len([name for _, _, names in os.walk(tmp_path / "b.zarr" / "0" / "c") for name in names]) == 3
-    said = group.attrs["lee"]
-    assert said["frame_id"] == [0, 1, 2, 4, 5, 6, 7]
-    assert said["ledger"] == told.ledger.to_json()
-    assert said["header"]["plan"]["pulses"] == 8
-    assert said["left_out"] == []
+    attributes = group.attrs["lee"]
+    assert attributes["frame_id"] == [0, 1, 2, 4, 5, 6, 7]
+    assert attributes["ledger"] == placed.ledger.to_json()
+    assert attributes["header"]["plan"]["pulses"] == 8
+    assert attributes["left_out"] == []
 
 
 def test_a_large_field_has_several_chunks(tmp_path):
@@ -127,12 +127,12 @@ def test_a_run_takes_the_result_in_the_recordings_place(tmp_path):
     assert run.times_source == "recorded"
 
 
-def test_progress_is_told(tmp_path):
+def test_progress_is_reported(tmp_path):
     record(tmp_path / "a.raw", 4)
-    told = []
-    convert(tmp_path / "a.raw", progress=lambda done, of: told.append((done, of)))
-    assert told[0] == (4, 8)
-    assert told[-1] == (8, 8)
+    reported = []
+    convert(tmp_path / "a.raw", progress=lambda done, of: reported.append((done, of)))
+    assert reported[0] == (4, 8)
+    assert reported[-1] == (8, 8)
 
 
 def test_an_unstated_pixel_stays_unstated(tmp_path):

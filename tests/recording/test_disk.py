@@ -8,7 +8,7 @@ from lee.errors import InputError, StorageError
 from lee.recording.disk import DiskSpeed, probe_disk, require_space
 
 
-def test_a_probe_tells_both_rates_and_leaves_nothing(tmp_path):
+def test_a_probe_measures_both_rates_and_leaves_nothing(tmp_path):
     speed = probe_disk(tmp_path, bytes_=20_000_000, frame_shape=(512, 512))
     assert speed.sequential_mb_per_s > 1
     assert speed.recording_mb_per_s > 1
@@ -18,7 +18,7 @@ def test_a_probe_tells_both_rates_and_leaves_nothing(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_what_it_says_is_one_line(tmp_path):
+def test_its_summary_is_one_line(tmp_path):
     speed = DiskSpeed(tmp_path, 1000.0, 800.0, 0.01, 48 * 10**9, 5_000_000)
     assert (
         "records 800 MB/s (plain writing 1000 MB/s), 160 frames/s; keeps up with 80 frames/s"

@@ -34,7 +34,7 @@ def killed(folder, after_s):
     child.kill()
     rest, _ = child.communicate()
     assert child.returncode == -9
-    # A line without its end was being said when the process was killed.
+    # A line without its end was being printed when the process was killed.
     return [line.strip() for line in (first + rest).splitlines(keepends=True) if line.endswith("\n")]
 
 

@@ -1,4 +1,4 @@
-"""A recorded scan holds every frame bit by bit, tells what is damaged, and is a stack like any other."""
+"""A recorded scan holds every frame bit by bit, names what is damaged, and is a stack like any other."""
 
 import os
 import resource
@@ -31,11 +31,11 @@ def record_at(path, slot):
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 @pytest.mark.parametrize("shape", [(64, 64), (1, 1), (37, 111)])
 def test_frames_come_back_bit_by_bit(tmp_path, dtype, shape):
-    told = record(tmp_path / "scan_000.raw", 5, dtype=dtype, shape=shape)
+    placed = record(tmp_path / "scan_000.raw", 5, dtype=dtype, shape=shape)
     with SegmentReader(tmp_path / "scan_000.raw") as scan:
         assert len(scan) == 5
         assert scan.finished
-        assert scan.ledger == told.ledger
+        assert scan.ledger == placed.ledger
         assert scan.ledger.complete
         for k in range(5):
             image = scan.read(k)
@@ -74,7 +74,7 @@ def test_records_share_no_page_and_the_room_kept_is_given_back(tmp_path):
 
 
 def test_heights_known_at_the_end_replace_those_of_the_frames(tmp_path):
-    told = record(tmp_path / "a.raw", 3)
+    placed = record(tmp_path / "a.raw", 3)
     with SegmentWriter(tmp_path / "b.raw", header_of(3)) as writer:
         for k in range(3):
             writer.append(image_of(k), frame_id=k, timestamp_s=k / 80)
@@ -82,8 +82,8 @@ def test_heights_known_at_the_end_replace_those_of_the_frames(tmp_path):
         with pytest.raises(InputError, match="counts 4 frames written, the file holds 3"):
             writer.finish(other.ledger)
         with pytest.raises(InputError, match="2 heights for 3 frames"):
-            writer.finish(told.ledger, z_um=[1, 2])
-        writer.finish(told.ledger, z_um=[1, 2, 4])
+            writer.finish(placed.ledger, z_um=[1, 2])
+        writer.finish(placed.ledger, z_um=[1, 2, 4])
     with SegmentReader(tmp_path / "b.raw") as scan:
         assert scan.z_um.tolist() == [1, 2, 4]
         assert scan.verify() == []
@@ -200,7 +200,7 @@ def test_a_file_that_is_none_is_refused(tmp_path):
         lee.open_stack(tmp_path / "d.raw")
 
 
-def test_no_room_is_told_with_the_numbers_before_the_scan(tmp_path):
+def test_too_little_space_is_reported_with_the_numbers_before_the_scan(tmp_path):
     with pytest.raises(StorageError, match=r"GB are needed and .* kept free, but only .* are left"):
         SegmentWriter(tmp_path / "a.raw", header_of(10**9, plan=None))
     with pytest.raises(StorageError, match="give a folder that can be written"):
@@ -260,7 +260,7 @@ except RecordingFailed as error:
         assert all(np.array_equal(scan.read(k), image_of(k)) for k in range(11))
 
 
-def test_a_failed_end_is_told_in_one_line(tmp_path, monkeypatch):
+def test_a_failed_end_is_reported_in_one_line(tmp_path, monkeypatch):
     writer = SegmentWriter(tmp_path / "a.raw", header_of(3))
     for k in range(3):
         writer.append(image_of(k), frame_id=k, timestamp_s=k / 80)
@@ -268,10 +268,10 @@ def test_a_failed_end_is_told_in_one_line(tmp_path, monkeypatch):
     def refuse(file):
         raise OSError(5, "Input/output error")
 
-    told = record(tmp_path / "b.raw", 3)
+    placed = record(tmp_path / "b.raw", 3)
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(RecordingFailed, match=r"cannot be finished \(Input/output error\); its 3 frames"):
-        writer.finish(told.ledger)
+        writer.finish(placed.ledger)
 
 
 def test_a_recorded_scan_is_a_stack(tmp_path):
@@ -296,7 +296,7 @@ def test_frames_that_are_missing_or_not_whole_leave_the_heights_of_the_others(tm
         assert np.array_equal(stack[4], image_of(6))
 
 
-def test_cut_short_before_heights_were_known_the_plan_tells_them(tmp_path):
+def test_cut_short_before_heights_were_known_the_plan_gives_them(tmp_path):
     record(tmp_path / "a.raw", 8, without=[2], finish=False, z_known=False)
     with lee.open_stack(tmp_path / "a.raw") as stack:
         assert stack.z_um.tolist() == pytest.approx([1.0, 1.2, 1.6, 1.8, 2.0, 2.2, 2.4])

@@ -63,9 +63,9 @@ class Motion:
 class AptController:
     """The controller and its stage; `port` is the name of its serial port.
 
-    Set to make it fail: ``garbage`` bytes before every answer, ``loses_completions``, ``frozen`` (it tells
-    no status), ``stalls`` (told to move, it does not), ``delay_s`` of every answer, ``ignores`` (messages, by
-    their numbers); `unplug` takes it away.
+    Set to make it fail: ``garbage`` bytes before every answer, ``loses_completions``, ``frozen`` (it reports
+    no status), ``stalls`` (sent somewhere, it does not move), ``delay_s`` of every answer, ``ignores``
+    (messages, by their numbers); `unplug` takes it away.
     """
 
     def __init__(self, *, serial=26_001_234, model=b"KST101", position=0):
@@ -112,7 +112,7 @@ class AptController:
 
     @property
     def moves(self):
-        """Moves it was told, of whatever kind."""
+        """Moves that it was sent, of any kind."""
         return [number for number in self.received if number in MOVES]
 
     def _run(self):

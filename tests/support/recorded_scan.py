@@ -1,4 +1,4 @@
-"""Recorded scans for tests: small frames that tell their number in every pixel."""
+"""Recorded scans for tests: small frames with their number in every pixel."""
 
 import numpy as np
 
@@ -36,7 +36,7 @@ def record(path, pulses, *, without=(), incomplete=(), finish=True, z_known=True
     made = header_of(pulses, **header)
     numbers = [k for k in range(pulses) if k not in without]
     whole = [k not in incomplete for k in numbers]
-    told = account(
+    placed = account(
         numbers,
         [5 + k * PERIOD_S for k in numbers],
         pulses_planned=pulses,
@@ -50,7 +50,7 @@ def record(path, pulses, *, without=(), incomplete=(), finish=True, z_known=True
         z_um = float(made.plan.z_um[number]) if z_known else np.nan
         writer.append(image, frame_id=number, timestamp_s=5 + number * PERIOD_S, z_um=z_um, complete=complete)
     if finish:
-        writer.finish(told.ledger)
+        writer.finish(placed.ledger)
     else:
         writer.abandon()
-    return told
+    return placed

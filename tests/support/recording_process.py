@@ -1,4 +1,4 @@
-"""A process that records scans without end and says on stdout which of them are safe; made to be killed."""
+"""A process that records scans without end and prints on stdout which of them are safe; made to be killed."""
 
 import sys
 from pathlib import Path
@@ -14,14 +14,14 @@ def main(folder):
     images = [image_of(k, shape=SHAPE) for k in range(PULSES)]
     ids = list(range(PULSES))
     times = [k * PERIOD_S for k in ids]
-    told = account(ids, times, pulses_planned=PULSES, frames_per_s=80.0)
+    placed = account(ids, times, pulses_planned=PULSES, frames_per_s=80.0)
     for number in range(10**6):
         path = Path(folder) / f"scan_{number:06}.raw"
         with SegmentWriter(path, header_of(PULSES, shape=SHAPE, notes={"number": number})) as writer:
             for k in ids:
                 image = images[(k + number) % PULSES]
                 writer.append(image, frame_id=k, timestamp_s=times[k], z_um=writer.header.plan.z_um[k])
-            writer.finish(told.ledger)
+            writer.finish(placed.ledger)
         print(path.name, flush=True)
 
 

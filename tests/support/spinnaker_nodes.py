@@ -3,8 +3,8 @@
 
 
 class SpinnakerException(Exception):  # noqa: N818  the vendor's name
-    def __init__(self, said, errorcode):
-        super().__init__(f"Spinnaker: {said} [{errorcode}]")
+    def __init__(self, message, errorcode):
+        super().__init__(f"Spinnaker: {message} [{errorcode}]")
         self.errorcode = errorcode
 
 

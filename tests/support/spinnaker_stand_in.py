@@ -1,7 +1,7 @@
 """A stand-in for the vendor's PySpin, put into sys.modules: its names, its errors, and its strictness.
 
 It follows what is published of the library, and refuses what the library refuses. It has no camera's
-firmware and no transport in it: what only a real camera can show, docs/rig.md says.
+firmware and no transport in it: docs/rig.md lists what only a real camera can show.
 """
 # ruff: noqa: N802  names are the vendor's
 
@@ -79,8 +79,8 @@ class Device:
         else:
             stream.integer("StreamLostFrameCount", self._missed, writable=False)
             stream.integer("StreamOutputBufferCount", self._waiting, writable=False)
-        for name, told in (("SerialNumber", self.serial), ("VendorName", "FLIR"), ("ModelName", self.model)):
-            self.tl_nodes.text(f"Device{name}", told)
+        for name, text in (("SerialNumber", self.serial), ("VendorName", "FLIR"), ("ModelName", self.model)):
+            self.tl_nodes.text(f"Device{name}", text)
         self.tl_nodes.enum("DeviceType", ("GigEVision" if self.network else "USB3Vision",))
 
     def _idle(self):
@@ -115,10 +115,10 @@ class Device:
 
     def pulse(self, line="Line0"):
         """Send a pulse on a line."""
-        told = [
+        trigger = [
             self.nodes.value_of(f"Trigger{name}", "FrameStart") for name in ("Mode", "Source", "Activation")
         ]
-        if self.streaming and told == ["On", line, "RisingEdge"]:
+        if self.streaming and trigger == ["On", line, "RisingEdge"]:
             self.pulses.append(time.monotonic())
 
     def unplug(self):

@@ -1,4 +1,4 @@
-"""A virtual rig on a simulated clock, over planes that tell which they are."""
+"""A virtual rig on a simulated clock, over numbered planes."""
 
 import numpy as np
 
@@ -16,7 +16,7 @@ FREE = CameraSettings(exposure_s=0.003, triggered=False)
 
 
 def numbered_bank(planes=500, shape=(16, 24), step_um=0.2):
-    """Planes whose first pixel tells which they are."""
+    """Planes with their number in the first pixel."""
     frames = np.zeros((planes, *shape), dtype=np.uint16)
     frames[:] = np.arange(planes)[:, None, None]
     frames += np.arange(shape[0], dtype=np.uint16)[:, None] * 1000
@@ -59,7 +59,7 @@ def rig_of(faults=None, mechanics=PERFECT, bank=None, settings=TRIGGERED, **opti
 
 
 def scan(rig, plan):
-    """Take frames while the stage scans, as a rig's loop does; tell frames and pulses."""
+    """Take frames while the stage scans, as a rig's loop does; return frames and pulses."""
     rig.stage.move_to(plan.start_counts)
     rig.camera.start()
     rig.stage.begin_scan(plan)

@@ -100,7 +100,7 @@ class StageDriver(Driver):
     """A section ``[stage]`` with the keys that all stages have.
 
     ``port`` or ``serial`` chooses among several. ``counts_per_um`` is a calibration, and ``calibrated_by``
-    states whose; ``backlash_um`` is its play, which approaches take out over twice that distance: ``lee rig
+    states whose; approaches take ``backlash_um`` out over twice that distance: ``lee rig
     calibrate`` measures both. It is never sent below ``lowest_um`` or above ``highest_um``.
     """
 

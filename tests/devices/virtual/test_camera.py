@@ -1,4 +1,4 @@
-"""The virtual camera: what it delivers, what it loses, and what it says of it."""
+"""The virtual camera: the frames it delivers and loses, and how it reports them."""
 
 from dataclasses import replace
 
@@ -52,7 +52,7 @@ def test_settings_are_rounded_and_read_back():
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"exposure_s": 3000.0}, r"exposure_s 3000 must lie in"),
         ({"exposure_s": float("nan")}, r"exposure_s nan must lie in"),
@@ -63,10 +63,10 @@ def test_settings_are_rounded_and_read_back():
         ({"frames_per_s": 0.0}, r"frames_per_s 0 must be above 0"),
     ],
 )
-def test_what_it_cannot_do(changed, said):
+def test_what_it_cannot_do(changed, message):
     camera, _ = camera_on([])
     camera.stop()
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         camera.configure(replace(TRIGGERED, **changed))
 
 
@@ -138,7 +138,7 @@ def test_its_clock_is_ahead_and_runs_faster():
     assert offset == pytest.approx(1000.0)
 
 
-def test_a_full_pool_loses_frames_and_says_so_once():
+def test_a_full_pool_loses_frames_and_reports_it_once():
     times = 0.0125 * np.arange(1, 101)
     camera, clock = camera_on(times, settings=replace(TRIGGERED, buffers=10))
     clock.sleep(1.0)

@@ -1,4 +1,4 @@
-"""Growing scenes: their rates are the derivative of their heights, and a run's folder holds what it says."""
+"""Growing scenes: their rates are the derivative of their heights, and a run's folder is complete."""
 
 import csv
 
@@ -130,7 +130,7 @@ def test_a_still_scan_is_that_of_the_scene_at_its_time(grown):
 def test_a_surface_that_rises_is_met_where_it_has_risen_to():
     growing = GrowingScene(flat((48, 48), PIXEL_UM, 2), UNIFORM)
     scan = one_scan(growing, z_um=np.arange(-2.0, 6.0, 0.2), frames_per_s=4.0)
-    # It lies at 1 um when the scan begins and is met when 0.2 k = 2 + 1 + 0.05 k / 4, k of the frames.
+    # It is at 1 µm when the scan begins and is met when 0.2 k = 2 + 1 + 0.05 k / 4, k of the frames.
     assert scan.truth_um == pytest.approx(1.0, abs=1e-6)
     met = 3 / (0.2 - 0.05 / 4)
     assert scan.seen_um == pytest.approx(1 + 0.05 * met / 4, abs=3e-3)
@@ -140,7 +140,7 @@ def test_a_surface_that_rises_is_met_where_it_has_risen_to():
     assert centre == pytest.approx(float(scan.seen_um.mean()), abs=0.06)
 
 
-def test_drift_shows_what_lies_beside_and_not_a_mirror_image():
+def test_drift_shows_the_surroundings_and_not_a_mirror_image():
     growing = GrowingScene(electrode((80, 80), PIXEL_UM, 1, relief_um=1.0), UNIFORM, texture_s=np.inf)
     first, last = iter_scans(growing, [0.0, 0.1], shift_px=(3.0, -2.0), moving=False, z_um=[-1.0, 0.0])
     assert first.frames.shape[1:] == (74, 74) == first.truth_um.shape

@@ -1,4 +1,4 @@
-"""Nuclei on rendered surfaces: light, place and height; where they appear; what the truth says of them."""
+"""Nuclei on rendered surfaces: light, place and height; where they appear; their truth."""
 
 from dataclasses import replace
 
@@ -292,7 +292,7 @@ def test_nuclei_dissolve_while_stripped_and_seeds_repeat():
 # --- scans and truth ---
 
 
-def test_truth_says_where_and_how_bright_each_spot_is_while_the_surface_rises():
+def test_truth_has_where_and_how_bright_each_spot_is_while_the_surface_rises():
     at = [(20.3, 30.6), (35.8, 18.2), (28.4, 44.1)]
     old, young, late = (
         rig.Nucleus(y * PIXEL_UM, x * PIXEL_UM, 300.0, born_s=born, growth_s=growth)

@@ -1,4 +1,4 @@
-"""The virtual objective against what optics says of it."""
+"""The virtual objective against optical theory."""
 
 import numpy as np
 import pytest

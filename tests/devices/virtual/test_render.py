@@ -61,7 +61,7 @@ def test_equals_the_direct_sum_of_spread_functions() -> None:
         assert np.abs(found - wanted).max() < 0.02 * wanted.max()
 
 
-def test_a_slope_is_sharpest_where_the_truth_says() -> None:
+def test_a_slope_is_sharpest_where_the_truth_is() -> None:
     scene = flat((96, 192), PIXEL_UM, 3, tilt_um=(0.0, 8.0))
     z = np.arange(-7, 7.01, 0.4)
     frames = render_scan(scene, z_um=z, sensor=Sensor(shading=0.0), seed=1).frames.astype(float)
@@ -125,7 +125,7 @@ def test_seed_decides_the_noise_whatever_came_before() -> None:
         np.testing.assert_array_equal(frame, streamed)
 
 
-def test_drift_moves_the_frames_as_told() -> None:
+def test_drift_moves_the_frames_as_given() -> None:
     scene = gentle((96, 96), PIXEL_UM, 2)
     z = np.zeros(5)
     scan = render_scan(scene, z_um=z, sensor=replace(CLEAR), drift_px=(8.0, -4.0))

@@ -28,7 +28,7 @@ from tests.support.virtual_rig import (
 
 
 def test_a_scan_gives_the_planes_at_the_true_heights():
-    """400 pulses, 400 frames, each the plane at the stage's true height and not at the told one."""
+    """400 pulses, 400 frames, each the plane at the stage's true height and not at the reported one."""
     mechanics = Mechanics(backlash_um=1.5, microstep_um=0.05, drift_um_per_s=0.05)
     bank = numbered_bank(shape=(16, 24))
     rig, _ = rig_of(mechanics=mechanics, bank=bank, settings=replace(TRIGGERED, pixel_format="Mono16"))
@@ -38,8 +38,8 @@ def test_a_scan_gives_the_planes_at_the_true_heights():
     exposure_s = rig.camera.configure(replace(TRIGGERED, pixel_format="Mono16")).exposure_s
     true_um = [rig.stage.true_um(frame.timestamp_s + exposure_s / 2) - SCENE_UM for frame in frames]
     assert [int(frame.image[0, 0]) for frame in frames] == [bank.nearest(z) for z in true_um]
-    told = [bank.nearest(z - SCENE_UM) for z in plan_of().z_um]
-    assert [int(frame.image[0, 0]) for frame in frames] != told
+    reported = [bank.nearest(z - SCENE_UM) for z in plan_of().z_um]
+    assert [int(frame.image[0, 0]) for frame in frames] != reported
     np.testing.assert_allclose(np.diff([frame.timestamp_s for frame in frames]), 1 / 80, rtol=1e-6)
     rig.close()
 
@@ -117,15 +117,15 @@ def test_a_camera_unplugged_at_a_pulse():
 
 
 @pytest.mark.parametrize(
-    ("faults", "error", "said"),
+    ("faults", "error", "message"),
     [
         (Faults(stall=At(pulse=50)), StageStalled, "does not turn"),
         (Faults(unplug_stage=At(pulse=50)), DeviceLost, "reported no status"),
     ],
 )
-def test_a_stage_that_fails_during_a_scan(faults, error, said):
+def test_a_stage_that_fails_during_a_scan(faults, error, message):
     rig, clock = rig_of(faults)
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         scan(rig, plan_of(100))
     assert clock() - 100.0 < 5.0
 

@@ -61,7 +61,7 @@ def test_topography_is_scaled_to_the_rig_and_its_holes_are_filled() -> None:
         from_topography(np.zeros(3), 1.0, SHAPE, PIXEL_UM)
 
 
-def test_topography_is_levelled_unless_told_otherwise() -> None:
+def test_topography_is_levelled_unless_asked_otherwise() -> None:
     tilted = np.arange(300)[:, None] * 0.1 + np.zeros((300, 300))
     assert np.ptp(from_topography(tilted, PIXEL_UM, SHAPE, PIXEL_UM).height_um) < 1e-3
     kept = from_topography(tilted, PIXEL_UM, SHAPE, PIXEL_UM, level=False)

@@ -84,14 +84,14 @@ def test_a_move_takes_its_time_and_ends_at_the_count():
         2.0, abs=2 * REPORT_INTERVAL_S
     )  # 1000 um at 1000 um/s, 1000 um/s²
     clock.sleep(0.02)
-    told = stage.status()
-    assert told.position_counts == round(1990 * COUNTS_PER_UM)
-    assert not told.moving
-    assert told.homed
-    assert 0 <= told.age_s <= REPORT_INTERVAL_S * 1.001
+    status = stage.status()
+    assert status.position_counts == round(1990 * COUNTS_PER_UM)
+    assert not status.moving
+    assert status.homed
+    assert 0 <= status.age_s <= REPORT_INTERVAL_S * 1.001
 
 
-def test_the_status_tells_what_the_controller_said_last():
+def test_the_status_is_the_last_report_of_the_controller():
     stage, clock = stage_of()
     clock.sleep(0.5 * REPORT_INTERVAL_S)
     stage.move_to(PLAN.start_counts)
@@ -133,7 +133,7 @@ def test_a_scan_comes_from_its_own_side(sign):
         np.testing.assert_allclose(true_um, plan.z_um + (1.5 if sign < 0 else 0.0), atol=1e-6)
 
 
-def test_pulses_are_counted_over_scans_and_told_once():
+def test_pulses_are_counted_over_scans_and_given_once():
     stage, clock = stage_of()
     begun = clock()
     scan(stage)
@@ -147,7 +147,7 @@ def test_pulses_are_counted_over_scans_and_told_once():
     assert [k for first, part in pieces for k in range(first, first + len(part))] == list(range(800))
 
 
-def test_a_stage_may_be_unable_to_tell_its_pulses():
+def test_a_stage_may_be_unable_to_count_its_pulses():
     stage, _ = stage_of(counts_pulses=False)
     assert scan(stage) == -1
 
@@ -251,11 +251,11 @@ def test_what_it_refuses():
     stage, _ = stage_of()
     with pytest.raises(InputError, match=r"position .* beyond its limits, 0 to"):
         stage.move_to(-1)
-    for changed, said in (
+    for changed, message in (
         ({"counts_per_um": 2000.0}, r"2000 counts/µm and the stage 2008\.65; plan with"),
         ({"lead_counts": 20}, "lead is .* µm, but its speed is reached after .* give a longer lead"),
     ):
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             stage.begin_scan(replace(PLAN, **changed))
     low = ScanPlan.of_um(1.0, 10.0, step_um=0.2, counts_per_um=COUNTS_PER_UM, frames_per_s=80.0)
     with pytest.raises(InputError, match=r"scan's start .* beyond its limits"):
@@ -272,7 +272,7 @@ def test_what_it_refuses():
 # --- faults, each within its time ---
 
 
-def test_a_stall_is_told_though_the_controller_takes_it_to_move():
+def test_a_stall_is_reported_though_the_controller_believes_that_it_moves():
     stage, clock = stage_of(Faults(stall=At(pulse=100)))
     stage.move_to(PLAN.start_counts)
     begun = clock()
@@ -354,7 +354,7 @@ def test_a_move_ends_within_its_deadline():
 
 
 def test_a_stop_from_elsewhere_ends_the_waiting():
-    """While one waits for a move, another may stop it: the one who waits is told, soon."""
+    """While one waits for a move, another may stop it: the one who waits learns of it soon."""
     clock = SimulatedClock()
 
     def sleep(seconds):

@@ -1,4 +1,4 @@
-"""GenICam cameras, USB3 Vision and GigE Vision, through Aravis, without the maker's own software."""
+"""GenICam cameras, USB3 Vision and GigE Vision, through Aravis, without their vendors' software."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Aravis, the library for GenICam cameras, called where it is installed: no binding, no compiler.
+"""Aravis, the library for GenICam cameras, called through ctypes: no binding, no compiler.
 
 It needs ``libaravis-0.8.so.0`` alone. A refusal becomes ``InputError``, a camera that does not answer
 ``DeviceLost``, both with the library's own reason in one line.

@@ -1,4 +1,4 @@
-"""What floats, glints and flashes above a surface while it is scanned.
+"""Bubbles, debris, glints and flashes above a surface while it is scanned.
 
 Positions are µm from the centre of pixel (0, 0) of the scene, heights µm like the surface's. Time runs from
 0 at the first frame to 1 at the last, so that a scene does not depend on the number of frames.
