@@ -1,11 +1,11 @@
-"""Accuracy on scans of known surfaces, ours with its defaults against the best of six OpenCV baselines.
+"""Accuracy on scans of known surfaces: lee with its defaults beside the best of six OpenCV baselines.
 
 Ours: `lee.reconstruct`, its measured pixels, then `height_filled_um` over all pixels and over those that a
-bubble touched. Peer: of variance and Tenengrad in windows 5, 9, 21, the one with the least rms, picked
-knowing the truth; "least far" is the least share of any of the six. Errors in um; "far" is beyond three
-steps. "ratio" is the rms of height_filled_um over all pixels to that of the peer; "ratio same px" compares
-both on our measured pixels. "rms steady" is ours on pixels that no frame has lost to the drift; "s" our time
-a scan.
+bubble occluded. Peer: of variance and Tenengrad in windows of 5, 9 and 21 px, the one with the smallest rms,
+chosen with knowledge of the truth; "min far" is the smallest share of any of the six. Errors are in µm; "far"
+is the share beyond three steps. "ratio" is the rms of height_filled_um over all pixels divided by that of the
+peer; "ratio same px" compares both on our measured pixels. "rms steady" is ours on the pixels that the drift
+kept in all frames; "s" is our time for a scan.
 """
 
 import argparse
@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 
 import lee
-from bench import heatsink
 from bench.peers.opencv_focus import all_peers, fitted_heights, tenengrad, variance
+from bench.scenes import heat_sink
 from bench.scenes.accuracy_cases import Case, all_cases, data_folder
 from bench.scores import score, within_sigma
 from bench.table import Cell, lines, machine, write_csv
@@ -68,7 +68,7 @@ def measured_row(case: Case, side_px: int, seeds: list[int], threads: int) -> di
         "peer median": scores[best].median,
         "peer p95": scores[best].p95,
         "peer far %": 100 * scores[best].far,
-        "least far %": 100 * min(each.far for each in scores.values()),
+        "min far %": 100 * min(each.far for each in scores.values()),
         "peer bubble far %": 100 * min(score(errors[hidden], step).far for errors in peers.values()),
         "ratio": whole.rms / scores[best].rms,
         "ratio same px": mine.rms / score(peers[best][valid], step).rms,
@@ -79,7 +79,7 @@ def measured_row(case: Case, side_px: int, seeds: list[int], threads: int) -> di
 
 def heat_sink_rows(folder: Path, threads: int) -> list[dict[str, Cell]]:
     """Return how flat ridges and floors of the real heat sink are, by us and by peers in windows 5, 9."""
-    frames = heatsink.frames(folder)
+    frames = heat_sink.frames(folder)
     z = np.arange(len(frames), dtype=np.float64)
     stack = lee.ZStack.from_array(frames, z, 1.0)
     maps = {
@@ -93,13 +93,13 @@ def heat_sink_rows(folder: Path, threads: int) -> list[dict[str, Cell]]:
                     np.float32
                 )
     judge = maps["Tenengrad 9, fit over +-2"]
-    ridge, floor = heatsink.levels(judge)
-    ridges, floors = heatsink.region(judge, ridge), heatsink.region(judge, floor)
-    each_ridge = heatsink.parts(ridges)
+    ridge, floor = heat_sink.levels(judge)
+    ridges, floors = heat_sink.region(judge, ridge), heat_sink.region(judge, floor)
+    each_ridge = heat_sink.parts(ridges)
     rows: list[dict[str, Cell]] = []
     for name, height in maps.items():
-        top, bottom = heatsink.flatness(height, ridges), heatsink.flatness(height, floors)
-        by_ridge = float(np.median([heatsink.flatness(height, part).rms for part in each_ridge]))
+        top, bottom = heat_sink.flatness(height, ridges), heat_sink.flatness(height, floors)
+        by_ridge = float(np.median([heat_sink.flatness(height, part).rms for part in each_ridge]))
         rows.append(
             {
                 "heat sink (steps)": name,
@@ -145,10 +145,10 @@ def main() -> None:
     side = QUICK_PX if arguments.quick else SIDE_PX
     cv2.setNumThreads(arguments.threads or -1)
     print(
-        f"accuracy, {side}x{side} px of 0.25 um, seeds {arguments.seeds}; um; far: over 3 steps; {machine()}"
+        f"accuracy, {side}x{side} px of 0.25 µm, seeds {arguments.seeds}; µm; far: over 3 steps; {machine()}"
     )
     everything: list[dict[str, Cell]] = []
-    for renderer in ("virtual rig", "renderer B"):
+    for renderer in ("virtual rig", "Gaussian gather"):
         chosen = [case for case in all_cases() if case.renderer == renderer]
         chosen = [case for case in chosen if arguments.only in f"{renderer} {case.name}"]
         rows = [measured_row(case, side, arguments.seeds, arguments.threads) for case in chosen]
@@ -162,7 +162,7 @@ def main() -> None:
         write_csv(everything, arguments.csv)
     folder = data_folder("heatsink")
     if folder is None:
-        print("\nheat sink: left out; set LEE_SHARED_DATA to the folder that holds heatsink/")
+        print("\nheat sink: skipped; set LEE_SHARED_DATA to the folder that holds heatsink/")
     elif arguments.only in "heat sink":
         print("\nheat sink, a real scan: planes through a level and through each ridge; all measured pixels")
         print("count in rms; the regions are the same for all methods, from the local median of Tenengrad 9")

@@ -1,11 +1,12 @@
-"""Speed of the adaptive variance against the same measure composed from OpenCV calls, in the same run.
+"""Speed of the adaptive variance compared with the same measure composed from OpenCV calls.
 
-Like with like: variance over mean of one image over one footprint, all cores. OpenCV takes the mean of the
-image and of its square with boxFilter where the footprint is a rectangle, with filter2D where it is not
-(which turns to Fourier transforms for large ones). Then several footprints on a small stack: OpenCV computes
-them all and picks by the same rule, knowing the noise. "copies" is our time over that of copying the image.
+Both are timed in the same run on the same work: variance over mean of one image over one footprint, all
+cores. OpenCV takes the mean of the image and of its square with boxFilter if the footprint is a rectangle,
+else with filter2D (which uses Fourier transforms for large ones). Then several footprints on a small stack:
+OpenCV computes them all and selects by the same rule, with known noise. "copies" is our time divided by that
+of copying the image.
 
-With --device cuda: on an image in the device's memory, against the faster of two compositions of CuPy calls,
+With --device cuda: on an image in the device's memory, beside the faster of two compositions of CuPy calls,
 filters of cupyx.scipy.ndimage or Fourier transforms. "memory %" counts the image read once and the focus
 written once, as a share of what the memory's clocks allow; "operations %" four additions of running sums for
 each run of the footprint and five more operations, as a share of what the multiprocessors' clocks allow.

@@ -1,9 +1,9 @@
-"""Speed of the argmax over z with its fit against numpy, and what the reach of the fit does to the error.
+"""Speed of the argmax over z with its fit, beside NumPy; and the error over the reach of the fit.
 
-The peer is numpy's argmax over the same float32 focus volume, which finds the plane only. "copies" is our
-time over that of copying the volume: each of its values is read once.
+The peer is NumPy's argmax over the same float32 focus volume, which finds the plane only. "copies" is our
+time divided by that of copying the volume: each of its values is read once.
 
-With --device cuda: on a volume in the device's memory, against the same composed from CuPy calls: argmax,
+With --device cuda: on a volume in the device's memory, beside the same composed from CuPy calls: argmax,
 take_along_axis and a fused sum of the fit's moments; it gives no standard deviation. "memory %" counts each
 value of the focus read once and the results written once, as a share of what the memory's clocks allow;
 "operations %" a comparison for each value of the focus and 24 operations for each sample of the fit, as a
@@ -38,8 +38,8 @@ STEP_UM, WIDTH_UM, NOISE = 0.2, 1.2, 0.03
 
 def accuracy_lines() -> Iterator[str]:
     """Errors on rendered scans with defaults, against the truth: what each focus measure makes of the fit."""
-    heading = f"{'scan':8}{'focus measure':26}{'rms um':>9}{'median':>9}{'p95':>9}"
-    yield heading + f"{'> 0.6 um':>10}{'covered':>9}{'in 1 sigma':>12}"
+    heading = f"{'scan':8}{'focus measure':26}{'rms µm':>9}{'median':>9}{'p95':>9}"
+    yield heading + f"{'> 0.6 µm':>10}{'covered':>9}{'in 1 sigma':>12}"
     for make in (gentle, rugged):
         scene = make((240, 260), 0.25, 3)
         scan = render_scan(scene, z_um=scene.z_range(STEP_UM))
@@ -126,12 +126,12 @@ def cpu_table(shape: tuple[int, int, int], runs: int) -> None:
     stack, focus, z_um, truth = volume(shape)
     print(
         f"argmax_refocus, {shape[0]} planes {shape[2]}x{shape[1]} (8 bit, focus {focus.nbytes / 1e6:.0f} MB"
-        f"), {_core.available_cores()} cores, {_core.instruction_set()}; Gaussian curves {WIDTH_UM} um wide, "
+        f"), {_core.available_cores()} cores, {_core.instruction_set()}; Gaussian curves {WIDTH_UM} µm wide, "
         f"noise {NOISE} of the peak"
     )
     print(
         f"{'reach':>6}{'ms':>8}{'argmax ms':>11}{'ratio':>7}{'copies':>8}"
-        f"{'rms um':>9}{'planes um':>11}{'in 1 sigma':>12}"
+        f"{'rms µm':>9}{'planes µm':>11}{'in 1 sigma':>12}"
     )
     for reach in REACHES:
         mine, peer, copy = medians_ms(

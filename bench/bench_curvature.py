@@ -1,11 +1,11 @@
-"""Speed of the curvature kernel against the same fits composed from SciPy's filters, in the same run.
+"""Speed of the curvature kernel beside the same fits composed from SciPy's filters, in the same run.
 
-Like with like: both give mean, Gaussian and principal curvatures of the same float32 map over the same
+Both give mean, Gaussian and principal curvatures of the same float32 map over the same
 windows. SciPy convolves along one axis and then the other with one-dimensional filters, as many as the fit
-needs, in float32 and on one core, as it does. Its Gaussian ends where ours does, but its sampled second
-derivative is not blind to a constant, hence the difference. Gaps are handled as SciPy users do, by normalised
-filtering, which is less than the least-squares fit of the kernel: it leaves false curvature beside gaps on a
-slope.
+needs, in float32 and on one core. Its Gaussian is truncated at the same radius, but its sampled second
+derivative does not vanish on a constant, hence the difference. Pixels that were not measured are handled by
+normalised filtering, as is usual with SciPy; unlike the least-squares fit of the kernel it leaves false
+curvature beside them on a slope.
 """
 
 import argparse
@@ -73,14 +73,14 @@ def curvatures(derivatives: list[np.ndarray]) -> tuple[np.ndarray, ...]:
 
 def row(family: str, scale_px: float, height: np.ndarray, gaps: np.ndarray, runs: int) -> str:
     options = {"pixel_um": PIXEL_UM, "scale_um": scale_px * PIXEL_UM, "family": family}
-    bent = lee.curvature(height, **options)
-    radius = bent.radius_px
+    curved = lee.curvature(height, **options)
+    radius = curved.radius_px
 
     def theirs() -> tuple[np.ndarray, ...]:
         return curvatures(quartic(height, radius) if family == "savgol" else gaussian(height, scale_px))
 
     inner = np.s_[radius:-radius, radius:-radius]
-    differ = np.abs(bent.mean_per_um - theirs()[0])[inner].max() / np.abs(bent.mean_per_um).max()
+    differ = np.abs(curved.mean_per_um - theirs()[0])[inner].max() / np.abs(curved.mean_per_um).max()
     ours, with_gaps, with_sigma = medians_ms(
         runs,
         lambda: lee.curvature(height, **options),

@@ -1,17 +1,17 @@
-"""Spots between two frames: how many are found, how well, how many that are not there, and how fast.
+"""Detection of spots between two frames: recall, precision, false alarms, accuracy and speed.
 
-One field for all, in the same run: Gaussian spots of known width, peaks even in their logarithm from 2 to
-30 times the noise of a pixel, a fifth of them in clusters. Peers get the difference of the two frames in
-units of its noise, the spot's width, and the threshold of the best F1 on this very field: "tuned on the
-truth", as no user could; where they have one of their own, that as well. lee gets the two frames, with
-its threshold as it comes: one false particle expected in a pair without any.
+All detectors get the same field in the same run: Gaussian spots of known width, peaks uniform in their
+logarithm from 2 to 30 times the noise of a pixel, a fifth of them in clusters. Peers get the difference of
+the two frames in units of its noise, the width of a spot, and the threshold of the best F1 on this field,
+"tuned on the truth", which no user could do; those with a threshold rule also run with it. lee gets the two
+frames and its default threshold: one false particle expected in a pair without any.
 
 "F1", "precision", "recall", "in clusters" (recall there): places within 1.5 px, one to one. "false":
 found in a pair of frames without spots. "error": of isolated spots with a peak over 4, rms along an axis,
 over the bound 0.80 px / (peak over noise); blob_log and big-fish give whole pixels. "ms": on as many
 cores as a detector uses.
 
-Then false particles in pairs of frames without any, held against how many lee was told to expect.
+Then the false particles in pairs of frames without any, compared with the expected number given to lee.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""Speed of the opening against OpenCV's morphologyEx on the same footprint, in the same run.
+"""Speed of the opening beside OpenCV's morphologyEx on the same footprint, in the same run.
 
-Like with like: both compute the plain flat opening of the same float32 image with all the cores they are
-given. The modified opening (peaks and pits, given and automatic threshold) is timed beside it.
+Both compute the plain flat opening of the same float32 image with all available cores. The modified opening
+(peaks and pits, given and automatic threshold) is timed as well.
 
-With --device cuda: the modified opening with a given threshold, on an image in the device's memory, against
+With --device cuda: the modified opening with a given threshold, on an image in the device's memory, beside
 the same composed from grey_erosion and grey_dilation of cupyx.scipy.ndimage. "memory %" counts what the four
 passes read and write, each once, 47 bytes a pixel, as a share of what the memory's clocks allow; "minima %"
 two minima for each run of the footprint in each pass, as a share of what the multiprocessors' clocks allow.

@@ -1,11 +1,10 @@
-"""Speed and memory of the refocuser against the same measure composed from OpenCV calls, in the same run.
+"""Speed and memory of the refocuser beside the same measure composed from OpenCV calls, in the same run.
 
-Like with like: pushing a whole scan until the last maximum is in, `close` included, on the same frames and
-cores; both pool the tensor of the detail's gradient over four windows and search the curves of its focus.
-"every frame" is the same composition without averaging neighbouring frames first, as a plain one would be.
-What only ours does comes after: "fusion" weighs the windows into one height map; "400 frames" is the rate of
-a scan that long, fusion included. "copied" is the rate of the frames' bytes against that of a plain memory
-copy.
+The same work on the same frames and cores: pushing a whole scan until the last maximum is found, `close`
+included. Both pool the tensor of the detail's gradient over four windows and search the focus curves. "every
+frame" is the same composition without averaging neighbouring frames first. The last rows are ours only:
+"fusion" combines the windows into one height map; "400 frames" is the rate of a scan of that length, fusion
+included. "copied" is the rate of the frames' bytes relative to a plain memory copy.
 
 With --device cuda: see bench/refocuser_on_cuda.py.
 """

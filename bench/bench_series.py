@@ -1,4 +1,4 @@
-"""`lee series` on a run of 20 scans: seconds it takes against seconds the scans took to record."""
+"""Duration of `lee series` on a run of 20 scans, beside the time their recording took."""
 
 import argparse
 import os

@@ -1,7 +1,7 @@
-"""How fast a CUDA device works: medians by its own clock, beside what its memory and its processors allow.
+"""Speed of a CUDA device: medians by its own clock, beside the limits of its memory and processors.
 
-A call is repeated until the device has worked for some milliseconds, so that what the host needs to start it
-is hidden behind the work before, as it is in a pipeline; the calls that are compared take turns.
+A call is repeated until the device has worked for some milliseconds, so that the start from the host overlaps
+with the work before, as in a pipeline; the calls that are compared take turns.
 """
 
 import argparse
@@ -19,8 +19,8 @@ from lee import _core
 from lee.errors import DeviceError, InputError
 from lee.kernels import cuda_arrays
 
-LEAST_MS = 10.0
-MOST_CALLS = 200
+MIN_MS = 10.0
+MAX_CALLS = 200
 ABSENT = "CuPy not here"
 # Results a clock of one multiprocessor, by compute capability, as the CUDA programming guide lists them:
 # additions of float32; comparisons and minima of int32. Newer ones as 9.0.
@@ -122,7 +122,7 @@ def medians_ms(runs: int, *calls: Callable[[], object] | None) -> list[float]:
 
 
 def _repeats(once_ms: float) -> int:
-    return int(np.clip(math.ceil(LEAST_MS / max(once_ms, 1e-3)), 1, MOST_CALLS))
+    return int(np.clip(math.ceil(MIN_MS / max(once_ms, 1e-3)), 1, MAX_CALLS))
 
 
 def copy_to_device_ms(nbytes: int, runs: int) -> float:
@@ -144,7 +144,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(name: str, main: Callable[[], object]) -> int:
-    """Run a benchmark; without a usable device say why in one line, and return 1."""
+    """Run a benchmark; without a usable device print why in one line, and return 1."""
     try:
         main()
     except (DeviceError, InputError) as error:

@@ -1,8 +1,8 @@
-"""Peak memory of a reconstruction, in a process of its own.
+"""Peak memory of a reconstruction, in a separate process.
 
 As a program: reconstruct a .npy stack and print the peak of the resident set in kB. Pages of the file that
-the system has mapped in count as resident as well; `peak_memory_mb` tells the process's own share apart
-where /proc can.
+the system has mapped in count as resident as well; `peak_memory_mb` separates the process's own share
+where /proc states it.
 """
 
 import resource

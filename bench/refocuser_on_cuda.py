@@ -1,10 +1,10 @@
-"""Speed of the refocuser on a CUDA device against the same measure composed from CuPy calls, in the same run.
+"""Speed of the refocuser on a CUDA device beside the same measure composed from CuPy calls, in the same run.
 
-Like with like: a whole scan whose frames lie in the device's memory, pushed until the last maximum is in,
-`close` included; "with fusion" also weighs the windows into one height map, which only ours does. "streamed"
-takes the frames from host memory; "of copy %" is its rate against that of copying the same bytes from pinned
-memory, measured in the same run. A scan is the drawn frames several times over while z goes on; that it takes
-to set up is included. Gpx/s are pixels of frames a second.
+The same work: a whole scan with its frames in the device's memory, pushed until the last maximum is found,
+`close` included; "with fusion" also combines the windows into one height map, which only ours does.
+"streamed" takes the frames from host memory; "of copy %" is its rate relative to copying the same bytes from
+pinned memory, measured in the same run. A scan repeats the rendered frames several times while z goes on; the
+set-up is included. Gpx/s are pixels of frames a second.
 
 "memory %" counts each frame read once, and the state read and written once for each group of frames, as a
 share of what the memory's clocks allow. "operations %" counts additions, multiplications, comparisons,

@@ -1,4 +1,4 @@
-"""How far heights lie from the truth."""
+"""Errors of heights against the truth."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ FAR_STEPS = 3
 
 @dataclass(frozen=True)
 class Score:
-    """Errors in um over pixels with a height and a truth; ``far`` is the share beyond three steps."""
+    """Errors in µm over pixels with a height and a truth; ``far`` is the share beyond three steps."""
 
     rms: float
     median: float
@@ -20,7 +20,7 @@ class Score:
 
 
 def score(errors: Errors, step_um: float) -> Score:
-    """Score errors (N,) um; NaN, where there is no height or no truth, is left out."""
+    """Score errors (N,) µm; NaN, where there is no height or no truth, is ignored."""
     size = np.abs(errors[np.isfinite(errors)])
     if size.size == 0:
         return Score(np.nan, np.nan, np.nan, np.nan)

@@ -1,13 +1,13 @@
 """Accuracy of a run over time against known truth: curvature, area, rates, alignment.
 
-Each row: what, of what, must, aim, got; the worst seed counts, all seeds stand beside it. Curvature and area
+Each row: quantity, scene, limit, aim, result; the worst seed counts, all seeds are listed. Curvature and area
 are those of analytic surfaces with noise of 1 % of their relief, both at the automatic scale.
 
 Runs are growing scenes scanned every 10 s, rates fitted over 5 scans: exact heights with noise of 80 nm, and
 scans drawn by the virtual rig and by a second renderer that shares no code with it, measured as `lee series`
-does by default. The stage wanders from scan to scan, not during a scan. "lateral alignment" is how far the
-aligned surfaces lie from the first one, held against the true relief; "stage's walk" what was found of it,
-where a drift that `lee` takes for real inside a scan counts as error, and again with that correction off.
+does by default. The stage wanders from scan to scan, not during a scan. "lateral alignment" is the
+displacement of the aligned surfaces from the first one, by the true relief; "stage's walk" is the error of
+the measured walk, where a drift within a scan counts as error, and again with that correction off.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from lee.surfaces.areal import areal
 
 NOISE = 0.01  # of the relief
 WINDOW = 5
-RUNS = {"noisy truth": noisy_run, "virtual rig": rig_run, "renderer B": rays_run}
+RUNS = {"noisy truth": noisy_run, "virtual rig": rig_run, "Gaussian gather": rays_run}
 Map = NDArray[np.float32]
 
 
@@ -82,9 +82,9 @@ def surface_errors(name: str, seed: int, side_px: int) -> tuple[float, float]:
     Both at the automatic scale.
     """
     height, truth, pixel, area = noisy_surface(name, seed, side_px)
-    bent = lee.curvature(height, pixel_um=pixel, threads=1)
-    found = areal(height, pixel_um=pixel, scale_um=bent.scale_um)
-    return 100 * rms(bent.mean_per_um - truth) / rms(truth), 100 * abs(found.area_um2 / area - 1)
+    curved = lee.curvature(height, pixel_um=pixel, threads=1)
+    found = areal(height, pixel_um=pixel, scale_um=curved.scale_um)
+    return 100 * rms(curved.mean_per_um - truth) / rms(truth), 100 * abs(found.area_um2 / area - 1)
 
 
 def run_errors(run: MeasuredRun) -> dict[str, float]:
@@ -107,7 +107,7 @@ def run_errors(run: MeasuredRun) -> dict[str, float]:
 
 
 def displacements(height_um: Map, truth_um: Map) -> NDArray[np.float64]:
-    """Return how far each surface lies beside the truth, (T, 2) px (dy, dx), against the first.
+    """Return the displacement of each surface from the truth, (T, 2) px (dy, dx), relative to the first.
 
     A surface displaced by d is off by -d times the slope; d is fitted to the errors, those that are far
     from the usual left out.
@@ -142,9 +142,11 @@ def rms(values: NDArray[np.floating]) -> float:
 def surface_rows(seeds: Iterable[int], side_px: int) -> list[Row]:
     """Return the rows of the analytic surfaces."""
     found = {name: [surface_errors(name, seed, side_px) for seed in seeds] for name in SURFACES}
-    bent = [Row("mean curvature", name, "% rms", 8, 2, tuple(e for e, _ in found[name])) for name in SURFACES]
+    curved = [
+        Row("mean curvature", name, "% rms", 8, 2, tuple(e for e, _ in found[name])) for name in SURFACES
+    ]
     area = [Row("true area", name, "% off", 2, 0.5, tuple(e for _, e in found[name])) for name in SURFACES]
-    return bent + area
+    return curved + area
 
 
 def run_rows(of: str, seeds: Iterable[int], side_px: int, scans: int) -> list[Row]:
@@ -181,8 +183,8 @@ def main() -> None:
     surface_px, run_px, scans = (400, 128, 7) if arguments.quick else (512, 192, 11)
     cv2.setNumThreads(1)
     print(
-        f"accuracy over time: surfaces {surface_px}x{surface_px} px of 100 um; runs {scans} scans of "
-        f"{run_px}x{run_px} px of {PIXEL_UM} um; seeds {arguments.seeds}; {machine()}"
+        f"accuracy over time: surfaces {surface_px}x{surface_px} px of 100 µm; runs {scans} scans of "
+        f"{run_px}x{run_px} px of {PIXEL_UM} µm; seeds {arguments.seeds}; {machine()}"
     )
     rows = surface_rows(arguments.seeds, surface_px)
     for of in RUNS:

@@ -1,4 +1,4 @@
-"""Tables on the terminal, in CSV files, and what they ran on."""
+"""Tables on the terminal and in CSV files, and the machine they were measured on."""
 
 import csv
 import os

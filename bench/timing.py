@@ -1,4 +1,4 @@
-"""How long calls take, side by side."""
+"""Times of calls that take turns."""
 
 import statistics
 import time

@@ -1,8 +1,7 @@
-"""Height error against the distance between frames at NA 0.5, as a figure: what a scan's z interval buys.
+"""Height error over the z interval of a scan at NA 0.5, as a figure.
 
-The paper chose 200 nm (its Figure S2). Ours with its defaults against the best of the OpenCV baselines,
-picked knowing the truth at every interval; their fit spans the 1.2 um on either side that +-6 frames of 200
-nm do.
+The paper chose 200 nm (its Figure S2). lee with its defaults beside the best of the OpenCV baselines, chosen
+with knowledge of the truth at every interval; their fit spans 1.2 µm to each side, as ±6 frames of 200 nm do.
 """
 
 import argparse
@@ -78,7 +77,7 @@ def main() -> None:
     )
     parser.add_argument("-o", "--output", type=Path, default=Path("z_interval.png"), help="the figure")
     parser.add_argument("--seed", type=int, default=1, help="scenes and noise to draw")
-    parser.add_argument("--intervals", type=float, nargs="+", default=INTERVALS_UM, help="um")
+    parser.add_argument("--intervals", type=float, nargs="+", default=INTERVALS_UM, help="µm")
     parser.add_argument("--side", type=int, default=SIDE_PX, help="pixels a side")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
@@ -101,7 +100,7 @@ def main() -> None:
                     "peer over %": 100 * theirs.far,
                 }
             )
-    print(f"height error (um) against the z interval, NA 0.5, {arguments.side} px a side; {machine()}")
+    print(f"height error (µm) over the z interval, NA 0.5, {arguments.side} px a side; {machine()}")
     print(*lines(rows), sep="\n")
     draw(found, intervals, arguments.output)
     print(f"figure: {arguments.output}")

@@ -1,1 +1,1 @@
-"""What others offer for the same work, each called as suits it best; measured in the same run as ours."""
+"""The libraries that lee is compared with, each called in its best way and measured in the same run."""

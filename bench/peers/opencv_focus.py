@@ -1,4 +1,4 @@
-"""What a good afternoon with OpenCV gives: the plain focus measures that accuracy is held against.
+"""Baseline focus measures with OpenCV, with which accuracy is compared.
 
 Variance and Tenengrad in windows of three sizes, the frame of the largest value, and around it a weighted
 parabola through the logarithm of the focus curve.
@@ -22,7 +22,7 @@ Heights = NDArray[np.float64]
 class Peer:
     """A baseline and the heights it found.
 
-    ``name`` is the measure and its window, ``height_um`` (H, W) float64 um, nowhere NaN.
+    ``name`` is the measure and its window, ``height_um`` (H, W) float64 µm, never NaN.
     """
 
     name: str
@@ -56,7 +56,7 @@ def fitted_heights(curves: Curves, z_um: NDArray[np.float64], half_frames: int =
     ----------
     curves : (Z, H, W) float32, any unit
         Focus of each frame, larger is sharper.
-    z_um : (Z,) float64, um
+    z_um : (Z,) float64, µm
         Heights in focus, rising or falling, evenly or not.
     half_frames : int
         Frames on either side of the maximum that the fit sees; the window is moved inward at the ends of the
@@ -64,9 +64,9 @@ def fitted_heights(curves: Curves, z_um: NDArray[np.float64], half_frames: int =
 
     Returns
     -------
-    (H, W) float64, um
+    (H, W) float64, µm
         Top of the parabola through the log curve, each sample weighted by its focus squared; the maximum's
-        own frame where the parabola opens upward or its top lies outside the window.
+        own frame where the parabola opens upward or its vertex is outside the window.
     """
     count = len(curves)
     half = min(half_frames, (count - 1) // 2)

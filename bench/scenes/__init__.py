@@ -1,1 +1,1 @@
-"""What the benchmarks look at: surfaces, scans and spots of known truth, drawn by two renderers."""
+"""What the benchmarks measure: surfaces, scans and spots of known truth, rendered by two renderers."""

@@ -1,4 +1,4 @@
-"""The scans of the accuracy table: name, renderer, and how to draw one for a seed.
+"""The scans of the accuracy table: name, renderer, and how to render one for a seed.
 
 The texture of "rugged" and "trenches" fades to a tenth over regions.
 """
@@ -69,7 +69,7 @@ def data_folder(name: str) -> Path | None:
 
 
 def heights(truth: NDArray[np.float32], seed: int, *, uneven: bool) -> NDArray[np.float64]:
-    """Return stage positions over a surface: every 0.2 um, or between 0.1 and 0.35 um apart."""
+    """Return stage positions over a surface: every 0.2 µm, or between 0.1 and 0.35 µm apart."""
     low, high = float(truth.min()) - MARGIN_UM, float(truth.max()) + MARGIN_UM
     if not uneven:
         return np.arange(low, high, STEP_UM)
@@ -147,7 +147,7 @@ def all_cases() -> list[Case]:
     rig = {
         "gentle": partial(virtual_rig, scene=virtual.gentle),
         "rugged": partial(virtual_rig, scene=virtual.rugged),
-        "electrode 20 um": partial(virtual_rig, scene=electrode),
+        "electrode 20 µm": partial(virtual_rig, scene=electrode),
         "gentle, bubbles": partial(virtual_rig, scene=virtual.gentle, bubbles=3),
         "rugged, bubbles": partial(virtual_rig, scene=virtual.rugged, bubbles=3),
         "gentle, drift 8 px": partial(virtual_rig, scene=virtual.gentle, drift_px=DRIFT_PX),
@@ -174,14 +174,14 @@ def all_cases() -> list[Case]:
     measured = data_folder("topography")
     if measured is not None:
         for name, title, relief in (
-            ("matrix2_trench_lines", "measured lines 8 um", 8.0),
-            ("afm_di3_grains", "measured grains 6 um", 6.0),
-            ("plu_ground_lines", "measured ground 5 um", 5.0),
+            ("matrix2_trench_lines", "measured lines 8 µm", 8.0),
+            ("afm_di3_grains", "measured grains 6 µm", 6.0),
+            ("plu_ground_lines", "measured ground 5 µm", 5.0),
         ):
             surface = partial(stretched, folder=measured, name=name, relief_um=relief)
             ray[title] = partial(renderer_b, surface=surface)
     return [Case("virtual rig", name, draw) for name, draw in rig.items()] + [
-        Case("renderer B", name, draw) for name, draw in ray.items()
+        Case("Gaussian gather", name, draw) for name, draw in ray.items()
     ]
 
 

@@ -25,8 +25,8 @@ class Derivatives:
     @property
     def mean_per_um(self) -> Map:
         """Mean curvature, trenches positive."""
-        bent = (1 + self.y**2) * self.xx - 2 * self.x * self.y * self.xy + (1 + self.x**2) * self.yy
-        return np.asarray(bent / (2 * (1 + self.x**2 + self.y**2) ** 1.5))
+        curved = (1 + self.y**2) * self.xx - 2 * self.x * self.y * self.xy + (1 + self.x**2) * self.yy
+        return np.asarray(curved / (2 * (1 + self.x**2 + self.y**2) ** 1.5))
 
     @property
     def stretch(self) -> Map:
@@ -66,7 +66,7 @@ def sinusoid(rng: np.random.Generator) -> Surface:
 
 
 def torus(rng: np.random.Generator) -> Surface:
-    """The upper outer part of a ring that lies flat, its axis outside the field."""
+    """The upper outer part of a flat ring, its axis outside the field."""
     tube, ring = rng.uniform(80, 95), rng.uniform(110, 140)
     turn = rng.uniform(0, 2 * np.pi)
 
@@ -111,7 +111,7 @@ SURFACES: dict[str, Callable[[np.random.Generator], Surface]] = {
 
 
 def sampled(surface: Surface, side_px: int) -> tuple[Derivatives, float]:
-    """Return a surface at the centres of side_px x side_px pixels of the field, and the pixels' size, um."""
+    """Return a surface at the centres of side_px x side_px pixels of the field, and the pixel size, µm."""
     pixel = FIELD_UM / side_px
     along = (np.arange(side_px) + 0.5) * pixel - FIELD_UM / 2
     return surface(*np.meshgrid(along, along, indexing="ij")), pixel

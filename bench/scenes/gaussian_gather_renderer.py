@@ -1,9 +1,9 @@
-"""A second renderer, by rays where the virtual rig goes by waves: what one does wrong the other does not.
+"""A second renderer, based on rays where the virtual rig uses waves, so that they share no errors.
 
-The scene is looked at along each of many directions inside the objective's cone; what a direction sees first
-hides what lies behind. A frame is the mean of these views, each moved as far as its direction leans at the
-plane in focus (refocusing a light field), blurred by a Gaussian for diffraction. Nothing here comes from
-`lee`.
+The scene is viewed along each of many directions inside the objective's cone; the first surface along a
+direction occludes those behind. A frame is the mean of these views, each displaced according to its direction
+and the distance to the plane in focus (refocusing a light field), blurred by a Gaussian for diffraction.
+Nothing here comes from `lee`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ _MARCH_UM = 0.4
 
 @dataclass(frozen=True)
 class Lens:
-    """An objective: ``cone`` um sideways for each um of height at its rim, ``spot_um`` by diffraction."""
+    """An objective: ``cone`` µm sideways for each µm of height at its rim, ``spot_um`` by diffraction."""
 
     na: float = 0.5
     refractive_index: float = 1.36
@@ -57,7 +57,7 @@ class Sensor:
 class Ring:
     """A bubble from above: a bright rim at its own height, light lost inside, the lamp's image in its middle.
 
-    Positions are um from pixel (0, 0), times 0 at the first frame and 1 at the last; light is against the
+    Positions are in µm from pixel (0, 0), times 0 at the first frame and 1 at the last; light is against the
     scene's mean.
     """
 
@@ -82,7 +82,7 @@ class Ring:
 
 @dataclass(frozen=True)
 class Recording:
-    """What the camera saw and what is true: ``touched`` (H, W) marks pixels inside any ring at any time."""
+    """The images and the truth: ``touched`` (H, W) marks pixels inside any ring at any time."""
 
     frames: NDArray[np.generic]
     z_um: NDArray[np.float64]
@@ -136,8 +136,8 @@ def views(
 ) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64], int, Image]]:
     """Yield (lean, offset, pad, view): what is seen along a direction, by where it crosses height 0.
 
-    ``lean`` (2,) is the way sideways for each um of height. The grid of ``view`` begins ``pad`` pixels
-    outside the specimen and lies ``offset`` (2,) pixels beside it, another for each direction: what
+    ``lean`` (2,) is the sideways displacement for each µm of height. The grid of ``view`` begins ``pad``
+    pixels outside the specimen and lies ``offset`` (2,) pixels beside it, another for each direction: what
     resampling blurs is then the same at every focus.
     """
     pixel = specimen.pixel_um

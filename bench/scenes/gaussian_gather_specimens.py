@@ -27,7 +27,7 @@ class Specimen:
 
 
 def caps(shape: Shape, pixel_um: float, rng: np.random.Generator) -> Image:
-    """Return spherical caps of 2 to 5 um on a plane that leans by 1 um."""
+    """Return spherical caps of 2 to 5 µm on a plane that is tilted by 1 µm."""
     y, x = coordinates(shape, pixel_um)
     wide = shape[1] * pixel_um
     height = np.zeros(shape)
@@ -40,7 +40,7 @@ def caps(shape: Shape, pixel_um: float, rng: np.random.Generator) -> Image:
 
 
 def trenches(shape: Shape, pixel_um: float, rng: np.random.Generator) -> Image:
-    """Return winding trenches 8 um deep and 26 um apart, bumps of 3 to 8 um size all over them."""
+    """Return winding trenches 8 µm deep and 26 µm apart, with bumps of 3 to 8 µm."""
     y, x = coordinates(shape, pixel_um)
     angle = rng.uniform(0, np.pi)
     along, across = np.cos(angle) * y + np.sin(angle) * x, np.cos(angle) * x - np.sin(angle) * y
@@ -50,14 +50,14 @@ def trenches(shape: Shape, pixel_um: float, rng: np.random.Generator) -> Image:
 
 
 def terraces(shape: Shape, pixel_um: float, rng: np.random.Generator) -> Image:
-    """Return four flat levels 2.5 um apart with walls of one pixel between them."""
+    """Return four flat levels 2.5 µm apart with walls of one pixel between them."""
     plan = waves(shape, pixel_um, rng, (30, 70), 12, 1.0)
     edges = np.quantile(plan, [0.25, 0.5, 0.75])
     return centred(2.5 * np.digitize(plan, edges).astype(float))
 
 
 def rough_slope(shape: Shape, pixel_um: float, rng: np.random.Generator) -> Image:
-    """Return a plane that rises by 8 um over the field, rough at every size from 2 to 40 um."""
+    """Return a plane that rises by 8 µm over the field, rough at every scale from 2 to 40 µm."""
     y, x = coordinates(shape, pixel_um)
     angle = rng.uniform(0, 2 * np.pi)
     plane = 8 * (np.cos(angle) * y + np.sin(angle) * x) / (shape[1] * pixel_um)
@@ -95,7 +95,7 @@ def dressed(height_um: Image, pixel_um: float, rng: np.random.Generator, *, fade
 
 
 def grains(shape: Shape, pixel_um: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return polygonal grains about 1.2 um wide, each evenly bright: two thirds dull, one third shining."""
+    """Return polygonal grains about 1.2 µm wide, each of uniform brightness: a third of them bright."""
     fine = 2
     high, wide = shape[0] * pixel_um, shape[1] * pixel_um
     seeds = rng.uniform((0, 0), (high, wide), (int(high * wide / 1.4), 2))
@@ -107,7 +107,7 @@ def grains(shape: Shape, pixel_um: float, rng: np.random.Generator) -> NDArray[n
 
 
 def scratches(shape: Shape, pixel_um: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return straight scratches, most of them dark, one for each 60 um^2."""
+    """Return straight scratches, most of them dark, one for each 60 µm²."""
     fine = 4
     plate = np.ones((fine * shape[0], fine * shape[1]), dtype=np.float32)
     for _ in range(int(shape[0] * shape[1] * pixel_um**2 / 60)):

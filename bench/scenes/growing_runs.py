@@ -44,15 +44,15 @@ class MeasuredRun:
 def grown(scene: virtual.Scene, seed: int) -> virtual.GrowingScene:
     """Let a scene grow so that its most hollow tenth leads its most bulging tenth by about 50 nm/s."""
     still = virtual.GrowingScene(scene, virtual.GrowthLaw((virtual.Phase("plating", 1.0),)))
-    bent = still.curvature_per_um(0.0)
-    lead = float(bent[still.trenches()].mean() - bent[still.protrusions()].mean())
+    curved = still.curvature_per_um(0.0)
+    lead = float(curved[still.trenches()].mean() - curved[still.protrusions()].mean())
     strength = 0.05 / lead
     law = virtual.GrowthLaw((virtual.Phase("plating", 1000.0, (55.0, 36.0), (strength, strength), 300.0),))
     return virtual.GrowingScene(scene, law, seed=seed)
 
 
 def rig_run(side_px: int, seed: int, scans: int) -> MeasuredRun:
-    """Return a run of the virtual rig: an electrode of 8 um relief on a stage that wanders."""
+    """Return a run of the virtual rig: an electrode of 8 µm relief on a stage that drifts."""
     walk = virtual.stage_walk(scans, 0.7, seed)
     side = side_px + 2 * int(np.ceil(np.abs(walk).max()))
     scene = grown(virtual.electrode((side, side), PIXEL_UM, seed, relief_um=8.0), seed)
@@ -72,7 +72,7 @@ def rig_run(side_px: int, seed: int, scans: int) -> MeasuredRun:
 
 
 def rays_run(side_px: int, seed: int, scans: int) -> MeasuredRun:
-    """Return a run of the second renderer: winding trenches 8 um deep, bumps all over them."""
+    """Return a run of the second renderer: winding trenches 8 µm deep, covered with bumps."""
     walk = np.round(virtual.stage_walk(scans, 0.7, seed + 100) * _FINER) / _FINER
     rim = int(np.ceil(np.abs(walk).max()))
     rng = np.random.default_rng([seed, 9])

@@ -1,4 +1,4 @@
-"""Fields of spots whose places are known, pairs of frames that show them, and how well they were found.
+"""Fields of spots at known positions, pairs of frames that show them, and scores of detections.
 
 Noise is white and the same everywhere; places and peaks are drawn, so that nothing here is fitted to what any
 detector does.
@@ -25,7 +25,7 @@ class Field:
     """Spots of one width.
 
     ``places`` (N, 2) are (y, x) in px, ``peaks`` (N,) in standard deviations of a pixel's difference,
-    ``clustered`` (N,) tells those drawn in clusters.
+    ``clustered`` (N,) marks those in clusters.
     """
 
     shape: tuple[int, int]
@@ -156,14 +156,14 @@ def matched(
     return both[:, 0], both[:, 1]
 
 
-def scores(field: Field, found: ArrayLike, least_peak: float = 4.0) -> Scores:
-    """Hold found places (M, 2) against a field's; errors count from a peak over noise of `least_peak` on."""
+def scores(field: Field, found: ArrayLike, min_peak: float = 4.0) -> Scores:
+    """Compare detected positions (M, 2) with a field's; errors count from a peak of `min_peak` noise on."""
     places = np.reshape(found, (-1, 2))
     of_truth, of_found = matched(field.places, places)
     hit = np.zeros(len(field.places), bool)
     hit[of_truth] = True
-    told = (field.isolated() & (field.peaks >= least_peak))[of_truth]
-    errors = (places[of_found] - field.places[of_truth])[told] * field.peaks[of_truth][told, None]
+    isolated = (field.isolated() & (field.peaks >= min_peak))[of_truth]
+    errors = (places[of_found] - field.places[of_truth])[isolated] * field.peaks[of_truth][isolated, None]
     return Scores(
         f1=2 * len(of_truth) / max(len(places) + len(field.places), 1),
         precision=len(of_truth) / len(places) if len(places) else np.nan,

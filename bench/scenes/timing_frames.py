@@ -1,4 +1,4 @@
-"""Frames of any size to time things on: a rendered electrode repeated over the field, or noise."""
+"""Frames of any size for timing: a rendered electrode repeated over the field, or noise."""
 
 from collections.abc import Iterator
 

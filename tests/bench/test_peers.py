@@ -10,12 +10,12 @@ import pytest
 
 pytest.importorskip("cv2")
 
-from bench import heatsink
 from bench.peers import opencv_focus as peers
 from bench.peers import spot_detectors
 from bench.peers.opencv_refocuser import OpenCvRefocuser, fitted_offset
 from bench.scenes import gaussian_gather_renderer as renderer_b
 from bench.scenes import gaussian_gather_specimens as specimens_b
+from bench.scenes import heat_sink
 from bench.scenes import spot_fields as spots
 from bench.scenes.accuracy_cases import all_cases
 from bench.scores import score, within_sigma
@@ -176,16 +176,16 @@ def test_flatness_finds_levels_and_counts_outliers_inside_them():
     height = rng.normal(20, 0.1, (200, 300)).astype(np.float32)
     height[:, 180:] += 4 + np.linspace(0, 0.5, 120, dtype=np.float32)
     height[100, 200:280:8] += 5
-    ridge, floor = heatsink.levels(height)
+    ridge, floor = heat_sink.levels(height)
     assert ridge == pytest.approx(24.25, abs=0.35)
     assert floor == pytest.approx(20, abs=0.15)
-    inside = heatsink.region(height, ridge)
+    inside = heat_sink.region(height, ridge)
     assert not inside[:, :180].any()
-    found = heatsink.flatness(height, inside)
+    found = heat_sink.flatness(height, inside)
     assert found.core_rms == pytest.approx(0.1, abs=0.01)
     assert found.outliers == pytest.approx(10 / found.pixels, rel=0.3)
     assert found.rms > found.core_rms
-    assert len(heatsink.parts(inside)) == 1
+    assert len(heat_sink.parts(inside)) == 1
 
 
 # --- spots ---

@@ -1,7 +1,7 @@
-"""How flat the ridges of a real heat sink come out: the real scan's only inner truth.
+"""Flatness of the ridges of a real heat sink: the one truth that the real scan itself offers.
 
-Its frames are one step apart, so heights are in steps. The heights of the field gather in levels; the ridges
-are the uppermost that many pixels share, the groove floors the one that most share.
+Its frames are one step apart, so heights are in steps. The heights of the field form levels: the ridges are
+the highest one with many pixels, the groove floors the one with most pixels.
 """
 
 from dataclasses import dataclass
