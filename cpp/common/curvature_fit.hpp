@@ -8,7 +8,7 @@
 // double, or a vector of doubles: one fit a lane.
 namespace lee::curvature_fit {
 
-/// Where the window of a pixel is centred: shifted until its centre lies `inset` pixels from the border, or
+/// Where the window of a pixel is centred: shifted until its centre is `inset` pixels from the border, or
 /// over the whole image where that is smaller.
 LEE_BOTH std::size_t centre(std::size_t at, std::size_t extent, std::size_t inset) {
     const bool fits = extent > 2 * inset;
@@ -169,9 +169,9 @@ LEE_BOTH T laplacian_gain(const Factor<T, order>& f, const Place<T, order>& p) {
     return gain;
 }
 
-/// The fit's own covariance holds for errors as its weights say; theirs are alike. These factors on the
-/// derivatives make it exact in a complete window, and close elsewhere; all 1 where the weights are alike
-/// too.
+/// The fit's own covariance holds for errors in proportion to its weights; heights have equal errors. These
+/// factors on the derivatives make it exact in a complete window, and close elsewhere; all 1 where the
+/// weights are alike too.
 struct Excess {
     double first, mixed;   // of x and y, of xy
     double same, crossed;  // xx becomes same xx + crossed yy, and yy likewise

@@ -1,6 +1,6 @@
 #pragma once
 
-// Whether one spot is better taken for two, or for a wider one; the same on every backend.
+// Whether one spot is better described as two, or as a wider one; the same on every backend.
 #include "common/detect_particles_spot.hpp"
 
 namespace lee::particles {

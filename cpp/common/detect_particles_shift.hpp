@@ -4,11 +4,15 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <utility>
 
 #include "common/detect_particles_pixel.hpp"
 
 namespace lee::particles {
+
+/// Whether a pixel of a frame is masked, and why; where two pixels are combined, the larger wins.
+inline constexpr std::uint8_t not_masked = 0, mask_missing = 1, mask_saturated = 2;
 
 /// out[i] = sum over k of weights[k] in[i + first + k], k in [0, taps).
 struct Shift {

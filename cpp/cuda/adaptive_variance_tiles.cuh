@@ -113,7 +113,7 @@ __device__ Sums<Sum> add_up(const Pieces& footprint, const Pixel* plane, double 
         const int rows = tile_y + piece.rows - 1, columns = tile_x + piece.columns - 1;
         if (top >= image.rows || top + rows <= 0 || left >= image.columns || left + columns <= 0) continue;
         __syncthreads();
-        int gap = 0;
+        int absent = 0;
         for (int r = row; r < rows; r += threads_y) {
             for (int c = lane; c < columns; c += threads_x) {
                 const int y = top + r, x = left + c, at = r * pitch + c + 1;
@@ -125,10 +125,10 @@ __device__ Sums<Sum> add_up(const Pieces& footprint, const Pixel* plane, double 
                 }
                 value[at] = here ? exceeds<Sum>(pixel, offset) : Sum{0};
                 present[at] = here ? 1 : 0;
-                gap |= here ? 0 : 1;
+                absent |= here ? 0 : 1;
             }
         }
-        const bool gaps = __syncthreads_or(gap) != 0;
+        const bool any_absent = __syncthreads_or(absent) != 0;
         const bool works = number % rows_side_by_side < rows && from < columns;
         const int to = min(from + segment, columns);
         Sum sum = 0, of_squares = 0;
@@ -137,20 +137,20 @@ __device__ Sums<Sum> add_up(const Pieces& footprint, const Pixel* plane, double 
             const Sum pixel = value[at];
             value[at] = sum += pixel;
             if (squares) square[at] = of_squares += pixel * pixel;
-            if (gaps) present[at] = static_cast<std::uint8_t>(seen += present[at]);
+            if (any_absent) present[at] = static_cast<std::uint8_t>(seen += present[at]);
         }
         __syncthreads();
         sum = of_squares = 0, seen = 0;
         for (int at = own + segment; works && at <= own + from; at += segment) {
             sum += value[at];
             if (squares) of_squares += square[at];
-            if (gaps) seen += present[at];
+            if (any_absent) seen += present[at];
         }
         __syncthreads();
         for (int at = own + from + 1; works && from > 0 && at <= own + to; ++at) {
             value[at] += sum;
             if (squares) square[at] += of_squares;
-            if (gaps) present[at] = static_cast<std::uint8_t>(present[at] + seen);
+            if (any_absent) present[at] = static_cast<std::uint8_t>(present[at] + seen);
         }
         if (works && from == 0) value[own] = square[own] = 0, present[own] = 0;
         __syncthreads();
@@ -161,7 +161,7 @@ __device__ Sums<Sum> add_up(const Pieces& footprint, const Pixel* plane, double 
                 const int at = (row + i * threads_y) * pitch + lane;
                 sums.value[i] += value[at + ends.to] - value[at + ends.from];
                 if (squares) sums.square[i] += square[at + ends.to] - square[at + ends.from];
-                if (gaps) {
+                if (any_absent) {
                     sums.count[i] +=
                         static_cast<std::uint32_t>(present[at + ends.to] - present[at + ends.from]);
                 }
@@ -169,7 +169,7 @@ __device__ Sums<Sum> add_up(const Pieces& footprint, const Pixel* plane, double 
         }
 #pragma unroll
         for (int i = 0; i < rows_a_thread; ++i)
-            sums.count[i] += gaps ? 0U : static_cast<unsigned>(piece.area);
+            sums.count[i] += any_absent ? 0U : static_cast<unsigned>(piece.area);
     }
     return sums;
 }

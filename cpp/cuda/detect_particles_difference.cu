@@ -8,25 +8,23 @@
 namespace lee::particles::on_device {
 namespace {
 
-constexpr std::uint8_t no_gap = 0, missing_gap = 1, saturated_gap = 2;
-
 struct Loaded {
     float value;  // NaN where masked
-    std::uint8_t gap;
+    std::uint8_t mask;
 };
 
 template <class Pixel>
 __device__ Loaded load(Pixel pixel, float limit) {
     const float value = static_cast<float>(pixel);
-    if (value >= limit) return {__builtin_nanf(""), saturated_gap};
-    if (!finite(value)) return {__builtin_nanf(""), missing_gap};
-    return {value, no_gap};
+    if (value >= limit) return {__builtin_nanf(""), mask_saturated};
+    if (!finite(value)) return {__builtin_nanf(""), mask_missing};
+    return {value, not_masked};
 }
 
 /// A block a row: masked pixels get the nearest known value to the left, or else to the right, or 0.
 template <class Pixel>
 __global__ void __launch_bounds__(threads)
-    fill_gaps(const Pixel* in, Extent image, float limit, float* out, std::uint8_t* gaps) {
+    fill_masked(const Pixel* in, Extent image, float limit, float* out, std::uint8_t* masks) {
     __shared__ float first[threads], last[threads];
     const std::size_t row = std::size_t{blockIdx.x} * image.columns;
     const std::uint32_t n = image.columns, t = threadIdx.x;
@@ -34,8 +32,8 @@ __global__ void __launch_bounds__(threads)
     for (std::uint32_t x = t; x < n; x += threads) {
         const Loaded one = load(in[row + x], limit);
         out[row + x] = one.value;
-        gaps[row + x] = one.gap;
-        any |= one.gap;
+        masks[row + x] = one.mask;
+        any |= one.mask;
     }
     if (__syncthreads_or(any) == 0) return;
     // Each thread fills a stretch of its own.
@@ -113,22 +111,22 @@ __global__ void __launch_bounds__(threads) move_down(const float* in, Extent ima
 /// The two frames of the difference; `before` has been moved along its rows.
 struct Pair {
     const float* before;
-    const std::uint8_t* gaps;  // of `before` as it was
+    const std::uint8_t* masks;  // of `before` as it was
     Taps y, x;
     Extent image;
     float limit;
     bool disappearing;
 
     /// The mask of the pixels that the moved frame comes from.
-    __device__ std::uint8_t gap_at(const Place& place) const {
+    __device__ std::uint8_t mask_at(const Place& place) const {
         const int row = static_cast<int>(place.y), column = static_cast<int>(place.x);
         for (const int source : {row + y.low, row + y.high}) {
-            const std::uint8_t* at = gaps + static_cast<std::size_t>(y.source(source)) * image.columns;
+            const std::uint8_t* at = masks + static_cast<std::size_t>(y.source(source)) * image.columns;
             const std::uint8_t one = at[x.source(column + x.low)], other = at[x.source(column + x.high)];
             const std::uint8_t worse = one > other ? one : other;
-            if (worse != no_gap) return worse;
+            if (worse != not_masked) return worse;
         }
-        return no_gap;
+        return not_masked;
     }
     __device__ bool covers(const Place& place) const {
         const int row = static_cast<int>(place.y), column = static_cast<int>(place.x);
@@ -147,14 +145,14 @@ __global__ void __launch_bounds__(threads)
         const Loaded later = load(after[place.at], pair.limit);
         const float earlier = moved_down(pair.before, pair.image, pair.y, place);
         float d = pair.disappearing ? earlier - later.value : later.value - earlier;
-        saturated = later.gap == saturated_gap;
+        saturated = later.mask == mask_saturated;
         if (!pair.disappearing) reference[place.at] = earlier;
         if (!pair.covers(place)) {
             d = __builtin_nanf("");
         } else if (d == d) {
-            const std::uint8_t gap = pair.gap_at(place);
-            if (gap != no_gap) d = __builtin_nanf("");
-            saturated = gap == saturated_gap;
+            const std::uint8_t mask = pair.mask_at(place);
+            if (mask != not_masked) d = __builtin_nanf("");
+            saturated = mask == mask_saturated;
         }
         masked = d != d;
         difference[place.at] = d;
@@ -189,17 +187,17 @@ __global__ void __launch_bounds__(threads) smooth(const float* in, Extent image,
 template <class Pixel>
 struct Moved {
     Moved(const State& state, const Pixel* in, float limit, const Taps& x)
-        : values(state.map()), gaps(state.array<std::uint8_t>(state.image.pixels())) {
-        cuda::launch(operation, fill_gaps<Pixel>,
+        : values(state.map()), masks(state.array<std::uint8_t>(state.image.pixels())) {
+        cuda::launch(operation, fill_masked<Pixel>,
                      {.grid = dim3(state.image.rows), .block = dim3(threads), .stream = state.stream}, in,
-                     state.image, limit, values.get(), gaps.get());
+                     state.image, limit, values.get(), masks.get());
         if (!x.moves()) return;
         Array<float> along = state.map();
         state.each_pixel(move_along, values.get(), state.image, x, along.get());
         values = std::move(along);
     }
     Array<float> values;
-    Array<std::uint8_t> gaps;
+    Array<std::uint8_t> masks;
 };
 
 }  // namespace
@@ -220,7 +218,7 @@ void take_difference(State& state, DeviceView<const Pixel, 2> before, DeviceView
         } else {
             state.reference = state.map();
         }
-        const Pair pair{moved.values.get(), moved.gaps.get(), y, x, state.image, limit, disappearing};
+        const Pair pair{moved.values.get(), moved.masks.get(), y, x, state.image, limit, disappearing};
         state.each_pixel(differ<Pixel>, pair, after.data, state.left.get(), state.reference.get(),
                          counts.get());
     }

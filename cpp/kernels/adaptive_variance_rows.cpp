@@ -51,7 +51,7 @@ WindowRows<Pixel, Sum>::WindowRows(const FootprintRuns& runs, std::size_t column
 }
 
 template <class Pixel, class Sum>
-bool WindowRows<Pixel, Sum>::has_gaps(const Piece<Pixel>& piece, const Box& reach) {
+bool WindowRows<Pixel, Sum>::has_absent(const Piece<Pixel>& piece, const Box& reach) {
     if constexpr (std::is_same_v<Pixel, float>) {
         if (reach.x0 >= reach.x1) return false;
         for (std::ptrdiff_t y = reach.y0; y < reach.y1; ++y) {
@@ -63,7 +63,7 @@ bool WindowRows<Pixel, Sum>::has_gaps(const Piece<Pixel>& piece, const Box& reac
 
 template <class Pixel, class Sum>
 void WindowRows<Pixel, Sum>::load(const Piece<Pixel>& piece, const Box& reach, const Box& out,
-                                  std::ptrdiff_t y, double offset, bool gaps) {
+                                  std::ptrdiff_t y, double offset, bool any_absent) {
     Sum* value = values_.row(y);
     Sum* square = with_squares_ ? squares_.row(y) : nullptr;
     std::size_t begin = 0, end = 0;
@@ -73,12 +73,12 @@ void WindowRows<Pixel, Sum>::load(const Piece<Pixel>& piece, const Box& reach, c
         const Pixel* pixel = piece.at(y, reach.x0);
         convert(loops_, pixel, offset, value + begin, with_squares_ ? square + begin : nullptr, end - begin);
         if constexpr (std::is_same_v<Pixel, float>) {
-            if (gaps) (void)loops_.presence(pixel, present_.row(y) + begin, end - begin);
+            if (any_absent) (void)loops_.presence(pixel, present_.row(y) + begin, end - begin);
         }
     }
     clear_outside(value, begin, end, inputs_);
     if (with_squares_) clear_outside(square, begin, end, inputs_);
-    if (gaps) clear_outside(present_.row(y), begin, end, inputs_);
+    if (any_absent) clear_outside(present_.row(y), begin, end, inputs_);
 }
 
 template <class Pixel, class Sum>

@@ -49,19 +49,19 @@ class WindowRows {
     template <class Take>
     void run(const Piece<Pixel>& piece, const Box& out, const Box& image, double offset, const Take& take) {
         const Box reach = out.reach(runs_, image);
-        const bool gaps = has_gaps(piece, reach);
+        const bool any_absent = has_absent(piece, reach);
         values_.restart(out.y0);
         squares_.restart(out.y0);
         present_.restart(out.y0);
         counted_ = false;
         for (std::ptrdiff_t y = out.y0 + runs_.dy_min; y < out.y0 + runs_.dy_max(); ++y) {
-            load(piece, reach, out, y, offset, gaps);
+            load(piece, reach, out, y, offset, any_absent);
         }
         for (std::ptrdiff_t y = out.y0; y < out.y1; ++y) {
-            load(piece, reach, out, y + runs_.dy_max(), offset, gaps);
+            load(piece, reach, out, y + runs_.dy_max(), offset, any_absent);
             values_.sums(y, sum_.get());
             if (with_squares_) squares_.sums(y, square_.get());
-            if (gaps) {
+            if (any_absent) {
                 present_.sums(y, count_.get());
             } else {
                 count_all(y, out, image);
@@ -71,9 +71,9 @@ class WindowRows {
     }
 
   private:
-    bool has_gaps(const Piece<Pixel>& piece, const Box& reach);
+    bool has_absent(const Piece<Pixel>& piece, const Box& reach);
     void load(const Piece<Pixel>& piece, const Box& reach, const Box& out, std::ptrdiff_t y, double offset,
-              bool gaps);
+              bool any_absent);
     void count_all(std::ptrdiff_t y, const Box& out, const Box& image);
 
     const FootprintRuns& runs_;

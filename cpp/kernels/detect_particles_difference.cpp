@@ -17,7 +17,6 @@ using Index = std::ptrdiff_t;
 
 constexpr std::size_t strip_rows = 64;
 constexpr Index reach = 2;  // of the smoothing
-constexpr char no_gap = 0, missing_gap = 1, saturated_gap = 2;
 constexpr float smoothing[] = {smooth_far, smooth_near, smooth_middle, smooth_near, smooth_far};
 
 std::size_t load(const Loops& loops, const std::uint8_t* in, float limit, float* out, std::size_t n) {
@@ -36,7 +35,7 @@ void repeat_edges(float* row, std::size_t n, std::size_t margin) {
 }
 
 /// Replace NaN by the nearest known value to the left, or else to the right, or 0.
-void fill_gaps(float* row, std::size_t n) {
+void fill_masked(float* row, std::size_t n) {
     const auto known = std::find_if(row, row + n, [](float value) { return value == value; });
     float last = known == row + n ? 0.0F : *known;
     for (std::size_t i = 0; i < n; ++i) {
@@ -62,8 +61,8 @@ class Moved {
         from_ = source(first + y_.first);
         const Index to = source(last + y_.first + y_.taps - 1) + 1;
         along_ = aligned_array<float>(static_cast<std::size_t>(to - from_) * columns);
-        bad_.resize(static_cast<std::size_t>(to - from_));
-        std::vector<char> gaps(columns);
+        masks_.resize(static_cast<std::size_t>(to - from_));
+        std::vector<std::uint8_t> masks(columns);
         for (Index row = from_; row < to; ++row) {
             float* values = padded_.get() + margin_;
             load(loops_, image_.data + static_cast<std::size_t>(row) * columns, limit_, values, columns);
@@ -71,16 +70,16 @@ class Moved {
                 const Pixel* pixels = image_.data + static_cast<std::size_t>(row) * columns;
                 for (std::size_t i = 0; i < columns; ++i) {
                     const bool high = static_cast<float>(pixels[i]) >= limit_;
-                    gaps[i] = values[i] == values[i] ? no_gap : high ? saturated_gap : missing_gap;
+                    masks[i] = values[i] == values[i] ? not_masked : high ? mask_saturated : mask_missing;
                 }
-                auto& bad = bad_[static_cast<std::size_t>(row - from_)];
-                bad.resize(columns);
+                auto& moved = masks_[static_cast<std::size_t>(row - from_)];
+                moved.resize(columns);
                 for (std::size_t i = 0; i < columns; ++i) {
                     const auto [low, high] = x_.nearest(static_cast<Index>(i), static_cast<Index>(columns));
-                    bad[i] =
-                        std::max(gaps[static_cast<std::size_t>(low)], gaps[static_cast<std::size_t>(high)]);
+                    moved[i] =
+                        std::max(masks[static_cast<std::size_t>(low)], masks[static_cast<std::size_t>(high)]);
                 }
-                fill_gaps(values, columns);
+                fill_masked(values, columns);
             }
             repeat_edges(values, columns, margin_);
             loops_.weigh_along(values + x_.first, x_.weights.data(), static_cast<std::size_t>(x_.taps),
@@ -108,11 +107,11 @@ class Moved {
         const auto [low, high] = y_.nearest(y, rows);
         std::size_t saturated = 0;
         for (const Index source_row : {low, high}) {
-            const auto& bad = bad_[static_cast<std::size_t>(source_row - from_)];
-            for (std::size_t i = 0; i < bad.size(); ++i) {
-                if (bad[i] == no_gap || out[i] != out[i]) continue;
+            const auto& masks = masks_[static_cast<std::size_t>(source_row - from_)];
+            for (std::size_t i = 0; i < masks.size(); ++i) {
+                if (masks[i] == not_masked || out[i] != out[i]) continue;
                 out[i] = nan;
-                if (bad[i] == saturated_gap) ++saturated;
+                if (masks[i] == mask_saturated) ++saturated;
             }
         }
         return saturated;
@@ -133,7 +132,7 @@ class Moved {
     Index from_ = 0;
     std::size_t margin_ = 0;
     AlignedArray<float> padded_, along_;
-    std::vector<std::vector<char>> bad_;
+    std::vector<std::vector<std::uint8_t>> masks_;
 };
 
 /// Smooth rows [first - reach, last + reach) along both axes into rows [first, last) of `out`.
@@ -196,7 +195,7 @@ void take_difference(State& state, HostView<const Pixel, 2> before, HostView<con
             float* difference = own ? state.left.row(row) : nullptr;
             if (state.params.disappearing) {
                 if (own) loops.differ(b.get(), a.get(), difference, n);
-                if (loops.count_nan(a.get(), n) > 0) fill_gaps(a.get(), n);
+                if (loops.count_nan(a.get(), n) > 0) fill_masked(a.get(), n);
                 std::copy_n(a.get(), n, reference);
             } else {
                 if (own) loops.differ(a.get(), b.get(), difference, n);

@@ -29,7 +29,7 @@ struct CurvatureWindow {
     double scale_um;        ///< the scale in use, µm
 };
 
-/// The window that `params` stand for.
+/// The window of a scale and a family.
 ///
 /// throws  std::invalid_argument where a number is not positive and finite, or the window is smaller than the
 ///         fit needs or has a radius above 1024 px

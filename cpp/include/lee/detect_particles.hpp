@@ -67,7 +67,7 @@ struct DetectedParticles {
 /// shape      before, after (H, W)    H and W >= 1, H W <= 2^31    axial (H, W), or empty
 /// unit       before, after counts    axial any
 /// axial      change of `before` with height: what a surface that has grown between the frames changes. Where
-///            it is empty, the Laplacian of the frames stands in for it
+///            it is empty, the Laplacian of the frames is used
 /// shift      `before` is aligned with `after` by an eight-point Kaiser-windowed sinc
 /// texture    in tiles of about 64 px, the difference is freed of what shift, defocus and change of
 ///            brightness of the frame without the particles (`before`; where particles disappear, `after`)
@@ -75,7 +75,7 @@ struct DetectedParticles {
 ///            (1998) 325)
 /// noise      its variance is a straight line over brightness, scaled from tile to tile; texture that remains
 ///            raises it where texture is strong. In frames of floats without any noise, a thousandth of the
-///            largest difference stands in for it
+///            largest difference is used
 /// filter     matched to a Gaussian spot in that noise: S = sum(g d / v) / sqrt(sum(g g / v))
 /// threshold  the level above which a Gaussian random field of this smoothness is expected to have
 ///            `false_alarms` maxima in the field (Adler, The Geometry of Random Fields, 1981)
