@@ -1,6 +1,8 @@
 """From a focal stack to a measured surface.
 
-`reconstruct` takes a whole stack, `refocuser` frames while they arrive. Around them: drift inside a scan,
-rejected frames, artefact masks, heights recovered beneath occlusions, the depth of field, the target, the
-wavelet focus.
+A room because the frames of one scan decide every height, and nothing else does. `reconstruct` takes a whole
+stack, `refocuser` frames while they arrive, both with the user's `parameters`. Before the search for the best
+focus, whose measures are in `focus`: the depth of field, the target, rejected frames, lateral drift
+(`registration` compares two frames). After it, `assembly` masks artefacts, recovers heights beneath
+occlusions, fills holes, and makes the `lee.Surface`.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import deque
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,7 +20,9 @@ from lee.reconstruction.saturation import SATURATED_SHARE, full_scale
 from lee.surfaces.provenance import ComputeDevice, DepthOfField, Provenance, RejectedFrame
 
 if TYPE_CHECKING:
+    from lee.reconstruction.frame_rejection import Verdict
     from lee.reconstruction.target import Target
+    from lee.stacks.grey import Frame
     from lee.surfaces.surface import Surface
 
 # Finest window where no target is given.
@@ -88,14 +90,14 @@ class Refocuser:
         track = self._params.drift and min(self._shape) >= MIN_DRIFT_PX
         self._tracker = RobustDriftTracker(self._shape) if track else None
         self._drift_every = self._params.drift_every or _DRIFT_EVERY
-        self._waiting: deque[tuple[NDArray[Any], float, tuple[float, float] | None]] = deque()
+        self._waiting: deque[tuple[Frame, float, tuple[float, float] | None]] = deque()
         self._judged = 0
         self._used_z: list[float] = []
         self._used_drift: list[tuple[float, float]] = []
         self._drift = (0.0, 0.0)
         self._drift_of_frames: list[tuple[float, float]] = []
         self._rejected: list[RejectedFrame] = []
-        self._dtype: np.dtype[Any] | None = None
+        self._dtype: np.dtype[np.generic] | None = None
         self._full_scale = 0
         self._finished = False
 
@@ -204,10 +206,10 @@ class Refocuser:
             raise error
         self._device = fall_back_to_the_processor(error)
 
-    def _on_device(self, frame: Any, drift: tuple[float, float] | None) -> Any:
+    def _on_device(self, frame: ArrayLike, drift: tuple[float, float] | None) -> Frame:
         if self._device.kind != "cuda":
             raise InputError(
-                "refocuser: frame lies on a CUDA device, this refocuser works on the processor; make it with "
+                "refocuser: frame is on a CUDA device, this refocuser works on the processor; make it with "
                 "device='cuda', or copy the frame"
             )
         if self._rejection is not None or (self._tracker is not None and drift is None):
@@ -215,11 +217,13 @@ class Refocuser:
                 "refocuser: frames on a CUDA device are not judged, nor is their drift estimated; give "
                 "ReconstructParams(reject_frames=False, drift=False), or copy the frame"
             )
-        return cuda_arrays.as_cuda(
+        # An array of CuPy, which behaves like NumPy's here.
+        image: Frame = cuda_arrays.as_cuda(
             frame, "refocuser", "frame", dtypes=("uint8", "uint16", "float32"), dimensions=(2,)
         )
+        return image
 
-    def _checked(self, frame: Any, drift: tuple[float, float] | None) -> Any:
+    def _checked(self, frame: ArrayLike, drift: tuple[float, float] | None) -> Frame:
         on_device = cuda_arrays.is_cuda(frame)
         image = self._on_device(frame, drift) if on_device else np.asarray(frame)
         if image.shape != self._shape:
@@ -234,7 +238,7 @@ class Refocuser:
             raise InputError(f"refocuser: frame is {image.dtype}, the scan began with {self._dtype}")
         return image if on_device else np.ascontiguousarray(image)
 
-    def _settle(self, verdicts: list[Any]) -> None:
+    def _settle(self, verdicts: list[Verdict]) -> None:
         for verdict in verdicts:
             image, z, drift = self._waiting.popleft()
             if verdict.reason is None:
@@ -244,7 +248,7 @@ class Refocuser:
                 self._drift_of_frames.append(self._drift if drift is None else drift)
                 self._judged += 1
 
-    def _use(self, image: NDArray[Any], z: float, drift: tuple[float, float] | None) -> None:
+    def _use(self, image: Frame, z: float, drift: tuple[float, float] | None) -> None:
         if drift is not None:
             self._drift = drift
         elif self._tracker is not None and len(self._used_z) % self._drift_every == 0:
@@ -268,7 +272,7 @@ class Refocuser:
         self._drift_of_frames.append(self._drift)
         self._judged += 1
 
-    def _watch_saturation(self, image: NDArray[Any]) -> None:
+    def _watch_saturation(self, image: Frame) -> None:
         """Set the count at which pixels saturate: full scale of the fewest bits that hold all counts."""
         if image.dtype.kind != "u":
             return

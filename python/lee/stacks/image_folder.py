@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile
 
 from lee.errors import InputError
-from lee.stacks.grey import Frame, as_grey, grey_dtype, one_line
+from lee.stacks.grey import Frame, Samples, as_grey, grey_dtype, one_line
 from lee.stacks.reader import FrameSource
 from lee.stacks.tiff import TIFF_SUFFIXES, TiffSource, check_pages, read_page, tiff_pixel_um
 from lee.stacks.z_positions import read_z_csv
@@ -158,7 +158,7 @@ def _decode(path: Path, where: str) -> Frame:
     return as_grey(_pixels(path), where)
 
 
-def _pixels(path: Path) -> NDArray[Any]:
+def _pixels(path: Path) -> Samples:
     with Image.open(path) as image:
         if isinstance(image, PngImageFile) and _deep_png(image) and image.mode not in _SIXTEEN_BIT:
             return _deep_colour(path, image)
@@ -169,15 +169,15 @@ def _pixels(path: Path) -> NDArray[Any]:
         return np.asarray(image.convert("RGB"))
 
 
-def _deep_colour(path: Path, image: PngImageFile) -> NDArray[Any]:
+def _deep_colour(path: Path, image: PngImageFile) -> NDArray[np.uint16]:
     """16-bit colour PNG, of which Pillow keeps the high bytes only: decode the low bytes in a second pass."""
     raw_mode = str(image.tile[0].args)
     if image.mode not in ("RGB", "RGBA"):
         raise InputError(f"{path}: 16-bit grey with alpha is not supported; save it as 16-bit grey")
-    high: NDArray[Any] = np.asarray(image).astype(np.uint16)
+    high = np.asarray(image).astype(np.uint16)
     with PngImageFile(path) as again:
         again.tile = [tile._replace(args=raw_mode.replace(";16B", ";16L")) for tile in again.tile]
-        low: NDArray[Any] = np.asarray(again)
+        low = np.asarray(again).astype(np.uint16)
     return np.asarray((high << 8) | low)
 
 

@@ -12,7 +12,7 @@ import zarr
 from numpy.typing import NDArray
 
 from lee.errors import InputError
-from lee.stacks.grey import Frame, as_grey, grey_dtype, one_line
+from lee.stacks.grey import Frame, Samples, as_grey, grey_dtype, one_line
 from lee.stacks.reader import FrameSource
 from lee.stacks.units import um_per_unit
 
@@ -37,7 +37,7 @@ class ZarrSource(FrameSource):
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = Lock()
-        self._kept: tuple[int, NDArray[Any]] | None = None
+        self._kept: tuple[int, Samples] | None = None
         try:
             node = zarr.open(str(path), mode="r")
             self._open(node)
@@ -130,7 +130,7 @@ class ZarrSource(FrameSource):
         frame = as_grey(image, self.name(k))
         return frame.copy() if np.may_share_memory(frame, image) else frame
 
-    def _slab(self, start: int, stop: int) -> NDArray[Any]:
+    def _slab(self, start: int, stop: int) -> Samples:
         selection = tuple(
             slice(start, stop) if name == "z" else slice(None) if name in ("y", "x") else 0
             for name in self._names

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import numpy as np
 import tifffile
-from numpy.typing import NDArray
 from PIL import Image
 
 from lee.errors import InputError
 from lee.stacks.array import ArraySource
-from lee.stacks.grey import Frame, as_grey, grey_dtype, one_line
+from lee.stacks.grey import Frame, Samples, as_grey, grey_dtype, one_line
 from lee.stacks.ome_xml import read_ome
 from lee.stacks.reader import FrameSource
 from lee.stacks.units import um_per_unit
+
+# A page with its tags, or one that shares them with its key frame: tifffile types every field as optional.
+Page = Any
 
 TIFF_SUFFIXES = frozenset({".tif", ".tiff", ".btf", ".tf8"})
 
@@ -68,7 +71,7 @@ class TiffSource(FrameSource):
             self._take_series(series[0])
         else:
             self._count = len(self._tif.pages)
-        page: Any = self._pages[0]
+        page: Page = self._pages[0]
         height, width = page.shape[page.axes.index("Y")], page.shape[page.axes.index("X")]
         palette = page.photometric == tifffile.PHOTOMETRIC.PALETTE
         self.shape = (self._count, height, width)
@@ -112,7 +115,7 @@ class TiffSource(FrameSource):
             return "OME-TIFF"
         return "ImageJ TIFF" if self._tif.is_imagej else "TIFF"
 
-    def _read_calibration(self, page: Any) -> None:
+    def _read_calibration(self, page: Page) -> None:
         if self._tif.is_ome and self._tif.ome_metadata:
             ome = read_ome(self._tif.ome_metadata, self._count, str(self._path))
             self.z_um, self.z_um_source, self.pixel_yx_um = ome
@@ -166,7 +169,7 @@ class TiffReader:
         return TiffSource(path)
 
 
-def check_pages(tif: Any, where: str) -> None:
+def check_pages(tif: tifffile.TiffFile, where: str) -> None:
     """Compare the header of every page with the first one and with the end of the file.
 
     Raises
@@ -175,8 +178,9 @@ def check_pages(tif: Any, where: str) -> None:
         Naming the first page of other size or kind, or cut off.
     """
     end = tif.filehandle.size
-    first: Any = None
-    for k, page in enumerate(tif.pages):
+    first: Page | None = None
+    pages: Iterable[Page] = tif.pages
+    for k, page in enumerate(pages):
         if page.is_reduced:
             continue
         first = first or page
@@ -192,7 +196,7 @@ def check_pages(tif: Any, where: str) -> None:
             )
 
 
-def tiff_pixel_um(tif: Any, page: Any) -> tuple[tuple[float, float] | None, str]:
+def tiff_pixel_um(tif: tifffile.TiffFile, page: Page) -> tuple[tuple[float, float] | None, str]:
     """Pixel size (y, x) from the resolution tags, None where they were meant for printing, and its source."""
     x, y = (_resolution(page, tag) for tag in ("XResolution", "YResolution"))
     if x is None or y is None:
@@ -210,7 +214,7 @@ def tiff_pixel_um(tif: Any, page: Any) -> tuple[tuple[float, float] | None, str]
     return (scale * y, scale * x), source
 
 
-def _resolution(page: Any, tag_name: str) -> float | None:
+def _resolution(page: Page, tag_name: str) -> float | None:
     """Units a pixel."""
     tag = page.tags.get(tag_name)
     if tag is None:
@@ -219,7 +223,7 @@ def _resolution(page: Any, tag_name: str) -> float | None:
     return units / pixels if pixels else None
 
 
-def read_page(page: Any, where: str) -> Frame:
+def read_page(page: Page, where: str) -> Frame:
     """Decode one page to grey.
 
     Raises
@@ -245,7 +249,7 @@ def read_page(page: Any, where: str) -> Frame:
     return grey
 
 
-def _decode(page: Any) -> NDArray[Any]:
+def _decode(page: Page) -> Samples:
     try:
         return np.asarray(page.asarray())
     except ValueError as error:
