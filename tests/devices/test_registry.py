@@ -112,10 +112,23 @@ def test_what_is_no_driver_is_named():
         MissingDependency, match=r"lee.cameras: the driver 'torn' .*NoSuchDriver\) cannot be loaded"
     ):
         camera_drivers["torn"]
-    with pytest.raises(InputError, match=r"the driver 'swapped' .*ToyStageDriver\) is no CameraDriver"):
+    with pytest.raises(InputError, match=r"swapped = .*:ToyStageDriver is no CameraDriver; update"):
         camera_drivers["swapped"]
     with pytest.raises(InputError, match="there is no driver 'web'; it is one of virtual, aravis"):
         camera_drivers["web"]
+
+
+def test_a_driver_of_this_process_is_added_once(monkeypatch):
+    monkeypatch.setattr(camera_drivers, "_added", {})
+    camera_drivers.add("grey", ToyCameraDriver)
+    assert camera_drivers["grey"] is ToyCameraDriver
+    assert camera_drivers.names[-1] == "grey"
+    with open_rig({"camera": {"driver": "grey"}, "stage": {"driver": "brick"}}) as rig:
+        assert rig.camera.grey == 7
+    with pytest.raises(InputError, match="there is a driver 'grey' already; give yours another name"):
+        camera_drivers.add("grey", ToyCameraDriver)
+    with pytest.raises(InputError, match=r"lee\.cameras: brick is no CameraDriver"):
+        camera_drivers.add("brick", ToyStageDriver)
 
 
 def test_doctor_asks_the_drivers(tmp_path):

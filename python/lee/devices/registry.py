@@ -31,12 +31,25 @@ class Registry(Generic[D]):
 
     def __init__(self, kind: type[D], group: str, built_in: Mapping[str, str]) -> None:
         self._kind, self._group = kind, group
+        self._added: dict[str, type[D]] = {}
         self._known = {name: EntryPoint(name, place, group) for name, place in built_in.items()}
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all drivers, those of lee first."""
-        return tuple(self._entries())
+        return (*self._entries(), *self._added)
+
+    def add(self, name: str, driver: type[D]) -> None:
+        """Offer a driver in this process only.
+
+        Raises
+        ------
+        InputError
+            If there is one of that name already, or it is no driver of this kind.
+        """
+        if name in self.names:
+            raise InputError(f"{self._group}: there is a driver {name!r} already; give yours another name")
+        self._added[name] = self._checked(driver, name)
 
     def __getitem__(self, name: str) -> type[D]:
         """Import a driver.
@@ -48,10 +61,13 @@ class Registry(Generic[D]):
         MissingDependency
             If the package that offers it cannot be imported.
         """
-        entries = self._entries()
-        if name not in entries:
-            raise InputError(f"{self._group}: there is no driver {name!r}; it is one of {', '.join(entries)}")
-        entry = entries[name]
+        if name in self._added:
+            return self._added[name]
+        entry = self._entries().get(name)
+        if entry is None:
+            raise InputError(
+                f"{self._group}: there is no driver {name!r}; it is one of {', '.join(self.names)}"
+            )
         try:
             driver = entry.load()
         except (ImportError, AttributeError) as error:
@@ -59,10 +75,12 @@ class Registry(Generic[D]):
                 f"{self._group}: the driver {name!r} ({entry.value}) cannot be loaded ({error}); "
                 "install it again, or remove the package that offers it"
             ) from error
+        return self._checked(driver, f"{name} = {entry.value}")
+
+    def _checked(self, driver: object, name: str) -> type[D]:
         if not (isinstance(driver, type) and issubclass(driver, self._kind)):
             raise InputError(
-                f"{self._group}: the driver {name!r} ({entry.value}) is no {self._kind.__name__}; "
-                "update the package that offers it"
+                f"{self._group}: {name} is no {self._kind.__name__}; update the package that offers it"
             )
         return driver
 
