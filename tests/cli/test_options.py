@@ -67,6 +67,30 @@ def test_a_shared_option_is_explained_alike(name):
     assert len({option.help for option in uses(name).values()}) == 1
 
 
+def test_every_option_has_a_help():
+    missing = {
+        (path, name) for path in COMMANDS for name, option in options_of(path).items() if not option.help
+    }
+    assert not missing
+
+
+# A configuration and a calibration are edited by hand, so they are never replaced; a run is continued.
+NEVER_REPLACED = {"lee twin cell", "lee rig calibrate", "lee rig record", "lee rig live"}
+# The demonstration replaces an older one, and `lee rig doctor` writes nothing.
+REPLACED = {"lee demo", "lee rig doctor"}
+
+
+def test_what_is_written_is_replaced_only_with_overwrite():
+    writing = set(uses("--output")) | {"lee export", "lee view", "lee rig convert"}
+    assert writing - set(uses("--overwrite")) == NEVER_REPLACED | REPLACED
+
+
+def test_a_window_is_what_the_microscope_sees():
+    """Neither the scan window, which tracks the surface, nor the scans of a rate are named so."""
+    named = {path for name in NAMES if "window" in name for path in uses(name)}
+    assert named <= {"lee twin window", "lee twin compare"}
+
+
 def test_series_takes_every_option_of_reconstruct():
     output = {"-o", "--output", "--overwrite"}
     assert set(options_of("lee reconstruct")) - output <= set(options_of("lee series"))

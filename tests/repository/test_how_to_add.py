@@ -19,6 +19,7 @@ MOST = {
     "A stage": 3,
     "An exporter": 3,
     "A focus measure": 3,
+    "A reaction of the twin": 3,
 }
 BUILT = [path for path in FILES if path.suffix in CODE or path.name in ("CMakeLists.txt", "pyproject.toml")]
 SCALAR = [path for path in BUILT if path.parent.name != "simd"]
@@ -61,7 +62,7 @@ def test_a_toy_one_is_added_by_a_test(section):
     shown = re.findall(r"Shown by\s+`(tests/[^`]+)`", SECTIONS[section])
     assert shown, f"{section}: name the test that adds a toy one"
     for name in shown:
-        assert re.search(r"toy", (ROOT / name).read_text(), re.IGNORECASE), name
+        assert re.search(r"Toy|register_", (ROOT / name).read_text()), name
 
 
 # --- a kernel ---
@@ -118,6 +119,14 @@ def test_the_list_of_a_focus_measure_is_every_place_of_one():
     for name in focus_names():
         for file in package_files_with(type(focus_measure(name)).__name__):
             assert matches(file, listed("A focus measure")), file
+
+
+def test_the_list_of_a_reaction_is_every_place_of_one():
+    from lee.twin.electrode.reactions import DEFAULT
+
+    named = "".join(part.capitalize() for part in DEFAULT.split("_"))
+    for file in package_files_with(named):
+        assert matches(file, listed("A reaction of the twin")), file
 
 
 @pytest.mark.parametrize("section", ["A camera", "A stage"])

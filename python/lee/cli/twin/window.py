@@ -5,7 +5,7 @@ from typing import Literal
 
 import click
 
-from lee.cli.options import PATH
+from lee.cli.options import PATH, overwrite_option
 from lee.cli.twin.options import cell_of, cell_option, length_option
 
 
@@ -22,8 +22,10 @@ from lee.cli.twin.options import cell_of, cell_option, length_option
               show_default=True, help="Where there is electrolyte above it.")  # fmt: skip
 @click.option("--window-um", type=(float, float), default=(200.0, 400.0), show_default=True,
               metavar="FROM TO", help="What the microscope sees, from the anode's edge.")  # fmt: skip
-@click.option("--kind", type=click.Choice(["secondary", "primary"]), default="secondary", show_default=True)
+@click.option("--kind", type=click.Choice(["secondary", "primary"]), default="secondary", show_default=True,
+              help="With kinetics; or without polarisation.")  # fmt: skip
 @click.option("-o", "--output", type=PATH, metavar="PNG", help="Draw the current along the cathode.")
+@overwrite_option
 def window(
     cell: Path | None,
     gap_um: float,
@@ -35,6 +37,7 @@ def window(
     window_um: tuple[float, float],
     kind: Literal["primary", "secondary"],
     output: Path | None,
+    overwrite: bool,
 ) -> None:
     """Compute how much lower the current is in the microscope's window than under the anode.
 
@@ -60,6 +63,6 @@ def window(
         from lee.storage.atomic import new_file
         from lee.twin.results.figures import window_profile
 
-        with new_file(output) as partial:
+        with new_file(output, overwrite=overwrite) as partial:
             window_profile(found, window_um).savefig(partial, format="png")
         click.echo(f"wrote {output}")
