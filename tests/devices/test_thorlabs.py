@@ -176,7 +176,7 @@ def test_limits_are_kept(controller, stage, counts):
     [
         ({"start_um": 1.0}, "start_counts is -"),
         ({"frames_per_s": 600.0}, "pulse_us"),
-        ({"frames_per_s": 4000.0}, "above 500"),
+        ({"frames_per_s": 4000.0}, "at most at 500"),
         ({"frames_per_s": 400.0, "lead_um": 0.1}, "longer lead"),
     ],
 )

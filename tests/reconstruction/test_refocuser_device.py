@@ -124,9 +124,7 @@ def test_a_surface_is_the_same_wherever_it_was_made(cuda):
 
 def test_frames_on_the_device_need_a_refocuser_there(cuda):
     frame = cuda.array(np.zeros((8, 9), np.uint8))
-    with pytest.raises(
-        InputError, match="frame is on a CUDA device, this refocuser works on the processor"
-    ):
+    with pytest.raises(InputError, match="frame is on a CUDA device, this refocuser works on the processor"):
         Refocuser((8, 9), pixel_um=0.25, params=PLAIN).push(frame, 0.0)
     with pytest.raises(InputError, match="frames on a CUDA device are not judged, nor is their drift"):
         Refocuser((8, 9), pixel_um=0.25, device="cuda").push(frame, 0.0)

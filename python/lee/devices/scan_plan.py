@@ -129,6 +129,36 @@ class ScanPlan:
         """Time from the first pulse to the last, s."""
         return (self.pulses - 1) / self.frames_per_s
 
+    def check_motion(
+        self, *, counts_per_um: float, speed_um_per_s: float, acceleration_um_per_s2: float
+    ) -> None:
+        """Raise ``InputError`` where a stage has another scale, is too slow, or needs a longer lead.
+
+        Parameters
+        ----------
+        counts_per_um : float
+            Scale of the stage.
+        speed_um_per_s, acceleration_um_per_s2 : float
+            The highest that it reaches.
+        """
+        if abs(self.counts_per_um / counts_per_um - 1) > 1e-9:
+            raise InputError(
+                f"stage: the plan has {self.counts_per_um:g} counts/µm and the stage {counts_per_um:g}; "
+                "plan with the stage's scale"
+            )
+        speed = self.speed_um_per_s
+        if speed > speed_um_per_s:
+            raise InputError(
+                f"stage: the scan runs at {speed:g} µm/s, the stage at most at {speed_um_per_s:g}; "
+                "take fewer frames/s or shorter steps"
+            )
+        lead, needed = self.lead_counts / counts_per_um, speed**2 / (2 * acceleration_um_per_s2)
+        if lead < needed:
+            raise InputError(
+                f"stage: the scan's lead is {lead:g} µm, but its speed is reached after {needed:g}; "
+                "give a longer lead"
+            )
+
     @property
     def _sign(self) -> int:
         return 1 if self.step_counts > 0 else -1

@@ -70,22 +70,13 @@ class ThorlabsSettings:
 
     def check_plan(self, plan: ScanPlan) -> None:
         """Raise ``InputError`` where a plan has another scale, leaves the limits, or is too fast."""
-        if abs(plan.counts_per_um / self.counts_per_um - 1) > 1e-9:
-            raise InputError(
-                f"stage: the plan has {plan.counts_per_um:g} counts/µm and the stage {self.counts_per_um:g}; "
-                "plan with the stage's scale"
-            )
+        plan.check_motion(
+            counts_per_um=self.counts_per_um,
+            speed_um_per_s=self.travel_um_per_s,
+            acceleration_um_per_s2=self.acceleration_um_per_s2,
+        )
         self.check_limits("start_counts", plan.start_counts)
         self.check_limits("end_counts", plan.end_counts)
-        speed, fastest = plan.speed_um_per_s, self.travel_um_per_s
-        if speed > fastest:
-            raise InputError(f"stage: the scan runs at {speed:g} µm/s, above {fastest:g}; take smaller steps")
-        needed = speed**2 / (2 * self.acceleration_um_per_s2) * self.counts_per_um
-        if plan.lead_counts < needed:
-            raise InputError(
-                f"stage: lead_counts is {plan.lead_counts}, but the scan's speed is reached after "
-                f"{needed:.0f}; give a longer lead"
-            )
         if self.pulse_us * 1e-6 > 0.5 / plan.frames_per_s:
             raise InputError(
                 f"stage: pulse_us is {self.pulse_us}, more than half of a frame's time; shorten it"

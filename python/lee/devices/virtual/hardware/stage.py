@@ -332,23 +332,12 @@ class VirtualStage(Stage):
     def _check_plan(self, plan: ScanPlan) -> None:
         self._check_inside(plan.start_counts, "scan's start")
         self._check_inside(plan.end_counts, "scan's end")
-        if abs(plan.counts_per_um / self._scale - 1) > 1e-9:
-            raise InputError(
-                f"stage: the plan has {plan.counts_per_um:g} counts/µm and the stage {self._scale:g}; "
-                "plan with the stage's scale"
-            )
-        speed, can = plan.speed_um_per_s, self._carriage.mechanics
-        if speed > can.speed_um_per_s:
-            raise InputError(
-                f"stage: the scan runs at {speed:g} µm/s, the stage at most at {can.speed_um_per_s:g}; "
-                "take fewer frames/s or shorter steps"
-            )
-        needed = speed**2 / (2 * can.acceleration_um_per_s2)
-        if plan.lead_counts / self._scale < needed:
-            raise InputError(
-                f"stage: the scan's lead is {plan.lead_counts / self._scale:g} µm, but its speed is reached "
-                f"after {needed:g}; give a longer lead"
-            )
+        can = self._carriage.mechanics
+        plan.check_motion(
+            counts_per_um=self._scale,
+            speed_um_per_s=can.speed_um_per_s,
+            acceleration_um_per_s2=can.acceleration_um_per_s2,
+        )
 
     def _check_inside(self, counts: int, what: str) -> None:
         low, high = self._carriage.stops
