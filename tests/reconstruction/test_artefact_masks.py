@@ -1,4 +1,4 @@
-"""What is no surface is told apart by reason: no focus, uncertain, under a bubble, a spike."""
+"""Artefact masks, one a reason: no focus, uncertain, beneath a bubble, specular spike."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def masks_of(height, sigma=None, brightness=None):
     return masks
 
 
-def test_smooth_relief_is_hidden_nowhere():
+def test_smooth_relief_is_masked_nowhere():
     assert not any(mask.any() for mask in masks_of(relief()).values())
 
 
@@ -67,13 +67,13 @@ def test_spikes_either_way_are_found_and_broad_hills_are_none(sign):
 
 
 def bubble_brightness():
-    least, most, saturated = quiet()
-    most[3:7, 4:8] = 250
+    lowest, highest, saturated = quiet()
+    highest[3:7, 4:8] = 250
     saturated[4:6, 5:7] = 0.5
-    return least, most, saturated
+    return lowest, highest, saturated
 
 
-def test_a_bubble_s_cells_are_hidden_where_the_height_tears_off():
+def test_a_bubble_s_cells_are_masked_where_the_height_jumps():
     height = relief()
     height[56:104, 72:120] += 9.0
     bubble = masks_of(height, brightness=bubble_brightness())["bubble"]
@@ -83,16 +83,16 @@ def test_a_bubble_s_cells_are_hidden_where_the_height_tears_off():
     assert not bubble[:, 160:].any()
 
 
-def test_surface_that_goes_on_through_restless_cells_stays():
+def test_surface_that_continues_through_unsteady_cells_stays():
     masks = masks_of(relief(), brightness=bubble_brightness())
     assert masks["bubble"].mean() < 0.05
 
 
-def test_restless_cells_that_never_saturate_hide_nothing():
-    least, most, _ = bubble_brightness()
+def test_unsteady_cells_that_never_saturate_mask_nothing():
+    lowest, highest, _ = bubble_brightness()
     height = relief()
     height[56:104, 72:120] += 9.0
-    assert not masks_of(height, brightness=(least, most, np.zeros(CELLS, np.float32)))["bubble"].any()
+    assert not masks_of(height, brightness=(lowest, highest, np.zeros(CELLS, np.float32)))["bubble"].any()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 40), (17, 16)])
@@ -102,7 +102,7 @@ def test_small_fields(shape):
     assert not any(mask.any() for mask in masks.values())
 
 
-def test_a_rendered_bubble_is_hidden_and_the_rest_is_not():
+def test_a_rendered_bubble_is_masked_and_the_rest_is_not():
     scene = gentle((256, 256), 0.25, 4).with_bubbles(1, 6, (7.0, 8.0))
     assert isinstance(scene.bubbles[0], Bubble)
     scan = render_scan(scene, seed=1)

@@ -23,7 +23,7 @@ def test_falling_scans_and_small_drift_lose_nothing_of_the_wrong_side():
     assert not calm.any()
 
 
-def test_the_image_is_moved_to_where_the_heights_lie():
+def test_residual_drift_of_the_image_is_corrected():
     y, x = np.indices((40, 50))
 
     def scene(dy, dx):

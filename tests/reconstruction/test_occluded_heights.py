@@ -1,4 +1,4 @@
-"""Maxima in a hole are believed where they are strong, as wide as the optics make them, and near the fill."""
+"""Maxima in a hole are recovered where they are strong, as wide as the optics demand, and near the fill."""
 
 import numpy as np
 import pytest
@@ -34,20 +34,20 @@ def maxima_at(z, *, peak=10.0, width_um=1.0, slot=0):
     return FocusMaxima(*planes)
 
 
-def seen_of(filled, valid, *levels):
-    height, seen = recover_heights(filled, valid, list(levels), noise=NOISE, depth_um=DEPTH_UM)
-    assert height.shape == seen.shape == SHAPE
+def recovered_in(filled, valid, *levels):
+    height, recovered = recover_heights(filled, valid, list(levels), noise=NOISE, depth_um=DEPTH_UM)
+    assert height.shape == recovered.shape == SHAPE
     assert height.dtype == np.float32
-    assert seen.dtype == bool
-    assert not (seen & valid).any()
-    np.testing.assert_array_equal(height[~seen], filled[~seen])
-    return height, seen
+    assert recovered.dtype == bool
+    assert not (recovered & valid).any()
+    np.testing.assert_array_equal(height[~recovered], filled[~recovered])
+    return height, recovered
 
 
 @pytest.mark.parametrize("slot", [0, 1])
 def test_maxima_near_the_fill_are_taken(filled, valid, slot):
-    height, seen = seen_of(filled, valid, maxima_at(filled + 0.1, slot=slot))
-    assert seen[20:44, 26:54].all()
+    height, recovered = recovered_in(filled, valid, maxima_at(filled + 0.1, slot=slot))
+    assert recovered[20:44, 26:54].all()
     np.testing.assert_allclose(height[24:40, 30:50], filled[24:40, 30:50] + 0.1, atol=0.1)
 
 
@@ -57,20 +57,20 @@ def test_maxima_near_the_fill_are_taken(filled, valid, slot):
     ids=["weak", "narrow", "wide", "no width"],
 )
 def test_maxima_that_cannot_be_the_surface_are_not(filled, valid, what):
-    _, seen = seen_of(filled, valid, maxima_at(filled + 0.1, **what))
-    assert not seen.any()
+    _, recovered = recovered_in(filled, valid, maxima_at(filled + 0.1, **what))
+    assert not recovered.any()
 
 
 def test_maxima_far_from_the_fill_are_not_taken(filled, valid):
-    _, seen = seen_of(filled, valid, maxima_at(filled + 20.0))
-    assert not seen.any()
+    _, recovered = recovered_in(filled, valid, maxima_at(filled + 20.0))
+    assert not recovered.any()
 
 
 def test_the_nearer_of_two_is_taken(filled, valid):
     maxima = maxima_at(filled + 0.3)
     for plane, value in zip(maxima, (filled + 0.02, 5.0, 1.0), strict=True):
         plane[1] = value
-    height, _ = seen_of(filled, valid, maxima)
+    height, _ = recovered_in(filled, valid, maxima)
     np.testing.assert_allclose(height[24:40, 30:50], filled[24:40, 30:50] + 0.02, atol=0.1)
 
 
@@ -79,12 +79,12 @@ def test_coarser_maxima_stand_for_all_pixels_they_cover(filled, valid):
     coarse = filled[:64:2, :80:2] + np.float32(0.05)
     none = maxima_at(np.full(SHAPE, np.nan, np.float32))
     valid[:, 70:] = False
-    height, seen = seen_of(filled, valid, none, maxima_at(coarse))
-    assert seen[:, 80].any()
+    height, recovered = recovered_in(filled, valid, none, maxima_at(coarse))
+    assert recovered[:, 80].any()
     assert np.abs(height[HOLE] - filled[HOLE] - 0.05).mean() < 0.1
 
 
-def test_without_maxima_or_holes_nothing_is_seen(filled, valid):
+def test_without_maxima_or_holes_nothing_is_recovered(filled, valid):
     none = maxima_at(np.full(SHAPE, np.nan, np.float32))
-    assert not seen_of(filled, valid, none)[1].any()
-    assert not seen_of(filled, np.ones(SHAPE, bool), maxima_at(filled))[1].any()
+    assert not recovered_in(filled, valid, none)[1].any()
+    assert not recovered_in(filled, np.ones(SHAPE, bool), maxima_at(filled))[1].any()

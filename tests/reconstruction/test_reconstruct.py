@@ -58,7 +58,7 @@ def test_two_thirds_of_the_heights_lie_within_one_sigma(scene):
     assert 0.58 < np.mean(np.abs(error[known]) < sigma[known]) < 0.78
 
 
-def test_what_is_not_measured_is_filled_and_told_apart(surface):
+def test_what_is_not_measured_is_filled_and_distinguished(surface):
     assert surface.height_um.shape == SHAPE
     np.testing.assert_array_equal(np.isnan(surface.height_um), ~surface.valid)
     np.testing.assert_array_equal(np.isnan(surface.height_sigma_um), ~surface.valid)
@@ -67,18 +67,18 @@ def test_what_is_not_measured_is_filled_and_told_apart(surface):
     assert np.isfinite(surface.refocused).all()
 
 
-def test_metadata_tell_how_it_came_about(scan, surface):
-    told = surface.metadata
-    assert told["frames"] == told["frames_used"] == len(scan.frames)
-    assert told["z_range_um"] == [scan.z_um.min(), scan.z_um.max()]
-    assert told["rejected_frames"] == []
-    assert told["depth_of_field_source"] == "measured"
-    assert told["parameters"]["depth_of_field_um"] == pytest.approx(3.4, rel=0.2)
-    assert len(told["drift_px"]) == len(scan.frames)
-    assert sum(told["not_measured_px"].values()) == (~surface.valid).sum()
+def test_metadata_record_how_it_was_measured(scan, surface):
+    stored = surface.metadata
+    assert stored["frames"] == stored["frames_used"] == len(scan.frames)
+    assert stored["z_range_um"] == [scan.z_um.min(), scan.z_um.max()]
+    assert stored["rejected_frames"] == []
+    assert stored["depth_of_field_source"] == "measured"
+    assert stored["parameters"]["depth_of_field_um"] == pytest.approx(3.4, rel=0.2)
+    assert len(stored["drift_px"]) == len(scan.frames)
+    assert sum(stored["not_measured_px"].values()) == (~surface.valid).sum()
 
 
-def test_drift_is_taken_back():
+def test_drift_is_corrected():
     scene = rugged(SHAPE, PIXEL_UM, 4, relief_um=8.0)
     moved = render_scan(scene, drift_px=(8.0, -3.0), seed=1)
     off = rms(error_of(reconstruct(stack_of(moved), params=ReconstructParams(drift=False)), moved))

@@ -67,7 +67,7 @@ def test_texture_that_is_noise_alone_is_not_measured():
     assert surface.coverage < 0.02
 
 
-def test_drift_is_taken_back():
+def test_drift_is_corrected():
     scene = rugged(SHAPE, PIXEL_UM, 4, relief_um=8.0)
     moved = render_scan(scene, drift_px=(8.0, -3.0), seed=1)
     truth = moved.truth_seen_in(0)

@@ -13,7 +13,7 @@ from lee.reconstruction.focus.measure import CELL_PX, CellBrightness, FocusMaxim
 from lee.reconstruction.focus.peak_tracker import PeakTracker
 from lee.reconstruction.subpixel_shift import shift_frame
 
-# Frames closer together than this share of the depth of field are averaged.
+# Frames are averaged over one such part of the depth of field.
 _GROUPS_A_DEPTH = 5.0
 _MIN_SHIFT_PX = 0.02
 _NOISE_STEP_PX = 4
@@ -35,7 +35,7 @@ _MIN_SIGMA = 0.006
 class PeakSearch(ABC):
     """Search for the focus with a measure that turns a frame into a map of focus.
 
-    Frames closer together than a fifth of the depth of field are averaged and their drift is taken back. Each
+    Frames closer together than a fifth of the depth of field are averaged and their drift is corrected. Each
     pixel keeps the two largest maxima of its focus curve; a Gaussian fitted around the larger one gives the
     height. Offers what `lee.reconstruction.focus.measure.FocusSearch` asks for.
 
@@ -76,10 +76,8 @@ class PeakSearch(ABC):
     def push(self, frame: ArrayLike, z_um: float, drift_y_px: float, drift_x_px: float, /) -> None:
         """Take the next frame."""
         self._check_z(z_um)
-        if (
-            self._z_in_group
-            and abs(z_um - self._z_in_group[0]) >= self._options.depth_of_field_um / _GROUPS_A_DEPTH
-        ):
+        extent_um = self._options.depth_of_field_um / _GROUPS_A_DEPTH
+        if self._z_in_group and abs(z_um - self._z_in_group[0]) >= extent_um:
             self._end_group()
         image = np.asarray(frame, dtype=np.float32)
         self._sum = image.copy() if self._sum is None else self._sum + image
@@ -119,8 +117,8 @@ class PeakSearch(ABC):
     def _take_brightness(self, frame: Map) -> None:
         lowest, highest, saturated = self._brightness
         mean = _cell_means(frame)
-        np.minimum(lowest, mean, out=lowest)
-        np.maximum(highest, mean, out=highest)
+        np.fmin(lowest, mean, out=lowest)
+        np.fmax(highest, mean, out=highest)
         if np.isfinite(self._saturation):
             np.maximum(saturated, _cell_means(frame >= self._saturation), out=saturated)
 
@@ -160,12 +158,12 @@ class PeakSearch(ABC):
 
     @property
     def rests(self) -> list[tuple[float, float, float]]:
-        """No drift is left over: averages are shifted by fractions of pixels, too."""
+        """Return the groups' heights with no residual drift: averages are shifted by fractions of pixels."""
         return [(z, 0.0, 0.0) for z in self._z_um]
 
     @property
     def noise(self) -> float:
-        """Focus of what is least in focus, over the field and the scan."""
+        """Focus where least is in focus, over the field and the scan."""
         return self._noise if np.isfinite(self._noise) else 0.0
 
     @property
@@ -175,7 +173,7 @@ class PeakSearch(ABC):
 
 
 def _cell_means(values: NDArray[np.float32] | NDArray[np.bool_]) -> Map:
-    """Means over cells of 16 by 16 pixels; those at the far edges may be smaller."""
+    """Return the means over cells of 16 by 16 pixels; cells at the far edges may be smaller."""
     rows, columns = (np.arange(0, n, CELL_PX) for n in values.shape)
     sums = np.add.reduceat(np.add.reduceat(values, rows, axis=0, dtype=np.float32), columns, axis=1)
     high, wide = (np.diff([*starts, n]) for starts, n in zip((rows, columns), values.shape, strict=True))
