@@ -261,15 +261,15 @@ def test_a_fault_ends_the_run_after_its_scan_is_reported(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "error", "message"),
     [
-        ({"interval_s": 0.0}, r"interval_s is 0 and duration_s 18; give an interval above 0"),
-        ({"interval_s": 60.0}, r"interval_s is 60 and duration_s 18"),
-        ({"duration_s": 6e9}, r"are needed and .* kept free, but only .* are left"),
+        ({"interval_s": 0.0}, InputError, r"interval_s is 0 and duration_s 18; give an interval above 0"),
+        ({"interval_s": 60.0}, InputError, r"interval_s is 60 and duration_s 18"),
+        ({"duration_s": 6e9}, StorageError, r"are needed and .* kept free, but only .* are left"),
     ],
 )
-def test_what_cannot_be_recorded_is_refused_before_it_begins(tmp_path, options, said):
-    with pytest.raises(InputError, match=said):
+def test_what_cannot_be_recorded_is_refused_before_it_begins(tmp_path, options, error, message):
+    with pytest.raises(error, match=message):
         recorded(tmp_path / "run", **options)
     assert not list(tmp_path.rglob("*.raw"))
 
