@@ -1,4 +1,4 @@
-"""Profiles read what lies along a line, in um, and leave gaps as gaps."""
+"""Profiles read maps along a line, in µm; what was not measured stays so."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def test_ends_on_the_border_are_inside() -> None:
 
 
 def test_bad_lines_are_one_line() -> None:
-    with pytest.raises(InputError, match=r"leaves the field, which ends at \(39.5, 59.5\) um"):
+    with pytest.raises(InputError, match=r"leaves the field, which ends at \(39.5, 59.5\) µm"):
         profile(Y, X, Y, ((0, 0), (10, 80)), pixel_um=0.5)
-    with pytest.raises(InputError, match=r"0.1 um long, a pixel 0.5 um: draw it longer"):
+    with pytest.raises(InputError, match=r"0.1 µm long, a pixel 0.5 µm: draw it longer"):
         profile(Y, X, Y, ((5, 5), (5, 5.1)), pixel_um=0.5)
     with pytest.raises(InputError, match=r"the line must be y0,x0,y1,x1"):
         profile(Y, X, Y, ((5, 5), (np.nan, 5.1)), pixel_um=0.5)

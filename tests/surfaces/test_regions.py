@@ -73,7 +73,7 @@ def test_bad_regions_are_one_line() -> None:
         read_regions([], SHAPE, 0.5)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"mean_per_um has shape \(5,\)"):
         find_regions(np.zeros(5), pixel_um=1)
-    with pytest.raises(InputError, match=r"threshold_per_um is -1.0; give 1/um above 0"):
+    with pytest.raises(InputError, match=r"threshold_per_um is -1.0; give 1/µm above 0"):
         find_regions(np.zeros((5, 5)), pixel_um=1, threshold_per_um=-1)
     with pytest.raises(InputError, match=r"threshold_per_um is .much."):
         find_regions(np.zeros((5, 5)), pixel_um=1, threshold_per_um="much")  # type: ignore[arg-type]

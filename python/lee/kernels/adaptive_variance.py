@@ -5,22 +5,22 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from lee import _core
 from lee.errors import InputError
 from lee.kernels import cuda_arrays
 from lee.kernels.arguments import check_threads, device_planes, planes, scaled
-from lee.kernels.cuda_arrays import is_cuda
+from lee.kernels.cuda_arrays import CudaArray, is_cuda
 from lee.kernels.footprint import Footprint, as_footprint
 
 
 class AdaptiveVariance(NamedTuple):
     """Normalised local variance, and the footprint each pixel's was taken over."""
 
-    focus: Any
-    window: Any
-    noise: Any
+    focus: NDArray[np.float32]
+    window: NDArray[np.uint8]
+    noise: float | CudaArray
 
 
 def adaptive_variance(
@@ -101,19 +101,18 @@ def adaptive_variance(
         frames = device_planes(stack, "adaptive_variance", "stack")
         whole = frames if frames.ndim == 3 else frames[None]
         xp = cuda_arrays.cupy("adaptive_variance")
-        out = AdaptiveVariance(
-            xp.empty(whole.shape, np.float32), xp.empty(whole.shape[1:], np.uint8), xp.empty(1, np.float32)
-        )
+        shape = whole.shape[1:]
+        maps = xp.empty(whole.shape, np.float32), xp.empty(shape, np.uint8), xp.empty(1, np.float32)
         _core.adaptive_variance(
             whole,
             masks,
             **options,
-            focus=out.focus,
-            window=out.window,
-            used=out.noise,
+            focus=maps[0],
+            window=maps[1],
+            used=maps[2],
             stream=cuda_arrays.stream("adaptive_variance"),
         )
-        return AdaptiveVariance(out.focus.reshape(frames.shape), out.window, out.noise.reshape(()))
+        return AdaptiveVariance(maps[0].reshape(frames.shape), maps[1], maps[2].reshape(()))
     frames = planes(stack, "adaptive_variance", "stack")
     focus, window, used = _core.adaptive_variance(
         frames if frames.ndim == 3 else frames[None], masks, **options, threads=int(threads)

@@ -1,9 +1,9 @@
 """Argmax refocus: the plane in best focus at every pixel, and the height its focus curve peaks at."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from lee import _core
 from lee.errors import InputError
@@ -13,12 +13,12 @@ from lee.kernels.cuda_arrays import all_cuda, is_cuda
 
 
 class Refocused(NamedTuple):
-    """An all-in-focus image and the heights its pixels lie at."""
+    """An all-in-focus image and the heights of its pixels; CuPy's arrays if the stack is on a CUDA device."""
 
-    sharp: Any
-    plane: Any
-    height_um: Any
-    sigma_um: Any
+    sharp: NDArray[np.float32]
+    plane: NDArray[np.int32]
+    height_um: NDArray[np.float32]
+    sigma_um: NDArray[np.float32]
 
 
 def argmax_refocus(
@@ -91,11 +91,11 @@ def argmax_refocus(
     if reach < 1:
         raise InputError(f"argmax_refocus: reach is {reach}; give a number of planes >= 1")
     check_threads("argmax_refocus", threads)
-    options: dict[str, Any] = {"z_um": np.ascontiguousarray(z), "reach": int(reach)}
+    z = np.ascontiguousarray(z)
     if on_device:
         xp, shape = cuda_arrays.cupy("argmax_refocus"), frames.shape[1:]
         out = Refocused(*(xp.empty(shape, t) for t in (np.float32, np.int32, np.float32, np.float32)))
         stream = cuda_arrays.stream("argmax_refocus")
-        _core.argmax_refocus(frames, curves, **options, **out._asdict(), stream=stream)
+        _core.argmax_refocus(frames, curves, z_um=z, reach=int(reach), **out._asdict(), stream=stream)
         return out
-    return Refocused(*_core.argmax_refocus(frames, curves, **options, threads=int(threads)))
+    return Refocused(*_core.argmax_refocus(frames, curves, z_um=z, reach=int(reach), threads=int(threads)))

@@ -1,14 +1,18 @@
-"""What the kernels' Python functions take: checked, converted where it lies in the host's memory."""
+"""Arguments of the kernels' Python functions: checked, and converted if they are in the host's memory."""
 
 import math
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
 from lee.kernels import cuda_arrays
+from lee.kernels.cuda_arrays import CudaArray
 from lee.kernels.footprint import Footprint
+
+# Counts as a camera delivers them, or measured otherwise.
+Frames: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 
 
 def image(values: ArrayLike, operation: str, name: str) -> NDArray[np.float32]:
@@ -23,12 +27,14 @@ def image(values: ArrayLike, operation: str, name: str) -> NDArray[np.float32]:
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def device_image(values: Any, operation: str, name: str) -> Any:
+def device_image(values: object, operation: str, name: str) -> CudaArray:
     """Return an image on a CUDA device, as it is."""
     return cuda_arrays.as_cuda(values, operation, name, dtypes=("float32",), dimensions=(2,))
 
 
-def device_planes(values: Any, operation: str, name: str, dimensions: tuple[int, ...] = (2, 3)) -> Any:
+def device_planes(
+    values: object, operation: str, name: str, dimensions: tuple[int, ...] = (2, 3)
+) -> CudaArray:
     """Return frames on a CUDA device, of the dtypes a camera delivers or float32, as they are."""
     dtypes = ("uint8", "uint16", "float32")
     return cuda_arrays.as_cuda(values, operation, name, dtypes=dtypes, dimensions=dimensions)
@@ -40,9 +46,7 @@ def check_threads(operation: str, threads: int) -> None:
         raise InputError(f"{operation}: threads is {threads}; give 0 for all cores, or a count")
 
 
-def planes(
-    values: ArrayLike, operation: str, name: str, dimensions: tuple[int, ...] = (2, 3)
-) -> NDArray[Any]:
+def planes(values: ArrayLike, operation: str, name: str, dimensions: tuple[int, ...] = (2, 3)) -> Frames:
     """Return frames of the dtypes a camera delivers, as they are; anything else as float32."""
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":

@@ -1,22 +1,26 @@
-"""Arrays in the memory of a CUDA device: told apart, taken as they are, made."""
+"""Arrays in the memory of a CUDA device: recognised, checked, and taken without a copy."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from lee.errors import InputError, MissingDependency
+
+# CuPy's ndarray, or the module that makes it: CuPy is optional and has no types.
+CudaArray: TypeAlias = Any
+Cupy: TypeAlias = Any
 
 # Device types of DLPack: CUDA's own memory, and its managed memory.
 _CUDA_DEVICES = (2, 13)
 
 
 def is_cuda(values: object) -> bool:
-    """Whether `values` is an array that lies in a CUDA device's memory."""
+    """Whether `values` is an array in a CUDA device's memory."""
     if isinstance(values, np.ndarray | list | tuple | int | float):
-        # A subclass of numpy's array may say otherwise.
+        # A subclass of numpy's array may have an interface of its own.
         return type(values) is not np.ndarray and hasattr(values, "__cuda_array_interface__")
     if hasattr(values, "__cuda_array_interface__"):
         return True
@@ -26,12 +30,12 @@ def is_cuda(values: object) -> bool:
 
 
 def all_cuda(operation: str, **arrays: object) -> bool:
-    """Whether all arrays lie on a CUDA device, where none may lie elsewhere.
+    """Whether all arrays are on a CUDA device; mixed ones are refused.
 
     Raises
     ------
     TypeError
-        If some do and some do not.
+        If some are and some are not.
     """
     where = {name: is_cuda(values) for name, values in arrays.items()}
     if len(set(where.values())) > 1:
@@ -43,7 +47,7 @@ def all_cuda(operation: str, **arrays: object) -> bool:
     return next(iter(where.values()))
 
 
-def cupy(operation: str) -> Any:
+def cupy(operation: str) -> Cupy:
     """Return CuPy, which makes the results.
 
     Raises
@@ -62,8 +66,8 @@ def cupy(operation: str) -> Any:
 
 
 def as_cuda(
-    values: Any, operation: str, name: str, *, dtypes: tuple[str, ...], dimensions: tuple[int, ...]
-) -> Any:
+    values: object, operation: str, name: str, *, dtypes: tuple[str, ...], dimensions: tuple[int, ...]
+) -> CudaArray:
     """Return an array as CuPy's, without a copy.
 
     Raises

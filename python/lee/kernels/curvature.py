@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,11 +11,17 @@ from lee import _core
 from lee.errors import InputError
 from lee.kernels import cuda_arrays
 from lee.kernels.arguments import check_threads, device_image, image
-from lee.kernels.cuda_arrays import all_cuda
+from lee.kernels.cuda_arrays import Cupy, all_cuda
 
 Family = Literal["savgol", "gaussian"]
 FAMILIES = ("savgol", "gaussian")
 Map = NDArray[np.float32]  # CuPy's array where the heights lie on a CUDA device
+
+
+class _Smoothing(TypedDict):
+    family: Family
+    scale_um: float
+    pixel_um: float
 
 
 class CurvatureMaps(NamedTuple):
@@ -30,7 +36,7 @@ class CurvatureMaps(NamedTuple):
 
 
 def curvature_maps(
-    height: Any, sigma: Any, *, family: Family, scale_um: float, pixel_um: float, threads: int = 0
+    height: Map, sigma: Map | None, *, family: Family, scale_um: float, pixel_um: float, threads: int = 0
 ) -> CurvatureMaps:
     """Call the kernel behind `lee.curvature`, which documents it, on arguments that are already checked.
 
@@ -39,7 +45,7 @@ def curvature_maps(
     height, sigma : (H, W) float32, µm
         From `curvature_arguments`; `sigma` may be None.
     """
-    options: dict[str, Any] = {"family": family, "scale_um": scale_um, "pixel_um": pixel_um}
+    options = _Smoothing(family=family, scale_um=scale_um, pixel_um=pixel_um)
     if not cuda_arrays.is_cuda(height):
         return CurvatureMaps(*_core.curvature(height, sigma, **options, threads=int(threads)))
     xp = cuda_arrays.cupy("curvature")
@@ -51,7 +57,7 @@ def curvature_maps(
 
 
 class HeightDerivatives(NamedTuple):
-    """Slopes, and second derivatives in 1/um; x runs along rows, y down columns."""
+    """Slopes, and second derivatives in 1/µm; x runs along rows, y down columns."""
 
     x: Map
     y: Map
@@ -88,7 +94,7 @@ def height_derivatives(
     height, _, on_device = curvature_arguments(
         "height_derivatives", height_um, pixel_um, family, None, threads
     )
-    options: dict[str, Any] = {"family": family, "scale_um": float(scale_um), "pixel_um": float(pixel_um)}
+    options = _Smoothing(family=family, scale_um=float(scale_um), pixel_um=float(pixel_um))
     curvature_window(**options, operation="height_derivatives")
     if on_device:
         xp = cuda_arrays.cupy("height_derivatives")
@@ -102,7 +108,7 @@ def height_derivatives(
 def curvature_window(
     *, family: str, scale_um: float, pixel_um: float, operation: str = "curvature_window"
 ) -> tuple[int, float]:
-    """Return the window of a scale: how far it reaches to each side, px, and the scale it has in fact, um.
+    """Return the window of a scale: how far it reaches to each side, px, and its actual scale, µm.
 
     Raises
     ------
@@ -121,30 +127,30 @@ def curvature_arguments(
     height_um: ArrayLike,
     pixel_um: float,
     family: str,
-    height_sigma_um: Any,
+    height_sigma_um: ArrayLike | float | None,
     threads: int,
-) -> tuple[Any, Any, bool]:
+) -> tuple[Map, Map | None, bool]:
     """Check and convert heights and their standard deviations; the third value is True on a CUDA device."""
     if not (np.isfinite(pixel_um) and pixel_um > 0):
-        raise InputError(f"{operation}: pixel_um is {pixel_um}; give um above 0")
+        raise InputError(f"{operation}: pixel_um is {pixel_um}; give µm above 0")
     if family not in FAMILIES:
         raise InputError(f"{operation}: family is {family!r}; give {' or '.join(map(repr, FAMILIES))}")
     check_threads(operation, threads)
-    one_sigma = isinstance(height_sigma_um, (int, float, np.number))
+    one_sigma = float(height_sigma_um) if isinstance(height_sigma_um, int | float | np.number) else None
     arrays: dict[str, object] = {"height_um": height_um}
-    if height_sigma_um is not None and not one_sigma:
+    if height_sigma_um is not None and one_sigma is None:
         arrays["height_sigma_um"] = height_sigma_um
-    if one_sigma and not height_sigma_um >= 0:
-        raise InputError(f"{operation}: height_sigma_um is {height_sigma_um}; give um >= 0")
+    if one_sigma is not None and not one_sigma >= 0:
+        raise InputError(f"{operation}: height_sigma_um is {one_sigma}; give µm >= 0")
     on_device = all_cuda(operation, **arrays)
     taken = device_image if on_device else image
-    height: Any = taken(height_um, operation, "height_um")
+    height: Map = taken(height_um, operation, "height_um")
     if height_sigma_um is None:
         return height, None, on_device
-    if one_sigma:
-        xp: Any = cuda_arrays.cupy(operation) if on_device else np
+    if one_sigma is not None:
+        xp: Cupy = cuda_arrays.cupy(operation) if on_device else np
         sigma = xp.empty(height.shape, np.float32)
-        sigma.fill(height_sigma_um)
+        sigma.fill(one_sigma)
     else:
         sigma = taken(height_sigma_um, operation, "height_sigma_um")
     if sigma.shape != height.shape:
@@ -153,5 +159,5 @@ def curvature_arguments(
             "give equal shapes"
         )
     if not on_device and (sigma < 0).any():
-        raise InputError(f"{operation}: height_sigma_um is negative somewhere; give um >= 0")
+        raise InputError(f"{operation}: height_sigma_um is negative somewhere; give µm >= 0")
     return height, sigma, on_device

@@ -12,31 +12,33 @@ from lee import _core
 from lee.errors import InputError
 from lee.kernels import cuda_arrays
 from lee.kernels.arguments import check_threads, device_image, device_planes, image, planes
-from lee.kernels.cuda_arrays import all_cuda
+from lee.kernels.cuda_arrays import CudaArray, all_cuda
 
 # Bits of `DetectedParticles.flags`, by the words the table of particles uses.
 FLAG_BITS = {"crowded": 1, "edge": 2, "masked": 4, "wide": 8}
 # Rows that results on a CUDA device are given at first.
 _ROOM = 1 << 14
 
+Values = NDArray[np.float32]  # CuPy's array where the frames are on a CUDA device
+
 
 class DetectedParticles(NamedTuple):
     """Bright spots, sorted by rows, then columns; arrays are (N,), float32 but for `flags`."""
 
-    y_px: Any
+    y_px: Values
     """Position; the middle of pixel (0, 0) is at (0, 0)."""
-    x_px: Any
-    peak: Any
+    x_px: Values
+    peak: Values
     """Of the spot, counts; its whole intensity is 2 pi peak width_px^2."""
-    width_px: Any
+    width_px: Values
     """Standard deviation of the Gaussian spot."""
-    y_sigma_px: Any
-    x_sigma_px: Any
-    peak_sigma: Any
+    y_sigma_px: Values
+    x_sigma_px: Values
+    peak_sigma: Values
     """Standard deviations, the uncertainty of overlapping neighbours included."""
-    snr: Any
+    snr: Values
     """Signal-to-noise ratio behind the matched filter, neighbours taken away."""
-    flags: Any
+    flags: NDArray[np.uint8]
     """uint8, sums of `lee.kernels.detect_particles.FLAG_BITS`."""
     spot_sigma_px: float
     """Width of a point's spot, given or found."""
@@ -96,8 +98,8 @@ def detect_particles(
         How `before` changes with height, any unit: what a surface that has grown between the frames changes.
         Without it the Laplacian of `before` stands in for it.
     spot_sigma_px : float, px, optional
-        Standard deviation of the Gaussian a point shows as, 0.5 to 6. By default from the bright spots at
-        hand; where fewer than eight tell, it is `expected_sigma_px`.
+        Standard deviation of the Gaussian a point shows as, 0.5 to 6. By default from the bright spots of
+        the frame; with fewer than eight it is `expected_sigma_px`.
     expected_sigma_px : float, px
         See `spot_sigma_px`.
     false_alarms : float
@@ -107,7 +109,7 @@ def detect_particles(
     saturation : float, counts
         Pixels at and above it are saturated.
     shift_px : (float, float), px
-        How far `after` shows things from where `before` does, (dy, dx).
+        Displacement (dy, dx) from `before` to `after`.
     disappearing : bool
         Look for what disappears instead.
     threads : int
@@ -171,7 +173,9 @@ def detect_particles(
     return DetectedParticles(**columns, flags=table[:, 8].astype(np.uint8), **facts)
 
 
-def _on_device(before: Any, after: Any, axial: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def _on_device(
+    before: CudaArray, after: CudaArray, axial: CudaArray | None, options: dict[str, Any]
+) -> tuple[CudaArray, dict[str, Any]]:
     xp = cuda_arrays.cupy("detect_particles")
     stream = cuda_arrays.stream("detect_particles")
     room = _ROOM

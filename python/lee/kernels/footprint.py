@@ -1,4 +1,4 @@
-"""Shapes a local operation looks at: disk, ellipse, rectangle, or a mask of one's own."""
+"""Shapes a local operation looks at: disk, ellipse, rectangle, or any mask."""
 
 import math
 from dataclasses import dataclass

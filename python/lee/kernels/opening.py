@@ -3,7 +3,7 @@
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from lee import _core
 from lee.errors import InputError
@@ -14,10 +14,10 @@ from lee.kernels.footprint import Footprint, as_footprint
 
 
 class Opened(NamedTuple):
-    """A height map without its spikes, and where they were."""
+    """A height map without its spikes, and where they were; CuPy's arrays if it is on a CUDA device."""
 
-    height_um: Any
-    removed: Any
+    height_um: NDArray[np.float32]
+    removed: NDArray[np.int8]
 
 
 def opening(
@@ -101,7 +101,7 @@ def flat_morphology(
     *,
     footprint: Footprint | ArrayLike,
     threads: int = 0,
-) -> Any:
+) -> NDArray[np.float32]:
     """Apply a flat morphological operation: extremes of the height over a footprint.
 
     Parameters
@@ -132,7 +132,8 @@ def flat_morphology(
     check_threads("flat_morphology", threads)
     if is_cuda(height_um):
         device_height = device_image(height_um, "flat_morphology", "height_um")
-        out = cuda_arrays.cupy("flat_morphology").empty(device_height.shape, np.float32)
+        xp = cuda_arrays.cupy("flat_morphology")
+        out: NDArray[np.float32] = xp.empty(device_height.shape, np.float32)
         stream = cuda_arrays.stream("flat_morphology")
         _core.flat_morphology(operation, device_height, mask, centre=shape.centre, out=out, stream=stream)
         return out

@@ -16,8 +16,8 @@ from scipy import stats
 from lee.errors import InputError
 from lee.statistics.block_bootstrap import (
     Interval,
-    alike,
     bin_of,
+    correlation_length,
     interval,
     median_bounds,
     resampled_pearson,
@@ -160,7 +160,7 @@ def relate(
     n = int(known.sum())
     if n < _LEAST_IN_BIN:
         return _nothing(n, bins, cells, confidence, value, unit)
-    length_px, alike_px = alike(bent, mapped, known)
+    length_px, alike_px = correlation_length(bent, mapped, known)
     side_px = max(_BLOCK_LENGTHS * length_px if block_um == "auto" else float(block_um) / pixel_um, 1.0)
     # All of it is not needed: neighbours say the same.
     step = max(1, int(np.sqrt(n / _MOST_PIXELS)))

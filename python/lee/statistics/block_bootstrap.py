@@ -1,4 +1,4 @@
-"""Blocks of a field drawn with replacement: how sure a relation between two maps is."""
+"""Block bootstrap of a field: confidence intervals for the relation between two maps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-# Ranks, and quantiles of the values, are kept in so many steps: a resample is then a sum of small tables.
+# Ranks, and quantiles of the values, are kept in this many steps: a resample is then a sum of small tables.
 _RANKS = 48
 _VALUE_CELLS = 160
 _CORRELATION_PX = 512
@@ -14,19 +14,19 @@ _CORRELATION_PX = 512
 Interval = tuple[float, float]
 
 
-def alike(
-    bent: NDArray[np.float64], mapped: NDArray[np.float64], known: NDArray[np.bool_]
+def correlation_length(
+    curved: NDArray[np.float64], mapped: NDArray[np.float64], known: NDArray[np.bool_]
 ) -> tuple[float, float]:
-    """Find the length over which both maps are alike, and the pixels one independent place takes."""
-    # Seen no finer than needed.
-    step = max(1, -(-max(bent.shape) // _CORRELATION_PX))
+    """Return the length over which both maps are correlated, px, and the pixels of one independent place."""
+    # No finer than needed.
+    step = max(1, -(-max(curved.shape) // _CORRELATION_PX))
     known = known[::step, ::step]
     size = [fft.next_fast_len(2 * n, real=True) for n in known.shape]
     pairs = fft.irfft2(np.abs(fft.rfft2(known.astype(np.float32), size)) ** 2, size)
     product = np.ones(pairs.shape)
-    for values in (bent[::step, ::step], mapped[::step, ::step]):
+    for values in (curved[::step, ::step], mapped[::step, ::step]):
         centred = np.where(known, values - values[known].mean(), 0)
-        # Single wild pixels would hide how far the rest is alike.
+        # Single outliers would hide the correlation of the rest.
         limit = 5 * 1.4826 * np.median(np.abs(centred[known])) + 1e-300
         centred = np.clip(centred, -limit, limit).astype(np.float32)
         power = fft.irfft2(np.abs(fft.rfft2(centred, size)) ** 2, size) / np.maximum(pairs, 1)
@@ -39,13 +39,13 @@ def alike(
     rings = np.bincount(radius.ravel(), product.ravel())[: reach + 1] / count
     below = np.nonzero(rings < 1 / np.e)[0]
     length = float(below[0]) if below.size else float(reach)
-    gone = np.nonzero(rings <= 0.01)[0]
-    last = int(gone[0]) if gone.size else reach
+    uncorrelated = np.nonzero(rings <= 0.01)[0]
+    last = int(uncorrelated[0]) if uncorrelated.size else reach
     return max(length, 1.0) * step, max(float(product[radius < last].sum()), 1.0) * step**2
 
 
 def bin_of(x: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Tell the bin of each value; what lies outside gets one past the last."""
+    """Return the bin of each value; values outside all bins get one past the last."""
     place = np.searchsorted(edges, x, side="right") - 1
     place[x == edges[-1]] = len(edges) - 2
     place[(place < 0) | (place >= len(edges) - 1)] = len(edges) - 1

@@ -1,4 +1,4 @@
-"""Straight lines through times and places: the best one, and the highest that nothing lies below."""
+"""Straight lines: the least-squares fit, and the line under all points that comes closest to them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Line(NamedTuple):
+class StraightLine(NamedTuple):
     """``y = at + slope (x - about)``; ``rms`` of the points about it, ``points`` of them, ``spread`` of x."""
 
     slope: float
@@ -28,7 +28,7 @@ class Line(NamedTuple):
         return np.asarray(self.rms * np.sqrt((1 + far**2) / self.points), dtype=np.float64)
 
 
-def fit_line(x: NDArray[np.float64], y: NDArray[np.float64]) -> Line:
+def fit_line(x: NDArray[np.float64], y: NDArray[np.float64]) -> StraightLine:
     """Fit by least squares; rms with the two degrees of freedom that the line takes.
 
     Parameters
@@ -40,14 +40,14 @@ def fit_line(x: NDArray[np.float64], y: NDArray[np.float64]) -> Line:
     slope, at = (float(value) for value in np.polyfit(x - about, y, 1))
     off = y - at - slope * (x - about)
     rms = float(np.sqrt(np.sum(off**2) / (len(x) - 2)))
-    return Line(slope, at, about, rms, len(x), float(x.std()))
+    return StraightLine(slope, at, about, rms, len(x), float(x.std()))
 
 
-def line_below(x: NDArray[np.float64], y: NDArray[np.float64]) -> Line:
-    """Return the line that no point lies below and whose distances to all points add up to the least.
+def line_below(x: NDArray[np.float64], y: NDArray[np.float64]) -> StraightLine:
+    """Return the line that is above no point and whose distances to all points have the smallest sum.
 
-    It is the edge of the lower convex hull that lies over the mean of x. For messages that arrive some time
-    after they were sent, never before, it tells the clock of the sender.
+    It is the edge of the lower convex hull at the mean of x. For messages that arrive some time after they
+    were sent, never before, it gives the clock of the sender.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def line_below(x: NDArray[np.float64], y: NDArray[np.float64]) -> Line:
     mean = float(x.mean())
     k = max(1, min(int(np.searchsorted([at for at, _ in hull], mean)), len(hull) - 1))
     (x0, y0), (x1, y1) = hull[k - 1], hull[k]
-    return Line((y1 - y0) / (x1 - x0), y0, x0)
+    return StraightLine((y1 - y0) / (x1 - x0), y0, x0)
 
 
 def _turns_down(a: tuple[float, float], b: tuple[float, float], c: tuple[float, float]) -> bool:

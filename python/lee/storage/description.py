@@ -1,4 +1,4 @@
-"""What the JSON beside every result holds: values that fit into JSON, and the versions that made them."""
+"""The JSON beside every result: values made to fit into it, and the versions of the software."""
 
 import platform
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def json_values(value: Any) -> Any:
-    """Turn numpy's numbers and arrays, paths and times into what JSON knows; non-finite numbers into null."""
+    """Turn numpy's numbers and arrays, paths and times into JSON's types; non-finite numbers into null."""
     if isinstance(value, Mapping):
         return {str(key): json_values(entry) for key, entry in value.items()}
     if isinstance(value, np.ndarray):

@@ -1,4 +1,4 @@
-"""One map, one TIFF: values as they are, pixel size in um where ImageJ and Fiji look for it."""
+"""One map, one TIFF: values as they are, pixel size in µm where ImageJ and Fiji look for it."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ _UM_PER_UNIT = {
 
 
 def write_map(path: Path, values: npt.NDArray[np.generic], pixel_um: float) -> None:
-    """Write a map as an ImageJ TIFF whose unit is um.
+    """Write a map as an ImageJ TIFF whose unit is µm.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def write_map(path: Path, values: npt.NDArray[np.generic], pixel_um: float) -> N
     values : (H, W) uint8, uint16 or float32
         The map; NaN stays NaN.
     pixel_um : float
-        Size of a pixel, um.
+        Size of a pixel, µm.
     """
     per_um = 1.0 / pixel_um
     tifffile.imwrite(
@@ -37,7 +37,7 @@ def write_map(path: Path, values: npt.NDArray[np.generic], pixel_um: float) -> N
 
 
 def read_map(path: Path) -> tuple[npt.NDArray[np.float32], float | None]:
-    """Read a single-plane TIFF as float32, with its pixel size in um where it carries one.
+    """Read a single-plane TIFF as float32, with its pixel size in µm where it carries one.
 
     Raises
     ------

@@ -60,22 +60,27 @@ def make_axes(
         ("x_um", "x", "float64", "distance along the image", np.arange(shape[1]) * pixel_um),
     ):
         chunk = _SCANS_A_CHUNK if axis == "t" else len(values)
-        said = {"long_name": meaning} | ({"units": name.split("_")[1]} if kind == "float64" else {})
+        attributes = {"long_name": meaning} | ({"units": name.split("_")[1]} if kind == "float64" else {})
         array = group.create_array(
-            name, shape=(len(values),), chunks=(chunk,), dtype=kind, dimension_names=(axis,), attributes=said
+            name,
+            shape=(len(values),),
+            chunks=(chunk,),
+            dtype=kind,
+            dimension_names=(axis,),
+            attributes=attributes,
         )
         array[:] = values
 
 
 def make_states(group: Any, count: int) -> None:
-    """Make what is told of each scan, in files of its own."""
+    """Make the state and the record of each scan, a file a scan."""
     flags = {"flag_values": [0, 1, 2], "flag_meanings": "waiting written failed"}
-    for name, kind, said in (
+    for name, kind, attributes in (
         ("state", "uint8", {"long_name": "whether the scan is written", **flags}),
         ("record", "string", {"long_name": "how the surface came about, JSON"}),
     ):
         group.create_array(
-            name, shape=(count,), chunks=(1,), dtype=kind, dimension_names=("t",), attributes=said
+            name, shape=(count,), chunks=(1,), dtype=kind, dimension_names=("t",), attributes=attributes
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,13 +30,13 @@ class Areal:
     Sdq : float
         Root mean square slope of the levelled surface.
     area_um2 : float, µm²
-        True area over the whole field, tilt included; gaps are counted as the mean of what was measured.
+        True area over the whole field, tilt included; what was not measured counts as the mean.
     projected_um2 : float, µm²
         Area of the field seen from above.
     coverage : float
-        Share of the field `area_um2` rests on.
+        Share of the field that `area_um2` was measured on.
     scale_um : float, µm
-        Scale slopes were taken at; NaN for differences of neighbouring pixels.
+        Scale of the slopes; NaN for differences of neighbouring pixels.
     """
 
     Sa_um: float
@@ -57,8 +56,8 @@ def areal(height_um: ArrayLike, *, pixel_um: float, scale_um: float | None = Non
     """Measure areal parameters of a surface.
 
     Heights are taken from the least-squares plane through what was measured. Noise makes every surface look
-    larger and steeper: neighbouring pixels 0.25 um apart with 0.05 um of noise add 7 % of area to a plane. So
-    give a scale: slopes are then those `lee.curvature` takes at it.
+    larger and steeper: neighbouring pixels 0.25 µm apart with 0.05 µm of noise add 7 % of area to a plane. So
+    give a scale: slopes are then taken at it, as in `lee.curvature`.
 
     Parameters
     ----------
@@ -67,7 +66,7 @@ def areal(height_um: ArrayLike, *, pixel_um: float, scale_um: float | None = Non
     pixel_um : float, µm
         Size of a pixel.
     scale_um : float, µm, optional
-        How much is smoothed away before slopes are taken, as in `lee.curvature`. By default nothing: area
+        Smoothing before slopes are taken, as in `lee.curvature`. By default nothing: area
         from triangles and slopes from differences between neighbouring pixels, as metrology programs do.
 
     Returns
@@ -88,7 +87,7 @@ def areal(height_um: ArrayLike, *, pixel_um: float, scale_um: float | None = Non
     if height.ndim != 2 or min(height.shape) < 2:
         raise InputError(f"areal: height_um has shape {height.shape}; give (H, W) of 2 pixels or more a side")
     if not (np.isfinite(pixel_um) and pixel_um > 0):
-        raise InputError(f"areal: pixel_um is {pixel_um}; give um above 0")
+        raise InputError(f"areal: pixel_um is {pixel_um}; give µm above 0")
     projected = height.size * pixel_um**2
     known = np.isfinite(height)
     scale = np.nan if scale_um is None else float(scale_um)
@@ -120,8 +119,10 @@ def areal(height_um: ArrayLike, *, pixel_um: float, scale_um: float | None = Non
     )
 
 
-def _levelled(height: NDArray[Any], known: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Take the least-squares plane away; return its slopes (y, x), um a pixel, too."""
+def _levelled(
+    height: NDArray[np.float64], known: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Subtract the least-squares plane; return its slopes (y, x), µm a pixel, too."""
     y, x = (np.arange(n) - (n - 1) / 2 for n in height.shape)
     rows, columns = known.sum(axis=1), known.sum(axis=0)
     clean = np.where(known, height, 0)
@@ -139,7 +140,7 @@ def _levelled(height: NDArray[Any], known: NDArray[np.bool_]) -> tuple[NDArray[A
 
 
 def _from_differences(
-    height: NDArray[Any], level: NDArray[Any], pixel_um: float
+    height: NDArray[np.float64], level: NDArray[np.float64], pixel_um: float
 ) -> tuple[float, float, float, float]:
     ratios = []
     for one in (height, level):
@@ -147,16 +148,16 @@ def _from_differences(
         x2, y2 = along * along, down * down
         # Each corner of a square of four pixels spans a triangle; both ways to split it use all four.
         four = [np.sqrt(1 + a + b) for a in (x2[:-1], x2[1:]) for b in (y2[:, :-1], y2[:, 1:])]
-        corners: NDArray[Any] = np.mean(four, axis=0)
+        corners: NDArray[np.float64] = np.mean(four, axis=0)
         whole = np.isfinite(corners)
         ratios.append(float(corners[whole].mean()) if whole.any() else np.nan)
-    told = [part[np.isfinite(part)] for part in (x2, y2)]
-    slope = float(np.sqrt(sum(part.mean() for part in told))) if all(part.size for part in told) else np.nan
+    steep = [part[np.isfinite(part)] for part in (x2, y2)]
+    slope = float(np.sqrt(sum(part.mean() for part in steep))) if all(part.size for part in steep) else np.nan
     return ratios[0], ratios[1], slope, float(whole.mean())
 
 
 def _at_scale(
-    height: NDArray[Any], tilt: NDArray[np.float64], pixel_um: float, scale_um: float
+    height: NDArray[np.float64], tilt: NDArray[np.float64], pixel_um: float, scale_um: float
 ) -> tuple[float, float, float, float]:
     slopes = height_derivatives(height.astype(np.float32), pixel_um=pixel_um, scale_um=scale_um)
     known = np.isfinite(slopes.x) & np.isfinite(slopes.y)
@@ -171,7 +172,7 @@ def _at_scale(
 
 
 def areal_over_time(
-    heights_um: Sequence[NDArray[Any]] | NDArray[Any],
+    heights_um: Sequence[ArrayLike] | NDArray[np.float32],
     times_s: ArrayLike,
     *,
     pixel_um: float,
@@ -196,7 +197,7 @@ def areal_over_time(
     -------
     DataFrame
         A row a scan: ``scan time_s``, the fields of `Areal`, ``volume_um3`` over the datum, ``deposited_um3``
-        since the first measured scan, both over the whole field with gaps counted as the mean,
+        since the first measured scan, both over the whole field, the mean counting where not measured,
         ``area_per_volume_per_um`` and ``datum_um``. NaN for scans without a surface.
 
     Raises
@@ -207,7 +208,7 @@ def areal_over_time(
     times = np.asarray(times_s, dtype=np.float64)
     if times.shape != (len(heights_um),):
         raise InputError(f"areal_over_time: {times.size} times for {len(heights_um)} scans; give one each")
-    first: NDArray[Any] | None = None
+    first: NDArray[np.float32] | None = None
     first_mean = np.nan
     rows = []
     for k, time in enumerate(times):
@@ -221,10 +222,10 @@ def areal_over_time(
         deposited = np.nan
         if first is not None:
             change = height - first
-            told = np.isfinite(change)
-            if told.any():
-                deposited = float(change[told].mean(dtype=np.float64))
-        # From the first scan on: gaps elsewhere in a later scan do not shift its volume.
+            both = np.isfinite(change)
+            if both.any():
+                deposited = float(change[both].mean(dtype=np.float64))
+        # From the first scan on: pixels that a later scan lacks elsewhere do not shift its volume.
         volume = (first_mean - (np.nan if datum_um is None else datum_um) + deposited) * found.projected_um2
         rows.append(
             {

@@ -1,9 +1,9 @@
-"""How a surface is curved, at a stated scale."""
+"""Mean, Gaussian and principal curvatures of a surface, at a stated scale."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from lee.errors import InputError
 from lee.kernels.curvature import Family, Map, curvature_arguments, curvature_maps, curvature_window
 from lee.surfaces.height_map import height_map
-from lee.surfaces.noise_correlation import Noise, amplified, noise_of
+from lee.surfaces.noise_correlation import Noise, noise_amplification, noise_of
 
 if TYPE_CHECKING:
     from lee.surfaces.surface import Surface
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Curvature:
-    """Curvatures of a surface, 1/um: a trench is positive, a peak negative.
+    """Curvatures of a surface, 1/µm: a trench is positive, a peak negative.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Curvature:
     mean_sigma_per_um, gaussian_sigma_per_um2 : (H, W) float32, optional
         Standard deviations from those of the heights, where they were given.
     automatic : dict, optional
-        What an automatic scale was chosen by: scales tried, and for each the estimated rms error.
+        How an automatic scale was chosen: scales tried, and for each the estimated rms error.
     noise_um, noise_correlation_px : float, optional
         Errors of the heights that scale and standard deviations belong to: their typical size, and the
         standard deviation of the Gaussian that makes white noise like them. None where neither is known.
@@ -54,7 +54,7 @@ class Curvature:
     radius_px: int
     mean_sigma_per_um: Map | None = None
     gaussian_sigma_per_um2: Map | None = None
-    automatic: dict[str, Any] | None = None
+    automatic: dict[str, object] | None = None
     noise_um: float | None = None
     noise_correlation_px: float | None = None
 
@@ -89,9 +89,9 @@ def curvature(
         How much is smoothed away. For ``"gaussian"`` the standard deviation of the weights, which end at four
         of them. For ``"savgol"`` that of the Gaussian whose Laplacian is as noisy, so that both families are
         equally noisy at the same scale; the square reaches about 3.5 times as far to each side, in whole
-        pixels: the nearest scale there is is taken, and reported. By default the scale whose estimated mean
-        squared error of the mean curvature is least: noise from the heights' errors, alike over
-        `noise_correlation_px`; bias from what changes between scales beyond it (Lepski's idea).
+        pixels: the nearest possible scale is taken, and reported. By default the scale whose estimated mean
+        squared error of the mean curvature is least: noise from the heights' errors, correlated
+        over `noise_correlation_px`; bias from what changes between scales beyond it (Lepski's idea).
     family : {"savgol", "gaussian"}
         A polynomial of order 4, all pixels alike (Savitzky-Golay in two dimensions), or one of order 2 under
         Gaussian weights, which gives the derivatives of a Gaussian. The first is closer to the truth on
@@ -104,12 +104,12 @@ def curvature(
         estimates it from the heights. For the gaussian family the result is up to 40 % too small beside
         borders and pixels that were not measured.
     noise_correlation_px : float, pixels, optional
-        Over how many pixels the heights' errors are alike: the standard deviation of a Gaussian that makes
-        white noise like them; 0 = independent from pixel to pixel. Correlated errors average out less: the
-        curvature's standard deviations are those of independent errors times a factor, that of the Laplacian
-        in a complete window under stationary errors, the same for the whole map. By default it is estimated
+        Correlation length of the heights' errors: the standard deviation of a Gaussian that makes white noise
+        like them; 0 = independent from pixel to pixel. Correlated errors average out less: the curvature's
+        standard deviations are those of independent errors times a factor, that of the Laplacian in a
+        complete window under stationary errors, the same for the whole map. By default it is estimated
         from how the Laplacian's mean square falls with the scale, which the errors rule at the finest scales;
-        up to 5.7 px, and 0 where the field is too small to tell. On a CUDA device the default is 0.
+        up to 5.7 px, and 0 where the field is too small to estimate it. On a CUDA device the default is 0.
     threads : int
         0 = all available cores. The result does not depend on it.
 
@@ -144,7 +144,7 @@ def curvature(
     noise: Noise | None = None
     if isinstance(scale_um, str):
         if scale_um != "auto":
-            raise InputError(f'curvature: scale_um is {scale_um!r}; give um above 0, or "auto"')
+            raise InputError(f'curvature: scale_um is {scale_um!r}; give µm above 0, or "auto"')
         if on_device:
             raise InputError(
                 "curvature: an automatic scale is found in the host's memory; give scale_um for heights on a "
@@ -157,23 +157,25 @@ def curvature(
         scale, automatic = chosen.scale_um, chosen.described()
     else:
         scale = float(scale_um)
-    options: dict[str, Any] = {"family": family, "scale_um": scale, "pixel_um": float(pixel_um)}
-    radius_px, used_um = curvature_window(**options, operation="curvature")
+    pixel_um = float(pixel_um)
+    radius_px, used_um = curvature_window(
+        family=family, scale_um=scale, pixel_um=pixel_um, operation="curvature"
+    )
     if noise is None and sigma is not None:
         if on_device:
             noise = Noise(None, noise_correlation_px or 0.0)
         else:
             noise = noise_of(height, sigma, correlation_px=noise_correlation_px, threads=threads)
     if noise is not None and sigma is not None and noise.correlation_px > 0:
-        sigma = sigma * np.float32(amplified(family, used_um / pixel_um, noise.correlation_px))
-    maps = curvature_maps(height, sigma, **options, threads=threads)
+        sigma = sigma * np.float32(noise_amplification(family, used_um / pixel_um, noise.correlation_px))
+    maps = curvature_maps(height, sigma, family=family, scale_um=scale, pixel_um=pixel_um, threads=threads)
     return Curvature(
         mean_per_um=maps.mean,
         gaussian_per_um2=maps.gauss,
         max_per_um=maps.high,
         min_per_um=maps.low,
         scale_um=used_um,
-        pixel_um=float(pixel_um),
+        pixel_um=pixel_um,
         family=family,
         radius_px=radius_px,
         mean_sigma_per_um=maps.mean_sigma,

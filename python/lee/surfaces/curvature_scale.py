@@ -1,27 +1,26 @@
 """The scale that curvature is best measured at, from the surface and its noise."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.kernels.curvature import curvature_window, height_derivatives
+from lee.kernels.curvature import Family, curvature_window, height_derivatives
 from lee.surfaces.block_mean import block_mean
-from lee.surfaces.noise_correlation import Noise, alike, believed
+from lee.surfaces.noise_correlation import Noise, bounded_sigma, correlated_noise
 
 _STEP = 2**0.25
-_LEAST_PX = 0.9  # the smallest scale of a quartic fit
+_MIN_PX = 0.9  # the smallest scale of a quartic fit
 _REACH = {"savgol": 3.5, "gaussian": 4.0}  # of a window to each side, in scales
 _WIDEST = {"savgol": 0.5, "gaussian": 0.35}  # window's half width, in fields
 _SIDE_PX = 512  # larger maps are averaged first
-_LOOKED_AT = 70_000  # pixels
+_MAX_PIXELS = 70_000  # pixels evaluated
 _MARGIN = 2.5  # standard errors by which a change must stand out of the noise
-_COMPARED = 6  # finer scales, a factor of nearly 3
-_SURE = 0.2  # share of noise in the mean square at which still finer ones are believed, too
-_MARGIN_MODEL = 1.0  # the same for correlated noise, whose variance is known to so large a share only:
+_FINER_SCALES = 6  # compared with, a factor of nearly 3
+_LOW_NOISE = 0.2  # with a smaller share of noise in the mean square, still finer scales count too
+_MARGIN_MODEL = 1.0  # the same for correlated noise, whose variance is known only within these shares:
 _MODEL = {"stated": 0.1, "estimated": 0.4}
-_GENTLE = 0.03  # noise of the slope at which a pilot's slopes may be trusted
+_GENTLE = 0.03  # noise of the slope below which it serves as the pilot
 
 Map = NDArray[np.float32]
 
@@ -36,7 +35,7 @@ class Chosen:
     bias_per_um: tuple[float, ...]
     noise: Noise
 
-    def described(self) -> dict[str, Any]:
+    def described(self) -> dict[str, object]:
         """Return the choice as JSON can hold it."""
         return {
             "scales_um": list(self.scales_um),
@@ -62,7 +61,7 @@ def automatic_scale(
     noise: Noise,
     *,
     pixel_um: float,
-    family: str,
+    family: Family,
     threads: int = 0,
 ) -> Chosen:
     """Choose the scale whose estimated mean squared error of the mean curvature is least.
@@ -73,18 +72,18 @@ def automatic_scale(
 
     Parameters
     ----------
-    height : (H, W) float32, um
-    sigma : (H, W) float32, um, or None
+    height : (H, W) float32, µm
+    sigma : (H, W) float32, µm, or None
         Standard deviation of the heights; by default the same everywhere.
     noise : Noise
-        What is known of their errors.
+        Size and correlation of their errors.
     pixel_um : float
     family : {"savgol", "gaussian"}
     threads : int
     """
-    spread = np.float32(noise.rms_um or 0) if sigma is None else believed(sigma)
+    spread = np.float32(noise.rms_um or 0) if sigma is None else bounded_sigma(sigma)
     white = np.random.default_rng(0).standard_normal(height.shape, np.float32)
-    drawn = alike(white * spread, noise.correlation_px)
+    drawn = correlated_noise(white * spread, noise.correlation_px)
     errors = np.where(np.isfinite(height), drawn, np.float32(np.nan))
     margin, share = _MARGIN, 0.0
     if noise.correlation_px > 0:
@@ -93,11 +92,10 @@ def automatic_scale(
     while max(height.shape) > _SIDE_PX * block * 1.5:
         block *= 2
     while True:
-        # Averages of pixels tell all about scales of several blocks; only if finer ones win are they needed.
+        # Averages suffice for scales of several blocks; single pixels are needed only if finer scales win.
         few = (_averaged(height, block), _averaged(errors, block))
-        options: dict[str, Any] = {"pixel_um": pixel_um * block, "family": family, "threads": threads}
         allowed = _Allowed(noise.correlation_px / block, margin, share)
-        scales, error, bias = _tried(*few, allowed, **options)
+        scales, error, bias = _tried(*few, allowed, pixel_um=pixel_um * block, family=family, threads=threads)
         best = int(np.argmin(error))
         if block == 1 or best > 2:
             return Chosen(scales[best], tuple(scales), tuple(error), tuple(bias), noise)
@@ -109,10 +107,10 @@ def _averaged(values: Map, block: int) -> Map:
 
 
 def _tried(
-    height: Map, errors: Map, allowed: _Allowed, *, pixel_um: float, family: str, threads: int
+    height: Map, errors: Map, allowed: _Allowed, *, pixel_um: float, family: Family, threads: int
 ) -> tuple[list[float], list[float], list[float]]:
     """Scales, and for each the estimated rms error and its part that is bias."""
-    stride = max(1, int(np.sqrt(height.size / _LOOKED_AT)))
+    stride = max(1, int(np.sqrt(height.size / _MAX_PIXELS)))
     measured = int(np.isfinite(height).sum())
     scales: list[float] = []
     of_height: list[Map] = []
@@ -123,10 +121,14 @@ def _tried(
     waiting: list[tuple[tuple[Map, ...], tuple[Map, ...]]] = []
     ladder = _ladder(min(height.shape), pixel_um, family)
     for scale in ladder:
-        options: dict[str, Any] = {"family": family, "scale_um": scale, "pixel_um": pixel_um}
         seen, noise = (
-            tuple(d[::stride, ::stride] for d in height_derivatives(m, **options, threads=threads))
-            for m in (height, errors)
+            tuple(
+                derivative[::stride, ::stride]
+                for derivative in height_derivatives(
+                    values, family=family, scale_um=scale, pixel_um=pixel_um, threads=threads
+                )
+            )
+            for values in (height, errors)
         )
         scales.append(scale)
         waiting.append((seen, noise))
@@ -150,10 +152,10 @@ def _tried(
 
 
 def _ladder(side_px: int, pixel_um: float, family: str) -> list[float]:
-    """Scales, um, from the finest there is to windows of a large part of the field."""
-    widest = max(_WIDEST[family] * side_px / _REACH[family], _LEAST_PX * _STEP)
-    count = 1 + int(np.log(widest / _LEAST_PX) / np.log(_STEP))
-    asked = [_LEAST_PX * _STEP**k * pixel_um for k in range(count)]
+    """Scales, µm, from the finest there is to windows of a large part of the field."""
+    widest = max(_WIDEST[family] * side_px / _REACH[family], _MIN_PX * _STEP)
+    count = 1 + int(np.log(widest / _MIN_PX) / np.log(_STEP))
+    asked = [_MIN_PX * _STEP**k * pixel_um for k in range(count)]
     found = (curvature_window(family=family, scale_um=scale, pixel_um=pixel_um)[1] for scale in asked)
     return sorted(set(found))
 
@@ -164,15 +166,15 @@ def _bias(
     """Return how far the last scale is from the finer ones, beyond the noise of the difference."""
     largest = 0.0
     for finer in range(len(of_height) - 1):
-        # Much finer scales matter where they show what has vanished since: steps, whose curvature a wide
-        # window flattens altogether. A noise that was taken for too small must not look like that.
-        far = finer < len(of_height) - 1 - _COMPARED
-        if far and _mean_square(of_errors[finer]) > _SURE * _mean_square(of_height[finer]):
+        # Much finer scales matter where they show what a wide window flattens altogether, such as steps.
+        # Noise that was underestimated must not look like that.
+        far = finer < len(of_height) - 1 - _FINER_SCALES
+        if far and _mean_square(of_errors[finer]) > _LOW_NOISE * _mean_square(of_height[finer]):
             continue
         noise = of_errors[-1] - of_errors[finer]
         expected = _mean_square(noise)
-        # So many windows of the finer scale lie side by side: the mean square is that well known, unless
-        # a few places, such as the corners, are far noisier than the rest.
+        # The mean square is known as well as the number of independent windows of the finer scale allows,
+        # unless a few places, such as the corners, are far noisier than the rest.
         across = 2 * reach_px[finer] + 1
         windows = max(4.0, 4 * measured / across**2)
         uncertain = max(expected * np.sqrt(2 / windows), _standard_error(noise))
@@ -191,8 +193,8 @@ def _standard_error(noise: Map) -> float:
 def _linear(slopes: tuple[Map, ...], derivatives: tuple[Map, ...]) -> Map:
     """Mean curvature from second derivatives at slopes held fixed, so that noise adds up."""
     (x, y), (xx, xy, yy) = slopes, derivatives[2:]
-    bent = (1 + y**2) * xx - 2 * x * y * xy + (1 + x**2) * yy
-    out: Map = bent / (2 * (1 + x**2 + y**2) ** np.float32(1.5))
+    numerator = (1 + y**2) * xx - 2 * x * y * xy + (1 + x**2) * yy
+    out: Map = numerator / (2 * (1 + x**2 + y**2) ** np.float32(1.5))
     return out
 
 

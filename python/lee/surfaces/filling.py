@@ -1,8 +1,6 @@
-"""Heights where nothing was measured, carried in smoothly from around."""
+"""Filling: smooth heights where nothing was measured, from the heights around."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +8,12 @@ from scipy import ndimage, sparse
 from scipy.sparse.linalg import spsolve
 
 # A hole's unknowns are solved for directly; a larger hole is solved on a coarser grid.
-_MOST_UNKNOWNS = 12_000
-# Specks need no plate: averages of what is around them do.
-_LEAST_PLATE_PX = 150
+_MAX_UNKNOWNS = 12_000
+# Smaller holes need no plate: averages of the pixels around them suffice.
+_MIN_PLATE_PX = 150
 _RELAXATIONS = 4
-# A plate alone overshoots where the edge is steep; a little tension, as of a membrane, holds it back. Per
-# pixel: over holes wider than its inverse the membrane wins.
+# A plate alone overshoots where the edge is steep; a little tension, as of a membrane, prevents that. Per
+# pixel: over holes wider than its inverse the membrane dominates.
 _TENSION = 0.03
 # Pixels around a hole that hold the plate: two carry its slope over the edge.
 _RIM_PX = 3
@@ -31,7 +29,7 @@ def fill(height: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.fl
     Parameters
     ----------
     height : (H, W) float32
-        Any unit; not looked at where `valid` is False.
+        Any unit; ignored where `valid` is False.
     valid : (H, W) bool
 
     Returns
@@ -45,7 +43,7 @@ def fill(height: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.fl
     labels, _ = ndimage.label(~valid, structure=np.ones((3, 3)))
     sizes = np.bincount(labels.ravel())
     boxes = ndimage.find_objects(labels)
-    for index in np.flatnonzero(sizes[1:] >= _LEAST_PLATE_PX) + 1:
+    for index in np.flatnonzero(sizes[1:] >= _MIN_PLATE_PX) + 1:
         box = boxes[index - 1]
         wide = tuple(slice(max(0, s.start - _RIM_PX), s.stop + _RIM_PX) for s in box)
         hole = labels[wide] == index
@@ -71,7 +69,9 @@ def _from_coarser(height: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDAr
     return out
 
 
-def _nearest(height: NDArray[Any], valid: NDArray[np.bool_], box: tuple[slice, ...]) -> NDArray[np.float32]:
+def _nearest(
+    height: NDArray[np.float32], valid: NDArray[np.bool_], box: tuple[slice, ...]
+) -> NDArray[np.float32]:
     rows, columns = ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True)
     return np.asarray(height[rows[box], columns[box]], dtype=np.float32)
 
@@ -81,7 +81,7 @@ def _fill_hole(
 ) -> NDArray[np.float64]:
     """Solve one hole; other holes in the same box count as absent."""
     near = known & ndimage.binary_dilation(hole, np.ones((3, 3)), iterations=_RIM_PX)
-    factor = int(np.ceil(np.sqrt(hole.sum() / _MOST_UNKNOWNS)))
+    factor = int(np.ceil(np.sqrt(hole.sum() / _MAX_UNKNOWNS)))
     if factor == 1:
         filled = _plate(height, hole, near)
     else:
@@ -98,7 +98,7 @@ def _fill_hole(
     return np.clip(filled, low - slack, high + slack)
 
 
-def _blocks(values: NDArray[Any], factor: int) -> NDArray[np.float64]:
+def _blocks(values: NDArray[np.generic], factor: int) -> NDArray[np.float64]:
     """Means of blocks of `factor` squared; what is beyond the edge counts as zero."""
     pad = [(0, -n % factor) for n in values.shape]
     padded = np.pad(values.astype(np.float64), pad)
@@ -109,7 +109,7 @@ def _blocks(values: NDArray[Any], factor: int) -> NDArray[np.float64]:
 def _edge_mismatch(
     filled: NDArray[np.float64], height: NDArray[np.float64], hole: NDArray[np.bool_], near: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Return what a coarse solution misses at the edge, fading out inwards."""
+    """Return the error of a coarse solution at the edge, fading out inwards."""
     distance, (rows, columns) = ndimage.distance_transform_edt(~near, return_indices=True)
     missed = np.where(near, height - filled, 0)[rows, columns]
     return np.asarray(np.where(hole, missed * np.exp(-distance / 8), 0))
@@ -129,7 +129,7 @@ def _plate(
     unknown = number[hole]
     fixed = number[known]
     a, b = bending[:, unknown], bending[:, fixed]
-    # A trace of plain smoothness keeps the system regular where too little holds the plate.
+    # A trace of smoothness keeps the system regular where too few pixels hold the plate.
     system = (a.T @ a + 1e-9 * sparse.eye_array(len(unknown))).tocsc()
     right = -a.T @ (b @ height[known]) + 1e-9 * height[known].mean()
     out = height.copy()
@@ -137,7 +137,7 @@ def _plate(
     return out
 
 
-def _second_differences(number: NDArray[Any], step: tuple[int, int], weight: float) -> Any:
+def _second_differences(number: NDArray[np.int_], step: tuple[int, int], weight: float) -> sparse.csr_array:
     dy, dx = step
     h, w = number.shape
     before = number[: h - 2 * dy, : w - 2 * dx].ravel()
@@ -147,7 +147,7 @@ def _second_differences(number: NDArray[Any], step: tuple[int, int], weight: flo
     return _rows([before[whole], middle[whole], after[whole]], [weight, -2 * weight, weight], number)
 
 
-def _first_differences(number: NDArray[Any], step: tuple[int, int]) -> Any:
+def _first_differences(number: NDArray[np.int_], step: tuple[int, int]) -> sparse.csr_array:
     dy, dx = step
     h, w = number.shape
     before, after = number[: h - dy, : w - dx].ravel(), number[dy:, dx:].ravel()
@@ -155,7 +155,7 @@ def _first_differences(number: NDArray[Any], step: tuple[int, int]) -> Any:
     return _rows([before[whole], after[whole]], [-_TENSION, _TENSION], number)
 
 
-def _mixed_differences(number: NDArray[Any]) -> Any:
+def _mixed_differences(number: NDArray[np.int_]) -> sparse.csr_array:
     corners = [
         number[:-1, :-1].ravel(),
         number[:-1, 1:].ravel(),
@@ -166,7 +166,9 @@ def _mixed_differences(number: NDArray[Any]) -> Any:
     return _rows([c[whole] for c in corners], [2**0.5, -(2**0.5), -(2**0.5), 2**0.5], number)
 
 
-def _rows(columns: list[NDArray[Any]], weights: list[float], number: NDArray[Any]) -> Any:
+def _rows(
+    columns: list[NDArray[np.int_]], weights: list[float], number: NDArray[np.int_]
+) -> sparse.csr_array:
     count = len(columns[0])
     at = np.tile(np.arange(count), len(columns))
     values = np.repeat(weights, count)

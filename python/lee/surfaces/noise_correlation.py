@@ -1,38 +1,37 @@
-"""How far the errors of a height map are alike, told from the heights themselves.
+"""Size and correlation length of the errors of a height map, estimated from the heights themselves.
 
 Errors are modelled as white noise smoothed by a Gaussian, the surface as rough at one size, at least twice as
-large. Both tell how the mean square of the Laplacian falls with the scale s it is taken at: that of errors of
-correlation l as ``(l^2 + s^2)^-3``, that of a surface of size L as ``(L^2 + s^2)^-3``, flat as long as the
-scale is finer. What fits best is taken.
+large. Both models give how the mean square of the Laplacian falls with its scale s: for errors of correlation
+length l as ``(l^2 + s^2)^-3``, for a surface of size L as ``(L^2 + s^2)^-3``, flat as long as the scale is
+finer. The best fit is taken.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
 from math import erf, pi, sqrt
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from lee.kernels.curvature import curvature_window, height_derivatives
+from lee.kernels.curvature import Family, curvature_window, height_derivatives
 
 _CORRELATIONS_PX = (0.0, *(2 ** (k / 4) for k in range(-4, 11)))  # up to 5.7
-_WIDEST_PX = 16.0  # scale of a window whose response is worked out
+_WIDEST_PX = 16.0  # scale of a window whose response is computed
 _SCALES_PX = tuple(2 ** (k / 2) for k in range(9))  # 1 to 16
-_LEAST_SCALES = 4
+_MIN_SCALES = 4
 _FIELD = 10  # a scale needs a field this many times as wide
 _SIZES_PX = tuple(2 ** (k / 2) for k in range(2, 13))  # of the surface, 2 to 64
-_COMMON_PX = 8.0  # surfaces are taken for smaller only where that fits better
+_COMMON_PX = 8.0  # a smaller surface size is taken only if it fits better
 _MODEL = 0.1  # relative error of the model's mean squares
 _STATED = 0.5  # of stated variances
-_SHARES = np.exp(np.linspace(-3, 3, 61))  # of them, that are tried
-_AS_WELL = 4.0  # differences of misfit that tell little
-_WHITE = 30.0  # more than this must the misfit of white noise exceed that of noise alike over less than 1 px
-_FALLS = 1.1  # by this factor at least does the mean square fall from 1 to 2 px where errors rule it
+_SHARES = np.exp(np.linspace(-3, 3, 61))  # of the stated variances, that are tried
+_MAX_MISFIT_MORE = 4.0  # fits whose misfits differ by less are equally good
+_WHITE = 30.0  # noise correlated over less than 1 px must fit better than white noise by more than this
+_FALLS = 1.1  # the mean square falls by at least this factor from 1 to 2 px where errors dominate it
 _SIDE_PX = 512
 _TILES = 8
-_BELIEVED = 3.0  # medians, of a stated deviation
+_MAX_OVER_MEDIAN = 3.0  # larger standard deviations are not plausible
 
 Map = NDArray[np.float32]
 Numbers = NDArray[np.float64]
@@ -40,16 +39,16 @@ Numbers = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Noise:
-    """Errors of heights: root mean square, um, and the Gaussian that makes white noise like them, px."""
+    """Errors of heights: root mean square, µm, and the Gaussian that makes white noise like them, px."""
 
-    rms_um: float | None  # None where it is not looked at
+    rms_um: float | None  # None where it was not estimated
     correlation_px: float
 
 
 def noise_of(
     height: Map, sigma: Map | None, *, correlation_px: float | None = None, threads: int = 0
 ) -> Noise:
-    """Return the noise of a height map: what is stated of it, the rest estimated.
+    """Return the noise of a height map: as stated, the rest estimated.
 
     Parameters
     ----------
@@ -59,7 +58,7 @@ def noise_of(
     Returns
     -------
     Noise
-        Its size the median of `sigma`, where that is given; white where its correlation cannot be told.
+        Its size is the median of `sigma`, if given; it is white where no correlation can be estimated.
     """
     found: Noise | None = None
     if correlation_px is None or (sigma is None and correlation_px > 0):
@@ -78,14 +77,14 @@ def estimated_noise(
 ) -> Noise | None:
     """Estimate size and correlation of the errors of a height map.
 
-    A stated size is believed within a factor of 1.3 or so; the correlation hardly depends on it.
-    Where it is not stated, errors are told from a surface only by its being at least twice as coarse: a tail
-    of their correlation that reaches as far as the surface's own features is missed.
+    A stated size is taken as right within a factor of about 1.3; the correlation hardly depends on it.
+    Without one, errors and surface are distinguished only by the surface being at least twice as coarse: a
+    tail of the correlation that reaches as far as the surface's own features is missed.
 
     Parameters
     ----------
-    height : (H, W) float32, um
-    sigma : (H, W) float32, um, or None
+    height : (H, W) float32, µm
+    sigma : (H, W) float32, µm, or None
         Standard deviation of the heights, if stated.
     correlation_px : float, optional
         If known.
@@ -94,19 +93,18 @@ def estimated_noise(
     Returns
     -------
     Noise or None
-        None where the field is too small or too empty to tell, or there are no errors.
+        None where the field is too small or too empty, or there are no errors.
     """
     height, sigma = _measured_part(height, sigma)
     scales = [scale for scale in _SCALES_PX if scale * _FIELD <= min(height.shape)]
-    if len(scales) < _LEAST_SCALES:
+    if len(scales) < _MIN_SCALES:
         return None
-    variance = None if sigma is None else believed(sigma) ** 2
+    variance = None if sigma is None else bounded_sigma(sigma) ** 2
     seen = np.empty(len(scales))
     uncertain = np.empty(len(scales))
     uneven = np.empty(len(scales))
     for k, scale in enumerate(scales):
-        options: dict[str, Any] = {"family": "gaussian", "scale_um": scale, "pixel_um": 1.0}
-        found = height_derivatives(height, **options, threads=threads)
+        found = height_derivatives(height, family="gaussian", scale_um=scale, pixel_um=1.0, threads=threads)
         seen[k], uneven[k], pixels = _typical_square(found[2] + found[4], variance)
         uncertain[k] = np.hypot(_MODEL, np.sqrt(12 * scale**2 / max(pixels, 1)))
     if not (seen > 0).all() or (sigma is None and seen[0] < _FALLS * seen[2]):
@@ -116,15 +114,14 @@ def estimated_noise(
     fitted = _fitted(np.array(scales), seen, uncertain, np.array(correlations), stated)
     if stated is not None or fitted.rms_um is None:
         return fitted
-    # The medians tell how errors are alike, the means how large they are.
+    # The medians give the correlation of the errors, the means their size.
     return Noise(fitted.rms_um * sqrt(uneven[0]), fitted.correlation_px)
 
 
 def white_noise_of(height: Map) -> float:
     """Estimate the standard deviation of independent errors from the second differences along both axes.
 
-    They are nearly blind to the relief; the median is nearly blind to spikes. 0 where no 3 x 3 pixels are
-    measured.
+    The relief hardly enters them, and spikes hardly enter the median. 0 where no 3 × 3 pixels are measured.
     """
     h = np.asarray(height, np.float64)
     along = h[:, :-2] - 2 * h[:, 1:-1] + h[:, 2:]
@@ -133,15 +130,15 @@ def white_noise_of(height: Map) -> float:
     return float(np.median(both) / 0.67449 / 6) if both.size else 0.0
 
 
-def believed(sigma: Map) -> Map:
-    """Return stated deviations without absurd ones: none above three medians, the median where unknown."""
+def bounded_sigma(sigma: Map) -> Map:
+    """Bound stated standard deviations to three medians; where there is none, take the median."""
     known = sigma[np.isfinite(sigma)]
     middle = np.float32(np.median(known) if known.size else 0)
-    return np.where(np.isfinite(sigma), np.minimum(sigma, np.float32(_BELIEVED) * middle), middle)
+    return np.where(np.isfinite(sigma), np.minimum(sigma, np.float32(_MAX_OVER_MEDIAN) * middle), middle)
 
 
-def alike(noise: Map, correlation_px: float) -> Map:
-    """Return white noise smoothed by a Gaussian, its variance as before."""
+def correlated_noise(noise: Map, correlation_px: float) -> Map:
+    """Smooth white noise by a Gaussian and keep its variance."""
     if correlation_px == 0:
         return noise
     columns, rows = (_passed(n, correlation_px) for n in noise.shape)
@@ -151,12 +148,12 @@ def alike(noise: Map, correlation_px: float) -> Map:
     return out
 
 
-def amplified(family: str, scale_px: float, correlation_px: float) -> float:
-    """Return how much noisier than under independent errors of equal size the curvature is, as an amplitude.
+def noise_amplification(family: Family, scale_px: float, correlation_px: float) -> float:
+    """Return how much noisier correlated errors make the curvature than independent ones of equal size.
 
-    That of the Laplacian in a complete window.
+    As an amplitude: that of the Laplacian in a complete window.
     """
-    # A wider window passes the same share of errors that are alike over as much more.
+    # The ratio depends only on correlation length over scale.
     ratio = min(1.0, _WIDEST_PX / scale_px)
     power = _response(family, scale_px * ratio)
     passed = _passed(len(power), correlation_px * ratio)
@@ -190,8 +187,8 @@ def _fitted(
     if correlations[best] < 1 and by_correlation[0] < by_correlation[best] + _WHITE:
         best = 0
     if stated is None and correlations[best] >= 1:
-        # Of what fits about as well the noisiest is the safest: too little noise gives too fine a scale.
-        fits = misfit.min(1) <= misfit.min() + _AS_WELL
+        # Of equally good fits the noisiest is safest: too little noise gives too fine a scale.
+        fits = misfit.min(1) <= misfit.min() + _MAX_MISFIT_MORE
         coarse = np.array([_laplacian_noise(_COMMON_PX, px) for px in correlations])[:, None]
         noisiest = np.unravel_index(np.argmax(np.where(fits, variance * coarse, 0)), fits.shape)
         return Noise(float(np.sqrt(variance[noisiest])), float(correlations[noisiest[0]]))
@@ -203,18 +200,17 @@ def _fitted(
 def _laplacian_noise(scale_px: float, correlation_px: float) -> float:
     """Mean square of the Laplacian, px^-2, of errors of variance 1 in a complete Gaussian window."""
     white = float(np.mean(_response("gaussian", scale_px)))
-    return white * amplified("gaussian", scale_px, correlation_px) ** 2
+    return white * noise_amplification("gaussian", scale_px, correlation_px) ** 2
 
 
 @lru_cache(32)
-def _response(family: str, scale_px: float) -> Numbers:
+def _response(family: Family, scale_px: float) -> Numbers:
     """Power spectrum of the window's Laplacian."""
-    options: dict[str, Any] = {"family": family, "scale_um": scale_px, "pixel_um": 1.0}
-    radius, _ = curvature_window(**options)
+    radius, _ = curvature_window(family=family, scale_um=scale_px, pixel_um=1.0)
     side = max(4 * radius + 3, 65)  # windows shifted from the border do not reach the middle
     bump = np.zeros((side, side), np.float32)
     bump[side // 2, side // 2] = 1
-    found = height_derivatives(bump, **options, threads=1)
+    found = height_derivatives(bump, family=family, scale_um=scale_px, pixel_um=1.0, threads=1)
     out: Numbers = np.abs(fft.fft2(found[2].astype(np.float64) + found[4])) ** 2
     return out
 
@@ -226,7 +222,7 @@ def _passed(frequencies: int, correlation_px: float) -> Numbers:
 
 
 def _measured_part(height: Map, sigma: Map | None) -> tuple[Map, Map | None]:
-    """Return the part of a large map that most is measured of."""
+    """Return the part of a large map in which most is measured."""
     if max(height.shape) <= _SIDE_PX:
         return height, sigma
     sides = [min(n, _SIDE_PX) for n in height.shape]
@@ -260,7 +256,7 @@ def _typical_square(values: Map, variance: Map | None) -> tuple[float, float, in
     middle = float(np.median(found)) if found else 0.0
     if middle == 0:
         return 0.0, 1.0, pixels
-    return middle, float(np.mean(np.minimum(found, _BELIEVED * middle))) / middle, pixels
+    return middle, float(np.mean(np.minimum(found, _MAX_OVER_MEDIAN * middle))) / middle, pixels
 
 
 def _mean(values: Map) -> float:

@@ -15,7 +15,7 @@ Line = tuple[tuple[float, float], tuple[float, float]]
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """What lies along a line, at equal distances; all (N,) float64, NaN where not measured.
+    """Values along a line, at equal distances; all (N,) float64, NaN where not measured.
 
     Parameters
     ----------
@@ -58,12 +58,12 @@ def profile(
     Returns
     -------
     Profile
-        One point a pixel; bilinear, and NaN beside gaps.
+        One point a pixel; bilinear, and NaN beside pixels that were not measured.
 
     Raises
     ------
     InputError
-        If the maps differ in shape, the line has no length, or an end lies outside the field.
+        If the maps differ in shape, the line has no length, or an end is outside the field.
     """
     maps = [np.asarray(one, dtype=np.float64) for one in (height_um, mean_per_um, rate_nm_per_s)]
     shape = maps[0].shape
@@ -71,19 +71,19 @@ def profile(
         raise InputError(f"profile: maps are {[one.shape for one in maps]}; give three equal maps (H, W)")
     ends = np.asarray(line_um, dtype=np.float64)
     if ends.shape != (2, 2) or not np.isfinite(ends).all():
-        raise InputError("profile: the line must be y0,x0,y1,x1 in um")
+        raise InputError("profile: the line must be y0,x0,y1,x1 in µm")
     far = (np.array(shape) - 1) * pixel_um
     # Rounded coordinates of a border are as good as the border.
     if (ends < -0.5 * pixel_um).any() or (ends > far + 0.5 * pixel_um).any():
         raise InputError(
-            f"profile: the line from {tuple(ends[0].tolist())} to {tuple(ends[1].tolist())} um leaves the "
-            f"field, which ends at ({far[0]:.6g}, {far[1]:.6g}) um"
+            f"profile: the line from {tuple(ends[0].tolist())} to {tuple(ends[1].tolist())} µm leaves the "
+            f"field, which ends at ({far[0]:.6g}, {far[1]:.6g}) µm"
         )
     ends = np.clip(ends, 0, far)
     length = float(np.hypot(*(ends[1] - ends[0])))
     if length < pixel_um:
         raise InputError(
-            f"profile: the line is {length:.3g} um long, a pixel {pixel_um:.3g} um: draw it longer"
+            f"profile: the line is {length:.3g} µm long, a pixel {pixel_um:.3g} µm: draw it longer"
         )
     distance = np.linspace(0, length, int(np.ceil(length / pixel_um)) + 1)
     along = (ends[1] - ends[0]) / length
@@ -99,5 +99,5 @@ def _mean(band: NDArray[np.float64]) -> NDArray[np.float64]:
     known = np.isfinite(band)
     count = known.sum(axis=0)
     total = np.where(known, band, 0).sum(axis=0)
-    # Half the band, or the mean would wander to one side of the line beside a gap.
+    # At least half the band, or the mean would be taken beside the line where pixels are missing.
     return np.where(2 * count > len(band), total / np.maximum(count, 1), np.nan)

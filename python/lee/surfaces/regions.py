@@ -1,10 +1,10 @@
-"""Parts of the field that are followed over time: drawn as polygons, or found as trenches and protrusions."""
+"""Regions of the field to measure over time: drawn as polygons, or found as trenches and protrusions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,10 +13,10 @@ from scipy import ndimage
 from lee.errors import InputError
 from lee.statistics.nan_median import median_over_scans
 
-# A trench is what is bent this many times as much as is usual, around places bent twice that.
-_BENT = 1.0
+# A region is curved more than this many times the usual, around a place curved more than twice the usual.
+_THRESHOLD = 1.0
 _SEED = 2.0
-_LEAST_PX = 100
+_MIN_PX = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,24 +52,24 @@ def polygon(
     pixel_um : float, µm
         Size of a pixel.
     kind : str
-        What it is taken for.
+        Such as ``"trench"``.
 
     Returns
     -------
     Region
-        The pixels whose middle lies inside; what lies outside the field is cut off.
+        The pixels whose middle is inside; outside the field it is clipped.
 
     Raises
     ------
     InputError
-        If it has fewer than three corners, or no pixel of the field lies inside.
+        If it has fewer than three corners, or no pixel of the field is inside.
     """
     try:
         corners = np.asarray(corners_um, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError(f"region {name}: corners must be numbers [[y, x], ...] in um") from error
+        raise InputError(f"region {name}: corners must be numbers [[y, x], ...] in µm") from error
     if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3 or not np.isfinite(corners).all():
-        raise InputError(f"region {name}: give three or more corners [[y, x], ...] in um")
+        raise InputError(f"region {name}: give three or more corners [[y, x], ...] in µm")
     corners = corners / pixel_um
     low = np.maximum(np.floor(corners.min(axis=0)).astype(int), 0)
     high = np.minimum(np.ceil(corners.max(axis=0)).astype(int) + 1, shape)
@@ -82,12 +82,12 @@ def polygon(
             inside ^= crossed & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0))
     if not inside.any():
         far = tuple(round((n - 1) * pixel_um, 6) for n in shape)
-        raise InputError(f"region {name} lies outside the field, which spans (0, 0) to {far} um")
+        raise InputError(f"region {name} lies outside the field, which spans (0, 0) to {far} µm")
     mask[low[0] : high[0], low[1] : high[1]] = inside
     return Region(name, kind, mask)
 
 
-def read_regions(definitions: Mapping[str, Any], shape: tuple[int, int], pixel_um: float) -> list[Region]:
+def read_regions(definitions: Mapping[str, object], shape: tuple[int, int], pixel_um: float) -> list[Region]:
     """Draw regions as a file defines them: ``{"R1": {"polygon_um": [[y, x], ...], "kind": "trench"}, ...}``.
 
     Parameters
@@ -112,7 +112,7 @@ def read_regions(definitions: Mapping[str, Any], shape: tuple[int, int], pixel_u
     found = []
     for name, one in definitions.items():
         if not isinstance(one, Mapping) or "polygon_um" not in one:
-            raise InputError(f'region {name}: give {{"polygon_um": [[y, x], ...]}} in um')
+            raise InputError(f'region {name}: give {{"polygon_um": [[y, x], ...]}} in µm')
         kind = str(one.get("kind", "drawn"))
         found.append(polygon(str(name), one["polygon_um"], shape, pixel_um, kind=kind))
     return found
@@ -128,9 +128,9 @@ def find_regions(
 ) -> list[Region]:
     """Find trenches and protrusions by their mean curvature.
 
-    A trench is a connected part bent upward by more than the threshold, with at least one pixel bent twice as
-    much; a protrusion the same downward. Of a run the median over its scans counts: a region is what is bent
-    so in most of the scans, and its mask stays the same throughout.
+    A trench is a connected part whose mean curvature exceeds the threshold, with at least one pixel above
+    twice the threshold; a protrusion is the same with the opposite sign. Of a run the median over its scans
+    counts: a region is so curved in most of the scans, and its mask stays the same throughout.
 
     Parameters
     ----------
@@ -139,11 +139,11 @@ def find_regions(
     pixel_um : float, µm
         Size of a pixel.
     threshold_per_um : float, 1/µm, or "auto"
-        By default what is usual in the field: 1.48 times the median of the absolute curvature.
+        By default the usual curvature of the field: 1.48 times the median of its absolute value.
     min_area_um2 : float, µm², optional
-        Smaller ones are left out; by default 100 pixels.
+        Smaller regions are discarded; by default 100 pixels.
     most : int
-        Of each kind, the largest so many.
+        Number of regions of each kind, the largest first.
 
     Returns
     -------
@@ -158,22 +158,22 @@ def find_regions(
     maps = np.asarray(mean_per_um, dtype=np.float32)
     if maps.ndim not in (2, 3) or maps.size == 0:
         raise InputError(f"find_regions: mean_per_um has shape {maps.shape}; give (H, W) or (T, H, W)")
-    bent = median_over_scans(maps) if maps.ndim == 3 else maps
-    known = np.isfinite(bent)
+    curved = median_over_scans(maps) if maps.ndim == 3 else maps
+    known = np.isfinite(curved)
     if isinstance(threshold_per_um, str):
         if threshold_per_um != "auto":
-            raise InputError(f'find_regions: threshold_per_um is {threshold_per_um!r}; give 1/um, or "auto"')
+            raise InputError(f'find_regions: threshold_per_um is {threshold_per_um!r}; give 1/µm, or "auto"')
         if not known.any():
             return []
-        threshold = _BENT * 1.4826 * float(np.median(np.abs(bent[known])))
+        threshold = _THRESHOLD * 1.4826 * float(np.median(np.abs(curved[known])))
     else:
         threshold = float(threshold_per_um)
         if not threshold > 0:
-            raise InputError(f"find_regions: threshold_per_um is {threshold}; give 1/um above 0")
-    least = _LEAST_PX if min_area_um2 is None else min_area_um2 / pixel_um**2
+            raise InputError(f"find_regions: threshold_per_um is {threshold}; give 1/µm above 0")
+    least = _MIN_PX if min_area_um2 is None else min_area_um2 / pixel_um**2
     found = []
     for kind, sign in (("trench", 1), ("protrusion", -1)):
-        signed = np.where(known, sign * bent, -np.inf)
+        signed = np.where(known, sign * curved, -np.inf)
         labels, count = ndimage.label(ndimage.binary_opening(signed > threshold))
         if count == 0:
             continue

@@ -1,25 +1,23 @@
-"""A map with gaps moved by a fraction of a pixel: what was not measured stays not measured."""
+"""A map moved by a fraction of a pixel; what was not measured stays not measured."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-# Pixels before and after that a value rests on.
+# Pixels before and after a value that are interpolated.
 _REACH_PX = 3
-# A gap may hold this share of a pixel's bilinear weight: scans that moved by next to nothing lose no rim.
-_GAP_SHARE = 0.03
+# Pixels that were not measured may have this share of the bilinear weight: tiny shifts lose no rim.
+_MAX_MISSING = 0.03
 
 
-def shift_map(values: NDArray[Any], dy: float, dx: float) -> NDArray[np.float32]:
+def shift_map(values: ArrayLike, dy: float, dx: float) -> NDArray[np.float32]:
     """Move the content of a map by (+dy, +dx) pixels; NaN marks what was not measured.
 
-    Where the 6 x 6 pixels around were measured, through Lagrange polynomials: they are exact on slopes and
-    bends, as the windowed sinc of `shift_frame` is not, and relief is far larger than what is
-    looked for in it. Beside gaps and at the border bilinear, which needs the four nearest pixels only.
+    Where the surrounding 6 × 6 pixels were measured, Lagrange polynomials interpolate: they are exact on
+    slopes and bends, as the windowed sinc of `shift_frame` is not, and relief is far larger than the
+    differences sought in it. Elsewhere the interpolation is bilinear, which needs the four nearest pixels.
 
     Parameters
     ----------
@@ -30,7 +28,7 @@ def shift_map(values: NDArray[Any], dy: float, dx: float) -> NDArray[np.float32]
     Returns
     -------
     (H, W) float32
-        NaN where a nearest pixel lies in a gap or outside the map; throughout if dy or dx is not finite.
+        NaN where a nearest pixel was not measured or is outside the map; all NaN if dy or dx is not finite.
     """
     values = np.asarray(values, dtype=np.float32)
     if not (np.isfinite(dy) and np.isfinite(dx)):
@@ -45,12 +43,13 @@ def shift_map(values: NDArray[Any], dy: float, dx: float) -> NDArray[np.float32]
     (to_y, from_y), (to_x, from_x) = (_moved(n, d) for n, d in zip(known.shape, (dy, dx), strict=True))
     near[to_y, to_x] = whole[from_y, from_x]
     rim = np.nonzero(~near)
-    out[rim] = _bilinear(clean, known, rim[0] - dy, rim[1] - dx)
+    y, x = (np.asarray(at - shift, np.float64) for at, shift in zip(rim, (dy, dx), strict=True))
+    out[rim] = _bilinear(clean, known, y, x)
     return out
 
 
 def _along_rows(values: NDArray[np.float32], shift: float) -> NDArray[np.float32]:
-    """Move rows down by `shift`; what comes in over the edge repeats the edge."""
+    """Move rows down by `shift`; beyond the edge the edge is repeated."""
     length = len(values)
     shift = float(np.clip(shift, -length, length))
     whole = int(np.floor(-shift))
@@ -70,13 +69,13 @@ def _along_rows(values: NDArray[np.float32], shift: float) -> NDArray[np.float32
 
 
 def _moved(length: int, shift: float) -> tuple[slice, slice]:
-    """Where indices come to lie after the nearest whole shift, and where they come from."""
+    """Return indices after the nearest whole shift, and those they come from."""
     whole = int(np.clip(np.rint(shift), -length, length))
     return slice(max(whole, 0), length + min(whole, 0)), slice(max(-whole, 0), length - max(whole, 0))
 
 
 def _bilinear(
-    clean: NDArray[np.float32], known: NDArray[np.bool_], y: NDArray[Any], x: NDArray[Any]
+    clean: NDArray[np.float32], known: NDArray[np.bool_], y: NDArray[np.float64], x: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     height, width = clean.shape
     top, left = np.floor(y).astype(np.intp), np.floor(x).astype(np.intp)
@@ -90,5 +89,5 @@ def _bilinear(
             share = wy * wx * (inside & known[at])
             weight += share
             total += share * clean[at]
-    complete = weight >= 1 - _GAP_SHARE
+    complete = weight >= 1 - _MAX_MISSING
     return np.where(complete, total / np.where(complete, weight, 1), np.nan).astype(np.float32)

@@ -18,7 +18,7 @@ from lee.particles.density.bootstrap import (
 )
 from lee.particles.density.density_map import Density
 from lee.series.relation import Relation, relate
-from lee.statistics.block_bootstrap import Interval, alike
+from lee.statistics.block_bootstrap import Interval, correlation_length
 
 _PARTICLES_IN_BIN = 12
 _FEWEST_BINS, _MOST_BINS = 3, 12
@@ -223,4 +223,6 @@ def _rank(x: NDArray[np.float64], area: NDArray[np.float64]) -> NDArray[np.float
 
 
 def _block_px(bent: NDArray[np.float64], known: NDArray[np.bool_]) -> float:
-    return _BLOCK_LENGTHS * alike(bent, bent, known)[0] if known.any() else float(max(bent.shape))
+    return (
+        _BLOCK_LENGTHS * correlation_length(bent, bent, known)[0] if known.any() else float(max(bent.shape))
+    )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
-from lee.statistics.block_bootstrap import alike, interval
+from lee.statistics.block_bootstrap import correlation_length, interval
 from lee.surfaces.curvature import curvature
 from lee.surfaces.regions import Region, find_regions
 from lee.surfaces.surface import Surface
@@ -300,7 +300,7 @@ def _statistics(
         )
     x, y = model[known], measured[known]
     difference = np.where(known, measured - model, 0.0)
-    length, area = alike(difference, difference, known)
+    length, area = correlation_length(difference, difference, known)
     side = int(np.ceil(_BLOCK_LENGTHS * max(length, np.sqrt(area))))
     rows, columns = (index // side for index in np.nonzero(known))
     _, block = np.unique(rows * (columns.max() + 1) + columns, return_inverse=True)
@@ -363,7 +363,7 @@ def _curves(
             values = measured[k][known]
             # Pixels that differ alike from their region count as one.
             error = np.where(known, measured[k] - model[k], 0.0)
-            shared = alike(error, error, known)[1] if n > 1 else 1.0
+            shared = correlation_length(error, error, known)[1] if n > 1 else 1.0
             rows.append(
                 {
                     "region": region.name,
