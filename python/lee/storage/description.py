@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 
-def json_values(value: Any) -> Any:
+def json_values(value: object) -> Any:
     """Turn numpy's numbers and arrays, paths and times into JSON's types; non-finite numbers into null."""
     if isinstance(value, Mapping):
         return {str(key): json_values(entry) for key, entry in value.items()}
