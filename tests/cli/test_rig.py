@@ -44,20 +44,20 @@ def recording(config, folder, *more):
 
 def test_doctor_reports_what_is_there(config, tmp_path, capsys):
     assert run(["rig", "doctor", str(config), "-o", str(tmp_path)]) == 0
-    told = capsys.readouterr().out
-    assert f"  ok  configuration: {config}: virtual camera, virtual stage" in told
+    out = capsys.readouterr().out
+    assert f"  ok  configuration: {config}: virtual camera, virtual stage" in out
     assert (
-        "   -  stage scale: 2008.64563 counts/um (nominal scale, not calibrated), backlash 5 um; see" in told
+        "   -  stage scale: 2008.64563 counts/µm (nominal scale, not calibrated), backlash 5 µm; see" in out
     )
-    assert "  ok  stage: lee virtual stage" in told
-    assert "  ok  camera: lee virtual camera" in told
-    assert "free in" in told
+    assert "  ok  stage: lee virtual stage" in out
+    assert "  ok  camera: lee virtual camera" in out
+    assert "free in" in out
 
 
 def test_doctor_reports_where_the_scale_is_from(config, tmp_path, capsys):
-    config.write_text(CONFIG + 'counts_per_um = 2010.5\ncalibrated_by = "step of 20 um"\nbacklash_um = 1.5\n')
+    config.write_text(CONFIG + 'counts_per_um = 2010.5\ncalibrated_by = "step of 20 µm"\nbacklash_um = 1.5\n')
     assert run(["rig", "doctor", str(config), "-o", str(tmp_path)]) == 0
-    assert "  ok  stage scale: 2010.5 counts/um (step of 20 um), backlash 1.5 um\n" in capsys.readouterr().out
+    assert "  ok  stage scale: 2010.5 counts/µm (step of 20 µm), backlash 1.5 µm\n" in capsys.readouterr().out
 
 
 def test_doctor_needs_no_configuration(tmp_path, capsys):
@@ -66,18 +66,18 @@ def test_doctor_needs_no_configuration(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         (("[stage]", "[stag]"), "unknown section"),
         (('"virtual"\nsensor', '"vrtual"\nsensor'), "driver is 'vrtual'; it is one of"),
         (("highest_um", "hihgest_um"), "hihgest_um is unknown"),
     ],
 )
-def test_doctor_reports_what_is_wrong(config, capsys, changed, said):
+def test_doctor_reports_what_is_wrong(config, capsys, changed, message):
     config.write_text(CONFIG.replace(*changed))
     assert run(["rig", "doctor", str(config)]) == 1
     out, err = capsys.readouterr()
-    assert said in out
+    assert message in out
     assert err == "lee: the rig cannot be used yet: configuration\n"
 
 
@@ -118,7 +118,7 @@ def test_surfaces_can_wait(config, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         (["--start-um", "890"], "beyond its limits"),
         (["--step-um", "0.0001"], "less than one count of the stage"),
@@ -126,19 +126,19 @@ def test_surfaces_can_wait(config, tmp_path, capsys):
         (["--duration-s", "4000000000"], "are needed"),
     ],
 )
-def test_a_run_that_cannot_be_is_refused(config, tmp_path, capsys, options, said):
+def test_a_run_that_cannot_be_is_refused(config, tmp_path, capsys, options, message):
     assert recording(config, tmp_path / "run", "--duration-s", "1", *options) == 1
     err = capsys.readouterr().err
-    assert said in err
+    assert message in err
     assert err.count("\n") == 1
     assert not list(tmp_path.rglob("*.raw"))
 
 
 def test_the_disk_is_measured(tmp_path, capsys):
     assert run(["rig", "probe-disk", str(tmp_path), "--mb", "32", "--frame-px", "256", "256"]) == 0
-    told = capsys.readouterr().out
-    assert "frames/s" in told
-    assert "MB/s" in told
+    out = capsys.readouterr().out
+    assert "frames/s" in out
+    assert "MB/s" in out
     assert not list(tmp_path.iterdir())
     assert run(["rig", "probe-disk", str(tmp_path / "none")]) == 1
     assert "none" in capsys.readouterr().err
@@ -155,9 +155,9 @@ def test_a_converted_run_goes_on_and_keeps_its_surfaces(config, tmp_path, capsys
     assert recording(config, run_folder, "--duration-s", "1.4") == 0
     scans = len(open_run(run_folder))
     assert run(["rig", "convert", str(run_folder), "--remove-raw"]) == 0
-    told = capsys.readouterr().out
-    assert "scan_000.raw: scan_000.zarr; its recording was removed" in told
-    assert f"{scans} of {scans} recordings converted" in told
+    out = capsys.readouterr().out
+    assert "scan_000.raw: scan_000.zarr; its recording was removed" in out
+    assert f"{scans} of {scans} recordings converted" in out
     assert recording(config, run_folder, "--duration-s", "0.3") == 0
     assert f"scan_{scans:03d}.raw: complete" in capsys.readouterr().out
     assert run(["series", str(run_folder)]) == 0
@@ -168,11 +168,11 @@ def test_a_converted_run_goes_on_and_keeps_its_surfaces(config, tmp_path, capsys
 def test_a_recording_stores_its_rig(config, tmp_path):
     assert recording(config, tmp_path / "run", "--duration-s", "0.3", "--no-surfaces") == 0
     with SegmentReader(tmp_path / "run" / "scans" / "scan_000.raw") as reader:
-        told = reader.header.notes["rig"]
-    assert told["file"] == str(config)
-    assert told["stage"]["calibrated_by"] == "nominal scale, not calibrated"
-    assert told["stage"]["counts_per_um"] == pytest.approx(2008.64563)
-    assert told["camera"]["sensor_px"] == [64, 80]
+        stored = reader.header.notes["rig"]
+    assert stored["file"] == str(config)
+    assert stored["stage"]["calibrated_by"] == "nominal scale, not calibrated"
+    assert stored["stage"]["counts_per_um"] == pytest.approx(2008.64563)
+    assert stored["camera"]["sensor_px"] == [64, 80]
 
 
 def test_what_was_converted_already_is_skipped(config, tmp_path, capsys):

@@ -43,28 +43,28 @@ def scanned(path, *options, serial, size=512):
 @pytest.mark.parametrize("size", [512, pytest.param(1024, marks=pytest.mark.slow)])
 def test_no_frame_is_lost_between_camera_and_disk(tmp_path, size):
     taken, plan = scanned(tmp_path / "a.raw", serial="GVSCAN", size=size)
-    told = taken.ledger
-    assert (told.lost_frames, told.dropped, told.frames_incomplete, told.unplaced) == (0, 0, 0, 0)
+    ledger = taken.ledger
+    assert (ledger.lost_frames, ledger.dropped, ledger.frames_incomplete, ledger.unplaced) == (0, 0, 0, 0)
     # Where the machine is busy, the made-up camera itself makes a frame later than its pace.
-    assert told.pulses_planned == told.frames_written + told.missed_triggers
-    assert told.pulses_planned == pytest.approx(plan.pulses, abs=6)
+    assert ledger.pulses_planned == ledger.frames_written + ledger.missed_triggers
+    assert ledger.pulses_planned == pytest.approx(plan.pulses, abs=6)
     assert taken.synchronisation.method == "timestamps"
     assert taken.synchronisation.z_offset_sigma_um < 0.15
     with SegmentReader(taken.path) as reader:
         assert reader.verify() == []
         assert abs(reader.z_um[0] - plan.z_um[0]) < 0.5
         assert abs(reader.z_um[-1] - plan.z_um[-1]) < 0.5
-    assert len(lee.open_stack(taken.path)) == told.frames_written
+    assert len(lee.open_stack(taken.path)) == ledger.frames_written
 
 
 def test_whatever_the_network_loses_is_in_the_ledger(tmp_path):
     taken, _ = scanned(tmp_path / "a.raw", "-r", "5", serial="GVLOSS")
-    told = taken.ledger
-    assert told.frames_incomplete > 10
-    assert not told.complete
-    assert told.unexplained <= 4
-    told_of = told.frames_received + told.lost_frames + told.missed_triggers + told.unexplained
-    assert told.pulses_planned == told_of
+    ledger = taken.ledger
+    assert ledger.frames_incomplete > 10
+    assert not ledger.complete
+    assert ledger.unexplained <= 4
+    accounted_for = ledger.frames_received + ledger.lost_frames + ledger.missed_triggers + ledger.unexplained
+    assert ledger.pulses_planned == accounted_for
     with SegmentReader(taken.path) as reader:
         assert reader.verify() == []
-        assert (~reader.complete).sum() == told.frames_incomplete
+        assert (~reader.complete).sum() == ledger.frames_incomplete

@@ -30,7 +30,7 @@ STAGE = Identity("lee", "virtual stage", "V-STAGE")
 def scanned(
     folder, surface_um, seed=0, *, repeats=3, exposure_s=0.003, assumed_backlash_um=5.0, faults=None, **how
 ):
-    """Scan a sample both ways; tell the passes, the plan and what the camera applied."""
+    """Scan a sample both ways; return the passes, the plan and the settings that the camera applied."""
     mechanics, clock = Mechanics(**how), SimulatedClock()
     rig = virtual_rig(
         Sample(surface_um, seed),
@@ -63,7 +63,7 @@ def backlash(*given, **how):
 
 @pytest.fixture(scope="module")
 def standard(tmp_path_factory):
-    """Scans of a step standard by a stage whose counts are 0.3 % longer than its scale says."""
+    """Scans of a step standard by a stage whose counts are 0.3 % longer than by its scale."""
     return scanned(tmp_path_factory.mktemp("standard"), step_standard(STEP_UM), scale_ppm=3000.0)[0]
 
 
@@ -96,7 +96,7 @@ def test_drift_of_the_stand_is_no_backlash(tmp_path):
 
 
 def test_the_way_during_an_exposure_is_no_backlash(tmp_path):
-    """At 16 um/s and 10 ms it is 0.16 um, and makes the difference of the directions smaller."""
+    """At 16 µm/s and 10 ms it is 0.16 µm, and makes the difference of the directions smaller."""
     passes, plan, applied = scanned(tmp_path, rough(3), exposure_s=0.01, backlash_um=1.0)
     found = fit_backlash(passes, plan, applied.exposure_s)
     assert abs(found.um.value - 1.0) < 3.5 * found.um.sigma
@@ -106,7 +106,7 @@ def test_the_way_during_an_exposure_is_no_backlash(tmp_path):
 def test_a_flat_sample_is_reported_to_hide_the_microsteps(tmp_path):
     found = backlash(tmp_path, rough(4, relief_um=0.3), backlash_um=1.0)
     assert "less than a full step of the motor" in found.note
-    assert found.um.value == pytest.approx(1.0, abs=0.07)  # 2 x 0.03 um of microsteps
+    assert found.um.value == pytest.approx(1.0, abs=0.07)  # 2 × 0.03 µm of microsteps
 
 
 def test_play_longer_than_its_approach_is_refused(tmp_path):
@@ -148,7 +148,7 @@ def test_levels_are_found_or_given_in_any_order(standard):
 def test_small_levels_have_an_error_too(standard):
     found = measure_step(standard, ((2, 2, 14, 14), (2, 44, 14, 14)))
     assert 0.003 < found.um.sigma < 0.05
-    assert "a level spans" in found.note  # and hides the microsteps, of +-0.03 um on either level
+    assert "a level spans" in found.note  # and hides the microsteps, of ±0.03 µm on either level
     assert abs(found.um.value - STEP_UM / 1.003) < 3.5 * found.um.sigma + 0.06
 
 
@@ -170,14 +170,14 @@ def test_another_step_is_not_taken_for_the_known_one(standard):
 
 
 @pytest.mark.parametrize(
-    ("levels", "said"),
+    ("levels", "message"),
     [
         (((0, 0, 20, 20), (0, 50, 20, 20)), r"level \(0, 50, 20, 20\) leaves the field of \(60, 60\) px"),
         (((0, 0, 20, 20), (0, 50, 4, 4)), r"hold 400 and 16 measured px, but need 100"),
     ],
 )
-def test_levels_that_cannot_be_are_refused(standard, levels, said):
-    with pytest.raises(InputError, match=said):
+def test_levels_that_cannot_be_are_refused(standard, levels, message):
+    with pytest.raises(InputError, match=message):
         measure_step(standard, levels)
 
 
@@ -191,7 +191,7 @@ def test_a_sample_without_two_levels_has_no_step(tmp_path):
 
 @pytest.mark.slow
 def test_the_stated_errors_hold_over_forty_rigs(tmp_path):
-    """Each with its own play, scale, noise and microsteps of 0.03 um: what docs/rig.md states."""
+    """Each with its own play, scale, noise and microsteps of 0.03 µm: what docs/rig.md states."""
     off = []
     for seed in range(40):
         play_um, ppm = 0.5 + 0.37 * (seed % 5), (0.0, 3000.0, -5000.0, 11.0)[seed % 4]
@@ -204,7 +204,7 @@ def test_the_stated_errors_hold_over_forty_rigs(tmp_path):
         true_um = STEP_UM / (1 + ppm * 1e-6)
         off.append([(play.value - play_um) / play.sigma, (step.value - true_um) / step.sigma])
     rms = np.sqrt(np.mean(np.square(off), axis=0))
-    print(f"true values lie off by {rms[0]:.2f} and {rms[1]:.2f} of the stated errors, rms")
+    print(f"true values differ by {rms[0]:.2f} and {rms[1]:.2f} of the stated errors, rms")
     assert (rms > 0.7).all()
     assert (rms < 1.25).all()
 
@@ -226,16 +226,16 @@ def test_a_sample_that_is_out_of_range_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"triggered": False}, "the camera must be triggered"),
         ({"repeats": 1}, "repeats is 1; give 2 or more"),
     ],
 )
-def test_what_cannot_be_calibrated_with_is_refused(tmp_path, changed, said):
+def test_what_cannot_be_calibrated_with_is_refused(tmp_path, changed, message):
     plan = ScanPlan.of_um(995.0, 1005.0, step_um=0.4, counts_per_um=COUNTS_PER_UM, frames_per_s=40.0)
     settings = replace(SETTINGS, triggered=changed.get("triggered", True))
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         scan_both_ways(
             virtual_rig(),
             plan,
@@ -340,7 +340,7 @@ def test_its_help_has_an_example(capsys):
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "said"),
+    ("options", "code", "message"),
     [
         (["--level-px", "0", "0", "9", "9", "--known-step-um", "20"], 2, "give --level-px twice"),
         (["--end-um", "990"], 1, "give a start below the end"),
@@ -348,7 +348,7 @@ def test_its_help_has_an_example(capsys):
         (["--known-step-um", "-3"], 2, "is no length"),
     ],
 )
-def test_what_the_command_cannot_do(tmp_path, capsys, options, code, said):
+def test_what_the_command_cannot_do(tmp_path, capsys, options, code, message):
     assert calibrated(tmp_path, *options) == code
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "out.toml").exists()

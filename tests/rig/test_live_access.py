@@ -49,7 +49,7 @@ def test_the_page_is_on_this_computer_alone_and_runs_only_its_own_code(at_rest):
 
 
 @pytest.mark.parametrize(
-    ("path", "method", "headers", "status", "said"),
+    ("path", "method", "headers", "status", "message"),
     [
         ("/nothing", "GET", {}, 404, b"nothing here"),
         ("/../session.py", "GET", {}, 404, b"nothing here"),
@@ -69,9 +69,9 @@ def test_the_page_is_on_this_computer_alone_and_runs_only_its_own_code(at_rest):
         ("/stop", "POST", {}, 409, b"no run is in progress"),
     ],
 )
-def test_what_does_not_belong_here_is_refused(at_rest, path, method, headers, status, said):
+def test_what_does_not_belong_here_is_refused(at_rest, path, method, headers, status, message):
     answer = ask(at_rest, path, method, **headers)
-    assert (answer.status, said in answer.body) == (status, True), answer.body
+    assert (answer.status, message in answer.body) == (status, True), answer.body
     assert b"Traceback" not in answer.body
     assert answer.headers["Content-Type"].startswith("text/plain")
     assert state_of(at_rest)["phase"] == "idle"
@@ -145,7 +145,7 @@ def test_with_a_token_nobody_enters_without_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("host", "token", "said"),
+    ("host", "token", "message"),
     [
         ("0.0.0.0", None, "others can reach 0.0.0.0 and could move the stage; give a --token"),
         ("::", None, "others can reach ::"),
@@ -155,8 +155,8 @@ def test_with_a_token_nobody_enters_without_it(tmp_path):
         ("192.0.2.1", TOKEN, "192.0.2.1 is no address of this computer"),
     ],
 )
-def test_an_address_that_cannot_be_listened_on_is_refused(host, token, said):
-    with pytest.raises(InputError, match=re.escape(said)):
+def test_an_address_that_cannot_be_listened_on_is_refused(host, token, message):
+    with pytest.raises(InputError, match=re.escape(message)):
         LiveServer(host, 0, token)
 
 
@@ -203,16 +203,16 @@ def test_a_port_that_is_taken_is_reported_before_a_device_is_touched(tmp_path, c
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         assert run(command(tmp_path, "--port", str(port))) == 1
-    said = f"lee: live: port {port} of 127.0.0.1 is in use; stop what uses it, or give another --port\n"
-    assert capsys.readouterr().err == said
+    message = f"lee: live: port {port} of 127.0.0.1 is in use; stop what uses it, or give another --port\n"
+    assert capsys.readouterr().err == message
     assert not (tmp_path / "run").exists()
 
 
 def test_help_has_an_example(capsys):
     assert run(["rig", "live", "--help"]) == 0
-    told = capsys.readouterr().out
-    assert "lee rig live rig.toml" in told.split("Example:")[1]
-    assert "LEE_LIVE_TOKEN" in told
+    out = capsys.readouterr().out
+    assert "lee rig live rig.toml" in out.split("Example:")[1]
+    assert "LEE_LIVE_TOKEN" in out
 
 
 def test_others_are_not_let_in_unasked(tmp_path, capsys):
@@ -232,11 +232,11 @@ def test_the_command_line_serves_until_it_is_asked_to_end(tmp_path):
             assert ask(server, "/start", "POST").status == 200
             wait_for(server, lambda state: state["phase"] == "scanning")
             process.send_signal(signal.SIGTERM)
-            told, _ = process.communicate(timeout=20)
+            out, _ = process.communicate(timeout=20)
         finally:
             process.kill()
     assert process.returncode == 0
-    assert "the run ends after the scan in progress" in told
+    assert "the run ends after the scan in progress" in out
     scans = sorted((tmp_path / "run" / "scans").glob("*.raw"))
-    assert told.endswith(f"run: {len(scans)} of {len(scans)} scans complete\n")
+    assert out.endswith(f"run: {len(scans)} of {len(scans)} scans complete\n")
     assert len(lee.open_stack(scans[-1])) == 36

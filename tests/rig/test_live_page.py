@@ -37,15 +37,15 @@ def browser():
 
 @contextmanager
 def opened(browser, url, *, width=1280, height=900):
-    """Give the page and what its console said."""
+    """Give the page and the messages of its console."""
     page = browser.new_page(viewport={"width": width, "height": height})
     page.set_default_timeout(20_000)
-    said = []
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
+    messages = []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
     page.goto(url)
     try:
-        yield page, said
+        yield page, messages
     finally:
         page.close()
 
@@ -66,7 +66,7 @@ def test_a_run_is_started_seen_and_ended(browser, tmp_path):
     bank = RisingBank(quick_bank((64, 80), relief_um=8.0), 150.0)
     with (
         served(tmp_path / "run", bank, frames_per_s=60.0) as server,
-        opened(browser, server.url) as (page, said),
+        opened(browser, server.url) as (page, messages),
     ):
         expect(page.locator("#phase")).to_have_text("at rest")
         expect(page.locator("#frame-caption")).to_contain_text("at rest")
@@ -113,17 +113,17 @@ def test_a_run_is_started_seen_and_ended(browser, tmp_path):
         page.set_viewport_size({"width": 420, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= 420
         wait_until_drawn(page, "height", 20)
-        assert said == []
+        assert messages == []
 
 
 def test_saturation_is_warned_of_and_a_rig_that_is_gone_is_reported(browser, tmp_path):
     with (
         served(tmp_path / "run", bright_bank((64, 80))) as server,
-        opened(browser, server.url) as (page, said),
+        opened(browser, server.url) as (page, messages),
     ):
         page.wait_for_selector("#saturation:not([hidden])")
         assert "9.4 % of the pixels" in page.inner_text("#saturation")
-        assert said == []
+        assert messages == []
         server.end()
         page.wait_for_selector("#lost:not([hidden])")
         assert "No answer from the rig since" in page.inner_text("#lost")
@@ -133,7 +133,7 @@ def test_saturation_is_warned_of_and_a_rig_that_is_gone_is_reported(browser, tmp
 def test_a_token_opens_the_page_and_leaves_the_address(browser, tmp_path):
     token = "0123456789abcdefghij"
     with served(tmp_path / "run", token=token, frames_per_s=30.0) as server:
-        with opened(browser, f"{server.url}?token={token}") as (page, said):
+        with opened(browser, f"{server.url}?token={token}") as (page, messages):
             expect(page.locator("#phase")).to_have_text("at rest")
             assert page.url == server.url
             page.click("#start")
@@ -141,6 +141,6 @@ def test_a_token_opens_the_page_and_leaves_the_address(browser, tmp_path):
             page.click("#abort")
             expect(page.locator("#phase")).to_have_text("stopped by the user")
             assert "by the user" in page.inner_text("#ledger")
-            assert said == []
+            assert messages == []
         with opened(browser, server.url) as (page, _):
             assert "a token is needed: open the page once with ?token=" in page.inner_text("body")

@@ -95,10 +95,10 @@ def test_growth_is_found_scan_by_scan_and_regions_are_tracked():
     assert len(named) <= 7
     for region in named.values():
         assert region["change_um"][0] == 0
-        told = [value for value in region["rate_nm_per_s"] if value is not None]
-        assert len(told) == 4
+        known = [value for value in region["rate_nm_per_s"] if value is not None]
+        assert len(known) == 4
         assert region["rate_nm_per_s"][-1] is None
-        assert region["change_um"][-1] == pytest.approx(30e-3 * np.mean(told), rel=0.05)
+        assert region["change_um"][-1] == pytest.approx(30e-3 * np.mean(known), rel=0.05)
     assert np.mean(named["trench 1"]["rate_nm_per_s"][2:5]) > 80
     assert np.mean(named["protrusion 1"]["rate_nm_per_s"][2:5]) < 40
 

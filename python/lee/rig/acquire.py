@@ -104,7 +104,7 @@ def take_scan(
     settings : CameraSettings
         As the camera applied them. If it is not triggered, heights come from timestamps; see
         `lee.rig.timestamp_heights`.
-    pixel_um : float, um
+    pixel_um : float, µm
     reconstruct : bool
         Measure the surface while frames arrive.
     params : ReconstructParams, optional

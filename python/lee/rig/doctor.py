@@ -1,4 +1,4 @@
-"""What the rig has and what it lacks: software, the devices that a file names, the disk."""
+"""What the rig has and what it lacks: software, devices, the calibration of the stage, the disk."""
 
 from __future__ import annotations
 
@@ -19,48 +19,48 @@ Device = TypeVar("Device", Camera, Stage)
 
 
 class Finding(NamedTuple):
-    """One thing looked at: ``good`` None where it is not needed."""
+    """Result of one check: ``good`` is None if the subject is missing but not needed."""
 
-    what: str
+    subject: str
     good: bool | None
-    said: str
+    report: str
 
 
 def examine(config: str | Path | None = None, *, folder: str | Path = ".") -> Iterator[Finding]:
-    """Look at one thing after the other; nothing moves.
+    """Check one thing after the other; nothing moves.
 
     Parameters
     ----------
     config : path, optional
-        Of the rig's TOML file. Without it only software, ports and disk are looked at.
+        The rig's TOML file. Without it only software, ports and the disk are checked.
     folder : path
-        Where a run would be recorded.
+        Folder that a run would be recorded in.
     """
-    asked: RigConfig | None = None
+    rig_config: RigConfig | None = None
     if config is not None:
         try:
-            asked = load_config(config)
-            drivers = f"{asked.camera.driver} camera, {asked.stage.driver} stage"
+            rig_config = load_config(config)
+            drivers = f"{rig_config.camera.driver} camera, {rig_config.stage.driver} stage"
             yield Finding("configuration", True, f"{config}: {drivers}")
         except LeeError as error:
             yield Finding("configuration", False, str(error))
-    yield from _drivers(asked)
-    if asked is not None:
-        yield _scale(asked)
-        yield from _devices(asked)
+    yield from _drivers(rig_config)
+    if rig_config is not None:
+        yield _scale(rig_config)
+        yield from _devices(rig_config)
     place = Path(folder)
     if place.is_dir():
         yield Finding("disk", True, f"{readable_bytes(free_bytes(place))} free in {place.resolve()}")
     else:
-        yield Finding("disk", False, f"{place}: no such folder; give one that can be written")
+        yield Finding("disk", False, f"{place}: no such folder; give an existing one")
 
 
-def _drivers(asked: RigConfig | None) -> Iterator[Finding]:
+def _drivers(rig_config: RigConfig | None) -> Iterator[Finding]:
     """Ask every driver for its software, and those that have it for the devices they see."""
     ready: list[type[Driver]] = []
     for kind, drivers, chosen in (
-        ("stage", stage_drivers, asked and asked.stage.driver),
-        ("camera", camera_drivers, asked and asked.camera.driver),
+        ("stage", stage_drivers, rig_config and rig_config.stage.driver),
+        ("camera", camera_drivers, rig_config and rig_config.camera.driver),
     ):
         for name in drivers.names:
             missing = False if name == chosen else None
@@ -77,20 +77,19 @@ def _drivers(asked: RigConfig | None) -> Iterator[Finding]:
         yield from (Finding(fact.subject, fact.found or None, fact.report) for fact in driver.present())
 
 
-def _scale(asked: RigConfig) -> Finding:
-    stage = asked.stage
-    told = f"{stage.counts_per_um:.10g} counts/um ({stage.calibrated_by}), backlash {stage.backlash_um:g} um"
-    calibrated = stage.calibrated_by != NOT_CALIBRATED
-    return Finding(
-        "stage scale", calibrated or None, told + ("" if calibrated else "; see lee rig calibrate")
-    )
+def _scale(rig_config: RigConfig) -> Finding:
+    stage = rig_config.stage
+    scale = f"{stage.counts_per_um:.10g} counts/µm ({stage.calibrated_by})"
+    hint = "" if stage.calibrated_by != NOT_CALIBRATED else "; see lee rig calibrate"
+    report = f"{scale}, backlash {stage.backlash_um:g} µm{hint}"
+    return Finding("stage scale", None if hint else True, report)
 
 
-def _devices(asked: RigConfig) -> Iterator[Finding]:
+def _devices(rig_config: RigConfig) -> Iterator[Finding]:
     with ExitStack() as opened:
-        stage, finding = _opened("stage", lambda: open_stage(asked), opened)
+        stage, finding = _opened("stage", lambda: open_stage(rig_config), opened)
         yield finding
-        yield _opened("camera", lambda: open_camera(asked, stage=stage), opened)[1]
+        yield _opened("camera", lambda: open_camera(rig_config, stage=stage), opened)[1]
 
 
 def _opened(what: str, opens: Callable[[], Device], opened: ExitStack) -> tuple[Device | None, Finding]:

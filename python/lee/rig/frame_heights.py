@@ -28,11 +28,11 @@ class Synchronisation:
         be used.
     why : str
         The reason for method "none".
-    z_sigma_um : float, um
+    z_sigma_um : float, µm
         Standard deviation of one frame's height against the others of its scan, from the residuals of the
         stage's positions about a straight line. 0 with triggers, since the stage counts them itself; -1 if
         it is not known.
-    z_offset_sigma_um : float, um
+    z_offset_sigma_um : float, µm
         Standard deviation of an offset that all frames of the scan share: when exactly the camera exposes,
         and when a reported position was true, is known only so well.
     """
@@ -73,7 +73,7 @@ class FrameHeights(Protocol):
     """Estimates the heights of frames while they arrive, and accounts for all of them at the end."""
 
     def __call__(self, frame: CameraFrame) -> float | None:
-        """Return the height estimated so far, um; NaN if not known, None if it is no frame of the scan."""
+        """Return the height estimated so far, µm; NaN if not known, None if it is no frame of the scan."""
 
     def seen(self) -> int:
         """Return how many frames of the scan have arrived."""

@@ -38,7 +38,7 @@ class RunPlan:
         Plan of the first scan.
     settings : CameraSettings
         Settings to ask of the camera.
-    pixel_um : float, um
+    pixel_um : float, µm
     duration_s, interval_s : float, s
         Scans begin every `interval_s`, or as soon as the one before has ended, until `duration_s` is over.
     reconstruct : bool

@@ -1,8 +1,9 @@
-"""Speed of the kernels on this machine, beside the rate at which it copies memory."""
+"""Speed of the kernels on this machine, to compare with a camera's frame rate and with copying memory."""
 
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +20,12 @@ _FRAMES = 16
 
 
 def table(*, runs: int = 5, threads: int = 0) -> Iterator[str]:
-    """Measure and yield the lines of a table, one by one.
+    """Measure, and yield the lines of a table as they are measured.
 
     Parameters
     ----------
     runs : int
-        Timed runs each; the median counts.
+        Timed runs of each row; the median counts.
     threads : int
         0 = all available cores.
     """
@@ -34,18 +35,11 @@ def table(*, runs: int = 5, threads: int = 0) -> Iterator[str]:
         frames = rng.integers(0, 256, (_FRAMES, rows, columns), dtype=np.uint8)
         yield _line("memory copy, float32", frames[0], median_s(runs, _copying(frames[0])), 8)
         yield _line("refocuser, one 8-bit frame", frames[0], _frame_s(frames, runs, threads), 1)
-
-        def find(before: NDArray[np.uint8] = frames[0], after: NDArray[np.uint8] = frames[1]) -> None:
-            detect_particles(before, after, threads=threads)
-
+        find = partial(detect_particles, frames[0], frames[1], threads=threads)
         yield _line("particles, a pair of 8-bit frames", frames[0], median_s(runs, find), 2)
         height = rng.normal(size=(rows, columns)).astype(np.float32)
         for radius in RADII_PX:
-            footprint = disk(radius)
-
-            def clean(height: NDArray[np.float32] = height, footprint: object = footprint) -> None:
-                opening(height, footprint=footprint, threads=threads)  # type: ignore[arg-type]
-
+            clean = partial(opening, height, footprint=disk(radius), threads=threads)
             yield _line(f"opening, disk of radius {radius}", height, median_s(runs, clean), 8)
 
 
@@ -67,7 +61,7 @@ def _copying(frame: NDArray[np.uint8]) -> Callable[[], object]:
 
 
 def _frame_s(frames: NDArray[np.uint8], runs: int, threads: int) -> float:
-    """Time of a frame at camera rate: the mean over a short scan, its end left out."""
+    """Return the time of a frame at camera rate: the mean over a short scan, without its end."""
     times = []
     for _ in range(runs):
         refocuser = Refocuser(frames.shape[1:], pixel_um=0.1, params=ReconstructParams(threads=threads))

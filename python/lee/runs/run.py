@@ -38,9 +38,9 @@ class Run:
         When each scan began.
     phases : (T,) str
         State of the cell: plating, stripping or rest; empty if not known.
-    z_steps_um : (T,) float64, um
+    z_steps_um : (T,) float64, µm
         Step between frames stated by the run; NaN where the scan itself states it.
-    pixels_um : (T,) float64, um
+    pixels_um : (T,) float64, µm
         Pixel size stated by the run; NaN where the scan itself states it.
     times_source : str
         Where the times are from.
@@ -68,7 +68,7 @@ class Run:
 
     @property
     def pixel_um(self) -> float:
-        """Size of a pixel, um: that of the surfaces, or else of the first scan that can be opened."""
+        """Size of a pixel, µm: that of the surfaces, or else of the first scan that can be opened."""
         if (self.path / SURFACES).exists():
             return SurfaceStore.open(self.path / SURFACES).pixel_um
         first = ""
@@ -96,7 +96,7 @@ class Run:
         )
 
     def heights(self) -> Iterator[NDArray[np.float32]]:
-        """Yield the measured height map of every scan, (H, W) float32 um, read one at a time.
+        """Yield the measured height map of every scan, (H, W) float32 µm, read one at a time.
 
         All NaN if a scan is waiting or failed.
 

@@ -1,1 +1,1 @@
-"""Calibration of the stage with the rig's own camera: backlash, scale, and the file that keeps both."""
+"""Calibration of the stage with the rig's own camera: backlash, scale, and the file that holds both."""

@@ -81,7 +81,7 @@ def scan_both_ways(
         Plan of a rising scan.
     settings : CameraSettings
         As the camera applied them; triggered.
-    pixel_um : float, um
+    pixel_um : float, µm
     repeats : int
         Number of falling scans; there is one rising scan more. At least 2, since their scatter gives the
         standard error.

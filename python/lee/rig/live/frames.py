@@ -54,7 +54,7 @@ class FrameWatch:
         Plan of the first scan.
     settings : CameraSettings
         For the full scale, and whether pulses trigger the frames.
-    z_um : callable () -> float or None, um
+    z_um : callable () -> float or None, µm
         Height reported by the stage, for frames that no pulse triggered.
 
     Attributes

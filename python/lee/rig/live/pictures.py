@@ -87,7 +87,7 @@ def bar_colours(scale: Scale) -> list[str]:
 class Relief(NamedTuple):
     """A height map to draw in 3D.
 
-    ``body`` holds filled heights, (rows, columns) float32 um, little-endian, clipped to the limits of the
+    ``body`` holds filled heights, (rows, columns) float32 µm, little-endian, clipped to the limits of the
     colours. After them come the colours, (rows, columns, 3) uint8; what was not measured is grey.
     """
 
