@@ -8,9 +8,10 @@ import pytest
 
 from lee.demo import growing, nucleation
 from lee.demo import twin as demo_twin
-from lee.demo.baseline_focus import plain_heights
-from lee.demo.demo import errors_of, run_demo
+from lee.demo.baseline_focus import baseline_heights
+from lee.demo.demo import STEP_UM, run_demo
 from lee.demo.growing import GrowingDemo
+from lee.demo.height_errors import height_errors
 from lee.devices.virtual import DEMO_DRIFT_PX, RunTruth, render_scan
 from lee.errors import InputError
 from lee.figures.report import Section
@@ -69,7 +70,8 @@ def test_errors_are_those_of_the_measured_pixels():
     height = np.full((10, 10), 0.1, np.float32)
     height[1] = np.nan
     height[2, :5] = 1.0
-    found = errors_of("x", height, truth, sigma_um=np.full((10, 10), 0.1, np.float32))
+    sigma = np.full((10, 10), 0.1, np.float32)
+    found = height_errors("x", height, truth, sigma_um=sigma, step_um=STEP_UM)
     assert found.coverage == pytest.approx(80 / 90)
     assert found.median_um == pytest.approx(0.1)
     assert found.gross == pytest.approx(5 / 80)
@@ -81,27 +83,29 @@ def test_errors_are_those_of_the_measured_pixels():
 def test_errors_look_only_where_asked():
     truth = np.zeros((4, 4), np.float32)
     height = np.arange(16, dtype=np.float32).reshape(4, 4)
-    found = errors_of("x", height, truth, where=height == 7)
+    found = height_errors("x", height, truth, where=height == 7, step_um=STEP_UM)
     assert (found.rms_um, found.median_um, found.gross, found.coverage) == (7.0, 7.0, 1.0, 1.0)
     assert np.isnan(found.within_sigma)
 
 
 def test_nothing_measured_has_no_errors():
-    found = errors_of("x", np.full((3, 3), np.nan, np.float32), np.zeros((3, 3), np.float32))
+    found = height_errors(
+        "x", np.full((3, 3), np.nan, np.float32), np.zeros((3, 3), np.float32), step_um=STEP_UM
+    )
     assert found.coverage == 0.0
     assert np.isnan([found.rms_um, found.median_um, found.p95_um, found.gross]).all()
 
 
-def test_plain_heights_take_the_sharpest_frame():
+def test_baseline_heights_take_the_sharpest_frame():
     rng = np.random.default_rng(0)
     texture = rng.normal(size=(40, 40))
     contrast = np.array([1, 5, 20, 5, 1])[:, None, None]
     frames = (100 + contrast * texture).astype(np.float32)
-    for height in plain_heights(frames, np.array([1.0, 2.0, 3.5, 4.0, 5.0]), 5).values():
+    for height in baseline_heights(frames, np.array([1.0, 2.0, 3.5, 4.0, 5.0]), 5).values():
         assert (height == 3.5).all()
 
 
-def test_the_table_of_rates_says_how_far_they_are_off(one_run):
+def test_the_table_of_rates_holds_their_errors(one_run):
     rows = one_run.rows()
     assert [(row["phase"], row["where"]) for row in rows[:3]] == [
         ("plating", "trenches"),
@@ -110,27 +114,30 @@ def test_the_table_of_rates_says_how_far_they_are_off(one_run):
     ]
     assert (rows[2]["true nm/s"], rows[2]["measured nm/s"]) == ("40.0", "42.0")
     assert rows[5]["rms error of a pixel nm/s"] == "2.00"
-    assert (rows[2]["within 1 sigma"], rows[5]["within 1 sigma"]) == ("0.0%", "100.0%")
+    assert (rows[2]["within 1 sigma"], rows[5]["within 1 sigma"]) == ("0.0 %", "100.0 %")
     assert one_run.shift_error_px() == pytest.approx(np.sqrt((0.09 + 0.16) / 2))
 
 
-def test_its_table_holds_lee_and_the_plain_measures(one_demo):
+def test_its_table_holds_lee_and_the_baseline_measures(one_demo):
     found = one_demo[1]
     heights, rates, _, twin = found.text().split("\n\n")
     assert twin.splitlines()[1] == demo_twin.MISSING
     assert [line.split()[1] for line in rates.splitlines()[1:]] == ["trenches", "protrusions", "whole"] * 2
     lines = heights.splitlines()
-    assert all(line.endswith("-") for line in lines[1:] if line.startswith("plain"))  # they tell no sigma
+    assert all(line.endswith("-") for line in lines[1:] if line.startswith("baseline"))  # they have no sigma
     assert lines[0].split("  ")[0] == "heights"
     names = [errors.what for errors in found.errors]
     assert [line[: len(name)] for line, name in zip(lines[1:], names, strict=True)] == names
-    assert {"lee", "lee, under bubbles, gaps filled", "plain variance, 9 px", "plain Tenengrad, 9 px"} <= set(
-        names
+    assert {
+        "lee",
+        "lee, under bubbles, filled",
+        "baseline variance, 9 px",
+        "baseline Tenengrad, 9 px",
+    } <= set(names)
+    mine, *baseline = (
+        e for e in found.errors if e.what in ("lee", "baseline variance, 9 px", "baseline Tenengrad, 9 px")
     )
-    mine, *plain = (
-        e for e in found.errors if e.what in ("lee", "plain variance, 9 px", "plain Tenengrad, 9 px")
-    )
-    assert all(mine.median_um < other.median_um for other in plain)
+    assert all(mine.median_um < other.median_um for other in baseline)
 
 
 def test_the_seed_is_that_of_surface_and_noise(one_demo):

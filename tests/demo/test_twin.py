@@ -1,4 +1,4 @@
-"""The demonstration's twin: measured against true surface, and without NGSolve."""
+"""The demonstration's twin: over the measured and the true surface, and without NGSolve."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def surfaces():
     return Surface(height, filled, sigma, np.isfinite(height), filled, PIXEL_UM), truth
 
 
-def test_the_twin_over_the_measured_surface_is_held_against_that_over_the_true_one(tmp_path, monkeypatch):
+def test_the_twin_over_the_measured_surface_is_compared_with_that_over_the_true_one(tmp_path, monkeypatch):
     pytest.importorskip("ngsolve")
     monkeypatch.setattr(demo_twin, "COLUMNS", 6)
     monkeypatch.setattr(demo_twin, "LAYERS", 6)
@@ -36,16 +36,16 @@ def test_the_twin_over_the_measured_surface_is_held_against_that_over_the_true_o
     assert (low["where"], high["where"]) == ("lowest tenth", "highest tenth")
     assert float(low["c mol/L"]) < float(high["c mol/L"])
     assert float(low["i mA/cm2"]) < float(high["i mA/cm2"])
-    # Errors of 0.2 um are small beside the layer.
+    # Errors of 0.2 µm are small beside the layer.
     assert abs(float(low["c mol/L"]) - float(low["true c"])) <= 0.002
     assert 0 < float(low["rms of i"]) < 1
     assert load_maps(tmp_path / "twin").rate_nm_per_s.shape == (3, 30, 40)
     section = found.section(tmp_path / "twin")
-    assert "accounted for within" in section.text
+    assert "Charge and salt balance to within" in section.text
     assert len(section.pictures) == 2
 
 
-def test_without_ngsolve_a_line_says_so(tmp_path, monkeypatch):
+def test_without_ngsolve_a_line_reports_it(tmp_path, monkeypatch):
     monkeypatch.setattr(demo_twin, "find_spec", lambda name: None)
     surface, truth = surfaces()
     found = run_twin(tmp_path / "twin", surface, truth)

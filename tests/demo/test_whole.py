@@ -23,7 +23,7 @@ from tests.support.small_demo import small_demo
 
 @pytest.fixture(scope="module", params=["small", pytest.param("whole", marks=pytest.mark.slow)])
 def ran(request, tmp_path_factory):
-    """The folder in which it was run, what it found, and the steps it told of."""
+    """The folder in which it was run, what it found, and the steps it reported."""
     folder, steps = tmp_path_factory.mktemp(request.param), []
     options = {"seed": 3, "progress": lambda done, total: steps.append((done, total))}
     if request.param == "whole":
@@ -43,7 +43,7 @@ def done(command, folder, **environment):
     return done.stdout
 
 
-def test_it_writes_what_it_says(ran):
+def test_it_writes_its_files(ran):
     folder, found, seen = ran
     folder /= "demo"
     assert {path.name for path in folder.iterdir()} == FILES
@@ -62,7 +62,7 @@ def test_it_writes_what_it_says(ran):
     assert seen == [(k + 1, steps) for k in range(len(stack))] + seen[len(stack) :]
     assert seen[-1] == (steps, steps)
     page = (folder / "report.html").read_text()
-    assert all(row["rms um"] in page for row in found.rows())
+    assert all(row["rms µm"] in page for row in found.rows())
     assert all(row["measured nm/s"] in page for row in found.growing.rows())
     assert "data:video/mp4" in page
     assert (folder / "run" / "series" / "report.html").is_file()
@@ -76,16 +76,16 @@ def test_nuclei_are_found_where_they_appeared(ran):
     assert [row["time"] for row in rows] == ["10 s", "50 s", "80 s"]
     for row in rows:
         assert int(row["clear"]) >= 5
-        assert float(row["of these found"].rstrip("%")) >= 80
+        assert float(row["of these found"].rstrip(" %")) >= 80
         assert int(row["false"]) <= 4
-        assert float(row["place, median error um"]) < 0.05
-        assert float(row["own focus, median error um"]) < 0.3
-        assert abs(float(row["diameter, median error"].rstrip("%"))) < 4
+        assert float(row["position, median error µm"]) < 0.05
+        assert float(row["height of focus, median error µm"]) < 0.3
+        assert abs(float(row["diameter, median error"].rstrip(" %"))) < 4
     truth = RunTruth.load(folder / "demo" / "nucleation")
     table = read_table(folder / "demo" / "nuclei" / "particles.csv")
     row = nucleation.compared(table.iloc[:0], truth, 0.0, 10.0, {"threshold_snr": 4.0, "spot_sigma_px": 1.2,
                                "noise_counts": 0.6, "noise_excess": 1.0})  # fmt: skip
-    assert (row["of these found"], row["found"], row["false"]) == ("0%", "0", "0")
+    assert (row["of these found"], row["found"], row["false"]) == ("0 %", "0", "0")
     assert row["diameter, median error"] == row["within 1 sigma"] == "-"
 
 

@@ -1,25 +1,25 @@
-"""Depth from focus as it is plainly done: the frame of highest focus at every pixel, to compare with."""
+"""Baseline focus measures to compare with: the height of the sharpest frame at every pixel."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 
-def plain_heights(
+def baseline_heights(
     frames: NDArray[np.generic], z_um: NDArray[np.float64], window_px: int
 ) -> dict[str, NDArray[np.float32]]:
-    """Take at every pixel the height of the frame where a focus measure is highest.
+    """Return at every pixel the height of the frame in which a focus measure is highest.
 
     Parameters
     ----------
     frames : (Z, H, W) counts
-    z_um : (Z,) um
+    z_um : (Z,) µm
     window_px : int
-        Side of the square over which a measure is summed.
+        Side of the square over which a measure is averaged.
 
     Returns
     -------
-    dict of str to (H, W) float32, um
+    dict of str to (H, W) float32, µm
         ``"variance"`` over mean, and ``"Tenengrad"``: the squared Sobel gradient. Ties take the lowest frame.
     """
     best = {name: np.full(frames.shape[1:], -np.inf, np.float32) for name in ("variance", "Tenengrad")}

@@ -1,4 +1,4 @@
-"""The demonstration's second half: an electrode is plated and stripped, its rates held against the truth."""
+"""The demonstration's second part: growth rates of an electrode that is plated and then stripped."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,14 +23,14 @@ Map = NDArray[np.float32]
 
 
 def growing_demo_scene(seed: int = 0) -> GrowingScene:
-    """Return an electrode 48 um wide that is plated for half of the demo's run and then stripped."""
+    """Return an electrode 48 µm wide that is plated for half of the demo's run and then stripped."""
     half = SCANS * INTERVAL_S / 2
     return growing_electrode((192, 192), 0.25, seed, relief_um=6.0, plating_s=half, stripping_s=half)
 
 
 @dataclass(frozen=True, eq=False)
 class GrowingDemo:
-    """What `run_growing` found: rates and their standard deviations (T, H, W) nm/s beside the truth."""
+    """Results of `run_growing`: rates and their standard deviations (T, H, W), nm/s, beside the truth."""
 
     truth: RunTruth
     rate_nm_per_s: Map
@@ -43,7 +43,7 @@ class GrowingDemo:
         return {"trenches": self.truth.trenches, "protrusions": self.truth.protrusions, "whole field": whole}
 
     def rows(self) -> list[dict[str, str]]:
-        """Give true and measured rates as a table, a row for each phase and place."""
+        """Return true and measured rates as a table, a row for each phase and place."""
         error = self.rate_nm_per_s - self.truth.rate_nm_per_s
         rows = []
         for phase in dict.fromkeys(self.truth.phases.tolist()):
@@ -60,13 +60,13 @@ class GrowingDemo:
                         "true nm/s": f"{self.truth.rate_nm_per_s[scans][:, place].mean():.1f}",
                         "measured nm/s": f"{measured.mean():.1f}",
                         "rms error of a pixel nm/s": f"{np.sqrt(np.mean(inside[known] ** 2)):.2f}",
-                        "within 1 sigma": f"{within.mean():.1%}",
+                        "within 1 sigma": f"{100 * within.mean():.1f} %",
                     }
                 )
         return rows
 
     def shift_error_px(self) -> float:
-        """Return the rms error of the stage's way from scan to scan, as found."""
+        """Return the rms error of the measured lateral drift of the stage from scan to scan."""
         return float(np.sqrt(np.nanmean(np.square(self.shift_px - self.truth.shift_px)[1:])))
 
     def figure(self) -> Figure:
@@ -105,18 +105,19 @@ class GrowingDemo:
         axes.legend(title="lines true, dots measured", loc="lower left")
 
     def section(self, run: Path) -> Section:
-        """Tell of it in the demo's report, with the film of the run's folder."""
+        """Return the section of the demo's report, with the film of the run's folder."""
         count, (rows, columns) = len(self.truth.times_s), self.truth.trenches.shape
         interval = float(np.median(np.diff(self.truth.times_s)))
         return Section(
             "An electrode over time",
-            f"{count} scans of {columns} x {rows} px, one every {interval:g} s, first plated and then "
-            "stripped, by a law that gives the rate at every point: trenches grow faster than the rest while "
-            "plated, and dissolve faster late in stripping. The surface also moves while it is scanned, and "
-            f"the stage wanders by about {WALK_PX} px from scan to scan; its way was found to "
-            f"{self.shift_error_px():.3f} px.\n\n"
-            "Rates come from a fit over 5 scans. Trenches and protrusions are the most hollow and the most "
-            f"bulging tenth. What lee tells of the run without knowing the truth is in {run.name}/series.",
+            f"{count} scans of {columns} × {rows} px, one every {interval:g} s. The electrode is plated "
+            "first and then stripped by a law that gives the rate at every point: trenches grow faster "
+            "than the rest during plating, and dissolve faster late in stripping. The surface also moves "
+            f"during a scan, and the stage wanders by about {WALK_PX} px from scan to scan; this drift was "
+            f"measured with an error of {self.shift_error_px():.3f} px.\n\n"
+            "Rates come from a fit over 5 scans. Trenches and protrusions are the most concave and the most "
+            "convex tenth of the field. The report of the run itself, made without the truth, is in "
+            f"{run.name}/series.",
             table=self.rows(),
             pictures={
                 "Growth rate, true and measured": self.figure(),
@@ -137,19 +138,19 @@ def run_growing(
     Parameters
     ----------
     folder : Path
-        Of the run; must not exist.
+        Folder of the run; must not exist.
     seed : int
-        Of the surface, the stage's walk and the camera's noise.
+        Seed of the surface, the drift of the stage and the camera's noise.
     threads : int
         0 = all available cores.
     progress : callable (done, total), optional
-        Called after each scan, once it is rendered and once it is measured.
+        Called when a scan was rendered, and again when it was measured.
     """
     from lee.runs.reconstruct import reconstruct_run, series_params
     from lee.runs.run import open_run
     from lee.series.analyse import analyse
 
-    def told(before: int) -> Callable[[int, int], None] | None:
+    def report(before: int) -> Callable[[int, int], None] | None:
         return None if progress is None else lambda done, total: progress(before + done, 2 * total)
 
     truth = render_run(
@@ -158,10 +159,10 @@ def run_growing(
         times_s=INTERVAL_S * np.arange(SCANS),
         shift_px=stage_walk(SCANS, WALK_PX, seed),
         seed=seed,
-        progress=told(0),
+        progress=report(0),
     )
     run = open_run(folder)
-    reconstruct_run(run, params=replace(series_params(), threads=threads), progress=told(SCANS))
+    reconstruct_run(run, params=replace(series_params(), threads=threads), progress=report(SCANS))
     found = analyse(run)
     rate, sigma = (found.maps(name)[:] for name in ("rate_nm_per_s", "rate_sigma_nm_per_s"))
     return GrowingDemo(truth, rate, sigma, found.alignment.shift_px)

@@ -1,9 +1,8 @@
-"""The demonstration's third part: nuclei appear on an electrode; what is found is held against the truth."""
+"""The demonstration's third part: nuclei that appear on an electrode are found and sized."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,16 +29,16 @@ from lee.particles.over_time import find_over_time
 from lee.particles.results_folder import save_particles
 from lee.stacks.stack import ZStack
 
-# Scans come in pairs 10 s apart; particles are looked for when the later one begins.
+# Scans come in pairs 10 s apart; particles are those that appear until the later one begins.
 TIMES_S = (0.0, 10.0, 40.0, 50.0, 70.0, 80.0)
 AT_S = (10.0, 50.0, 80.0)
 STEPS = len(TIMES_S) + len(AT_S)  # of the progress
 SIDE_PX, PIXEL_UM = 288, 0.2
 WALK_PX = 0.5
-KNOWN = 160  # particles that sizes are calibrated with
-# What stands out by this much more than the threshold ought to be found.
+KNOWN = 160  # particles of known diameter, for the size calibration
+# A particle whose signal is this many times the detection threshold should be found.
 _CLEAR = 1.5
-_SAME_UM = 0.5
+_MAX_DISTANCE_UM = 0.5
 
 
 def nucleating_scene(seed: int = 0) -> GrowingScene:
@@ -52,17 +51,17 @@ def nucleating_scene(seed: int = 0) -> GrowingScene:
 
 @dataclass(frozen=True)
 class NucleiDemo:
-    """What `run_nuclei` found: a row of numbers for each time, and the calibration used."""
+    """Results of `run_nuclei`: a row of numbers for each time, and the calibration used."""
 
     found: list[dict[str, str]]
     calibration: Calibration
 
     def rows(self) -> list[dict[str, str]]:
-        """Give particles found and true as a table, a row a time."""
+        """Return particles found and true particles as a table, a row a time."""
         return self.found
 
     def section(self, folder: Path) -> Section:
-        """Tell of it in the demo's report, with the pictures of the folder that `run_nuclei` wrote."""
+        """Return the section of the demo's report, with pictures that `run_nuclei` wrote."""
         shown = {
             "Particles at each time": folder / FIGURES[0],
             "Their sizes": folder / "sizes.png",
@@ -70,13 +69,13 @@ class NucleiDemo:
         }
         return Section(
             "Nuclei",
-            f"Grains of fresh metal, smaller than the resolution, appear on a third electrode of {SIDE_PX} x "
-            f"{SIDE_PX} px while it grows; trenches are preferred. Each row compares two scans "
+            "Grains of fresh metal, smaller than the resolution, appear on a third electrode of "
+            f"{SIDE_PX} × {SIDE_PX} px while it grows, more of them in trenches. Each row compares two scans "
             f"{TIMES_S[1]:g} s apart. Sizes come from a calibration: {KNOWN} particles of known diameter on "
-            "the same electrode, rendered and measured in the same way.\n\nAppeared: all that the later scan "
-            f"shows brighter, however faint. Clear: those whose light stands out by {_CLEAR:g} times the "
-            f"threshold. Found and true are matched within {_SAME_UM:g} um. The full story is in "
-            f"{folder.name}/report.html.",
+            'the same electrode, rendered and measured in the same way.\n\n"appeared" counts all nuclei that '
+            'are brighter in the later scan, however faint; "clear" those with a signal of at least '
+            f"{_CLEAR:g} times the detection threshold. A particle found within {_MAX_DISTANCE_UM:g} µm of a "
+            f"true one is matched to it. {folder.name}/report.html holds the full results.",
             table=self.rows(),
             pictures={name: path for name, path in shown.items() if path.is_file()},
         )
@@ -95,9 +94,9 @@ def run_nuclei(
     Parameters
     ----------
     folder, run : Path
-        Of the result and of the run; must not exist.
+        Folders of the results and of the run; must not exist.
     seed : int
-        Of the surface, the nuclei, the stage's walk and the camera's noise.
+        Seed of the surface, the nuclei, the drift of the stage and the camera's noise.
     threads : int
         0 = all available cores.
     progress : callable (done, total), optional
@@ -130,7 +129,7 @@ def run_nuclei(
 
 
 def calibration_table(seed: int = 0) -> pd.DataFrame:
-    """Measure particles of known diameter, at the run's exposure: what `lee particles calibrate` takes."""
+    """Return measured particles of known diameter, the table that `lee particles calibrate` takes."""
     bare = replace(nucleating_scene(seed).at(0.0), nuclei=())
     slide = bare.with_nuclei(KNOWN, seed + 2, diameter_nm=(90, 420))
     z = bare.z_range(0.2)
@@ -152,9 +151,9 @@ def calibration_table(seed: int = 0) -> pd.DataFrame:
 
 
 def compared(
-    found: pd.DataFrame, truth: RunTruth, before_s: float, after_s: float, facts: Mapping[str, Any]
+    found: pd.DataFrame, truth: RunTruth, before_s: float, after_s: float, facts: Mapping[str, float]
 ) -> dict[str, str]:
-    """Hold particles of one pair against what appeared, as a row of text."""
+    """Compare the particles of one pair of scans with those that appeared; return a row of text."""
     true = appeared(truth, before_s, after_s, drifted=True)
     known = np.column_stack([true.y_um, true.x_um])
     mine, theirs = _matched(found, known)
@@ -162,38 +161,40 @@ def compared(
     hit[theirs] = True
     clear = _expected_snr(true, facts) > _CLEAR * facts["threshold_snr"]
     table = found.iloc[mine]
-    off = np.hypot(table["y_um"] - true.y_um[theirs], table["x_um"] - true.x_um[theirs]) / np.sqrt(2)
-    high = table["z_focus_um"].to_numpy() - true.z_um[theirs]
+    lateral = np.hypot(table["y_um"] - true.y_um[theirs], table["x_um"] - true.x_um[theirs]) / np.sqrt(2)
+    axial = table["z_focus_um"].to_numpy() - true.z_um[theirs]
     size, sigma = table["diameter_nm"].to_numpy(), table["diameter_sigma_nm"].to_numpy()
     new = np.isfinite(size) & (true.before_nm[theirs] == 0) & (table["flag"] == "").to_numpy()
     error = size[new] - true.diameter_nm[theirs][new]
     return {
         "appeared": f"{len(known)}",
         "clear": f"{clear.sum()}",
-        "of these found": f"{hit[clear].mean():.0%}" if clear.any() else "-",
+        "of these found": f"{100 * hit[clear].mean():.0f} %" if clear.any() else "-",
         "found": f"{len(found)}",
         "false": f"{len(found) - len(mine)}",
-        "place, median error um": _median(np.abs(off.to_numpy())),
-        "own focus, median error um": _median(np.abs(high)),
+        "position, median error µm": _median(np.abs(lateral.to_numpy())),
+        "height of focus, median error µm": _median(np.abs(axial)),
         "diameter, median error": _share(error / true.diameter_nm[theirs][new]),
-        "within 1 sigma": f"{np.mean(np.abs(error) <= sigma[new]):.0%}" if new.any() else "-",
+        "within 1 sigma": f"{100 * np.mean(np.abs(error) <= sigma[new]):.0f} %" if new.any() else "-",
     }
 
 
-def _expected_snr(true: Appeared, facts: Mapping[str, Any]) -> NDArray[np.float64]:
-    """Signal over noise behind a filter matched to the spot, of counts that were added."""
+def _expected_snr(true: Appeared, facts: Mapping[str, float]) -> NDArray[np.float64]:
+    """Return the signal-to-noise ratio of the added counts after a filter matched to the spot."""
     sigma = facts["spot_sigma_px"]
     noise = facts["noise_counts"] * facts["noise_excess"]
     return np.asarray(true.gain_counts / (2 * np.sqrt(np.pi) * sigma * noise))
 
 
 def _matched(found: pd.DataFrame, known_um: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Pair what was found with what is true, nearest first, each once."""
+    """Match particles found with true ones, nearest first, each once; return the indices of both."""
     places = found[["y_um", "x_um"]].to_numpy(np.float64)
     nothing = np.zeros(0, np.intp)
     if not len(places) or not len(known_um):
         return nothing, nothing
-    near = cKDTree(places).sparse_distance_matrix(cKDTree(known_um), _SAME_UM, output_type="coo_matrix")
+    near = cKDTree(places).sparse_distance_matrix(
+        cKDTree(known_um), _MAX_DISTANCE_UM, output_type="coo_matrix"
+    )
     mine, theirs = [], []
     for k in np.argsort(near.data, kind="stable"):
         if near.row[k] not in mine and near.col[k] not in theirs:
@@ -208,4 +209,4 @@ def _median(values: NDArray[np.float64]) -> str:
 
 
 def _share(values: NDArray[np.float64]) -> str:
-    return f"{np.median(values):+.1%}" if len(values) else "-"
+    return f"{100 * np.median(values):+.1f} %" if len(values) else "-"

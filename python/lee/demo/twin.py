@@ -1,10 +1,10 @@
-"""The demonstration's last part: the twin on the measured surface, held against that on the true one."""
+"""The demonstration's last part: the digital twin over the measured and over the true surface."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 TIMES_S = (1.0, 10.0, 100.0)
 STEPS = 2  # of the progress: one solve each
 COLUMNS, LAYERS = 16, 10
-_TOLERANCE = 1e-3  # of c/c0 a step; the books of the demo tell what comes of it
+_TOLERANCE = 1e-3  # of c/c0 a time step; the report states the errors of the balances
 MISSING = "NGSolve is missing, so there is no twin: pip install 'lee-microscopy[twin]'"
 
 
 @dataclass(frozen=True, eq=False)
 class TwinDemo:
-    """Environments computed over the measured and over the true surface, at the same times."""
+    """Solutions over the measured and over the true surface, at the same times."""
 
     measured: "Solution"
     true: "Solution"
 
     def rows(self) -> list[dict[str, str]]:
-        """Give concentration, current and rate in the lowest and the highest tenth of the field."""
+        """Return concentration, current and rate in the lowest and the highest tenth of the field."""
         rows = []
         height = self.true.height_um[-1]
         low, high = np.quantile(height, (0.1, 0.9))
@@ -47,15 +47,16 @@ class TwinDemo:
         return rows
 
     def section(self, folder: Path) -> Section:
-        """Tell of it in the demo's report, with the figures of its folder."""
-        books = max(float(max(b.charge_error, b.mass_error)) for b in self.measured.balances)
+        """Return the section of the demo's report, with the figures of its folder."""
+        balance_error = max(float(max(b.charge_error, b.mass_error)) for b in self.measured.balances)
         cell = self.measured.cell
         return Section(
             "The digital twin",
-            f"What cannot be measured is computed on the surface that was: {cell.summary()}. The same was "
-            "solved over the true surface: what differs is what the microscope's errors do. Uniform kinetics "
-            f"are assumed; the mesh is coarse, {COLUMNS} columns along the field, and shows no finer relief. "
-            f"Charge and salt are accounted for within {books:.0e} of what passed in each step.",
+            "Quantities that cannot be measured are computed over the measured surface: "
+            f"{cell.summary()}. The same was solved over the true surface; the differences are due to the "
+            "errors of the measured heights. Uniform kinetics are assumed. The mesh is coarse, "
+            f"{COLUMNS} columns along the field, and resolves no finer relief. Charge and salt balance to "
+            f"within {balance_error:.0e} of what passed in each time step.",
             table=self.rows(),
             pictures={
                 "Concentration, current density and growth rate": folder / "environment.png",
@@ -73,14 +74,14 @@ _QUANTITIES = (
 
 @dataclass(frozen=True)
 class NoTwin:
-    """Stands for the twin where NGSolve is not installed."""
+    """Takes the place of `TwinDemo` if NGSolve is not installed."""
 
     def rows(self) -> list[dict[str, str]]:
-        """Say why there is none."""
+        """Return why there is no twin."""
         return [{"twin": MISSING}]
 
     def section(self, folder: Path) -> Section:
-        """Say why there is none."""
+        """Return why there is no twin."""
         return Section("The digital twin", MISSING)
 
 
@@ -96,12 +97,12 @@ def run_twin(
     Parameters
     ----------
     folder : Path
-        Where to write the solution; nothing is written where NGSolve is missing.
+        Folder to write the solution to; nothing is written if NGSolve is missing.
     surface : Surface
-    truth_um : (H, W) float32, um
+    truth_um : (H, W) float32, µm
         NaN where not known.
     progress : callable, optional
-        Called with solves done and solves in all.
+        Called with the number of solutions done and their total.
 
     Returns
     -------
@@ -113,17 +114,19 @@ def run_twin(
     from lee.twin.results.folder import save_solution
 
     rows, columns = (max(1, round(COLUMNS * n / max(surface.shape))) for n in surface.shape)
-    options: dict[str, Any] = {
-        "pixel_um": surface.pixel_um,
-        "cell": Cell(),
-        "times_s": TIMES_S,
-        "mesh": MeshSize(columns=(rows, columns), layers=LAYERS),
-        "tolerance": _TOLERANCE,
-        "tell": None,
-    }
+    mesh = MeshSize(columns=(rows, columns), layers=LAYERS)
     found = []
     for done, heights in enumerate((surface.height_um, truth_um), 1):
-        found.append(solve(heights, **options))
+        solution = solve(
+            heights,
+            pixel_um=surface.pixel_um,
+            cell=Cell(),
+            times_s=TIMES_S,
+            mesh=mesh,
+            tolerance=_TOLERANCE,
+            tell=None,
+        )
+        found.append(solution)
         if progress is not None:
             progress(done, STEPS)
     save_solution(found[0], folder, metadata={"surface": "of the demo"}, films=False)
