@@ -22,12 +22,15 @@ from lee.cli.rig.options import config_argument, lead_option, pixel_option, scan
 )  # fmt: skip
 @click.option("--known-step-um", type=um, help="Height of a step in the field, from its certificate.")
 @click.option(
-    "--known-sigma-um", type=click.FloatRange(min=0), default=0.0, help="Its standard uncertainty (k = 1)."
+    "--known-sigma-um",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="Standard uncertainty of --known-step-um (k = 1).",
 )
 @click.option("--standard", default="", help="Name or certificate of the step, to be recorded.")
 @click.option(
     "--level-px", type=(int, int, int, int), multiple=True, metavar="T L H W",
-    help="Rectangle on one level of the step; give it twice. By default the levels are found by height.",
+    help="Rectangle (top, left, height, width) on one level of the step; give it twice. By default the levels are found by height.",
 )  # fmt: skip
 @click.option(
     "--precision", type=click.FloatRange(min=0, min_open=True), default=0.005, show_default=True,

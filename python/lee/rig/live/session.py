@@ -100,7 +100,7 @@ class Session:
                 self._enough.set()
                 self._halted.set()
             else:
-                self._message = "stop was sent to the stage"
+                self._message = "a stop was sent to the stage"
         with suppress(RigFault):
             self._rig.stage.stop()
         if self._halted.is_set():
