@@ -212,7 +212,8 @@ class SurfaceStore:
             provenance = Provenance.from_json(self.record(k))
         except (TypeError, ValueError) as error:
             raise InputError(
-                f"{self.path}: the record of surface {k} cannot be read ({error}); run again with --from-scratch"
+                f"{self.path}: the record of surface {k} cannot be read ({error}); run again with "
+                "--from-scratch"
             ) from error
         return Surface(height, filled, sigma, np.isfinite(height), sharp, self.pixel_um, provenance)
 

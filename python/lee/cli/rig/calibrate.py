@@ -30,7 +30,8 @@ from lee.cli.rig.options import config_argument, lead_option, pixel_option, scan
 @click.option("--standard", default="", help="Name or certificate of the step, to be recorded.")
 @click.option(
     "--level-px", type=(int, int, int, int), multiple=True, metavar="T L H W",
-    help="Rectangle (top, left, height, width) on one level of the step; give it twice. By default the levels are found by height.",
+    help="Rectangle (top, left, height, width) on one level of the step; give it twice. By default levels "
+    "are found by height.",
 )  # fmt: skip
 @click.option(
     "--precision", type=click.FloatRange(min=0, min_open=True), default=0.005, show_default=True,
