@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lee.devices.faults import Backpressure
 from lee.devices.protocols import CameraFrame
-from lee.errors import InputError, RigFault
+from lee.errors import LeeError, RigFault
 from lee.reconstruction.parameters import ReconstructParams
 from lee.reconstruction.refocuser import Refocuser
 from lee.recording.segment import SegmentWriter
@@ -96,7 +96,9 @@ class FrameWriter:
                 )
             except RigFault as error:
                 self._fault = error
-            except InputError as error:  # not of the shape or type that the camera had announced
+            except (
+                LeeError
+            ) as error:  # such as an image not of the shape or type that the camera had announced
                 self._fault = RigFault(str(error))
 
 
@@ -137,11 +139,11 @@ class ScanReconstruction:
                 continue
             try:
                 self._refocuser.push(item[0], item[1])
-            except (InputError, RuntimeError) as error:
+            except (LeeError, RuntimeError) as error:
                 self._reason = str(error)
         if self._reason:
             return
         try:
             self._surface = self._refocuser.finish()
-        except (InputError, RuntimeError) as error:
+        except (LeeError, RuntimeError) as error:
             self._reason = str(error)
