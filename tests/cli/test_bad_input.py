@@ -78,7 +78,7 @@ def test_an_empty_folder(tmp_path, capsys):
 def test_frames_of_different_size(tmp_path, capsys, good):
     folder = in_folder(tmp_path / "frames", [*good[:5], good[5][:60], *good[6:]])
     line = refused(tmp_path, capsys, folder)
-    assert "f005.png (frame 5): is 72x60, the first is 72x64" in line
+    assert "f005.png (frame 5): is 72×60, the first is 72×64" in line
 
 
 def test_a_file_that_is_no_image_among_good_ones(tmp_path, capsys, good):
@@ -128,7 +128,7 @@ def test_heights_that_cannot_be_used(tmp_path, capsys, good, heights, said):
 @pytest.mark.parametrize("count", [0, 90, 255])
 def test_constant_and_saturated_frames(tmp_path, capsys, count):
     line = refused(tmp_path, capsys, as_npy(tmp_path, np.full((COUNT, 64, 64), count, np.uint8)))
-    assert "0 usable frames of 20" in line
+    assert "0 of 20 frames can be used" in line
 
 
 @pytest.mark.parametrize("frame", ["constant", "textured"])
@@ -141,7 +141,7 @@ def test_frames_that_are_all_alike(tmp_path, capsys, good, frame):
 def test_nan_in_a_frame(tmp_path, capsys, good):
     frames = good.astype(np.float32)
     frames[4, 3, 2] = np.nan
-    assert "frame 4: 1 pixels are NaN or infinite" in refused(tmp_path, capsys, as_npy(tmp_path, frames))
+    assert "frame 4: 1 pixel is NaN or infinite" in refused(tmp_path, capsys, as_npy(tmp_path, frames))
 
 
 def test_the_output_lies_in_a_file(tmp_path, capsys, good):

@@ -87,7 +87,7 @@ def test_a_process_ends_as_its_command_did(tmp_path):
         (["reconstruct", "x", "-o", "y", "--device", "tpu"], "'--device': 'tpu' is not one of"),
         (
             ["reconstruct", "x", "-o", "y", "--target", "blob:3"],
-            "'--target': target: 'blob:3' is none; give disk:25",
+            "'--target': target: 'blob:3' is not a target; give disk:25",
         ),
         (
             ["reconstruct", "x", "-o", "y", "--target", "disk:3x4"],

@@ -1,4 +1,4 @@
-"""Drift is found to a tenth of a pixel, and none where there is none; frames move and stay sharp."""
+"""Drift is found to a tenth of a pixel, and none where there is none; shifted frames stay sharp."""
 
 from __future__ import annotations
 

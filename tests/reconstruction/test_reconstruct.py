@@ -225,14 +225,14 @@ def test_z_that_turns_back_is_refused():
 def test_too_few_frames_are_refused():
     streamed = Refocuser((8, 9), pixel_um=0.25)
     streamed.push(np.arange(72, dtype=np.uint8).reshape(8, 9), 1.0)
-    with pytest.raises(InputError, match="1 usable frames of 1, but a focus needs at least 3"):
+    with pytest.raises(InputError, match="1 of 1 frames can be used, but a focus needs at least 3"):
         streamed.finish()
     with pytest.raises(InputError, match="refocuser: the scan is finished; start a new Refocuser"):
         streamed.push(np.zeros((8, 9), np.uint8), 2.0)
 
 
 def test_a_target_larger_than_the_frame_is_refused():
-    with pytest.raises(InputError, match="target: 40x40 pixels do not fit into the frame, 8x9"):
+    with pytest.raises(InputError, match="target: 40×40 pixels do not fit into the frame, 8×9"):
         Refocuser((8, 9), pixel_um=0.25, target=lee.Target(shape="rectangle", size_px=(40, 40)))
 
 

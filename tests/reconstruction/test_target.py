@@ -120,11 +120,11 @@ def test_text_forms(text, target):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("blob:3", "target: 'blob:3' is none; give disk:25, ellipse:20x40 or"),
+        ("blob:3", "target: 'blob:3' is not a target; give disk:25, ellipse:20x40 or"),
         ("disk:20x40", "target: 'disk:20x40' has the wrong number of extents; give disk:25"),
         ("ellipse:20", "target: 'ellipse:20' has the wrong number of extents"),
         ("disk:0.5", "target: the size is .* px; give .height, width., at least 1 px each"),
-        ("disk:nan", "target: 'disk:nan' is none"),
+        ("disk:nan", "target: 'disk:nan' is not a target"),
     ],
 )
 def test_bad_text_is_refused(text, message):
@@ -156,7 +156,7 @@ def test_bad_targets_are_refused(arguments, message):
         (np.random.default_rng(0).standard_normal((200, 200)), "target: the image shows nothing but noise"),
         (
             np.tile(np.random.default_rng(0).random(96), (96, 1)),
-            "is larger than a third of it; give a larger",
+            "the target is larger than a third of the image; give a larger",
         ),
     ],
     ids=["constant", "small", "colour", "gaps", "noise", "large"],

@@ -143,7 +143,7 @@ def test_unusable_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_frame_of_other_size_or_kind_is_named(folder: Path) -> None:
     Image.fromarray(FRAMES[3][:, :-1]).save(folder / "f3.png")
-    refuse(r"f3.png \(frame 3\): is 29x20, the first is 30x20", folder, z_step_um=1)
+    refuse(r"f3.png \(frame 3\): is 29×20, the first is 30×20", folder, z_step_um=1)
     Image.fromarray(FRAMES[3].astype(np.uint16)).save(folder / "f3.png")
     refuse(r"f3.png \(frame 3\): has uint16 samples, the first frame has uint8", folder, z_step_um=1)
 
@@ -235,7 +235,7 @@ def test_nan_in_a_float_frame_is_named() -> None:
     frames[2, 3, 4] = np.nan
     stack = stack_of(frames)
     assert stack[1].dtype == np.float32
-    with pytest.raises(InputError, match="array, frame 2: 1 pixels are NaN or infinite"):
+    with pytest.raises(InputError, match="array, frame 2: 1 pixel is NaN or infinite"):
         stack[2]
 
 
@@ -243,7 +243,7 @@ def test_indexing() -> None:
     stack = stack_of()
     assert len(stack) == 6
     assert np.array_equal(stack[-1], FRAMES[5])
-    with pytest.raises(IndexError, match="frame 6 of a stack of 6"):
+    with pytest.raises(IndexError, match="there is no frame 6: the stack has 6 frames"):
         stack[6]
     assert "6 frames of 30x20 uint8" in repr(stack)
 

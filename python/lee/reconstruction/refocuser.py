@@ -154,7 +154,7 @@ class Refocuser:
             first = self._rejected[0] if self._rejected else None
             reason = f"; frame {first.frame}: {first.reason}" if first else ""
             raise InputError(
-                f"{used} usable frames of {self._judged}, but a focus needs at least 3{reason}; "
+                f"{used} of {self._judged} frames can be used, but a focus needs at least 3{reason}; "
                 "look at the frames, or keep them all (reject_frames=False)"
             )
         from lee.reconstruction.assembly import assemble_surface
@@ -312,7 +312,7 @@ def _window(target: Target | None, shape: tuple[int, int]) -> tuple[int, int]:
         return _WINDOW_PX
     if max(target.size_px[0] - shape[0], target.size_px[1] - shape[1]) > 0:
         raise InputError(
-            f"target: {target.size_px[0]:g}x{target.size_px[1]:g} pixels do not fit into the frame, "
-            f"{shape[0]}x{shape[1]}; give a smaller one"
+            f"target: {target.size_px[0]:g}×{target.size_px[1]:g} pixels do not fit into the frame, "
+            f"{shape[0]}×{shape[1]}; give a smaller one"
         )
     return target.window_px()

@@ -101,7 +101,7 @@ class Target:
         form = rf"(disk|ellipse|rectangle):{number}(?:x{number})?(?:@(-?\d+(?:\.\d+)?))?"
         found = re.fullmatch(form, text.strip().lower())
         if found is None:
-            raise InputError(f"target: {text!r} is none; {_FORMS}")
+            raise InputError(f"target: {text!r} is not a target; {_FORMS}")
         shape, height, width, angle = found.groups()
         if (shape == "disk") != (width is None) or (shape == "disk" and angle is not None):
             raise InputError(f"target: {text!r} has the wrong number of extents; {_FORMS}")
@@ -188,13 +188,13 @@ def _shape_of(curve: NDArray[np.float64], reach: int) -> tuple[Shape, tuple[floa
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float64)
     half = _around_centre(curve > 0.5, reach)
     if half[0].any() or half[:, 0].any():
-        raise InputError("target: what the image shows is larger than a third of it; give a larger image")
+        raise InputError("target: the target is larger than a third of the image; give a larger image")
     moments = np.array([[np.mean(x[half] ** 2), np.mean(x[half] * y[half])], [0, np.mean(y[half] ** 2)]])
     variances, axes = np.linalg.eigh(moments, UPLO="U")
     # An ellipse of semi-axes 0.404 D has variances of a quarter of their squares; 3 px is what is resolved.
     short, long = np.maximum(2 / 0.404 * np.sqrt(variances), 3.0)
     if long > 2 * reach / 3:
-        raise InputError("target: what the image shows is larger than a third of it; give a larger image")
+        raise InputError("target: the target is larger than a third of the image; give a larger image")
     angle = math.atan2(axes[1, 1], axes[0, 1])
     shape: Shape = "ellipse" if long > _MAX_DISK_RATIO * short else "disk"
     if short >= _MIN_CORNERED_PX and _has_corners(curve, x, y, (long, short, angle)):

@@ -84,6 +84,6 @@ class NpyReader:
             if isinstance(error, PermissionError):
                 raise
             raise InputError(
-                f"{path}: not a readable .npy array, perhaps truncated ({one_line(error)})"
+                f"{path}: not a readable .npy array, perhaps truncated ({one_line(error)}); copy it again"
             ) from error
         return ArraySource(array, str(path), copy=True, metadata={"format": "npy"})

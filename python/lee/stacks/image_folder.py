@@ -55,8 +55,8 @@ class FolderSource(FrameSource):
             colour = colour or other_colour
             if other_size != size:
                 raise InputError(
-                    f"{self.name(k)}: is {other_size[1]}x{other_size[0]}, the first is {size[1]}x{size[0]} "
-                    "(width x height); frames must have one size, take it out of the folder"
+                    f"{self.name(k)}: is {other_size[1]}×{other_size[0]}, the first is {size[1]}×{size[0]} "
+                    "(width × height); frames must have one size, take it out of the folder"
                 )
             if grey_dtype(other_dtype, str(path)) != grey_dtype(dtype, str(files[0])):
                 raise InputError(

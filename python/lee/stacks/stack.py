@@ -99,13 +99,14 @@ class ZStack:
         """
         index = k.__index__()
         if not -len(self) <= index < len(self):
-            raise IndexError(f"frame {index} of a stack of {len(self)}")
+            raise IndexError(f"there is no frame {index}: the stack has {len(self)} frames")
         index %= len(self)
         frame = self._source.read(index)
         if frame.dtype.kind == "f" and not math.isfinite(float(frame.sum(dtype=np.float64))):
             bad = int(np.count_nonzero(~np.isfinite(frame)))
             raise InputError(
-                f"{self._source.name(index)}: {bad} pixels are NaN or infinite; fill them or drop the frame"
+                f"{self._source.name(index)}: {bad} pixel{'s are' if bad > 1 else ' is'} NaN or infinite; "
+                "fill them or drop the frame"
             )
         return frame
 

@@ -46,7 +46,9 @@ class TiffSource(FrameSource):
         except OSError:
             raise
         except Exception as error:  # tifffile raises many kinds on damaged files
-            raise InputError(f"{path}: is not a readable TIFF file ({one_line(error)})") from error
+            raise InputError(
+                f"{path}: is not a readable TIFF file ({one_line(error)}); copy it again"
+            ) from error
         try:
             self._open()
         except (InputError, PermissionError):

@@ -154,7 +154,7 @@ REFUSED = {
     ),
     "constant frames": (
         lambda: of_stacks(after=stack(np.full((len(Z_UM), *SHAPE), 90, np.uint8))),
-        "0 usable frames of 18",
+        "0 of 18 frames can be used",
     ),
     "no false alarms": (lambda: of_frames(false_alarms=0), r"false_alarms is 0\.0+; give a number above 0"),
     "a spot too small": (lambda: of_frames(spot_sigma_px=0.1), r"spot_sigma_px is 0\.10+; give 0\.5 to 6"),

@@ -150,7 +150,7 @@ class PeakSearch(ABC):
     def peaks(self, level: int, /) -> FocusMaxima:
         """Return the two largest maxima of each pixel; there is one level, 0."""
         if level != 0:
-            raise IndexError(f"focus: level {level} of one")
+            raise IndexError(f"focus: there is no level {level}, only level 0")
         z = np.array(self._z_um)
         fits = [self._tracker.fit(slot, z, self._options.threads)[0] for slot in (0, 1)]
         widths = [self._tracker.widths(slot, z) for slot in (0, 1)]
