@@ -23,7 +23,7 @@ import lee
 from bench.scenes.analytic_surfaces import SURFACES, area_um2, sampled
 from bench.scenes.growing_runs import PIXEL_UM, MeasuredRun, noisy_run, rays_run, rig_run
 from bench.table import Cell, lines, machine, write_csv
-from lee.series.alignment.scan_alignment import align, apply
+from lee.series.alignment.scan_alignment import align, apply_alignment
 from lee.series.growth.rates import growth
 from lee.surfaces.areal import areal
 
@@ -91,7 +91,10 @@ def run_errors(run: MeasuredRun) -> dict[str, float]:
     """Measure a run as `lee series` does and return its errors by name."""
     whole = align(run.height_um, run.refocused, pixel_um=PIXEL_UM)
     still = align(run.height_um, run.still, pixel_um=PIXEL_UM)
-    heights, sigmas = apply(whole, run.height_um), apply(whole, run.sigma_um, heights=False)
+    heights, sigmas = (
+        apply_alignment(whole, run.height_um),
+        apply_alignment(whole, run.sigma_um, heights=False),
+    )
     found = growth(heights, sigmas, run.times_s, window=WINDOW)
     error = found.rate_nm_per_s - run.rate_nm_per_s
     middle = slice(WINDOW // 2, len(error) - WINDOW // 2)

@@ -19,6 +19,7 @@ from lee.runs.lock import run_locked
 from lee.runs.run import SURFACES, open_run
 from lee.runs.surface_store import SurfaceStore
 from lee.series.analyse import FILES, analyse, reconstruct_run
+from lee.series.options import SeriesOptions
 
 SCANS = 7
 PIXEL_UM = 0.3
@@ -42,7 +43,7 @@ def folder(measured, tmp_path):
 @pytest.fixture(scope="module")
 def found(measured, tmp_path_factory):
     folder = shutil.copytree(measured, tmp_path_factory.mktemp("found") / "run")
-    return analyse(open_run(folder), films=True)
+    return analyse(open_run(folder), SeriesOptions(films=True))
 
 
 def test_rates_and_drift_are_those_of_the_truth(found, measured):
@@ -94,7 +95,7 @@ def test_a_film_seen_obliquely_is_made_when_asked_for(folder, monkeypatch, undra
         return path
 
     monkeypatch.setattr("lee.figures.film_relief.write_relief_film", drawn)
-    found = analyse(open_run(folder), films=False, relief_film=True)
+    found = analyse(open_run(folder), SeriesOptions(films=False, relief_film=True))
     assert (found.path / "surface_3d.mp4").read_bytes() == b"seen obliquely"
     page = (found.path / "report.html").read_text()
     assert base64.b64encode(b"seen obliquely").decode() in page
@@ -109,18 +110,18 @@ def test_xarray_opens_the_maps(found):
 
 
 def test_it_may_be_done_again_and_other_files_are_not_lost(folder, undrawn):
-    analyse(open_run(folder), films=False)
+    analyse(open_run(folder), SeriesOptions(films=False))
     (folder / "series" / "thoughts.txt").write_text("mine")
     with pytest.raises(InputError, match=r"also holds 'thoughts\.txt'"):
-        analyse(open_run(folder), films=False)
+        analyse(open_run(folder), SeriesOptions(films=False))
     (folder / "series" / "thoughts.txt").unlink()
-    assert analyse(open_run(folder), films=False, window=3).path == folder / "series"
+    assert analyse(open_run(folder), SeriesOptions(films=False, fit_scans=3)).path == folder / "series"
 
 
 def test_holes_stay_holes_and_stop_nothing(folder, undrawn):
     with run_locked(folder):
         SurfaceStore.open(folder / SURFACES, mode="r+").fail(1, "bubbles")
-    found = analyse(open_run(folder), films=False)
+    found = analyse(open_run(folder), SeriesOptions(films=False))
     assert found.failed == {"scan_001.ome.tif": "bubbles"}
     assert "1 of 7 scans have no surface" in found.notes[0]
     assert np.isnan(found.maps("height_um")[1]).all()
@@ -133,7 +134,7 @@ def test_holes_stay_holes_and_stop_nothing(folder, undrawn):
 
 def test_a_run_that_begins_with_a_hole_is_held_against_its_first_surface(folder, undrawn):
     SurfaceStore.open(folder / SURFACES, mode="r+").fail(0, "shutter")
-    found = analyse(open_run(folder), films=False)
+    found = analyse(open_run(folder), SeriesOptions(films=False))
     assert np.nanmax(np.abs(found.maps("delta_um")[1])) == 0
     assert np.isfinite(found.maps("delta_um")[3]).mean() > 0.8
 
@@ -146,7 +147,7 @@ def test_two_scans_tell_growth_but_no_rate(folder):
     shutil.rmtree(folder / SURFACES)
     run = open_run(folder)
     reconstruct_run(run, device="cpu")
-    found = analyse(run, films=False)
+    found = analyse(run, SeriesOptions(films=False))
     assert "A rate needs three scans: only growth is told." in found.notes
     assert np.isnan(found.maps("rate_nm_per_s")[1]).all()
     assert np.isfinite(found.maps("adjacent_rate_nm_per_s")[1]).mean() > 0.8
@@ -157,14 +158,16 @@ def test_drawn_regions_and_references(folder, undrawn):
     square = [[5, 5], [5, 12], [12, 12], [12, 5]]
     (folder / "regions.json").write_text(json.dumps({"R1": {"polygon_um": square}}))
     run = open_run(folder)
-    found = analyse(run, films=False, regions=folder / "regions.json", reference="region:R1")
+    found = analyse(run, SeriesOptions(films=False, regions=folder / "regions.json", reference="region:R1"))
     assert [region.name for region in found.regions] == ["R1"]
     assert found.alignment.reference == "region R1"
     assert abs(found.tables["regions.csv"]["rate_nm_per_s"].median()) < 2
-    modelled = analyse(run, films=False, reference="model:5")
+    modelled = analyse(run, SeriesOptions(films=False, reference="model:5"))
     assert np.nanmean(modelled.maps("delta_um")[4]) == pytest.approx(0.2, abs=0.02)
     (folder / "model.csv").write_text("time_s,height_um\n0,0\n60,1.2\n")
-    stated = analyse(run, films=False, reference=f"model:{folder / 'model.csv'}", line_um=((3, 3), (9, 20)))
+    stated = analyse(
+        run, SeriesOptions(films=False, reference=f"model:{folder / 'model.csv'}", line_um=((3, 3), (9, 20)))
+    )
     assert np.nanmean(stated.maps("delta_um")[4]) == pytest.approx(0.8, abs=0.02)
     assert next(iter(stated.profiles.values())).distance_um[-1] == pytest.approx(np.hypot(6, 17), abs=0.5)
 
@@ -178,10 +181,10 @@ def test_drawn_regions_and_references(folder, undrawn):
         ),
         ({"regions": "none.json"}, r"none\.json: cannot be read .*give a JSON file of regions"),
         ({"regions": {"R1": {}}}, "region R1: give"),
-        ({"reference": "region:R9"}, r"no region is named 'R9'; there are: none is given"),
+        ({"reference": "region:R9"}, r"no region is named 'R9'; the regions are: none; give regions"),
         ({"reference": "north"}, "reference is 'north'; give none, region:NAME"),
         ({"reference": "model:none.csv"}, r"model none\.csv: cannot be read"),
-        ({"window": 2}, "the window is 2 scans"),
+        ({"fit_scans": 2}, "a rate is fitted to 2 scans; it needs 3"),
         ({"line_um": ((0, 0), (0, 999))}, "leaves the field"),
         ({"scale_um": 0.01}, "scale"),
     ],
@@ -189,7 +192,7 @@ def test_drawn_regions_and_references(folder, undrawn):
 def test_what_cannot_be_done_is_said_and_nothing_is_lost(found, options, match):
     before = {path: path.stat().st_mtime_ns for path in found.path.rglob("*")}
     with pytest.raises(InputError, match=match):
-        analyse(open_run(found.path.parent), films=False, **options)
+        analyse(open_run(found.path.parent), SeriesOptions(films=False, **options))
     assert {path: path.stat().st_mtime_ns for path in found.path.rglob("*")} == before
 
 
@@ -198,24 +201,24 @@ def test_models_that_cannot_be_used_are_said(folder):
     for text, match in (
         ("t,h\n0,0\n", "must hold numbers under the header time_s,height_um"),
         ("time_s,height_um\n0,0\n", "two or more heights"),
-        ("time_s,height_um\n0,0\n9,1\n", "tells 0 to 9 s; let it reach over the run, 0 to 60 s"),
+        ("time_s,height_um\n0,0\n9,1\n", "covers 0 to 9 s; it must cover the run, 0 to 60 s"),
     ):
         model.write_text(text)
         with pytest.raises(InputError, match=match):
-            analyse(open_run(folder), films=False, reference=f"model:{model}")
+            analyse(open_run(folder), SeriesOptions(films=False, reference=f"model:{model}"))
     (folder / "regions.json").write_text("{")
-    with pytest.raises(InputError, match="is no JSON"):
-        analyse(open_run(folder), films=False, regions=folder / "regions.json")
+    with pytest.raises(InputError, match="is not JSON"):
+        analyse(open_run(folder), SeriesOptions(films=False, regions=folder / "regions.json"))
 
 
 def test_a_run_without_surfaces_is_said(folder):
     store = SurfaceStore.open(folder / SURFACES, mode="r+")
     for k in range(SCANS):
         store.fail(k, "dark")
-    with pytest.raises(InputError, match=r"not one of its 7 scans has a surface; scan_000\.ome\.tif: dark"):
+    with pytest.raises(InputError, match=r"none of its 7 scans has a surface; scan_000\.ome\.tif: dark"):
         analyse(open_run(folder))
     shutil.rmtree(folder / SURFACES)
-    with pytest.raises(InputError, match="no surfaces there yet"):
+    with pytest.raises(InputError, match="has no surfaces yet"):
         analyse(open_run(folder))
 
 

@@ -110,6 +110,7 @@ def find(
       lee particles calibrate sem.csv -o calibration.json
     """  # noqa: D301  click wants the character itself
     from lee.particles.calibration.size_calibration import load_calibration
+    from lee.particles.finding.options import DetectionOptions
     from lee.particles.finding.scan_pairs import pairs_of
     from lee.particles.over_time import find_over_time
     from lee.particles.results_folder import check_folder, save_particles
@@ -120,23 +121,22 @@ def find(
     pairs = pairs_of(scans, interval_s=interval_s, at_s=at_s or (), z_step_um=z_step_um, pixel_um=pixel_um)
     sizes = None if calibration is None else load_calibration(calibration)
     heights = None if surface is None else Surface.load(surface, pixel_um=pixel_um)
-    options = {
+    options = DetectionOptions(
+        calibration=sizes,
+        false_alarms=false_alarms,
+        spot_sigma_px=spot_sigma_px,
+        disappearing=disappearing,
+        threads=threads,
+    )
+    with progress_bar(scans[-1].name, "%") as progress:
+        results, details = find_over_time(
+            pairs, options, name=scans[-1].name, surface=heights, scale_um=scale_um, progress=progress
+        )
+    parameters = {
         "false_alarms": false_alarms,
         "spot_sigma_px": spot_sigma_px,
         "disappearing": disappearing,
         "threads": threads,
-    }
-    with progress_bar(scans[-1].name, "%") as progress:
-        results, facts = find_over_time(
-            pairs,
-            name=scans[-1].name,
-            surface=heights,
-            calibration=sizes,
-            scale_um=scale_um,
-            progress=progress,
-            **options,
-        )
-    asked = options | {
         "scans": [str(pair.before.path) for pair in pairs] + [str(pairs[-1].after.path)],
         "surface": None if surface is None else str(surface),
         "calibration": None if calibration is None else str(calibration),
@@ -145,8 +145,8 @@ def find(
         found = save_particles(
             output,
             results,
-            facts,
-            parameters=asked,
+            details,
+            parameters=parameters,
             parquet=parquet,
             trackpy=trackpy,
             overwrite=overwrite,
@@ -158,7 +158,7 @@ def find(
         click.echo(
             f"{when}{len(found.particles[moment])} particles, {density.mean_per_um2:.3g} per µm² of "
             f"{'surface' if density.field.is_true_area else 'image'} ({low:.3g} to {high:.3g}), "
-            f"signal-to-noise threshold {facts[moment]['threshold_snr']:.2f}"
+            f"signal-to-noise threshold {details[moment]['threshold_snr']:.2f}"
         )
     if sizes is None:
         click.echo("no calibration given (--calibration): sizes are intensities in counts")

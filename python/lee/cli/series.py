@@ -108,6 +108,7 @@ def series(
     from lee.runs.reconstruct import reconstruct_run, series_params
     from lee.runs.run import open_run
     from lee.series.analyse import analyse
+    from lee.series.options import SeriesOptions
 
     begun = time.perf_counter()
     opened = open_run(
@@ -131,13 +132,15 @@ def series(
     with step_bar(f"{run.name}: analysis") as show:
         found = analyse(
             opened,
-            scale_um=scale_um,
-            window=fit_scans,
-            reference=reference,
-            regions=regions,
-            line_um=line,
-            films=not no_films,
-            relief_film=film_3d,
+            SeriesOptions(
+                scale_um=scale_um,
+                fit_scans=fit_scans,
+                reference=reference,
+                regions=regions,
+                line_um=line,
+                films=not no_films,
+                relief_film=film_3d,
+            ),
             workers=workers,
             progress=show,
         )

@@ -24,6 +24,7 @@ from lee.figures.report import Section
 from lee.particles.calibration.size_calibration import Calibration, load_calibration
 from lee.particles.figures.report import FIGURES
 from lee.particles.finding.find import find_particles
+from lee.particles.finding.options import DetectionOptions
 from lee.particles.finding.scan_pairs import pairs_of
 from lee.particles.over_time import find_over_time
 from lee.particles.results_folder import save_particles
@@ -112,16 +113,15 @@ def run_nuclei(
     table = run / "calibration.csv"
     calibration_table(seed).to_csv(table, index=False, float_format="%.6g")
     calibration = load_calibration(table)
-    results, facts = find_over_time(
+    results, details = find_over_time(
         pairs_of([run], at_s=AT_S),
+        DetectionOptions(calibration=calibration, threads=threads),
         name=run.name,
-        calibration=calibration,
-        threads=threads,
         progress=None if progress is None else lambda done, _: progress(len(TIMES_S) + done // 100, STEPS),
     )
-    save_particles(folder, results, facts, parameters={"at_s": list(AT_S)}, trackpy=True)
+    save_particles(folder, results, details, parameters={"at_s": list(AT_S)}, trackpy=True)
     rows = []
-    for time, one in facts.items():
+    for time, one in details.items():
         before = max(t for t in TIMES_S if t < time)
         found = results.particles[results.particles["time_s"] == time]
         rows.append({"time": f"{time:g} s", **compared(found, truth, before, time, one)})

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from lee.errors import InputError
 from lee.storage.atomic import new_file
 from lee.storage.refusals import unreadable
+
+Rows = list[dict[str, object]]
 
 _KINDS = {
     ".png": "image/png",
@@ -48,6 +50,35 @@ class Section:
     text: str = ""
     table: Sequence[Mapping[str, object]] = ()
     pictures: Mapping[str, Figure | str | Path] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FigureFolder:
+    """The folder that a report's figures are written to, each file once it is complete.
+
+    Parameters
+    ----------
+    path : Path
+    progress : callable, optional
+        Called with the name of each finished file.
+    """
+
+    path: Path
+    progress: Callable[[str], None] | None = None
+
+    def save(self, name: str, figure: Figure) -> Path:
+        """Write a figure as PNG and return its path."""
+        place = self.path / name
+        with new_file(place) as partial:
+            # Less compression, in half the time.
+            figure.savefig(partial, format="png", pil_kwargs={"compress_level": 3})
+        self.finished(name)
+        return place
+
+    def finished(self, name: str) -> None:
+        """Report a finished file."""
+        if self.progress is not None:
+            self.progress(name)
 
 
 def write_report(path: str | Path, title: str, sections: Sequence[Section]) -> Path:

@@ -1,10 +1,10 @@
-"""What particles of one pair of scans, or of several times, come to: densities, sizes, relations, tables."""
+"""Evaluation of particles at one or several times: densities, sizes, relation to curvature, tables."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -19,38 +19,38 @@ from lee.surfaces.surface import Surface
 
 @dataclass
 class ParticleResults:
-    """What detection hands on to figures and report.
+    """Results of a detection at one or several times: the input of evaluation, figures and report.
 
     Attributes
     ----------
     particles : DataFrame
-        With the columns of `lee.particles.table`, of one time or several, told apart by ``time_s``.
+        With the columns of `lee.particles.table`, of one time or several, distinguished by ``time_s``.
     image : (H, W), or mapping of time in s to (H, W)
-        What the particles are drawn on: the refocused image, or the later frame, counts.
-    pixel_um : float, um
+        Background of the drawn particles: the refocused image, or the later frame, counts.
+    pixel_um : float, µm
     name : str
         Of the experiment.
     times_s : sequence of float, s
-        All times that were looked at, those without particles too; by default those of the particles.
+        All times that were searched, also those without particles; by default those of the particles.
     surface : Surface, or mapping of time in s to Surface, optional
         On the grid of the particles.
-    curvature_per_um : (H, W) float32, 1/um, or mapping of time in s to (H, W), optional
+    curvature_per_um : (H, W) float32, 1/µm, or mapping of time in s to (H, W), optional
         Mean curvature of the surface, a trench positive.
-    curvature_scale_um : float, um, optional
-        What it was measured at.
-    seen : (H, W) bool, or mapping of time in s to (H, W), optional
+    curvature_scale_um : float, µm, optional
+        Scale of the curvature.
+    searched : (H, W) bool, or mapping of time in s to (H, W), optional
         Where a particle could have been found.
-    density_scale_um : float, um, or "auto"
-        As in `density_map`; an automatic scale is that of the time with most particles,
-        for all times.
-    slope_scale_um : float, um, optional
+    density_scale_um : float, µm, or "auto"
+        As in `density_map`; an automatic scale is chosen at the time with most particles
+        and used for all.
+    slope_scale_um : float, µm, optional
         As in `lee.particles.density.field.field_of`.
     summaries : mapping of str to value
-        What detection has to tell, in words with units: threshold, expected false alarms, detection limit,
-        spot width, registration, pixels left out. A mapping of time in s to value becomes a column of the
-        table over time, anything else a row of the table of all.
+        Summary of the detection, named with units: threshold, expected false alarms, detection limit, spot
+        width, registration, ignored pixels. A mapping of time in s to value becomes a column of the table
+        over time, anything else a row of the table of the whole detection.
     notes : sequence of str
-        Sentences that a reader must know.
+        Warnings and remarks for the reader, a sentence each.
     """
 
     particles: pd.DataFrame
@@ -61,16 +61,16 @@ class ParticleResults:
     surface: Surface | Mapping[float, Surface] | None = None
     curvature_per_um: ArrayLike | Mapping[float, ArrayLike] | None = None
     curvature_scale_um: float | None = None
-    seen: ArrayLike | Mapping[float, ArrayLike] | None = None
+    searched: ArrayLike | Mapping[float, ArrayLike] | None = None
     density_scale_um: float | Literal["auto"] = "auto"
     slope_scale_um: float | None = None
-    summaries: Mapping[str, Any] = field(default_factory=dict)
+    summaries: Mapping[str, object] = field(default_factory=dict)
     notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Numbers and maps of every time.
+    """Densities, sizes and relations of every time.
 
     Parameters
     ----------
@@ -92,11 +92,11 @@ class Evaluation:
         return max(self.particles, key=lambda time: len(self.particles[time]))
 
     def over_time(self) -> pd.DataFrame:
-        """Lay out counts, densities, sizes and relations, a row a time, units in the names."""
+        """Tabulate counts, densities, sizes and relations, one row per time, units in the names."""
         rows = []
         for time, density in self.densities.items():
             size, relation = self.sizes[time], self.relations.get(time)
-            row: dict[str, Any] = {
+            row: dict[str, object] = {
                 "time_s": time,
                 "particles": size.count,
                 "outside_measured": density.left_out,
@@ -135,7 +135,7 @@ class Evaluation:
         return pd.DataFrame(rows)
 
     def by_curvature(self) -> pd.DataFrame:
-        """Lay out density in bins of curvature, a row a bin and time, units in the names."""
+        """Tabulate the density in bins of curvature, one row per bin and time, units in the names."""
         tables = [
             pd.DataFrame(
                 {
@@ -172,7 +172,7 @@ def evaluate(results: ParticleResults, *, confidence: float = 0.95, seed: int = 
         As `density_map`, `relate_density` and `by_time`.
     """
     parts = by_time(results.particles, results.times_s)
-    shape = np.shape(of_time(results.image, next(iter(parts)), "image"))
+    shape = np.asarray(of_time(results.image, next(iter(parts)), "image")).shape
     scale: float | Literal["auto"] = results.density_scale_um
     densities: dict[float, Density] = {}
     for time in sorted(parts, key=lambda t: -len(parts[t])):
@@ -181,7 +181,7 @@ def evaluate(results: ParticleResults, *, confidence: float = 0.95, seed: int = 
             pixel_um=results.pixel_um,
             surface=of_time(results.surface, time, "surface"),
             shape=shape,
-            seen=of_time(results.seen, time, "mask of what was seen"),
+            searched=of_time(results.searched, time, "mask of the searched area"),
             scale_um=scale,
             slope_scale_um=results.slope_scale_um,
             confidence=confidence,
@@ -193,7 +193,7 @@ def evaluate(results: ParticleResults, *, confidence: float = 0.95, seed: int = 
         for time in parts:
             relations[time] = relate_density(
                 densities[time],
-                of_time(results.curvature_per_um, time, "curvature"),
+                np.asarray(of_time(results.curvature_per_um, time, "curvature")),
                 confidence=confidence,
                 seed=seed,
             )

@@ -1,4 +1,4 @@
-"""Particles on disk: tables, maps, figures, the report, and what all was made with."""
+"""The folder of results: tables, maps, figures and report of a detection, and the parameters used."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,9 @@ from lee.particles.table import has_flag, with_trackpy_columns, write_table
 from lee.storage.atomic import new_folder, try_new_folder
 from lee.storage.description import json_values
 from lee.storage.map_tiff import write_map
+
+if TYPE_CHECKING:
+    from lee.particles.finding.detection import Details
 
 FORMAT = "lee particles"
 FORMAT_VERSION = 1
@@ -30,31 +33,31 @@ _DENSITY = "density_per_um2"
 def save_particles(
     folder: str | Path,
     results: ParticleResults,
-    facts: Mapping[float, Mapping[str, Any]],
+    details: Mapping[float, Details],
     *,
-    parameters: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, object] | None = None,
     parquet: bool = False,
     trackpy: bool = False,
     overwrite: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Evaluation:
-    """Write all there is about particles as a folder, which appears only when all of it is written.
+    """Write the results as a folder, which appears only once it is complete.
 
     Parameters
     ----------
     folder : str or Path
         Must not exist unless `overwrite`.
     results : ParticleResults
-    facts : mapping of time in s to dict
-        Of each pair, as `lee.particles.over_time.find_over_time` gives them.
+    details : mapping of time in s to dict
+        Of each detection, as `lee.particles.over_time.find_over_time` returns them.
     parameters : mapping, optional
-        What was asked for; must fit into JSON.
+        Options of the detection, as given; must fit into JSON.
     parquet, trackpy : bool
-        Write the table as Parquet too; add trackpy's columns to it, positions laid over the first time's.
+        Write the table as Parquet too; add trackpy's columns to it, positions aligned to the first time.
     overwrite : bool
-        Replace an older folder of this kind. One that holds anything else is never replaced.
+        Replace an existing folder of such results. A folder that holds anything else is never replaced.
     progress : callable, optional
-        Called with the name of each file that is done.
+        Called with the name of each finished figure.
 
     Returns
     -------
@@ -67,25 +70,25 @@ def save_particles(
     """
     place = Path(folder)
     with new_folder(place, overwrite=overwrite, known=_known(place)) as partial:
-        found = evaluate(results)
-        table = _for_trackpy(results, facts) if trackpy else results.particles
+        evaluation = evaluate(results)
+        table = _for_trackpy(results, details) if trackpy else results.particles
         write_table(table, partial / "particles.csv")
         if parquet:
             write_table(table, partial / "particles.parquet")
-        found.over_time().to_csv(partial / "over_time.csv", index=False, float_format="%.7g")
-        if found.relations:
-            found.by_curvature().to_csv(partial / "by_curvature.csv", index=False, float_format="%.7g")
-        for time, density in found.densities.items():
-            when = f"_{time:g}s" if len(found.densities) > 1 else ""
+        evaluation.over_time().to_csv(partial / "over_time.csv", index=False, float_format="%.7g")
+        if evaluation.relations:
+            evaluation.by_curvature().to_csv(partial / "by_curvature.csv", index=False, float_format="%.7g")
+        for time, density in evaluation.densities.items():
+            when = f"_{time:g}s" if len(evaluation.densities) > 1 else ""
             write_map(partial / f"{_DENSITY}{when}.tif", density.per_um2, results.pixel_um)
-        text = json.dumps(_described(results, facts, parameters or {}), indent=2, allow_nan=False)
+        text = json.dumps(_description(results, details, parameters or {}), indent=2, allow_nan=False)
         (partial / "particles.json").write_text(text + "\n", encoding="utf-8")
-        report.write_particle_report(partial, results, evaluation=found, progress=progress)
-    return found
+        report.write_particle_report(partial, results, evaluation=evaluation, progress=progress)
+    return evaluation
 
 
 def check_folder(folder: str | Path, *, overwrite: bool = False) -> None:
-    """Find out before long work whether its result could be written.
+    """Check before long work whether its results can be written.
 
     Raises
     ------
@@ -100,14 +103,14 @@ def _known(place: Path) -> frozenset[str]:
     return frozenset({*_FIXED, *report.FILES, *maps})
 
 
-def _for_trackpy(results: ParticleResults, facts: Mapping[float, Mapping[str, Any]]) -> pd.DataFrame:
+def _for_trackpy(results: ParticleResults, details: Mapping[float, Details]) -> pd.DataFrame:
     times = results.particles["time_s"].to_numpy(np.float64)
-    widths = np.array([one["spot_sigma_px"] for one in facts.values()])
+    widths = np.array([one["spot_sigma_px"] for one in details.values()])
     out = with_trackpy_columns(
         results.particles, pixel_um=results.pixel_um, spot_sigma_px=float(np.median(widths))
     )
-    frames = {time: k for k, time in enumerate(facts)}
-    for time, one in facts.items():
+    frames = {time: k for k, time in enumerate(details)}
+    for time, one in details.items():
         here = np.isclose(times, time, equal_nan=True)
         dy, dx = one["shift_from_first_px"]
         out.loc[here, "y"] -= dy
@@ -116,10 +119,10 @@ def _for_trackpy(results: ParticleResults, facts: Mapping[float, Mapping[str, An
     return out
 
 
-def _described(
-    results: ParticleResults, facts: Mapping[float, Mapping[str, Any]], parameters: Mapping[str, Any]
-) -> dict[str, Any]:
-    flags = {flag: int(has_flag(results.particles, flag).sum()) for flag in _flags(results.particles)}
+def _description(
+    results: ParticleResults, details: Mapping[float, Details], parameters: Mapping[str, object]
+) -> dict[str, object]:
+    flags = {flag: int(has_flag(results.particles, flag).sum()) for flag in _flags_in(results.particles)}
     try:
         installed = version("lee-microscopy")
     except PackageNotFoundError:
@@ -136,10 +139,10 @@ def _described(
         "flags": flags,
         "curvature_scale_um": results.curvature_scale_um,
         "parameters": dict(parameters),
-        "pairs": json_values([{"time_s": time, **one} for time, one in facts.items()]),
+        "pairs": json_values([{"time_s": time, **one} for time, one in details.items()]),
         "version": installed,
     }
 
 
-def _flags(particles: pd.DataFrame) -> list[str]:
+def _flags_in(particles: pd.DataFrame) -> list[str]:
     return sorted({word for words in particles["flag"].astype(str) for word in words.split()})

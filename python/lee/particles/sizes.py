@@ -1,4 +1,4 @@
-"""How large the particles of one time are: sizes, those without one, and the median with its interval."""
+"""Sizes of the particles of one time, and their median with its confidence interval."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from lee.particles.table import has_flag
 
 @dataclass(frozen=True, eq=False)
 class Sizes:
-    """Sizes of the particles of one time, or their intensities where nothing is calibrated.
+    """Sizes of the particles of one time, or their intensities without a calibration.
 
     Parameters
     ----------
     values : (N,) float64, nm or counts
-        Of those that have one.
+        Of the particles that have one.
     below, above : int
-        Fainter and brighter than the calibration reaches: smaller, and larger, than any of `values`.
+        Number of particles fainter and brighter than the calibration range: smaller, and larger, than any
+        of `values`.
     without : int
-        Without a value for another reason; they take no part in the median.
+        Number without a value for another reason; they are ignored in the median.
     median : float
-        Of values, below and above together; infinite where it lies beyond the calibration, NaN for none.
+        Of values, below and above together; infinite where it is beyond the calibration range, NaN for none.
     median_interval : (float, float)
-        Between two of the values, whatever their distribution; NaN for too few particles. The calibration's
-        own error is not in it.
+        Confidence interval between two of the values, for any distribution; NaN for too few particles. The
+        calibration's own error is not included.
     confidence : float
     is_calibrated : bool
         Whether `values` are diameters.
@@ -45,17 +46,17 @@ class Sizes:
 
     @property
     def count(self) -> int:
-        """All particles."""
+        """Number of all particles."""
         return len(self.values) + self.below + self.above + self.without
 
     @property
     def unit(self) -> str:
-        """Of values and median."""
+        """Unit of values and median."""
         return "nm" if self.is_calibrated else "counts"
 
 
 def is_calibrated(particles: pd.DataFrame) -> bool:
-    """Tell whether sizes were measured: any diameter is known, or said to lie outside of the calibration."""
+    """Return whether sizes were measured: any diameter is known, or flagged as out of range."""
     beyond = has_flag(particles, "below_range") | has_flag(particles, "above_range")
     return bool(particles["diameter_nm"].notna().any() or beyond.any())
 
@@ -68,33 +69,32 @@ def sizes_of(particles: pd.DataFrame, *, calibrated: bool | None = None, confide
     particles : DataFrame
         With the columns of `lee.particles.table`.
     calibrated : bool, optional
-        Diameters, or intensities; by default what `is_calibrated` says. Give it where several times are to be
-        held against each other.
+        Diameters, or intensities; by default as `is_calibrated` returns. Give it to compare several times.
     confidence : float
         Of the median's interval.
 
     Notes
     -----
-    The interval lies between two order statistics (Conover, Practical Nonparametric Statistics, 3.2): it
-    needs no distribution, and particles beyond the calibration take part by what is known of them. 95 % need
-    six particles.
+    The interval is between two order statistics (Conover, Practical Nonparametric Statistics, 3.2): it
+    assumes no distribution, and particles beyond the calibration count by their order. 95 % need six
+    particles.
     """
     if calibrated is None:
         calibrated = is_calibrated(particles)
-    found = particles["diameter_nm" if calibrated else "intensity_counts"].to_numpy(np.float64)
-    known = np.isfinite(found) & (found > 0)
+    measured = particles["diameter_nm" if calibrated else "intensity_counts"].to_numpy(np.float64)
+    known = np.isfinite(measured) & (measured > 0)
     below, above = (
         int((has_flag(particles, flag).to_numpy() & ~known).sum()) if calibrated else 0
         for flag in ("below_range", "above_range")
     )
-    values = found[known]
+    values = measured[known]
     ranked = np.concatenate([np.full(below, -np.inf), np.sort(values), np.full(above, np.inf)])
     median, interval = _median(ranked, confidence)
     return Sizes(
         values=values,
         below=below,
         above=above,
-        without=len(found) - len(ranked),
+        without=len(measured) - len(ranked),
         median=median,
         median_interval=interval,
         confidence=confidence,
@@ -115,21 +115,21 @@ def _median(ranked: NDArray[np.float64], confidence: float) -> tuple[float, tupl
 
 
 def median_text(sizes: Sizes) -> str:
-    """Write median and interval with their unit."""
+    """Format median and interval with their unit."""
     if np.isnan(sizes.median):
         return "unknown"
     low, high = sizes.median_interval
     if np.isinf(sizes.median):
-        said = f"{'below' if sizes.median < 0 else 'above'} the calibration's range"
+        text = f"{'below' if sizes.median < 0 else 'above'} the calibration range"
     else:
-        said = f"{_number(sizes.median)} {sizes.unit}"
+        text = f"{_number(sizes.median)} {sizes.unit}"
     if np.isnan(low):
-        return f"{said} (too few for an interval)"
+        return f"{text} (too few particles for an interval)"
     ends = [
-        f"{'below' if end < 0 else 'beyond'} the range" if np.isinf(end) else _number(end)
+        f"{'below' if end < 0 else 'above'} the range" if np.isinf(end) else _number(end)
         for end in (low, high)
     ]
-    return f"{said} ({ends[0]} to {ends[1]})"
+    return f"{text} ({ends[0]} to {ends[1]})"
 
 
 def _number(value: float) -> str:

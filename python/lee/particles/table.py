@@ -1,4 +1,4 @@
-"""The table of particles: its columns, what they mean, and how it is written."""
+"""The table of particles: columns, flags, reading and writing."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from lee.errors import InputError, MissingDependency
 from lee.storage.atomic import new_file
 from lee.storage.refusals import unreadable
 
-# Lengths lie on the grid of the scan (or frame) taken later, the middle of its pixel (0, 0) at (0, 0); sigmas
-# are standard deviations. NaN is unknown.
+# Lengths are on the grid of the later scan (or frame), with the middle of its pixel (0, 0) at (0, 0); sigmas
+# are standard deviations. NaN means unknown.
 COLUMNS = {
     "time_s": "when the later scan began",
     "x_um": "along rows",
     "y_um": "down the image",
-    "z_um": "height: the surface's where it is known, else the particle's own focus",
+    "z_um": "height: the surface's where measured, else the particle's own focus",
     "x_sigma_um": "of x_um",
     "y_sigma_um": "of y_um",
     "z_sigma_um": "of z_um",
@@ -25,29 +25,29 @@ COLUMNS = {
     "z_surface_sigma_um": "of z_surface_um",
     "z_focus_um": "height at which the particle itself is sharpest",
     "z_focus_sigma_um": "of z_focus_um",
-    "intensity_counts": "counts of its whole spot in best focus, above what was there before",
+    "intensity_counts": "counts of its whole spot in best focus, above the earlier scan",
     "intensity_sigma_counts": "of intensity_counts",
-    "snr": "peak of the matched filter over the noise there",
-    "diameter_nm": "from the calibration; NaN without one, and outside its range",
-    "diameter_sigma_nm": "of diameter_nm, the calibration's own uncertainty included",
-    "planes": "heights at which it was found",
-    "flag": "what to know about it, words parted by spaces; empty where nothing",
+    "snr": "peak of the matched filter over the local noise",
+    "diameter_nm": "from the calibration; NaN without one and outside its range",
+    "diameter_sigma_nm": "of diameter_nm, including the calibration's uncertainty",
+    "planes": "number of slices that show it",
+    "flag": "names of `FLAGS`, separated by spaces; empty for none",
 }
 FLAGS = {
     "crowded": "its spot overlaps a neighbour's; both were fitted together",
-    "edge": "its spot is cut by the border of the field",
-    "masked": "a part of its spot was saturated or not measured",
-    "wide": "its spot is wider than a point's: larger than the resolution, or several not told apart",
-    "below_range": "fainter than the calibration reaches",
-    "above_range": "brighter than the calibration reaches",
-    "off_surface": "its focus lies away from the surface",
-    "end_of_scan": "it is sharpest at the first or last height: its focus may lie beyond",
+    "edge": "its spot is cut by the border of the image",
+    "masked": "part of its spot was saturated or not measured",
+    "wide": "its spot is wider than a point's: larger than the resolution, or several unresolved particles",
+    "below_range": "fainter than the calibration range",
+    "above_range": "brighter than the calibration range",
+    "off_surface": "its focus is away from the surface",
+    "end_of_scan": "it is sharpest at the first or last height: its focus may be beyond",
 }
 TRACKPY = ("y", "x", "mass", "size", "ecc", "signal", "raw_mass", "ep", "frame")
 
 
 def empty_table() -> pd.DataFrame:
-    """Return a table without particles, with every column and its type."""
+    """Return a table without particles, with all columns and their types."""
     return pd.DataFrame({name: pd.Series(dtype=_dtype(name)) for name in COLUMNS})
 
 
@@ -56,19 +56,19 @@ def _dtype(name: str) -> str:
 
 
 def has_flag(particles: pd.DataFrame, flag: str) -> pd.Series:
-    """Say which particles carry a flag, (N,) bool."""
+    """Return which particles carry a flag, (N,) bool."""
     words = particles["flag"].astype(str).str.split()
-    return words.map(lambda found: flag in found).astype(bool)
+    return words.map(lambda carried: flag in carried).astype(bool)
 
 
 def with_trackpy_columns(particles: pd.DataFrame, *, pixel_um: float, spot_sigma_px: float) -> pd.DataFrame:
-    """Add the columns trackpy users expect, so that ``trackpy.link`` runs on the table.
+    """Add the columns that trackpy expects, so that ``trackpy.link`` runs on the table.
 
     Parameters
     ----------
     particles : DataFrame
         With the columns of `COLUMNS`.
-    pixel_um : float, um
+    pixel_um : float, µm
     spot_sigma_px : float, px
         Of the Gaussian the spots were found with.
 
@@ -91,7 +91,7 @@ def with_trackpy_columns(particles: pd.DataFrame, *, pixel_um: float, spot_sigma
 
 
 def write_table(particles: pd.DataFrame, path: str | Path) -> Path:
-    """Write particles as CSV or Parquet, as the suffix says; the file appears whole or not at all.
+    """Write particles as CSV or Parquet, by the suffix; the file appears complete or not at all.
 
     Raises
     ------
@@ -113,35 +113,35 @@ def write_table(particles: pd.DataFrame, path: str | Path) -> Path:
                 particles.to_parquet(partial, index=False)
             except ImportError as error:
                 raise MissingDependency(
-                    f"{path}: Parquet needs pyarrow, which is missing: install lee-microscopy[parquet], or "
-                    "write .csv"
+                    f"{path}: Parquet needs pyarrow, which is not installed: install "
+                    "lee-microscopy[parquet], or write .csv"
                 ) from error
     return path
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """Read a table that `write_table` wrote.
+    """Read a table written by `write_table`.
 
     Raises
     ------
     InputError
-        If there is none, it cannot be read, or lacks a column.
+        If the file does not exist, cannot be read, or lacks a column.
     """
     path = Path(path)
     try:
-        found = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
     except ImportError as error:
         raise MissingDependency(
-            f"{path}: Parquet needs pyarrow, which is missing: install lee-microscopy[parquet]"
+            f"{path}: Parquet needs pyarrow, which is not installed: install lee-microscopy[parquet]"
         ) from error
     except OSError as error:
-        raise unreadable(path, error, "give a table that `lee particles` wrote") from error
+        raise unreadable(path, error, "give a table written by `lee particles`") from error
     except (ValueError, pd.errors.ParserError) as error:
         raise InputError(
-            f"{path}: not a table of particles that can be read ({' '.join(str(error).split())})"
+            f"{path}: cannot be read as a table of particles ({' '.join(str(error).split())})"
         ) from error
-    missing = [name for name in COLUMNS if name not in found]
+    missing = [name for name in COLUMNS if name not in table]
     if missing:
-        raise InputError(f"{path}: has no column {missing[0]}; give a table that `lee particles` wrote")
-    found["flag"] = found["flag"].astype(object).where(found["flag"].notna(), "")
-    return found
+        raise InputError(f"{path}: has no column {missing[0]}; give a table written by `lee particles`")
+    table["flag"] = table["flag"].astype(object).where(table["flag"].notna(), "")
+    return table

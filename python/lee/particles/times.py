@@ -1,9 +1,9 @@
-"""Particles of several times, told apart."""
+"""Particles and images of several times, selected by time."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -11,19 +11,21 @@ import pandas as pd
 from lee.errors import InputError
 from lee.figures.maps import time_text
 
+_T = TypeVar("_T")
+
 _SAME = 1e-6  # a table that went through a file has seven digits
 
 
 def by_time(particles: pd.DataFrame, times_s: Sequence[float] | None = None) -> dict[float, pd.DataFrame]:
-    """Part a table of particles by the time of their scan.
+    """Split a table of particles by the time of their scan.
 
     Parameters
     ----------
     particles : DataFrame
         With ``time_s``.
     times_s : sequence of float, s, optional
-        All times that were looked at: a time without particles is in no table. By default those of the
-        particles; NaN, an unknown time, is one of its own.
+        All times that were searched: a time without particles is in no table. By default those of the
+        particles; NaN, an unknown time, counts as one time.
 
     Returns
     -------
@@ -45,18 +47,18 @@ def by_time(particles: pd.DataFrame, times_s: Sequence[float] | None = None) -> 
         return {times[0]: particles}
     table = np.asarray(times)
     same = np.isclose(given[:, None], table[None, :], rtol=_SAME, atol=_SAME, equal_nan=True)
-    lost = ~same.any(axis=1)
-    if lost.any():
+    unassigned = ~same.any(axis=1)
+    if unassigned.any():
         raise InputError(
-            f"a particle was found at {given[lost][0]:g} s, which is none of the times "
+            f"a particle was found at {given[unassigned][0]:g} s, but the times searched are "
             f"{', '.join(f'{t:g}' for t in times)}"
         )
     which = np.argmax(same, axis=1)
     return {time: particles[which == k] for k, time in enumerate(times)}
 
 
-def of_time(given: Any, time_s: float, what: str) -> Any:
-    """Take what belongs to a time: of a mapping of times in s its own, anything else as it is.
+def of_time(given: Mapping[float, _T] | _T, time_s: float, what: str) -> _T:
+    """Select the value of a time from a mapping of times in s; anything else belongs to all times.
 
     Raises
     ------
@@ -68,9 +70,9 @@ def of_time(given: Any, time_s: float, what: str) -> Any:
     for time, one in given.items():
         if np.isclose(time, time_s, rtol=_SAME, atol=_SAME, equal_nan=True):
             return one
-    raise InputError(f"there is no {what} of {time_s:g} s: give one for each time, or one for all")
+    raise InputError(f"there is no {what} for {time_s:g} s: give one for each time, or one for all")
 
 
 def time_title(time_s: float) -> str:
-    """Write a time over a panel; nothing for an unknown one."""
+    """Format a time as the title of a panel; empty for an unknown one."""
     return f"t = {time_text(time_s)}" if np.isfinite(time_s) else ""

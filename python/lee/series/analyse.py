@@ -1,11 +1,11 @@
-"""Surfaces over time: aligned, their growth, curvature and regions measured, and all of it written."""
+"""Analysis of a run over time: surfaces are aligned, growth, curvature and regions measured and written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,14 @@ from lee.runs.run import RESULTS, Run
 from lee.runs.scheduler import cores
 from lee.runs.surface_store import WRITTEN
 from lee.series.alignment.scan_alignment import Alignment
-from lee.series.map_store import StoredMaps, open_maps
-from lee.series.options import Line, load_regions, reference_for_align
+from lee.series.growth.line_fit import MIN_SCANS
+from lee.series.map_store import MAPS_ZARR, StoredMaps, open_maps
+from lee.series.options import SeriesOptions, load_regions, parse_reference
 from lee.series.relation import Relation
 from lee.series.report.notes import notes_of
 from lee.series.report.series_report import FILES as REPORT_FILES
 from lee.series.report.tables import TABLES
-from lee.series.steps import LEAST_SCANS, MAPS_ZARR, Analysis
+from lee.series.steps import AnalysisSteps
 from lee.storage.atomic import new_folder
 from lee.surfaces.profile import Profile, profile
 from lee.surfaces.regions import Region
@@ -31,12 +32,14 @@ from lee.surfaces.regions import Region
 if TYPE_CHECKING:
     import pandas as pd
 
+__all__ = ["FILES", "Series", "analyse", "reconstruct_run"]
+
 FILES = frozenset({MAPS_ZARR, *REPORT_FILES, *TABLES})
 
 
 @dataclass(frozen=True, eq=False)
 class Series:
-    """What was found of a run; made by `analyse`.
+    """Results of a run; made by `analyse`.
 
     Attributes
     ----------
@@ -45,7 +48,7 @@ class Series:
     times_s : (T,) float64, s
         From the first scan.
     phases : (T,) str
-    pixel_um, scale_um : float, um
+    pixel_um, scale_um : float, µm
         Size of a pixel; scale of the curvature, of slopes and of areas.
     alignment : Alignment
     regions : list of Region
@@ -54,9 +57,9 @@ class Series:
     relations : dict of str to Relation
     profiles : dict of str to Profile
     failed : dict of str to str
-        Scans without a surface, and why.
+        Scans without a surface, and the reasons.
     notes : list of str
-        What a reader of the numbers must know.
+        Warnings and remarks on the results, one sentence each.
     """
 
     path: Path
@@ -73,49 +76,29 @@ class Series:
     notes: list[str]
 
     def maps(self, name: str) -> StoredMaps:
-        """Return maps of all scans, read one at a time; `lee.series.map_store.MAPS` names them."""
+        """Return maps of all scans, read one at a time; `lee.series.map_store.MAPS` lists the names."""
         return open_maps(self.path / MAPS_ZARR)[name]
 
 
 def analyse(
     run: Run,
+    options: SeriesOptions | None = None,
     *,
-    scale_um: float | str = "auto",
-    window: int = 5,
-    reference: str = "none",
-    regions: str | Path | Mapping[str, Any] | None = None,
-    line_um: Line | None = None,
-    films: bool = True,
-    relief_film: bool = False,
     workers: int = 1,
     progress: Callable[[str], None] | None = None,
 ) -> Series:
-    """Measure a run's surfaces over time and write it all to the run's folder ``series``.
+    """Measure a run's surfaces over time and write the results to the run's folder ``series``.
 
     Parameters
     ----------
     run : Run
         Reconstructed by `reconstruct_run`.
-    scale_um : float, um, or "auto"
-        Of the curvature; found on the first surface by default, and then the same for all.
-    window : int
-        Scans a rate is fitted to.
-    reference : str
-        What heights are held against; see `lee.series.options.reference_for_align`.
-    regions : path or mapping, optional
-        What `read_regions` takes, or a JSON file with it; trenches and protrusions are found by
-        themselves where none are given.
-    line_um : ((y0, x0), (y1, x1)), um, optional
-        Of the profiles; by default through the largest trench, along the field.
-    films : bool
-        Write films too.
-    relief_film : bool
-        Write a film of the surface seen obliquely; needs pyvista and takes about a second a scan.
+    options : SeriesOptions, optional
     workers : int
-        With more than 1, or 0 and more than one core, a process beside this one makes the films; see
-        `reconstruct_run` for what that asks of a script.
+        With more than 1, or 0 and more than one core, the films are made in a process of their own; see
+        `reconstruct_run` for what that requires of a script.
     progress : callable, optional
-        Called with what was done, as it is done.
+        Called with the name of each step or file as it is finished.
 
     Returns
     -------
@@ -124,59 +107,63 @@ def analyse(
     Raises
     ------
     InputError
-        If there is no surface, something asked for does not fit the run, or the folder holds foreign files.
+        If there is no surface, an option does not fit the run, or the folder holds other files.
     """
+    options = options or SeriesOptions()
     store = run.surfaces
     if store is None:
-        raise InputError(f"{run.path}: no surfaces there yet; reconstruct the run first")
+        raise InputError(f"{run.path}: has no surfaces yet; reconstruct the run first")
     state = store.state
     if not (state == WRITTEN).any():
         reasons = store.reasons
-        said = f"; {run.names[min(reasons)]}: {reasons[min(reasons)]}" if reasons else ""
-        raise InputError(f"{run.path}: not one of its {len(store)} scans has a surface{said}")
-    if window < LEAST_SCANS:
-        raise InputError(f"the window is {window} scans; a rate needs {LEAST_SCANS} or more")
-    if line_um is not None:  # before the long work
+        first = f"; {run.names[min(reasons)]}: {reasons[min(reasons)]}" if reasons else ""
+        raise InputError(f"{run.path}: none of its {len(store)} scans has a surface{first}")
+    if options.fit_scans < MIN_SCANS:
+        raise InputError(f"a rate is fitted to {options.fit_scans} scans; it needs {MIN_SCANS} or more")
+    if options.line_um is not None:  # before the long work
         blank = np.zeros(store.shape, np.float32)
-        profile(blank, blank, blank, line_um, pixel_um=store.pixel_um)
-    drawn = load_regions(regions, store.shape, store.pixel_um)
-    held = reference_for_align(reference, drawn, store.times_s)
+        profile(blank, blank, blank, options.line_um, pixel_um=store.pixel_um)
+    drawn = load_regions(options.regions, store.shape, store.pixel_um)
+    reference = parse_reference(options.reference, drawn, store.times_s)
     with run_locked(run.path), new_folder(run.path / RESULTS, overwrite=True, known=FILES) as place:
-        work = Analysis(store, place, progress or (lambda _: None))
+        steps = AnalysisSteps(store, place, progress or (lambda _: None))
         try:
-            work.align(held)
-            scale = work.curve(scale_um)
-            used = work.grow(window)
-            if films and (workers or cores()) > 1:
-                work.film_aside()
-            work.measure(drawn or work.find(), line_um, scale)
+            steps.align(reference)
+            scale = steps.measure_curvature(options.scale_um)
+            used = steps.measure_growth(options.fit_scans)
+            if options.films and (workers or cores()) > 1:
+                steps.start_films()
+            steps.measure_regions(drawn or steps.find_regions(), options.line_um, scale)
             notes = notes_of(
-                store, work.alignment, work.tables, relations=work.relations, window=window, used=used
+                store,
+                steps.alignment,
+                steps.tables,
+                relations=steps.relations,
+                window=options.fit_scans,
+                used=used,
             )
             settings = {
                 "times": str(store.metadata.get("times_source", "")),
-                "scale of the curvature (um)": f"{scale:.3g}" + (" (found)" if scale_um == "auto" else ""),
+                "scale of the curvature (µm)": f"{scale:.3g}"
+                + (" (automatic)" if options.scale_um == "auto" else ""),
                 "window of the rate (scans)": used,
-                "reference of the heights": reference,
-                "regions": "drawn" if drawn else "found from the curvature",
+                "reference of the heights": options.reference,
+                "regions": "given" if drawn else "found from the curvature",
             }
-            work.write(run.path.absolute().name, notes, settings, films, relief_film)
+            steps.write(run.path.absolute().name, notes, settings, options)
         finally:
-            work.end()
+            steps.wait_for_films()
     return Series(
         path=run.path / RESULTS,
-        times_s=work.times_s,
-        phases=work.phases,
+        times_s=steps.times_s,
+        phases=steps.phases,
         pixel_um=store.pixel_um,
         scale_um=scale,
-        alignment=work.alignment,
-        regions=work.regions,
-        tables=work.tables,
-        relations=work.relations,
-        profiles=work.profiles,
-        failed=work.failed,
+        alignment=steps.alignment,
+        regions=steps.regions,
+        tables=steps.tables,
+        relations=steps.relations,
+        profiles=steps.profiles,
+        failed=steps.failed,
         notes=notes,
     )
-
-
-__all__ = ["Series", "analyse", "reconstruct_run"]

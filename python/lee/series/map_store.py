@@ -1,10 +1,10 @@
-"""What was found of a run over time, as maps (t, y, x) in one zarr group that xarray opens."""
+"""Maps of a run over time (t, y, x), in one zarr group that xarray opens."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import zarr
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lee.storage.map_zarr import AXES, consolidate, make_axes, make_maps
 
+MAPS_ZARR = "maps.zarr"
 MAPS = {
     "height_um": ("um", "height, aligned to the first scan"),
     "height_sigma_um": ("um", "standard deviation of the height"),
@@ -26,15 +27,19 @@ MAPS = {
 class StoredMaps(Sequence[NDArray[np.float32]]):
     """Maps of all scans, read one at a time from a zarr array (T, H, W)."""
 
-    def __init__(self, array: Any) -> None:
+    def __init__(self, array: zarr.Array[Any]) -> None:
         self._array = array
 
     def __len__(self) -> int:
         """Return the number of scans."""
         return int(self._array.shape[0])
 
-    def __getitem__(self, k: Any) -> Any:
-        """Map of scan k, (H, W) float32, or of several scans, (N, H, W)."""
+    @overload
+    def __getitem__(self, k: int) -> NDArray[np.float32]: ...
+    @overload
+    def __getitem__(self, k: slice | NDArray[np.signedinteger]) -> Any: ...
+    def __getitem__(self, k: int | slice | NDArray[np.signedinteger]) -> NDArray[np.float32]:
+        """Return the map of scan k, (H, W) float32, or of several scans, (N, H, W)."""
         return np.asarray(self._array[k], dtype=np.float32)
 
     def __setitem__(self, k: int, values: NDArray[np.float32]) -> None:
@@ -50,10 +55,10 @@ def create_maps(
     phases: Sequence[str],
     shape: tuple[int, int],
     pixel_um: float,
-    settings: Mapping[str, Any],
+    settings: Mapping[str, object],
 ) -> dict[str, StoredMaps]:
-    """Make an empty store of the maps of a run, NaN throughout; `MAPS` tells which."""
-    group: Any = zarr.create_group(
+    """Create a store of the maps in `MAPS`, NaN throughout."""
+    group = zarr.create_group(
         str(path),
         zarr_format=3,
         attributes={
@@ -68,10 +73,15 @@ def create_maps(
     make_maps(group, MAPS, len(times_s), shape)
     make_axes(group, times_s=times_s, scans=scans, phases=phases, shape=shape, pixel_um=pixel_um)
     consolidate(path)
-    return {name: StoredMaps(group[name]) for name in MAPS}
+    return _stored(group)
+
+
+def _stored(group: zarr.Group) -> dict[str, StoredMaps]:
+    arrays = dict(group.arrays())
+    return {name: StoredMaps(arrays[name]) for name in MAPS}
 
 
 def open_maps(path: Path) -> dict[str, StoredMaps]:
-    """Open the maps of a run that has been analysed."""
-    group: Any = zarr.open_group(str(path), mode="r", zarr_format=3)
-    return {name: StoredMaps(group[name]) for name in MAPS}
+    """Open the maps of a run that was analysed."""
+    group = zarr.open_group(str(path), mode="r", zarr_format=3)
+    return _stored(group)

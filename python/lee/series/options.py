@@ -1,4 +1,4 @@
-"""What the analysis of a run is asked for: regions, a reference for the heights, a line."""
+"""Options of the analysis of a run: scale, window, reference of the heights, regions, line, films."""
 
 from __future__ import annotations
 
@@ -6,21 +6,55 @@ import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lee.errors import InputError
+from lee.series.alignment.scan_alignment import Reference
 from lee.storage.refusals import unreadable
+from lee.surfaces.profile import Line
 from lee.surfaces.regions import Region, read_regions
 
-Line = tuple[tuple[float, float], tuple[float, float]]
+Regions = str | Path | Mapping[str, Mapping[str, object]]
 
 
-def load_regions(given: Any, shape: tuple[int, int], pixel_um: float) -> list[Region]:
-    """Draw the regions of a JSON file, or of a mapping like its content.
+@dataclass(frozen=True)
+class SeriesOptions:
+    """Options of the analysis of a run.
+
+    Parameters
+    ----------
+    scale_um : float, µm, or "auto"
+        Of the curvature; by default chosen on the first surface, and then the same for all.
+    fit_scans : int
+        Number of scans a rate is fitted to.
+    reference : str
+        What heights are measured against; see `parse_reference`.
+    regions : path or mapping, optional
+        See `load_regions`; by default trenches and protrusions are found from the curvature.
+    line_um : ((y0, x0), (y1, x1)), µm, optional
+        Of the profiles; by default across the field through the largest trench.
+    films : bool
+        Write films too.
+    relief_film : bool
+        Write a film of the surface in an oblique view; needs pyvista and takes about a second per scan.
+    """
+
+    scale_um: float | Literal["auto"] = "auto"
+    fit_scans: int = 5
+    reference: str = "none"
+    regions: Regions | None = None
+    line_um: Line | None = None
+    films: bool = True
+    relief_film: bool = False
+
+
+def load_regions(given: Regions | None, shape: tuple[int, int], pixel_um: float) -> list[Region]:
+    """Read regions from a JSON file, or from a mapping like its content.
 
     Parameters
     ----------
@@ -30,7 +64,7 @@ def load_regions(given: Any, shape: tuple[int, int], pixel_um: float) -> list[Re
     Raises
     ------
     InputError
-        If the file cannot be read, or a region lies outside the field.
+        If the file cannot be read, or a region is outside the field.
     """
     if given is None:
         return []
@@ -38,19 +72,19 @@ def load_regions(given: Any, shape: tuple[int, int], pixel_um: float) -> list[Re
         return read_regions(given, shape, pixel_um)
     path = Path(given)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise unreadable(path, error, "give a JSON file of regions") from error
     except ValueError as error:
-        raise InputError(f"{path}: is no JSON ({error}); correct it there") from error
+        raise InputError(f"{path}: is not JSON ({error}); correct the file") from error
     try:
-        return read_regions(found, shape, pixel_um)
+        return read_regions(content, shape, pixel_um)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
-def reference_for_align(reference: str, regions: Sequence[Region], times_s: NDArray[np.float64]) -> Any:
-    """Return what `lee.series.alignment.align` takes for a reference given in words.
+def parse_reference(reference: str, regions: Sequence[Region], times_s: NDArray[np.float64]) -> Reference:
+    """Convert a reference of the heights given as text to one for `lee.series.alignment`.
 
     Parameters
     ----------
@@ -58,7 +92,7 @@ def reference_for_align(reference: str, regions: Sequence[Region], times_s: NDAr
         ``none``; ``region:NAME`` or ``fiducial:NAME``, a region that does not grow; ``model:NM_PER_S``, the
         mean growth rate of the field; ``model:FILE``, a CSV file with the header ``time_s,height_um``.
     regions : sequence of Region
-        Among which NAME is looked for.
+        The regions that NAME may refer to.
     times_s : (T,) float64, s
 
     Raises
@@ -73,8 +107,8 @@ def reference_for_align(reference: str, regions: Sequence[Region], times_s: NDAr
         for region in regions:
             if region.name == value:
                 return (kind, value, region.mask)
-        known = ", ".join(region.name for region in regions) or "none is given (--regions)"
-        raise InputError(f"reference {reference}: no region is named {value!r}; there are: {known}")
+        known = ", ".join(region.name for region in regions) or "none; give regions (--regions)"
+        raise InputError(f"reference {reference}: no region is named {value!r}; the regions are: {known}")
     if kind == "model" and value:
         return ("model", _model(value, times_s))
     raise InputError(
@@ -83,18 +117,18 @@ def reference_for_align(reference: str, regions: Sequence[Region], times_s: NDAr
 
 
 def parse_line(text: str) -> Line:
-    """Read a line given as ``y0,x0,y1,x1`` in um."""
+    """Parse a line given as ``y0,x0,y1,x1`` in µm."""
     try:
         ends = [float(part) for part in text.split(",")]
     except ValueError:
         ends = []
     if len(ends) != 4 or not all(math.isfinite(end) for end in ends):
-        raise InputError(f"line is {text!r}; give y0,x0,y1,x1 in um")
+        raise InputError(f"line is {text!r}; give y0,x0,y1,x1 in µm")
     return (ends[0], ends[1]), (ends[2], ends[3])
 
 
 def line_through(regions: Sequence[Region], shape: tuple[int, int], pixel_um: float) -> Line:
-    """Return a line along the whole field through the middle of the largest trench, else of the field."""
+    """Return a line across the field through the middle of the largest trench, or of the field."""
     trenches = [region for region in regions if region.kind == "trench"] or list(regions)
     row = shape[0] // 2
     if trenches:
@@ -118,10 +152,10 @@ def _model(value: str, times_s: NDArray[np.float64]) -> NDArray[np.float64]:
         raise InputError(f"model {path}: must hold numbers under the header time_s,height_um") from error
     model = np.array(rows, dtype=np.float64).reshape(-1, 2)
     if len(model) < 2 or not np.isfinite(model).all() or (np.diff(model[:, 0]) <= 0).any():
-        raise InputError(f"model {path}: give two or more heights, their times rising")
+        raise InputError(f"model {path}: give two or more heights with rising times")
     if model[0, 0] > times_s[0] or model[-1, 0] < times_s[-1]:
         raise InputError(
-            f"model {path}: tells {model[0, 0]:g} to {model[-1, 0]:g} s; let it reach over the run, "
+            f"model {path}: covers {model[0, 0]:g} to {model[-1, 0]:g} s; it must cover the run, "
             f"{times_s[0]:g} to {times_s[-1]:g} s"
         )
     height = np.interp(times_s, model[:, 0], model[:, 1])

@@ -1,9 +1,8 @@
-"""Height and rate of regions over time, with errors that know how far errors of neighbours are alike."""
+"""Height and rate of regions over time, with standard errors that allow for correlated errors of pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,24 +12,24 @@ from scipy import fft, ndimage
 from lee.errors import InputError
 from lee.surfaces.regions import Region
 
-Maps = Sequence[NDArray[Any]] | NDArray[Any]
+Maps = Sequence[NDArray[np.float32]] | NDArray[np.float32]
 
-_MOST_TRIPLES = 4
+_MAX_TRIPLES = 4
 _CROP_PX = 512
 _REACH_PX = 32
-# Wider than this, what is left between three scans is growth that bends, not error.
+# Wider than this, the residual between three scans is non-linear growth, not error.
 _WIDE_PX = 16.0
 _TAIL = 2.5
-_WILD = 4.0
-_LEAST_SHARE = 0.1
+_OUTLIER_SIGMAS = 4.0
+_MIN_SHARE = 0.1
 
 
 def noise_area_px(heights_um: Maps, times_s: ArrayLike) -> float:
-    """Find how many pixels share one error: the integral of the errors' spatial autocorrelation.
+    """Measure how many pixels share one error: the integral of the errors' spatial autocorrelation.
 
-    What a scan has beyond the line between its neighbours in time is error, once what is smooth over 16
-    pixels is taken away: relief and steady growth are gone. Errors shared by more than about 30 pixels, and
-    by a whole scan, are not seen.
+    The deviation of a scan from the line between its neighbours in time is error, once its part that is
+    smooth over 16 pixels is subtracted: relief and steady growth then cancel. Errors shared by more than
+    about 30 pixels, or by a whole scan, are not included.
 
     Parameters
     ----------
@@ -41,36 +40,36 @@ def noise_area_px(heights_um: Maps, times_s: ArrayLike) -> float:
     Returns
     -------
     float
-        Pixels, 1 or more; 1 where fewer than three scans tell.
+        Pixels, 1 or more; 1 for fewer than three usable scans.
     """
     times = np.asarray(times_s, dtype=np.float64)
     areas = []
     for k in (
-        np.unique(np.linspace(1, len(times) - 2, _MOST_TRIPLES).round().astype(int)) if len(times) > 2 else []
+        np.unique(np.linspace(1, len(times) - 2, _MAX_TRIPLES).round().astype(int)) if len(times) > 2 else []
     ):
         share = (times[k + 1] - times[k]) / (times[k + 1] - times[k - 1])
         before, now, after = (_middle(np.asarray(heights_um[j])) for j in (k - 1, k, k + 1))
         error = now - np.float32(share) * before - np.float32(1 - share) * after
-        found = _correlated(error)
-        if found is not None:
-            areas.append(found)
+        area = _correlation_area(error)
+        if area is not None:
+            areas.append(area)
     return float(np.median(areas)) if areas else 1.0
 
 
-def _middle(height: NDArray[Any]) -> NDArray[np.float32]:
+def _middle(height: NDArray[np.float32]) -> NDArray[np.float32]:
     top, left = (max((n - _CROP_PX) // 2, 0) for n in height.shape)
     return np.asarray(height[top : top + _CROP_PX, left : left + _CROP_PX], dtype=np.float32)
 
 
-def _correlated(error: NDArray[np.float32]) -> float | None:
+def _correlation_area(error: NDArray[np.float32]) -> float | None:
     known = np.isfinite(error)
     if known.sum() < 500:
         return None
     centred = np.where(known, error - np.median(error[known]), np.float32(0))
-    limit = _WILD * 1.4826 * float(np.median(np.abs(centred[known])))
+    limit = _OUTLIER_SIGMAS * 1.4826 * float(np.median(np.abs(centred[known])))
     if limit <= 0:
         return None
-    # Wild pixels are alone, and would hide how far the others are alike.
+    # Outliers are uncorrelated, and would mask the correlation of the others.
     known &= np.abs(centred) < limit
     centred *= known
     share = ndimage.gaussian_filter(known.astype(np.float32), _WIDE_PX)
@@ -85,9 +84,9 @@ def _correlated(error: NDArray[np.float32]) -> float | None:
     correlation /= correlation[_REACH_PX - 1, _REACH_PX - 1]
     radius = np.rint(np.hypot(lags[:, None], lags[None, :])).astype(int)
     rings = np.bincount(radius.ravel(), correlation.ravel()) / np.bincount(radius.ravel())
-    # Beyond where it first vanishes there is only what chance left.
-    gone = np.nonzero(rings[:_REACH_PX] <= 0.02)[0]
-    reach = gone[0] if gone.size else _REACH_PX
+    # Beyond the first zero there is only noise.
+    zeros = np.nonzero(rings[:_REACH_PX] <= 0.02)[0]
+    reach = zeros[0] if zeros.size else _REACH_PX
     return max(float(correlation[radius < reach].sum()), 1.0)
 
 
@@ -102,34 +101,34 @@ def region_curves(
     sigmas_um: Maps | None = None,
     noise_area: float | None = None,
 ) -> pd.DataFrame:
-    """Follow regions over time.
+    """Measure the height and rate of regions over time.
 
     A region's height is that of its first measured scan plus the mean change since, pixel by pixel; a pixel
-    in a gap is taken to grow like the rest of the region meanwhile: gaps that come and go shift nothing.
-    Single pixels far off are clipped. Standard errors are of the measurement, of the region's mean: the
-    pixels' standard deviations, over the number of pixels that err independently. Errors shared by the whole
-    field, drift of the stage first, come on top.
+    that is not measured is assumed to grow like the rest of the region meanwhile, so that changing coverage
+    shifts nothing. Outliers are clipped. Standard errors are those of the region's mean: the pixels' standard
+    deviations and the number of pixels with independent errors. Errors shared by the whole field, such as the
+    drift of the stage, come in addition.
 
     Parameters
     ----------
     regions : list of Region
     heights_um : T of (H, W) float32, µm
-        Aligned, NaN where not measured; taken one after the other.
+        Aligned, NaN where not measured; read one after the other.
     rates_nm_per_s, rate_sigmas_nm_per_s : T of (H, W) float32, nm/s
         As from `lee.series.growth.growth`.
     times_s : (T,) s
     pixel_um : float, µm
     sigmas_um : T of (H, W) float32, µm, optional
-        Standard deviations of the heights; by default the rates' own, which rest on the heights' scatter,
-        stand for them as if a rate came from two neighbouring scans.
+        Standard deviations of the heights; by default derived from those of the rates, as if a rate came
+        from two neighbouring scans.
     noise_area : float, optional
         Pixels that share one error; by default `noise_area_px` of the heights.
 
     Returns
     -------
     DataFrame
-        A row a region and scan: ``region kind scan time_s height_um height_se_um rate_nm_per_s
-        rate_se_nm_per_s rate_sd_nm_per_s`` (how much the rate differs inside the region) ``area_um2
+        One row per region and scan: ``region kind scan time_s height_um height_se_um rate_nm_per_s
+        rate_se_nm_per_s rate_sd_nm_per_s`` (variation of the rate within the region) ``area_um2
         measured_share note``. NaN with a note where less than a tenth of a region was measured.
 
     Raises
@@ -151,11 +150,12 @@ def region_curves(
     for region in regions:
         if region.mask.shape != shape:
             raise InputError(
-                f"region {region.name} is {region.mask.shape}, the maps {shape}: draw it on the run"
+                f"region {region.name} is {region.mask.shape}, the maps {shape}: give regions on the run's "
+                "grid"
             )
     shared = noise_area_px(heights_um, times) if noise_area is None else max(float(noise_area), 1.0)
     places = [np.flatnonzero(region.mask) for region in regions]
-    heights = [_Height() for _ in regions]
+    heights = [_RegionHeight() for _ in regions]
     rows = []
     for k, time in enumerate(times):
         height, rate, sigma = (
@@ -167,7 +167,7 @@ def region_curves(
             here = height[place]
             measured = float(np.isfinite(here).mean()) if place.size else 0.0
             level, level_se = np.nan, np.nan
-            if measured >= _LEAST_SHARE:
+            if measured >= _MIN_SHARE:
                 level = heights[n].level(here)
                 count = int(np.isfinite(here).sum())
                 if height_sigma is not None:
@@ -175,7 +175,7 @@ def region_curves(
                 else:
                     level_se = _error(sigma[place], count, shared) * _spacing(times) / 1000 / np.sqrt(2)
             speed, spread, count = _clipped(rate[place])
-            told = count >= _LEAST_SHARE * place.size and count > 0
+            enough = count >= _MIN_SHARE * place.size and count > 0
             rows.append(
                 {
                     "region": region.name,
@@ -184,12 +184,12 @@ def region_curves(
                     "time_s": float(time),
                     "height_um": level,
                     "height_se_um": level_se,
-                    "rate_nm_per_s": speed if told else np.nan,
-                    "rate_se_nm_per_s": _error(sigma[place], count, shared) if told else np.nan,
-                    "rate_sd_nm_per_s": spread if told else np.nan,
+                    "rate_nm_per_s": speed if enough else np.nan,
+                    "rate_se_nm_per_s": _error(sigma[place], count, shared) if enough else np.nan,
+                    "rate_sd_nm_per_s": spread if enough else np.nan,
                     "area_um2": place.size * pixel_um**2,
                     "measured_share": measured,
-                    "note": "" if measured >= _LEAST_SHARE else "not measured",
+                    "note": "" if measured >= _MIN_SHARE else "not measured",
                 }
             )
     return pd.DataFrame(rows, columns=list(_COLUMNS))
@@ -211,8 +211,8 @@ _COLUMNS = (
 )
 
 
-class _Height:
-    """Height of a region from scan to scan."""
+class _RegionHeight:
+    """The height of a region from scan to scan."""
 
     def __init__(self) -> None:
         self._base = np.nan
@@ -229,7 +229,7 @@ class _Height:
         if np.isfinite(since):
             self._change = np.where(np.isfinite(change), change, self._change + since)
         level = _clipped(self._change)[0]
-        # What the first scan lacks begins here.
+        # Pixels that the first scan lacks start here.
         late = ~np.isfinite(self._start) & np.isfinite(here)
         self._start[late] = here[late] - np.float32(level)
         self._change[late] = level
@@ -241,14 +241,14 @@ def _spacing(times: NDArray[np.float64]) -> float:
 
 
 def _clipped(values: NDArray[np.float32]) -> tuple[float, float, int]:
-    """Mean and standard deviation of what was measured, single values far off drawn in; and how many."""
+    """Return mean, standard deviation and number of the measured values, with outliers clipped."""
     known = values[np.isfinite(values)]
     if known.size == 0:
         return np.nan, np.nan, 0
-    # Far outside of nearly all others, but not by the spread alone: a region half of which grows is no error.
+    # Limits far outside nearly all values, not from the standard deviation: a region may grow only in part.
     low, high = np.percentile(known, [_TAIL, 100 - _TAIL])
-    drawn = np.clip(known, 2 * low - high, 2 * high - low).astype(np.float64)
-    return float(drawn.mean()), float(drawn.std()), int(known.size)
+    clipped = np.clip(known, 2 * low - high, 2 * high - low).astype(np.float64)
+    return float(clipped.mean()), float(clipped.std()), int(known.size)
 
 
 def _error(sigma: NDArray[np.float32], count: int, shared: float) -> float:
@@ -266,23 +266,25 @@ def rate_ratio(curves: pd.DataFrame, *, of: str = "trench", to: str = "protrusio
     curves : DataFrame
         From `region_curves`.
     of, to : str
-        Kinds, or names, of the regions above and below the line; several are averaged by area.
+        Kinds, or names, of the regions in the numerator and denominator; several are averaged by area.
 
     Returns
     -------
     DataFrame
-        ``scan time_s ratio ratio_se``; NaN where either is not measured.
+        ``scan time_s ratio ratio_se``; NaN if either is not measured.
 
     Raises
     ------
     InputError
-        If there is no region of a kind.
+        If there is no region of that kind or name.
     """
     sides = []
     for kind in (of, to):
         part = curves[(curves["kind"] == kind) | (curves["region"] == kind)]
         if part.empty:
-            raise InputError(f"rate_ratio: no region is a {kind}; there are {sorted(set(curves['kind']))}")
+            raise InputError(
+                f"rate_ratio: no region is a {kind}; the kinds are {sorted(set(curves['kind']))}"
+            )
         sides.append(_pooled(part))
     over, under = sides
     ratio = over["rate"] / under["rate"]
@@ -299,7 +301,7 @@ def rate_ratio(curves: pd.DataFrame, *, of: str = "trench", to: str = "protrusio
 
 
 def _pooled(part: pd.DataFrame) -> pd.DataFrame:
-    """Mean rate of several regions by area, scan by scan, and its standard error."""
+    """Return the mean rate of several regions by area, scan by scan, and its standard error."""
     known = part[np.isfinite(part["rate_nm_per_s"])]
     area = known["area_um2"].groupby(known["scan"]).sum()
     weight = known["area_um2"] / known["scan"].map(area)

@@ -1,6 +1,6 @@
-"""How a map depends on curvature: joint density, binned median and rank correlation, with honest errors.
+"""Relation of a map to curvature: joint density, binned medians and correlations, with confidence intervals.
 
-Neighbouring pixels say the same: intervals come from resampling blocks larger than what is alike, not pixels.
+Neighbouring pixels are correlated: intervals come from resampling blocks larger than the correlation length.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from lee.statistics.block_bootstrap import (
     resampled_spearman,
 )
 
-_MOST_PIXELS = 400_000
+_MAX_PIXELS = 400_000
 _EDGE_PERCENTILE = 0.5
-_LEAST_IN_BIN = 30
-_LEAST_BLOCKS = 8
-# A block's side in correlation lengths: neighbours in one block, strangers in different ones.
+_MIN_IN_BIN = 30
+_MIN_BLOCKS = 8
+# A block's side in correlation lengths, so that different blocks are nearly independent.
 _BLOCK_LENGTHS = 3.0
 
 
@@ -41,31 +41,31 @@ class Relation:
     curvature_edges_per_um : (C + 1,) float64, 1/µm
     value_edges : (R + 1,) float64, `unit`
     density : (C, R) float64, 1/(1/µm · `unit`)
-        Joint probability density of what lies inside the edges.
+        Joint probability density within the edges.
     bin_centres_per_um : (B,) float64, 1/µm
-        Middles of the curvature bins of the medians.
+        Centres of the curvature bins of the medians.
     median : (B,) float64, `unit`
-        Median value in each bin; NaN where it holds too little.
+        Median value in each bin; NaN for too few pixels.
     low, high : (B,) float64, `unit`
         Bounds of the median's confidence interval.
     spearman, pearson : float
         Rank and linear correlation.
     spearman_interval, pearson_interval : (float, float)
-        Their confidence intervals; NaN where the field holds too few independent places.
+        Their confidence intervals; NaN if the field has too few independent blocks.
     n_effective : float
-        Number of independent places the field is worth.
+        Effective number of independent pixels.
     n : int
         Pixels measured in both maps.
     block_um : float, µm
-        Side of the blocks that were resampled.
+        Side of the resampled blocks.
     blocks : int
-        Number of blocks with anything in them.
+        Number of blocks that are not empty.
     confidence : float
         Of all intervals.
     note : str
-        What makes the result weak, if anything.
+        Limitation of the result, if any.
     value, unit : str
-        What was related to the curvature.
+        The map related to the curvature.
     """
 
     curvature_edges_per_um: NDArray[np.float64]
@@ -110,20 +110,20 @@ def relate(
     mean_per_um : (H, W) float32, 1/µm
         Mean curvature, a trench positive; NaN where not measured.
     values : (H, W) float32, `unit`
-        Growth rate, or whatever else, on the same grid; NaN where not measured.
+        Growth rate, or another map on the same grid; NaN where not measured.
     pixel_um : float, µm
         Size of a pixel.
     value, unit : str
-        What the values are, as tables, figures and errors name it.
+        Name of the values in tables, figures and errors.
     bins : int
         Curvature bins of the medians, equally wide, over the middle 99 % of the pixels.
     cells : int
-        Cells of the density map to each side.
+        Cells of the joint density along each axis.
     block_um : float, µm, or "auto"
-        Side of the blocks that are resampled; by default three times the length over which the product of
+        Side of the resampled blocks; by default three times the length over which the product of
         both autocorrelations falls to 1/e.
     resamples : int
-        How many times.
+        Number of resamples.
     confidence : float
         Of the intervals, which are percentiles of the resampled values.
     seed : int
@@ -139,15 +139,14 @@ def relate(
     InputError
         If the maps differ in shape or a number is out of range.
 
-    Notes
-    -----
-    Block bootstrap: Künsch, Annals of Statistics 17 (1989) 1217; number of independent places for two maps
-    that are each alike over a distance: Clifford, Richardson and Hémon, Biometrics 45 (1989) 123.
+    Notes ----- Block bootstrap: Künsch, Annals of Statistics 17 (1989) 1217; effective number of independent
+    pixels of two spatially correlated maps: Clifford, Richardson and Hémon, Biometrics 45 (1989) 123.
     """
-    bent, mapped = (np.asarray(one, dtype=np.float64) for one in (mean_per_um, values))
-    if bent.ndim != 2 or bent.shape != mapped.shape:
+    curvature, mapped = (np.asarray(one, dtype=np.float64) for one in (mean_per_um, values))
+    if curvature.ndim != 2 or curvature.shape != mapped.shape:
         raise InputError(
-            f"relate: curvature is {bent.shape}, {value} {mapped.shape}; give two equal maps (H, W)"
+            f"relate: curvature is {curvature.shape}, {value} {mapped.shape}; give two maps (H, W) of one "
+            "shape"
         )
     if bins < 1 or cells < 1 or resamples < 1 or not 0 < confidence < 1 or not pixel_um > 0:
         raise InputError(
@@ -155,23 +154,23 @@ def relate(
             "and confidence between 0 and 1"
         )
     if block_um != "auto" and not (isinstance(block_um, (int, float)) and block_um > 0):
-        raise InputError(f'relate: block_um is {block_um!r}; give um above 0, or "auto"')
-    known = np.isfinite(bent) & np.isfinite(mapped)
+        raise InputError(f'relate: block_um is {block_um!r}; give µm above 0, or "auto"')
+    known = np.isfinite(curvature) & np.isfinite(mapped)
     n = int(known.sum())
-    if n < _LEAST_IN_BIN:
-        return _nothing(n, bins, cells, confidence, value, unit)
-    length_px, alike_px = correlation_length(bent, mapped, known)
+    if n < _MIN_IN_BIN:
+        return _too_few(n, bins, cells, confidence, value, unit)
+    length_px, independent_px = correlation_length(curvature, mapped, known)
     side_px = max(_BLOCK_LENGTHS * length_px if block_um == "auto" else float(block_um) / pixel_um, 1.0)
-    # All of it is not needed: neighbours say the same.
-    step = max(1, int(np.sqrt(n / _MOST_PIXELS)))
+    # Not every pixel is needed: neighbours are correlated.
+    step = max(1, int(np.sqrt(n / _MAX_PIXELS)))
     rows, columns = np.nonzero(known[::step, ::step])
     rows, columns = rows * step, columns * step
-    x, y = bent[rows, columns], mapped[rows, columns]
-    across = int(np.ceil(bent.shape[1] / side_px))
+    x, y = curvature[rows, columns], mapped[rows, columns]
+    across = int(np.ceil(curvature.shape[1] / side_px))
     block = (rows / side_px).astype(np.intp) * across + (columns / side_px).astype(np.intp)
     _, block = np.unique(block, return_inverse=True)
     blocks = int(block.max()) + 1
-    low, high = _reach(x)
+    low, high = _range(x)
     edges = np.linspace(low, high, bins + 1)
     median = _medians(x, y, edges)
     rank_x, rank_y = stats.rankdata(x) / len(x), stats.rankdata(y) / len(y)
@@ -179,7 +178,7 @@ def relate(
     nan = (np.nan, np.nan)
     bounds = np.full((2, bins), np.nan)
     spearman_interval, pearson_interval, note = nan, nan, ""
-    if blocks >= _LEAST_BLOCKS:
+    if blocks >= _MIN_BLOCKS:
         rng = np.random.default_rng(seed)
         draws = rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=resamples).astype(np.float32)
         tails = [50 * (1 - confidence), 50 * (1 + confidence)]
@@ -189,10 +188,10 @@ def relate(
         bounds[:, ~np.isfinite(median)] = np.nan
     else:
         note = (
-            f"the field is {blocks} blocks of {side_px * pixel_um:.3g} um, too few places that differ for an "
+            f"the field has only {blocks} independent blocks of {side_px * pixel_um:.3g} µm, too few for an "
             "interval: measure a larger field"
         )
-    value_edges = np.linspace(*_reach(y), cells + 1)
+    value_edges = np.linspace(*_range(y), cells + 1)
     curvature_edges = np.linspace(low, high, cells + 1)
     density, _, _ = np.histogram2d(x, y, bins=(curvature_edges, value_edges), density=True)
     return Relation(
@@ -207,7 +206,7 @@ def relate(
         spearman_interval=spearman_interval,
         pearson=pearson,
         pearson_interval=pearson_interval,
-        n_effective=max(n / alike_px, 1.0),
+        n_effective=max(n / independent_px, 1.0),
         n=n,
         block_um=side_px * pixel_um,
         blocks=blocks,
@@ -218,7 +217,7 @@ def relate(
     )
 
 
-def _nothing(n: int, bins: int, cells: int, confidence: float, value: str, unit: str) -> Relation:
+def _too_few(n: int, bins: int, cells: int, confidence: float, value: str, unit: str) -> Relation:
     nan = np.full(bins, np.nan)
     edges = np.linspace(-1, 1, cells + 1)
     unknown = (np.nan, np.nan)
@@ -245,7 +244,7 @@ def _nothing(n: int, bins: int, cells: int, confidence: float, value: str, unit:
     )
 
 
-def _reach(values: NDArray[np.float64]) -> Interval:
+def _range(values: NDArray[np.float64]) -> Interval:
     low, high = np.percentile(values, [_EDGE_PERCENTILE, 100 - _EDGE_PERCENTILE])
     return (float(low), float(high)) if high > low else (float(low) - 0.5, float(high) + 0.5)
 
@@ -257,9 +256,7 @@ def _medians(
     order = np.lexsort((y, place))
     sorted_y = y[order]
     starts = np.searchsorted(place[order], np.arange(len(edges)))
-    found = [
-        float(np.median(sorted_y[a:b])) if b - a >= _LEAST_IN_BIN else np.nan for a, b in pairwise(starts)
-    ]
+    found = [float(np.median(sorted_y[a:b])) if b - a >= _MIN_IN_BIN else np.nan for a, b in pairwise(starts)]
     return np.array(found)
 
 

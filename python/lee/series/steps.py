@@ -1,12 +1,12 @@
-"""The steps by which a run's surfaces are measured over time, and what each found."""
+"""The steps of the analysis of a run, in order, and their results."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from lee.figures.film import write_film
 from lee.runs.scheduler import cores, end_with_parent
 from lee.runs.surface_store import WRITTEN, SurfaceStore
-from lee.series.alignment.scan_alignment import Alignment, align, apply
+from lee.series.alignment.scan_alignment import Alignment, Reference, align, apply_alignment
+from lee.series.growth.line_fit import MIN_SCANS
 from lee.series.growth.rates import rates
-from lee.series.map_store import create_maps, open_maps
-from lee.series.options import Line, line_through
+from lee.series.map_store import MAPS_ZARR, create_maps, open_maps
+from lee.series.options import SeriesOptions, line_through
 from lee.series.region_curves import rate_ratio, region_curves
 from lee.series.relation import Relation, relate
 from lee.series.report.results import SeriesResults
@@ -25,21 +26,19 @@ from lee.series.report.series_report import FILMS, RELIEF_FILM, write_series_rep
 from lee.series.report.tables import relation_tables, scan_table, write_tables
 from lee.surfaces.areal import areal_over_time
 from lee.surfaces.curvature import curvature
-from lee.surfaces.profile import Profile, profile
+from lee.surfaces.profile import Line, Profile, profile
 from lee.surfaces.regions import Region, find_regions
 
 if TYPE_CHECKING:
     import pandas as pd
 
-MAPS_ZARR = "maps.zarr"
-LEAST_SCANS = 3  # for a rate
 _FILMED = {"height": "height_um", "delta": "delta_um", "rate": "rate_nm_per_s"}
 _SCANS_FOR_REGIONS = 9
-_EARLY, _LATE = 0.2, 0.8  # of a phase: where relations and profiles are taken
+_EARLY, _LATE = 0.2, 0.8  # of a phase: where relations and profiles are measured
 
 
-class _Read:
-    """One map of every surface, read when asked for."""
+class _SurfaceMaps(Sequence[NDArray[np.float32]]):
+    """One map of every surface, read when indexed."""
 
     def __init__(self, store: SurfaceStore, name: str) -> None:
         self._store, self._name = store, name
@@ -47,22 +46,37 @@ class _Read:
     def __len__(self) -> int:
         return len(self._store)
 
-    def __getitem__(self, k: int) -> NDArray[np.float32]:
+    @overload
+    def __getitem__(self, k: int) -> NDArray[np.float32]: ...
+    @overload
+    def __getitem__(self, k: slice) -> list[NDArray[np.float32]]: ...
+    def __getitem__(self, k: int | slice) -> NDArray[np.float32] | list[NDArray[np.float32]]:
+        if isinstance(k, slice):
+            return [self[j] for j in range(*k.indices(len(self)))]
         if not 0 <= k < len(self):
             raise IndexError(k)
         return self._store.read(k, self._name)
 
 
-class Analysis:
-    """The steps of an analysis, one after another, and what they found."""
+class AnalysisSteps:
+    """The steps of an analysis; each reads the results of those before it, and reports when it is finished.
+
+    Parameters
+    ----------
+    store : SurfaceStore
+        The run's surfaces.
+    place : Path
+        Folder to write to.
+    progress : callable
+        Called with the name of each finished step or file.
+    """
 
     alignment: Alignment
 
-    def __init__(self, store: SurfaceStore, place: Path, said: Callable[[str], None]) -> None:
-        self.store, self.place, self.said = store, place, said
-        self.state = store.state
-        given = store.times_s
-        self.times_s = given - given[0]
+    def __init__(self, store: SurfaceStore, place: Path, progress: Callable[[str], None]) -> None:
+        self.store, self.place, self._progress = store, place, progress
+        recorded = store.times_s
+        self.times_s = recorded - recorded[0]
         self.phases = store.phases
         self.failed = {store.scans[k]: reason for k, reason in store.reasons.items()}
         self.maps = create_maps(
@@ -74,7 +88,7 @@ class Analysis:
             pixel_um=store.pixel_um,
             settings=store.metadata,
         )
-        self.measured = [int(k) for k in np.flatnonzero(self.state == WRITTEN)]
+        self.measured = [int(k) for k in np.flatnonzero(store.state == WRITTEN)]
         self.regions: list[Region] = []
         self.tables: dict[str, pd.DataFrame] = {}
         self.relations: dict[str, Relation] = {}
@@ -83,44 +97,43 @@ class Analysis:
         self.scale_um = 0.0
         self._films: list[Future[str]] = []
 
-    def align(self, reference: Any) -> None:
-        """Lay all surfaces over the first."""
-        heights: Any = _Read(self.store, "height_um")
-        images: Any = _Read(self.store, "refocused")
+    def align(self, reference: Reference) -> None:
+        """Align all surfaces to the first."""
+        heights, images = _SurfaceMaps(self.store, "height_um"), _SurfaceMaps(self.store, "refocused")
         self.alignment = align(heights, images, pixel_um=self.store.pixel_um, reference=reference)
 
-        def laid(k: int) -> None:
-            self.maps["height_um"][k] = apply(self.alignment, heights[k], scan=k)
+        def write_aligned(k: int) -> None:
+            self.maps["height_um"][k] = apply_alignment(self.alignment, heights[k], scan=k)
             sigma = self.store.read(k, "height_sigma_um")
-            self.maps["height_sigma_um"][k] = apply(self.alignment, sigma, scan=k, heights=False)
+            self.maps["height_sigma_um"][k] = apply_alignment(self.alignment, sigma, scan=k, heights=False)
 
-        self._each(laid)
-        self.said("alignment")
+        self._for_each_scan(write_aligned)
+        self._progress("alignment")
 
-    def curve(self, scale_um: float | str) -> float:
+    def measure_curvature(self, scale_um: float | Literal["auto"]) -> float:
         """Measure the curvature of all surfaces at one scale, which is returned."""
         pixel_um = self.store.pixel_um
         first = self.measured[0]
-        found = curvature(
+        scale = curvature(
             self.maps["height_um"][first],
             pixel_um=pixel_um,
-            scale_um=scale_um,  # type: ignore[arg-type]
+            scale_um=scale_um,
             height_sigma_um=self.maps["height_sigma_um"][first],
-        )
+        ).scale_um
 
-        def bent(k: int) -> None:
+        def write_curvature(k: int) -> None:
             height = self.maps["height_um"][k]
             self.maps["mean_curvature_per_um"][k] = curvature(
-                height, pixel_um=pixel_um, scale_um=found.scale_um, threads=1
+                height, pixel_um=pixel_um, scale_um=scale, threads=1
             ).mean_per_um
 
-        self._each(bent)
-        self.scale_um = found.scale_um
-        self.said("curvature")
-        return found.scale_um
+        self._for_each_scan(write_curvature)
+        self.scale_um = scale
+        self._progress("curvature")
+        return scale
 
-    def grow(self, window: int) -> int:
-        """Measure growth and rates; return the window that the number of scans allowed."""
+    def measure_growth(self, window: int) -> int:
+        """Measure growth and rates; return the window that the number of scans allows."""
         heights, sigmas = self.maps["height_um"], self.maps["height_sigma_um"]
         start = heights[self.measured[0]]
         before: NDArray[np.float32] | None = None
@@ -132,46 +145,46 @@ class Analysis:
                 self.maps["adjacent_rate_nm_per_s"][k] = np.float32(1e3) * (now - before) / step_s
             before = now
         used = min(window, len(heights))
-        if used >= LEAST_SCANS:
+        if used >= MIN_SCANS:
             for rate in rates(heights, sigmas, self.times_s, window=used, phases=self.phases):
                 self.maps["rate_nm_per_s"][rate.scan] = rate.rate_nm_per_s
                 self.maps["rate_sigma_nm_per_s"][rate.scan] = rate.rate_sigma_nm_per_s
-        self.said("growth")
+        self._progress("growth")
         return used
 
-    def film_aside(self) -> None:
-        """Begin to make the films in a process beside this one."""
+    def start_films(self) -> None:
+        """Start to make the films in a process beside this one."""
         pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=end_with_parent)
-        told = (self.times_s.tolist(), self.phases, self.store.pixel_um)
-        self._films = [pool.submit(_film, self.place, kind, name, *told) for kind, name in _FILMED.items()]
+        shared = (self.times_s.tolist(), self.phases, self.store.pixel_um)
+        self._films = [pool.submit(_film, self.place, kind, name, *shared) for kind, name in _FILMED.items()]
         pool.shutdown(wait=False)
 
-    def end(self) -> None:
-        """Wait for what still writes into the folder."""
+    def wait_for_films(self) -> None:
+        """Wait until nothing writes to the folder any more; films not yet started are cancelled."""
         for film in self._films:
             film.cancel()
         wait(self._films)
 
-    def find(self) -> list[Region]:
-        """Find trenches and protrusions."""
+    def find_regions(self) -> list[Region]:
+        """Find trenches and protrusions from the curvature of several scans."""
         chosen = np.unique(np.linspace(0, len(self.measured) - 1, _SCANS_FOR_REGIONS).round().astype(int))
-        bent = np.stack([self.maps["mean_curvature_per_um"][self.measured[k]] for k in chosen])
-        return find_regions(bent, pixel_um=self.store.pixel_um)
+        maps = np.stack([self.maps["mean_curvature_per_um"][self.measured[k]] for k in chosen])
+        return find_regions(maps, pixel_um=self.store.pixel_um)
 
-    def measure(self, regions: list[Region], line_um: Line | None, scale_um: float) -> None:
-        """Follow regions, area and volume; relate rate and curvature; read the line."""
+    def measure_regions(self, regions: list[Region], line_um: Line | None, scale_um: float) -> None:
+        """Measure regions, area, volume, the relation of rate to curvature, and profiles along the line."""
         pixel_um = self.store.pixel_um
         maps = self.maps
         self.regions = regions
         self.line_um = line_um or line_through(regions, self.store.shape, pixel_um)
         moments = self._moments()
 
-        def related(k: int) -> Relation | None:
-            bent, rate = maps["mean_curvature_per_um"][k], maps["rate_nm_per_s"][k]
-            return relate(bent, rate, pixel_um=pixel_um) if np.isfinite(rate).any() else None
+        def relation_at(k: int) -> Relation | None:
+            mean_curvature, rate = maps["mean_curvature_per_um"][k], maps["rate_nm_per_s"][k]
+            return relate(mean_curvature, rate, pixel_um=pixel_um) if np.isfinite(rate).any() else None
 
         with ThreadPoolExecutor(cores()) as pool:
-            relations = pool.map(related, moments.values())
+            relations = pool.map(relation_at, moments.values())
             curves = pool.submit(
                 region_curves,
                 regions,
@@ -202,10 +215,10 @@ class Analysis:
         if {"trench", "protrusion"} <= {region.kind for region in regions}:
             self.tables["rate_ratio.csv"] = rate_ratio(self.tables["regions.csv"])
         self.tables |= relation_tables(self.relations, self.profiles)
-        self.said("regions, area and relation")
+        self._progress("regions, area and relation")
 
     def write(
-        self, name: str, notes: list[str], settings: dict[str, Any], films: bool, relief_film: bool
+        self, name: str, notes: list[str], settings: Mapping[str, object], options: SeriesOptions
     ) -> None:
         """Write tables, figures, films and the report."""
         write_tables(self.place, self.tables)
@@ -230,14 +243,16 @@ class Analysis:
             alignment=self.alignment,
             failed=self.failed,
             notes=notes,
-            settings={**settings, **_flat(self.store.metadata)},
+            settings={**settings, **_reconstruction_settings(self.store.metadata)},
         )
-        made = [film.result() for film in self._films]
-        if relief_film:
-            made.append(self._relief_film().name)
-        write_series_report(self.place, results, films=films, films_there=made, progress=self.said)
+        written = [film.result() for film in self._films]
+        if options.relief_film:
+            written.append(self._write_relief_film().name)
+        write_series_report(
+            self.place, results, films=options.films, films_there=written, progress=self._progress
+        )
 
-    def _relief_film(self) -> Path:
+    def _write_relief_film(self) -> Path:
         from lee.figures.film_relief import write_relief_film
 
         film = write_relief_film(
@@ -247,24 +262,24 @@ class Analysis:
             pixel_um=self.store.pixel_um,
             phases=self.phases,
         )
-        self.said(film.name)
+        self._progress(film.name)
         return film
 
-    def _each(self, work: Callable[[int], None]) -> None:
+    def _for_each_scan(self, work: Callable[[int], None]) -> None:
         with ThreadPoolExecutor(cores()) as pool:
             for _ in pool.map(work, range(len(self.times_s))):
                 pass
 
     def _moments(self) -> dict[str, int]:
-        """Name early and late scans of each phase."""
-        found: dict[str, int] = {}
+        """Name an early and a late scan of each phase."""
+        moments: dict[str, int] = {}
         for phase in dict.fromkeys(self.phases[k] for k in self.measured):
             scans = [k for k in self.measured if self.phases[k] == phase]
             for share in (_EARLY, _LATE):
                 k = scans[round(share * (len(scans) - 1))]
-                if k not in found.values():
-                    found[f"{phase} {self.times_s[k]:g} s".strip()] = k
-        return found
+                if k not in moments.values():
+                    moments[f"{phase} {self.times_s[k]:g} s".strip()] = k
+        return moments
 
 
 def _film(place: Path, kind: str, name: str, times_s: list[float], phases: list[str], pixel_um: float) -> str:
@@ -274,6 +289,7 @@ def _film(place: Path, kind: str, name: str, times_s: list[float], phases: list[
     return film.name
 
 
-def _flat(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    parameters = metadata.get("parameters") or {}
-    return {f"reconstruction: {name}": value for name, value in parameters.items()}
+def _reconstruction_settings(metadata: Mapping[str, object]) -> dict[str, object]:
+    parameters = metadata.get("parameters")
+    known = parameters if isinstance(parameters, Mapping) else {}
+    return {f"reconstruction: {name}": value for name, value in known.items()}

@@ -111,7 +111,7 @@ def test_noise_of_the_heights_adds_no_area() -> None:
 def test_only_what_could_be_seen_counts() -> None:
     seen = np.ones((30, 30), bool)
     seen[:, 20:] = False
-    found = density_map(table(*everywhere((30, 30))), pixel_um=PIXEL_UM, seen=seen, scale_um=2.0)
+    found = density_map(table(*everywhere((30, 30))), pixel_um=PIXEL_UM, searched=seen, scale_um=2.0)
     assert found.area_um2 == pytest.approx(30 * 20 * AREA_UM2)
     assert found.mean_per_um2 == pytest.approx(1 / AREA_UM2)
     assert (np.isfinite(found.per_um2) == seen).all()

@@ -33,7 +33,7 @@ from lee.particles.figures.density_figures import (
     size_figure,
 )
 from lee.particles.figures.overlays import overlay_figure
-from lee.particles.figures.relief import _hidden, relief_figure
+from lee.particles.figures.relief import _occluded, relief_figure
 from lee.particles.sizes import median_text, sizes_of
 from lee.particles.table import FLAGS, empty_table
 from lee.particles.times import by_time, of_time
@@ -196,16 +196,16 @@ def test_hills_hide_what_lies_behind_them() -> None:
     height[30] = 5.0
     rows = np.array([35.0, 26.0, 20.0, 10.0, 30.0])
     # The camera looks down 45 degrees from the image's bottom: 5 um hide 5 pixels of 1 um.
-    found = _hidden(
+    found = _occluded(
         height, rows, np.full(5, 20.0), np.array([0, 0, 0, 0, 5.0]), step_um=1, stretch=1, view=(45, -90)
     )
     assert found.tolist() == [False, True, False, False, False]
-    stretched = _hidden(
+    stretched = _occluded(
         height, rows, np.full(5, 20.0), np.array([0, 0, 0, 0, 5.0]), step_um=1, stretch=3, view=(45, -90)
     )
     assert stretched.tolist() == [False, True, True, False, False]
     height[30], height[:, 10] = 0, 5.0
-    from_left = _hidden(
+    from_left = _occluded(
         height,
         np.full(3, 5.0),
         np.array([5.0, 13.0, 20.0]),

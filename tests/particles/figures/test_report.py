@@ -155,7 +155,7 @@ def test_what_was_seen_may_differ_from_time_to_time() -> None:
     given = results()
     seen = np.zeros((150, 190), bool)
     seen[:, :95] = True
-    found = evaluate(replace(given, seen={10.0: seen, 80.0: ~seen}))
+    found = evaluate(replace(given, searched={10.0: seen, 80.0: ~seen}))
     areas = found.over_time()["area_um2"]
     assert areas.sum() == pytest.approx(evaluate(given).over_time()["area_um2"][0], rel=1e-5)
 

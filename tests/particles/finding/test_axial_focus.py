@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lee.particles.finding.axial_focus import _NOT_GAUSSIAN, Focus, focus_of, halos, profiles
+from lee.particles.finding.axial_focus import (
+    _NOT_GAUSSIAN,
+    AxialFocus,
+    axial_profiles,
+    find_halos,
+    fit_focus,
+)
 
 SHAPE = (60, 72)
 OFFSETS_UM = np.arange(-3, 4) * 1.0
@@ -59,7 +65,7 @@ def test_peaks_are_those_of_dense_least_squares(layout, holes):
     if holes:
         slices[:, rng.random(SHAPE) < 0.1] = np.nan
     slices = slices.astype(np.float32)
-    found = profiles(slices, y, x, width)
+    found = axial_profiles(slices, y, x, width)
     assert found.shape == truth.shape
     for row, one in zip(found, slices, strict=True):
         np.testing.assert_allclose(row, dense(one.astype(np.float64), y, x, width), rtol=1e-4, atol=1e-4)
@@ -71,7 +77,7 @@ def test_many_crowded_spots_at_once():
     y, x = rng.uniform(0, SHAPE[0] - 1, 60), rng.uniform(0, SHAPE[1] - 1, 60)
     width, peak = np.full(60, 1.3), rng.uniform(10, 30, 60)
     one = sum(p * bell(*at) for p, *at in zip(peak, y, x, width, strict=True)).astype(np.float32)
-    found = profiles(one[None], y, x, width)[0]
+    found = axial_profiles(one[None], y, x, width)[0]
     np.testing.assert_allclose(found, dense(one.astype(np.float64), y, x, width), rtol=2e-3, atol=2e-2)
 
 
@@ -80,7 +86,7 @@ def test_what_is_not_seen_has_no_peak():
     slices[0] = np.nan
     slices[1, :, :30] = np.nan  # a good half of it is left
     slices[2, :, :32] = np.nan
-    found = profiles(slices, np.array([30.0]), np.array([30.0]), np.array([1.4]))[:, 0]
+    found = axial_profiles(slices, np.array([30.0]), np.array([30.0]), np.array([1.4]))[:, 0]
     assert np.isnan(found[0])
     assert np.isnan(found[2])
     assert found[1] == pytest.approx(20, rel=1e-3)
@@ -89,14 +95,14 @@ def test_what_is_not_seen_has_no_peak():
 def test_a_neighbour_not_seen_disturbs_nothing():
     slices = (20 * bell(20, 20, 1.4) + 15 * bell(20, 40, 1.4))[None].astype(np.float32)
     slices[0, 10:30, 33:48] = np.nan
-    found = profiles(slices, np.array([20.0, 20.0]), np.array([20.0, 40.0]), np.array([1.4, 1.4]))[0]
+    found = axial_profiles(slices, np.array([20.0, 20.0]), np.array([20.0, 40.0]), np.array([1.4, 1.4]))[0]
     assert found[0] == pytest.approx(20, rel=1e-3)
     assert np.isnan(found[1])
 
 
 def test_no_spots_no_peaks():
     empty = np.zeros(0)
-    assert profiles(np.zeros((4, *SHAPE), np.float32), empty, empty, empty).shape == (4, 0)
+    assert axial_profiles(np.zeros((4, *SHAPE), np.float32), empty, empty, empty).shape == (4, 0)
 
 
 # --- foci ---
@@ -112,7 +118,7 @@ def drawn(offset, peak, sigma, depth=DEPTH_UM, seed=0, offsets=OFFSETS_UM):
 @pytest.mark.parametrize("peak", [20.0, 60.0])
 def test_foci_are_unbiased_and_their_errors_true(peak):
     truth = np.random.default_rng(3).uniform(-1.2, 1.2, 4000)
-    found, depth = focus_of(*drawn(truth, peak, 1.0, seed=4), OFFSETS_UM, DEPTH_UM)
+    found, depth = fit_focus(*drawn(truth, peak, 1.0, seed=4), OFFSETS_UM, DEPTH_UM)
     assert depth == pytest.approx(DEPTH_UM, rel=0.06)
     off = found.offset_um - truth
     assert np.isfinite(off).mean() > 0.99
@@ -130,10 +136,10 @@ def test_foci_are_unbiased_and_their_errors_true(peak):
 def test_the_depth_is_found_from_bright_ones_and_else_the_usual():
     truth = np.random.default_rng(5).uniform(-1, 1, 60)
     bright = drawn(truth, 60.0, 1.0, depth=1.1, seed=6)
-    assert focus_of(*bright, OFFSETS_UM, 1.6)[1] == pytest.approx(1.1, rel=0.1)
-    assert focus_of(*drawn(truth, 8.0, 1.0, depth=1.1), OFFSETS_UM, 1.6)[1] == 1.6  # none is bright
+    assert fit_focus(*bright, OFFSETS_UM, 1.6)[1] == pytest.approx(1.1, rel=0.1)
+    assert fit_focus(*drawn(truth, 8.0, 1.0, depth=1.1), OFFSETS_UM, 1.6)[1] == 1.6  # none is bright
     few = tuple(values[:, :7] for values in bright)
-    assert focus_of(*few, OFFSETS_UM, 1.6)[1] == 1.6
+    assert fit_focus(*few, OFFSETS_UM, 1.6)[1] == 1.6
 
 
 def test_slices_count_by_their_noise_and_missing_ones_not_at_all():
@@ -141,7 +147,7 @@ def test_slices_count_by_their_noise_and_missing_ones_not_at_all():
     profile[6], sigma[6] = 500.0, 1e6  # a slice that tells nothing
     profile[0] = np.nan
     sigma[1] = np.nan
-    found, _ = focus_of(profile, sigma, OFFSETS_UM, DEPTH_UM)
+    found, _ = fit_focus(profile, sigma, OFFSETS_UM, DEPTH_UM)
     assert np.nanmean(found.offset_um) == pytest.approx(0.4, abs=0.02)
     assert np.nanstd(found.offset_um) == pytest.approx(np.nanmedian(found.offset_sigma_um), rel=0.12)
     assert (found.planes <= 4).all()
@@ -149,7 +155,7 @@ def test_slices_count_by_their_noise_and_missing_ones_not_at_all():
 
 @pytest.mark.parametrize("truth", [-4.5, 4.5])
 def test_what_is_sharpest_at_an_end_is_flagged_and_has_no_focus(truth):
-    found, _ = focus_of(*drawn(np.full(20, truth), 60.0, 0.5), OFFSETS_UM, DEPTH_UM)
+    found, _ = fit_focus(*drawn(np.full(20, truth), 60.0, 0.5), OFFSETS_UM, DEPTH_UM)
     assert found.at_end.all()
     assert np.isnan(found.offset_um).all()
     assert np.isnan(found.offset_sigma_um).all()
@@ -158,14 +164,14 @@ def test_what_is_sharpest_at_an_end_is_flagged_and_has_no_focus(truth):
 
 def test_the_planes_it_was_seen_in_are_counted():
     profile, sigma = drawn(np.zeros(1), 30.0, 1e-6)
-    found, _ = focus_of(profile, np.ones_like(sigma), OFFSETS_UM, DEPTH_UM)
+    found, _ = fit_focus(profile, np.ones_like(sigma), OFFSETS_UM, DEPTH_UM)
     assert found.planes.tolist() == [int((profile > 3).sum())]
     assert found.planes.dtype == np.int64
 
 
 def test_nothing_known_is_nothing_found():
     unknown = np.full((7, 3), np.nan)
-    found, depth = focus_of(unknown, np.ones((7, 3)), OFFSETS_UM, DEPTH_UM)
+    found, depth = fit_focus(unknown, np.ones((7, 3)), OFFSETS_UM, DEPTH_UM)
     assert depth == DEPTH_UM
     assert np.isnan(found.offset_um).all()
     assert not found.at_end.any()
@@ -173,7 +179,7 @@ def test_nothing_known_is_nothing_found():
 
 
 def test_darkness_has_no_focus():
-    found, _ = focus_of(np.full((7, 2), -5.0), np.ones((7, 2)), OFFSETS_UM, DEPTH_UM)
+    found, _ = fit_focus(np.full((7, 2), -5.0), np.ones((7, 2)), OFFSETS_UM, DEPTH_UM)
     assert np.isnan(found.offset_um).all()
     assert (found.planes == 0).all()
 
@@ -181,12 +187,12 @@ def test_darkness_has_no_focus():
 @pytest.mark.parametrize("count", [1, 2])
 def test_too_few_slices_tell_no_focus(count):
     offsets = OFFSETS_UM[:count]
-    found, _ = focus_of(np.full((count, 2), 9.0), np.ones((count, 2)), offsets, DEPTH_UM)
+    found, _ = fit_focus(np.full((count, 2), 9.0), np.ones((count, 2)), offsets, DEPTH_UM)
     assert np.isnan(found.offset_um).all()
 
 
 def test_no_particles_no_foci():
-    found, _ = focus_of(np.zeros((7, 0)), np.zeros((7, 0)), OFFSETS_UM, DEPTH_UM)
+    found, _ = fit_focus(np.zeros((7, 0)), np.zeros((7, 0)), OFFSETS_UM, DEPTH_UM)
     assert [len(values) for values in found] == [0] * 6
 
 
@@ -197,7 +203,7 @@ def foci(offset, peak, at_end=None):
     count = len(offset)
     ends = np.zeros(count, bool) if at_end is None else np.array(at_end)
     one = np.ones(count)
-    return Focus(np.array(offset), one, np.array(peak), one, np.ones(count, np.int64), ends)
+    return AxialFocus(np.array(offset), one, np.array(peak), one, np.ones(count, np.int64), ends)
 
 
 def places(x):
@@ -205,14 +211,14 @@ def places(x):
 
 
 def test_a_faint_spot_off_focus_beside_a_bright_one_is_its_ring():
-    found = halos(
+    found = find_halos(
         foci([0.1, 1.6, np.nan], [50.0, 10.0, 8.0], [False, False, True]), places([20, 25, 13]), 1.5
     )
     assert found.tolist() == [False, True, True]
 
 
 def test_a_bright_spot_off_the_surface_has_rings_too():
-    found = halos(
+    found = find_halos(
         foci([2.2, -1.6, np.nan], [50.0, 10.0, 8.0], [False, False, True]), places([20, 25, 13]), 1.5
     )
     assert found.tolist() == [False, True, True]
@@ -230,12 +236,12 @@ def test_a_bright_spot_off_the_surface_has_rings_too():
     ],
 )
 def test_what_is_no_ring_stays(offset, peak, x):
-    assert not halos(foci(offset, peak), places(x), 1.5).any()
+    assert not find_halos(foci(offset, peak), places(x), 1.5).any()
 
 
 def test_without_particles_there_are_no_rings():
     found = foci([], [])
-    assert halos(found, places([]), 1.5).shape == (0,)
+    assert find_halos(found, places([]), 1.5).shape == (0,)
 
 
 def test_some_can_be_kept():

@@ -11,8 +11,9 @@ import pytest
 
 import lee
 from lee.devices import virtual as rig
-from lee.particles.finding.detector import ParticleFinder
-from lee.particles.finding.find import find_particles, search
+from lee.particles.finding.detector import ParticleDetector
+from lee.particles.finding.find import detect_between, find_particles
+from lee.particles.finding.options import DetectionOptions
 from lee.particles.table import COLUMNS, has_flag
 from lee.stacks.stack import ZStack
 from tests.support.particle_scans import IN_GAUSSIAN, PIXEL_UM, SHAPE, matched, scan_pair
@@ -43,9 +44,9 @@ def made(name):
 class Outcome:
     """What was found in a pair, row by row beside what is true."""
 
-    def __init__(self, pair, **options):
+    def __init__(self, pair):
         self.pair = pair
-        self.found = search(pair.before, pair.after, time_s=7.0, **options)
+        self.found = detect_between(pair.before, pair.after, time_s=7.0)
         self.table = self.found.particles
         truth = pair.nuclei
         self.truth_rows, self.rows = matched(truth, self.table)
@@ -74,8 +75,8 @@ def gentle():
 
 
 def test_all_that_stand_alone_and_stand_out_are_found(outcome):
-    peak = outcome.pair.nuclei["counts"] / (2 * np.pi * outcome.found.facts["spot_sigma_px"] ** 2)
-    wanted = (peak > 8 * outcome.found.facts["noise_counts"]) & outcome.inside & outcome.alone
+    peak = outcome.pair.nuclei["counts"] / (2 * np.pi * outcome.found.details["spot_sigma_px"] ** 2)
+    wanted = (peak > 8 * outcome.found.details["noise_counts"]) & outcome.inside & outcome.alone
     assert wanted.sum() >= 12
     assert wanted.to_numpy()[outcome.truth_rows].sum() == wanted.sum()
 
@@ -126,30 +127,30 @@ def test_the_table_is_plain(outcome):
     assert (table["time_s"] == 7.0).all()
     assert table["diameter_nm"].isna().all()
     assert table["diameter_sigma_nm"].isna().all()
-    below = table["snr"] < outcome.found.facts["threshold_snr"]  # once its neighbours are taken away
+    below = table["snr"] < outcome.found.details["threshold_snr"]  # once its neighbours are taken away
     assert has_flag(table, "crowded")[below].all()
     assert below.sum() <= 2
     assert table["planes"].between(1, 7).all()
     assert not has_flag(table, "off_surface").any()
     json.dumps(table.attrs, allow_nan=False)
-    assert table.attrs == outcome.found.facts
+    assert table.attrs == outcome.found.details
     assert table.attrs["shared_texture"] > 0.95
 
 
 def test_what_it_was_looked_for_in_is_handed_on(gentle):
     found = gentle.found
-    assert found.seen.shape == found.image.shape == SHAPE
-    assert found.seen.mean() > 0.98
+    assert found.searched.shape == found.image.shape == SHAPE
+    assert found.searched.mean() > 0.98
     assert np.nanmean(found.image) == pytest.approx(90, abs=15)
     assert found.surface.shape == SHAPE
 
 
 def test_a_lateral_drift_leaves_the_border_out(gentle):
-    drifted = search(*_stacks(PAIRS["drifting"]()))
+    drifted = detect_between(*_stacks(PAIRS["drifting"]()))
     assert not drifted.seen[:3].any()
     assert not drifted.seen[:, -2:].any()
     assert drifted.seen[8:, :-8].mean() > 0.98
-    assert drifted.facts["not_measured_px"] > gentle.found.facts["not_measured_px"]
+    assert drifted.details["not_measured_px"] > gentle.found.details["not_measured_px"]
 
 
 def _stacks(pair):
@@ -172,8 +173,8 @@ def test_without_particles_there_are_as_many_false_ones_as_foretold(make):
 
 def test_fewer_false_alarms_raise_the_threshold(gentle):
     pair, surface = gentle.pair, gentle.found.surface
-    strict = search(*_stacks(pair), surface=surface, false_alarms=0.01)
-    assert strict.facts["threshold_snr"] > gentle.found.facts["threshold_snr"] + 0.5
+    strict = detect_between(*_stacks(pair), DetectionOptions(false_alarms=0.01), surface=surface)
+    assert strict.details["threshold_snr"] > gentle.found.details["threshold_snr"] + 0.5
     assert len(strict.particles) <= len(gentle.table)
     i, _ = matched(gentle.table, strict.particles, 0.1)
     assert len(i) == len(strict.particles)
@@ -212,7 +213,7 @@ def test_frame_by_frame_it_finds_the_same(gentle):
     pair, surface = gentle.pair, gentle.found.surface
     whole = find_particles(*_stacks(pair), surface=surface, time_s=3.0)
     done = []
-    finder = ParticleFinder(
+    finder = ParticleDetector(
         pair.before,
         surface,
         heights_um=pair.after.z_um,
@@ -267,10 +268,10 @@ def test_particles_above_the_surface_keep_their_height_and_show_no_rings():
         for some, seed in ((scene, 1), (replace(scene, nuclei=lifted), 2))
     )
     before, after = (ZStack.from_array(scan.frames, z, PIXEL_UM) for scan in (one, two))
-    found = search(before, after, surface=lee.reconstruct(before, device="cpu"))
+    found = detect_between(before, after, surface=lee.reconstruct(before, device="cpu"))
     table = found.particles[found.particles["snr"] > 8]
     assert len(table) == len(lifted)
     assert len(found.particles) <= len(lifted) + 2
-    assert found.facts["halos"] > 10
+    assert found.details["halos"] > 10
     np.testing.assert_allclose(table["z_focus_um"], 2.2, atol=0.15)
     np.testing.assert_allclose(np.abs(table["x_um"] - 16.0), 8.0, atol=0.05)

@@ -11,7 +11,7 @@ import pytest
 import lee
 from lee.devices import virtual as rig
 from lee.errors import InputError
-from lee.particles.finding.detector import ParticleFinder
+from lee.particles.finding.detector import ParticleDetector
 from lee.particles.finding.find import find_particles
 from lee.stacks.stack import ZStack
 from lee.surfaces.surface import Surface
@@ -77,19 +77,20 @@ def of_frames(before=FRAME, after=FRAME, **options):
 REFUSED = {
     "frames of two shapes": (
         lambda: of_frames(after=FRAME[:50]),
-        r"before shows 64 x 64 pixels \(rows x columns\) but after 50 x 64; give two of one camera setting",
+        r"before has 64 x 64 pixels \(rows x columns\) but after has 50 x 64; "
+        "give two scans of the same camera setting",
     ),
     "stacks of two shapes": (
         lambda: of_stacks(after=stack(np.zeros((5, 100, 128), np.uint8), np.arange(5))),
-        r"before shows 128 x 128 pixels \(rows x columns\) but after 100 x 128",
+        r"before has 128 x 128 pixels \(rows x columns\) but after has 100 x 128",
     ),
     "no common height": (
         lambda: of_stacks(after=stack(z_um=Z_UM + 50), surface=surface()),
-        r"before reaches from -2 to 2\.25 um but after from 48 to 52\.25 um; give scans that pass the same",
+        r"before covers -2 to 2\.25 µm but after 48 to 52\.25 µm; give scans that cover the same",
     ),
     "a stack and a frame": (
         lambda: find_particles(pair().before, FRAME, pixel_um=PIXEL_UM),
-        "one of before and after is a stack, the other is not; give two of a kind",
+        "one of before and after is a stack, the other is not; give two stacks or two frames",
     ),
     "a frame and a stack": (
         lambda: find_particles(FRAME, pair().before, pixel_um=PIXEL_UM),
@@ -101,31 +102,31 @@ REFUSED = {
     ),
     "on a device": (
         lambda: of_frames(after=OnDevice()),
-        "after lies on a CUDA device; give it in the host's memory, or use lee.detect_particles",
+        "after is on a CUDA device; copy it to the host's memory, or use lee.detect_particles",
     ),
     "no pixel size": (
         lambda: of_frames(pixel_um=None),
-        "pixel_um is None; give the size of a pixel in um",
+        "pixel_um is None; give the size of a pixel in µm",
     ),
     "pixels of no size": (lambda: of_frames(pixel_um=0.0), r"pixel_um is 0\.0; give the size"),
     "pixels of unknown size": (lambda: of_frames(pixel_um=np.nan), "pixel_um is nan; give the size"),
     "stacks of two scales": (
         lambda: of_stacks(after=stack(pixel_um=0.25)),
-        r"pixels differ in size \(before 0\.2 um, after 0\.25 um\); give scans of one scale",
+        r"pixel sizes differ \(before 0\.2 µm, after 0\.25 µm\); give scans of one pixel size",
     ),
     "a pixel size that is not the stacks'": (
         lambda: of_stacks(pixel_um=0.3),
-        r"pixels differ in size \(before 0\.2 um, after 0\.2 um, pixel_um 0\.3 um\)",
+        r"pixel sizes differ \(before 0\.2 µm, after 0\.2 µm, pixel_um 0\.3 µm\)",
     ),
     "a surface of another scale": (
         lambda: of_stacks(surface=replace(surface(), pixel_um=0.4)),
-        r"pixels differ in size \(before 0\.2 um, after 0\.2 um, surface 0\.4 um\)",
+        r"pixel sizes differ \(before 0\.2 µm, after 0\.2 µm, surface 0\.4 µm\)",
     ),
     "a surface of another scale than frames": (
         lambda: find_particles(
             next(iter(pair().before)), next(iter(pair().after)), pixel_um=0.4, surface=surface()
         ),
-        r"pixels differ in size \(pixel_um 0\.4 um, surface 0\.2 um\)",
+        r"pixel sizes differ \(pixel_um 0\.4 µm, surface 0\.2 µm\)",
     ),
     "a surface of another shape": (
         lambda: of_stacks(surface=cropped()),
@@ -137,20 +138,20 @@ REFUSED = {
     ),
     "a surface that no scan passes": (
         lambda: of_stacks(surface=lifted()),
-        r"before passes -2 to 2\.25 um and after -2 to 2\.25 um, so that none of the surface, 9\d\.\d+ to "
-        r"9\d\.\d+ um, is sharp in both; give scans that pass through it",
+        r"before covers -2 to 2\.25 µm and after -2 to 2\.25 µm, so none of the surface, 9\d\.\d+ to "
+        r"9\d\.\d+ µm, is sharp in both; give scans that pass through it",
     ),
     "scans of two places": (
         lambda: of_stacks(after=elsewhere()),
-        r"share only \d+% of their texture after a shift of .* px, so their difference is texture",
+        r"share only \d+ % of their texture after a shift of .* px, so their difference is texture",
     ),
     "frames of two places": (
         lambda: of_frames(textured(1), textured(2)),
-        r"share only \d+% of their texture",
+        r"share only \d+ % of their texture",
     ),
     "nothing in focus": (
         lambda: of_stacks(after=stack(np.repeat(np.stack(list(pair().after))[:1], len(Z_UM), axis=0))),
-        "nothing comes into focus in after, so there is no surface to look along; give surface=",
+        "nothing comes into focus in after, so there is no surface to search along; give surface=",
     ),
     "constant frames": (
         lambda: of_stacks(after=stack(np.full((len(Z_UM), *SHAPE), 90, np.uint8))),
@@ -181,17 +182,17 @@ def test_it_is_refused_in_one_line(case):
 
 
 def finder(**options):
-    return ParticleFinder(pair().before, surface(), **options)
+    return ParticleDetector(pair().before, surface(), **options)
 
 
 @pytest.mark.parametrize(
     ("heights", "said"),
     [
-        ([np.nan], "frame 0 lies at nan um; heights must rise or fall throughout"),
-        ([0.0, 0.0], r"frame 1 lies at 0\.0 um; heights must rise or fall throughout"),
-        ([0.0, 0.5, 0.3], r"frame 2 lies at 0\.3 um"),
-        ([1.0, 0.5, 0.7], r"frame 2 lies at 0\.7 um"),
-        ([0.0, np.inf], "frame 1 lies at inf um"),
+        ([np.nan], "frame 0 is at nan µm; heights must rise or fall throughout"),
+        ([0.0, 0.0], r"frame 1 is at 0\.0 µm; heights must rise or fall throughout"),
+        ([0.0, 0.5, 0.3], r"frame 2 is at 0\.3 µm"),
+        ([1.0, 0.5, 0.7], r"frame 2 is at 0\.7 µm"),
+        ([0.0, np.inf], "frame 1 is at inf µm"),
     ],
 )
 def test_heights_that_turn_back_are_refused(heights, said):
@@ -222,7 +223,7 @@ def test_a_refused_frame_does_no_harm():
 
 
 def test_a_scan_that_never_came_is_told():
-    with pytest.raises(InputError, match=r"before passes -2 to 2\.25 um and after nothing"):
+    with pytest.raises(InputError, match=r"before covers -2 to 2\.25 µm and after nothing"):
         finder().finish()
 
 
@@ -230,7 +231,7 @@ def test_a_scan_that_ended_too_soon_is_told():
     begun = finder()
     for frame, z in zip(list(pair().after)[:2], Z_UM[:2], strict=True):
         begun.push(frame, float(z))
-    with pytest.raises(InputError, match=r"and after -2 to -1\.75 um, so that none of the surface"):
+    with pytest.raises(InputError, match=r"and after -2 to -1\.75 µm, so none of the surface"):
         begun.finish()
 
 
@@ -239,7 +240,7 @@ def test_scans_in_coarse_steps_are_warned_of():
         ZStack.from_array(np.stack(list(one))[::8], Z_UM[::8], PIXEL_UM)
         for one in (pair().before, pair().after)
     ]
-    with pytest.warns(UserWarning, match=r"frames lie 2 um apart but focus is .* um deep"):
+    with pytest.warns(UserWarning, match=r"frames are 2 µm apart but the depth of field is .* µm"):
         find_particles(*coarse, surface=surface())
 
 
@@ -256,8 +257,8 @@ def test_steps_too_wide_to_interpolate_between_are_told(tmp_path):
         write_ome_scan(path, rig.render_scan(scene, z_um=z_um, seed=k).frames, z_um, 0.25)
     level = np.zeros((96, 96), np.float32)
     surface = Surface(level, level, level + 1, np.ones((96, 96), bool), level, 0.25)
-    with pytest.warns(UserWarning, match=r"frames lie 2 um apart but focus is 3.5 um deep"):
-        results, facts = find_over_time(pairs_of(paths), surface=surface)
-    (told,) = next(iter(facts.values()))["notes"]
-    assert told.startswith("frames lie 2 um apart")
-    assert f"Take care: {told}." in results.notes
+    with pytest.warns(UserWarning, match=r"frames are 2 µm apart but the depth of field is 3.5 µm"):
+        results, details = find_over_time(pairs_of(paths), surface=surface)
+    (note,) = next(iter(details.values()))["notes"]
+    assert note.startswith("frames are 2 µm apart")
+    assert f"Warning: {note}." in results.notes

@@ -12,9 +12,9 @@ from lee.devices import virtual as rig
 from lee.errors import InputError
 from lee.kernels.detect_particles import detect_particles
 from lee.particles.calibration.size_calibration import Calibration
-from lee.particles.finding.axial_focus import Focus
+from lee.particles.finding.axial_focus import AxialFocus
 from lee.particles.finding.detection import table_of
-from lee.particles.finding.find import find_particles, search
+from lee.particles.finding.find import detect_between, find_particles
 from lee.particles.table import (
     COLUMNS,
     TRACKPY,
@@ -80,23 +80,23 @@ def test_what_was_not_measured_takes_no_part(frames):
     whole = find_particles(before, after, pixel_um=PIXEL_UM)
     after = after.astype(np.float32)
     after[50:70, 60:90] = np.nan
-    found = search(before, after, pixel_um=PIXEL_UM)
+    found = detect_between(before, after, pixel_um=PIXEL_UM)
     table = found.particles
     y, x = (table[axis].to_numpy() / PIXEL_UM for axis in ("y_um", "x_um"))
     assert not ((y > 50) & (y < 69) & (x > 60) & (x < 89)).any()
-    assert not found.seen[50:70, 60:90].any()
-    assert found.seen.sum() >= found.seen.size - 600 - 20
-    assert found.facts["not_measured_px"] >= 600
+    assert not found.searched[50:70, 60:90].any()
+    assert found.searched.sum() >= found.searched.size - 600 - 20
+    assert found.details["not_measured_px"] >= 600
     i, _ = matched(whole, table, 0.1)
     assert len(i) >= 0.9 * len(whole)
 
 
 def test_an_unknown_field_holds_nothing():
     unknown = np.full((64, 64), np.nan, np.float32)
-    found = search(unknown, unknown, pixel_um=PIXEL_UM)
+    found = detect_between(unknown, unknown, pixel_um=PIXEL_UM)
     assert len(found.particles) == 0
-    assert not found.seen.any()
-    assert found.facts["shared_texture"] is None
+    assert not found.searched.any()
+    assert found.details["shared_texture"] is None
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 5), (1, 200), (40, 63)])
@@ -126,12 +126,12 @@ def test_saturated_pixels_are_counted_and_are_no_particles(kind):
     sensor = rig.Sensor(bit_depth=8 if kind == "uint8" else 16)
     one, two = (rig.render_scan(SCENE, z_um=[FOCUS_UM], sensor=sensor, seed=k).frames[0] for k in (1, 2))
     two = two.copy()
-    before = search(one, two, pixel_um=PIXEL_UM).facts["saturated_px"]
+    before = detect_between(one, two, pixel_um=PIXEL_UM).details["saturated_px"]
     two[40:46, 50:56] = np.iinfo(kind).max
     two[120, 130] = np.iinfo(kind).max
-    found = search(one, two, pixel_um=PIXEL_UM)
-    assert found.facts["saturated_px"] == before + 37
-    assert not found.seen[40:46, 50:56].any()
+    found = detect_between(one, two, pixel_um=PIXEL_UM)
+    assert found.details["saturated_px"] == before + 37
+    assert not found.searched[40:46, 50:56].any()
     table = found.particles
     for y, x in ((42.5, 52.5), (120.0, 130.0)):
         assert (
@@ -145,9 +145,9 @@ def test_saturated_pixels_of_scans_are_no_particles():
     pair = scan_pair(scene, 0, z_um=np.arange(-2, 2.1, 0.25))
     later = np.stack(list(pair.after))
     later[:, 40:46, 50:56] = 255
-    found = search(pair.before, ZStack.from_array(later, pair.after.z_um, PIXEL_UM))
-    assert found.facts["saturated_px"] >= 36
-    assert not found.seen[41:45, 51:55].any()
+    found = detect_between(pair.before, ZStack.from_array(later, pair.after.z_um, PIXEL_UM))
+    assert found.details["saturated_px"] >= 36
+    assert not found.searched[41:45, 51:55].any()
     table = found.particles
     near = np.hypot(table["y_um"] / PIXEL_UM - 42.5, table["x_um"] / PIXEL_UM - 52.5) < 3
     assert not near.any()
@@ -214,7 +214,7 @@ def heights_of(surface, offset, at_end=(False, False, False)):
     detected = three_spots()
     assert len(detected.y_px) == 3
     one = np.ones(3)
-    focus = Focus(np.array(offset), 0.1 * one, 50 * one, one, np.array([5, 0, 7]), np.array(at_end))
+    focus = AxialFocus(np.array(offset), 0.1 * one, 50 * one, one, np.array([5, 0, 7]), np.array(at_end))
     return table_of(detected, pixel_um=0.5, time_s=1.0, focus=focus, depth_um=4.0, surface=surface)
 
 

@@ -11,7 +11,7 @@ from scipy import ndimage
 from lee.errors import InputError
 from lee.particles.finding.planes import PlaneAverager, common_heights, line_weights
 from lee.particles.finding.slices import SurfaceSlices
-from lee.particles.finding.texture import freed
+from lee.particles.finding.texture import remove_texture
 from lee.reconstruction.subpixel_shift import shift_frame
 
 SHAPE = (9, 11)
@@ -245,7 +245,7 @@ def test_texture_that_moved_brightened_or_refocused_goes_and_spots_stay(change):
     bell = spots(before.shape, places, 12.0)
     noise = rng.normal(0, 0.2, before.shape)
     raw = (after + bell + noise - before).astype(np.float32)
-    clean = freed(raw, before, axial.astype(np.float32))
+    clean = remove_texture(raw, before, axial.astype(np.float32))
     away = bell < 0.01
     inside = np.zeros_like(away)
     inside[6:-6, 6:-6] = True
@@ -262,18 +262,18 @@ def test_what_is_not_seen_stays_so_and_takes_no_part():
     raw[20:30, 40:60] = np.nan
     hole = before.copy()
     hole[80:90, 80:90] = np.nan
-    clean = freed(raw, hole, axial)
+    clean = remove_texture(raw, hole, axial)
     np.testing.assert_array_equal(np.isnan(clean), np.isnan(raw))
     assert np.std(clean[5:75, 70:140]) < 0.15 < 0.8 < np.std(raw[5:75, 70:140])
     unseen = np.full_like(raw, np.nan)
-    np.testing.assert_array_equal(freed(unseen, before, axial), unseen)
+    np.testing.assert_array_equal(remove_texture(unseen, before, axial), unseen)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (3, 5), (65, 64)])
 def test_fields_of_any_size_are_taken(shape):
     given = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     kept = given.copy()
-    found = freed(given, given + 50, np.zeros(shape, np.float32))
+    found = remove_texture(given, given + 50, np.zeros(shape, np.float32))
     assert found.shape == shape
     np.testing.assert_array_equal(given, kept)  # the input is not written to
     assert np.isfinite(found).all()

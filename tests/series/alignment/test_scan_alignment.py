@@ -10,7 +10,7 @@ from lee.devices.virtual.scene.texture import facing, grains
 from lee.errors import InputError
 from lee.reconstruction.subpixel_shift import shift_frame
 from lee.series.alignment.lateral_drift import lateral_drift
-from lee.series.alignment.scan_alignment import align, apply
+from lee.series.alignment.scan_alignment import align, apply_alignment
 from lee.surfaces.resampling import shift_map
 from tests.support.growing_relief import PIXEL_UM, Grown, grown, rms
 
@@ -86,7 +86,7 @@ def test_a_scan_that_failed_is_a_hole() -> None:
     assert np.isnan(found.shift_px[4]).all()
     rest = np.arange(COUNT) != 4
     assert rms((found.shift_px - drift)[rest]) < 0.03
-    assert np.isnan(apply(found, height)[4]).all()
+    assert np.isnan(apply_alignment(found, height)[4]).all()
 
 
 def test_a_failed_first_scan_leaves_the_next_as_reference() -> None:
@@ -149,7 +149,7 @@ def test_without_a_reference_axial_drift_is_left_and_said() -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_aligned_heights_are_those_of_a_stage_that_stood_still(seed: int) -> None:
     truth, height, image, _, axial = recorded(seed)
-    moved = apply(align(height, image, pixel_um=PIXEL_UM), height)
+    moved = apply_alignment(align(height, image, pixel_um=PIXEL_UM), height)
     error = moved - axial[:, None, None] - truth.height_um
     inner = error[:, 20:-20, 20:-20]
     assert rms(inner) < 0.07  # the heights' own error is 0.05
@@ -159,7 +159,9 @@ def test_aligned_heights_are_those_of_a_stage_that_stood_still(seed: int) -> Non
 def test_one_map_is_moved_like_the_whole() -> None:
     _, height, image, _, _ = recorded(1)
     found = align(height, image, pixel_um=PIXEL_UM)
-    np.testing.assert_array_equal(apply(found, height)[3], apply(found, height[3], scan=3))
+    np.testing.assert_array_equal(
+        apply_alignment(found, height)[3], apply_alignment(found, height[3], scan=3)
+    )
 
 
 @pytest.mark.parametrize("shift", [(0.0, 0.0), (3.0, -2.0), (0.4, 0.7), (-6.3, 5.5), (0.01, -0.02)])
@@ -209,6 +211,6 @@ def test_bad_input_is_one_line() -> None:
         align(height, pixel_um=0.25, reference=("moon", 1))
     found = align(np.random.default_rng(0).normal(size=(3, 64, 64)), pixel_um=0.25)
     with pytest.raises(InputError, match=r"give \(3, H, W\)"):
-        apply(found, height[:2])
+        apply_alignment(found, height[:2])
     with pytest.raises(InputError, match=r"scan 3 of 3"):
-        apply(found, height[0], scan=3)
+        apply_alignment(found, height[0], scan=3)

@@ -127,8 +127,7 @@ def _measured(measured: Path, sigma: str | None, time_s: float | None, computed:
     import zarr
 
     from lee.errors import InputError
-    from lee.series.map_store import open_maps
-    from lee.series.steps import MAPS_ZARR
+    from lee.series.map_store import MAPS_ZARR, open_maps
     from lee.storage.map_tiff import read_map
     from lee.twin.comparison.explanation import times_within
 

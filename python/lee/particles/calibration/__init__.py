@@ -1,1 +1,1 @@
-"""Size calibration: from the intensity a particle scatters to its diameter."""
+"""Size calibration: the diameter of a particle from the intensity it scatters."""

@@ -20,7 +20,7 @@ class Curve:
     Parameters
     ----------
     low, high : float
-        First and last knot, natural logarithm of counts; the others lie evenly between them.
+        First and last knot, natural logarithm of counts; the others are evenly spaced between them.
     parameters : (1 + K,) float64
         Natural logarithm of nm halfway between the ends, then that of the slope at each of the K >= 2 knots.
     covariance : (1 + K, 1 + K) float64
@@ -34,24 +34,24 @@ class Curve:
 
     @property
     def knots(self) -> int:
-        """Their number, K."""
+        """Number of knots, K."""
         return len(self.parameters) - 1
 
     def at(self, x: Values) -> Values:
-        """Give the curve at log intensities x, (N,)."""
+        """Return the curve at log intensities x, (N,)."""
         return np.asarray(self.parameters[0] + self._rises(x) @ np.exp(self.parameters[1:]))
 
     def slope(self, x: Values) -> Values:
-        """Give its slope at log intensities x, (N,)."""
+        """Return its slope at log intensities x, (N,)."""
         hats = np.clip(1 - np.abs(self._steps(x)[:, None] - np.arange(self.knots)), 0, 1)
         return np.asarray(hats @ np.exp(self.parameters[1:]))
 
     def gradient(self, x: Values) -> Values:
-        """Give how the curve at x changes with each parameter, (N, 1 + K)."""
+        """Return the derivatives of the curve at x by each parameter, (N, 1 + K)."""
         return np.column_stack([np.ones(len(x)), self._rises(x) * np.exp(self.parameters[1:])])
 
     def variance(self, x: Values) -> Values:
-        """Give the variance of the curve at log intensities x, (N,)."""
+        """Return the variance of the curve at log intensities x, (N,)."""
         gradient = self.gradient(x)
         return np.asarray(((gradient @ self.covariance) * gradient).sum(axis=1)).clip(0)
 
@@ -59,7 +59,7 @@ class Curve:
         return np.clip((x - self.low) / (self.high - self.low), 0, 1) * (self.knots - 1)
 
     def _rises(self, x: Values) -> Values:
-        """Give what a slope of 1 at each knot raises the curve by, from its middle to x, (N, K)."""
+        """Return the rise of the curve from its middle to x for a slope of 1 at each knot, (N, K)."""
         return self._integrals(x) - self._integrals(np.array([(self.low + self.high) / 2]))
 
     def _integrals(self, x: Values) -> Values:

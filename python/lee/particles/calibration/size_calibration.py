@@ -1,4 +1,4 @@
-"""From a particle's scattered intensity to its diameter, by particles whose diameters are known."""
+"""Size calibration: diameter over scattered intensity, fitted to particles of known diameter."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lee.storage.refusals import unreadable
 __all__ = ["Calibration", "load_calibration", "read_calibration_table"]
 
 _FORMAT, _VERSION = "lee size calibration", 1
-_LARGEST = 300.0  # of a logarithm, so that what it stands for is finite
+_MAX_LOGARITHM = 300.0  # so that its exponential is finite
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +34,11 @@ class Calibration:
     points : DataFrame
         With the columns of `read_calibration_table`.
     used : (N,) bool
-        False for particles that lie so far off that they were left out.
+        False for outliers, which the fit ignores.
     curve : Curve
     scatter : float
         Standard deviation of a particle's diameter at its intensity, as a share of the diameter, beyond the
-        errors given. Errors that were not given are in it.
+        given errors. It includes the errors that were not given.
     """
 
     points: pd.DataFrame
@@ -61,8 +61,8 @@ class Calibration:
         intensity_counts, diameter_nm : (N,) float, counts and nm
             One particle each, in any order.
         intensity_sigma_counts, diameter_sigma_nm : (N,) float, counts and nm, optional
-            Standard deviations. Where one is not given, what it would have explained is taken for scatter, so
-            what `diameter` says of its error is too large rather than too small.
+            Standard deviations. Errors that are not given count as scatter, so the standard deviation that
+            `diameter` returns is too large rather than too small.
 
         Raises
         ------
@@ -79,28 +79,28 @@ class Calibration:
 
     @property
     def range_counts(self) -> tuple[float, float]:
-        """Least and largest intensity of the particles that were used, counts."""
+        """Smallest and largest intensity of the particles that were used, counts."""
         used = self.points["intensity_counts"].to_numpy()[self.used]
         return float(used.min()), float(used.max())
 
     def diameter(
         self, intensity_counts: ArrayLike, intensity_sigma_counts: ArrayLike | None = None
     ) -> tuple[Values, Values, NDArray[np.object_]]:
-        """Tell the diameters of particles.
+        """Return the diameters of particles.
 
         Parameters
         ----------
         intensity_counts : (N,) float, counts
         intensity_sigma_counts : (N,) float, counts, optional
-            Standard deviations; without them intensities count as exact.
+            Standard deviations; by default intensities are exact.
 
         Returns
         -------
         diameter_nm : (N,) float64, nm
             NaN outside of `range_counts` and where the intensity is NaN.
         diameter_sigma_nm : (N,) float64, nm
-            What the diameter of one such particle deviates by: its intensity's error, the curve's and the
-            scatter together. NaN where the diameter or the intensity's error is.
+            Standard deviation of the diameter of one such particle: the errors of its intensity and of the
+            curve, and the scatter. NaN where the diameter or the intensity's error is.
         flags : (N,) object
             ``below_range``, ``above_range`` or an empty string.
 
@@ -111,10 +111,10 @@ class Calibration:
 
         Notes
         -----
-        The measured intensity alone says whether a particle lies within the range, not its error: no diameter
-        is given that no particle of the calibration vouches for, and how many lie beyond does not depend on
-        how well they were measured. A particle just inside may truly lie just outside; its error says so. An
-        intensity of 0 or less is below the range.
+        Whether a particle is within the range depends on its measured intensity alone, not on the error: no
+        diameter is extrapolated, and the number beyond the range does not depend on the precision of the
+        measurement. A particle just inside may truly be just outside, within its error. An intensity of 0 or
+        less is below the range.
         """
         counts = _one_row(intensity_counts, "intensity_counts")
         sigma = np.zeros(len(counts))
@@ -122,7 +122,8 @@ class Calibration:
             sigma = _one_row(intensity_sigma_counts, "intensity_sigma_counts")
         if len(sigma) != len(counts):
             raise InputError(
-                f"{len(counts)} intensities, but {len(sigma)} of their errors: give one for each particle"
+                f"{len(counts)} intensities, but {len(sigma)} errors of intensities: give one for each "
+                "particle"
             )
         if (sigma < 0).any():
             raise InputError(f"intensity_sigma_counts is {sigma[sigma < 0][0]:g}: give errors of 0 or more")
@@ -138,19 +139,19 @@ class Calibration:
         return diameter, error, flags
 
     def save(self, path: str | Path) -> Path:
-        """Write the calibration as JSON; the file appears whole or not at all.
+        """Write the calibration as JSON; the file appears complete or not at all.
 
         Raises
         ------
         InputError
             If the name does not end in .json.
         StorageError
-            If it cannot be written.
+            If the file cannot be written.
         """
         path = Path(path)
         if path.suffix.lower() != ".json":
             raise InputError(f"{path}: a calibration is written as .json")
-        described = {
+        description = {
             "format": _FORMAT,
             "version": _VERSION,
             "points": {name: self.points[name].tolist() for name in self.points},
@@ -163,47 +164,49 @@ class Calibration:
             },
             "scatter": self.scatter,
         }
-        text = json.dumps(described, indent=1, allow_nan=False)
+        text = json.dumps(description, indent=1, allow_nan=False)
         with new_file(path) as partial:
             partial.write_text(text + "\n", encoding="utf-8")
         return path
 
     @classmethod
     def load(cls, path: str | Path) -> Calibration:
-        """Read what `save` wrote.
+        """Read a calibration written by `save`.
 
         Raises
         ------
         InputError
-            If there is none, it cannot be read, is of a later version, or was damaged.
+            If the file does not exist, cannot be read, is of another version, or is damaged.
         """
         path = Path(path)
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            stored = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
-            raise unreadable(path, error, "give a file that Calibration.save wrote") from error
+            raise unreadable(path, error, "give a file written by `lee particles calibrate`") from error
         except (ValueError, RecursionError) as error:
             raise InputError(
-                f"{path} is no JSON: give a file that Calibration.save wrote, or a CSV table"
+                f"{path} is not JSON: give a file written by `lee particles calibrate`, or a CSV table"
             ) from error
-        if not isinstance(found, Mapping) or found.get("format") != _FORMAT:
-            raise InputError(f"{path} is no size calibration: give a file that Calibration.save wrote")
-        if found.get("version") != _VERSION:
+        if not isinstance(stored, Mapping) or stored.get("format") != _FORMAT:
             raise InputError(
-                f"{path} is of version {found.get('version')!r}, but this lee reads {_VERSION}: "
+                f"{path} is not a size calibration: give a file written by `lee particles calibrate`"
+            )
+        if stored.get("version") != _VERSION:
+            raise InputError(
+                f"{path} is of version {stored.get('version')!r}, but this version of lee reads {_VERSION}: "
                 "fit the calibration again from its table"
             )
         try:
-            return _restored(found)
+            return _restored(stored)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             reason = f"it lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
             raise InputError(
-                f"{path} was damaged ({reason}): fit the calibration again from its table"
+                f"{path} is damaged ({reason}): fit the calibration again from its table"
             ) from error
 
 
 def load_calibration(path: str | Path) -> Calibration:
-    """Read a calibration that was saved (.json), or fit one to a table (.csv).
+    """Read a saved calibration (.json), or fit one to a table (.csv).
 
     Raises
     ------
@@ -214,7 +217,7 @@ def load_calibration(path: str | Path) -> Calibration:
     if path.suffix.lower() == ".json":
         return Calibration.load(path)
     if path.suffix.lower() != ".csv":
-        raise InputError(f"{path}: a size calibration is a .csv table or a saved .json")
+        raise InputError(f"{path}: a size calibration is a .csv table or a .json file")
     table = read_calibration_table(path)
     try:
         return Calibration.fit(**{str(name): table[name] for name in table})
@@ -235,30 +238,32 @@ def _logarithms(points: pd.DataFrame) -> Points:
 
 def _one_row(values: ArrayLike, name: str) -> Values:
     try:
-        found = np.asarray(values, np.float64)
+        row = np.asarray(values, np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{name} are no numbers: give one for each particle") from error
-    if found.ndim != 1:
-        raise InputError(f"{name} has the shape {found.shape}: give (N,), one for each particle")
-    return found
+        raise InputError(
+            f"{name} holds values that are not numbers: give one number for each particle"
+        ) from error
+    if row.ndim != 1:
+        raise InputError(f"{name} has the shape {row.shape}: give (N,), one for each particle")
+    return row
 
 
-def _restored(found: Mapping[str, Any]) -> Calibration:
-    points = checked(dict(found["points"]))
-    used, scatter = np.asarray(found["used"]), float(found["scatter"])
+def _restored(stored: Mapping[str, Any]) -> Calibration:
+    points = checked(dict(stored["points"]))
+    used, scatter = np.asarray(stored["used"]), float(stored["scatter"])
     curve = Curve(
-        float(found["curve"]["low"]),
-        float(found["curve"]["high"]),
-        np.asarray(found["curve"]["parameters"], np.float64),
-        np.asarray(found["curve"]["covariance"], np.float64),
+        float(stored["curve"]["low"]),
+        float(stored["curve"]["high"]),
+        np.asarray(stored["curve"]["parameters"], np.float64),
+        np.asarray(stored["curve"]["covariance"], np.float64),
     )
     if used.dtype != bool or used.shape != (len(points),) or not used.any():
-        raise ValueError("used does not say which points are")
+        raise ValueError("used has not one true or false for each point")
     size = curve.parameters.size
     if curve.parameters.ndim != 1 or size < 3 or curve.covariance.shape != (size, size):
-        raise ValueError("parameters and covariance of the curve do not fit together")
+        raise ValueError("parameters and covariance of the curve differ in size")
     numbers = np.r_[curve.parameters, curve.covariance.ravel(), scatter]
-    if not (np.abs(numbers) < _LARGEST).all() or not curve.low < curve.high or scatter < 0:
+    if not (np.abs(numbers) < _MAX_LOGARITHM).all() or not curve.low < curve.high or scatter < 0:
         raise ValueError("a number of the curve is out of range")
     calibration = Calibration(points, used, curve, scatter)
     if not np.allclose(np.log(calibration.range_counts), (curve.low, curve.high), rtol=0, atol=1e-6):

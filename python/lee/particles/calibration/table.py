@@ -1,22 +1,22 @@
-"""The table a size calibration is fitted to: one particle a row, its intensity and its known diameter."""
+"""The table a size calibration is fitted to: one row per particle, its intensity and its known diameter."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
-from lee.particles.calibration.fit import LEAST_POINTS
+from lee.particles.calibration.fit import MIN_POINTS
 from lee.storage.refusals import unreadable
 
 COLUMNS = ("intensity_counts", "diameter_nm", "intensity_sigma_counts", "diameter_sigma_nm")
 _NEEDED = COLUMNS[:2]
-_LARGEST = 1e100  # beyond it squares are infinite
+_MAX_VALUE = 1e100  # the squares of larger numbers are infinite
 
 
 def read_calibration_table(path: str | Path) -> pd.DataFrame:
@@ -26,18 +26,18 @@ def read_calibration_table(path: str | Path) -> pd.DataFrame:
     ----------
     path : str or Path
         UTF-8, commas, decimal points, a header. Columns ``intensity_counts`` and ``diameter_nm``; optionally
-        ``intensity_sigma_counts`` and ``diameter_sigma_nm``, standard deviations. Other columns are passed
-        over, unless their name begins like one of these. Empty lines are, too.
+        ``intensity_sigma_counts`` and ``diameter_sigma_nm``, standard deviations. Other columns are ignored,
+        unless their name begins like one of these; empty lines are ignored.
 
     Returns
     -------
     DataFrame
-        Those columns that are there, float64, a row a particle.
+        Those of the columns that the file holds, float64, one row per particle.
 
     Raises
     ------
     InputError
-        If the file cannot be read, a column is missing, twice there or misspelt, a cell is not a finite
+        If the file cannot be read, a column is missing, doubled or misspelt, a cell is not a finite
         number above 0, particles are too few, or all have one intensity or diameter. The message names the
         line.
     """
@@ -47,14 +47,16 @@ def read_calibration_table(path: str | Path) -> pd.DataFrame:
     except OSError as error:
         raise unreadable(path, error, "give a calibration's CSV table") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path} is no UTF-8 text: save the table as CSV in UTF-8") from error
+        raise InputError(f"{path} is not UTF-8 text: save the table as CSV in UTF-8") from error
     try:
         columns = _columns(text)
     except (InputError, csv.Error) as error:
         raise InputError(f"{path}: {error}") from error
     table = pd.DataFrame(columns, dtype=np.float64)
-    if len(table) < LEAST_POINTS:
-        raise InputError(f"{path}: {len(table)} particles: a calibration needs {LEAST_POINTS} or more")
+    if len(table) < MIN_POINTS:
+        raise InputError(
+            f"{path}: there are {len(table)} particles: a calibration needs {MIN_POINTS} or more"
+        )
     for name in _NEEDED:
         if table[name].nunique() == 1:
             raise InputError(
@@ -63,32 +65,34 @@ def read_calibration_table(path: str | Path) -> pd.DataFrame:
     return table
 
 
-def checked(columns: Mapping[str, Any]) -> pd.DataFrame:
-    """Make a table of arrays.
+def checked(columns: Mapping[str, ArrayLike]) -> pd.DataFrame:
+    """Make a table from arrays.
 
     Raises
     ------
     InputError
-        If they are not one-dimensional and equally long, or hold what is not finite and above 0.
+        If they are not one-dimensional and of equal length, or hold numbers that are not finite and above 0.
     """
-    found = {}
+    table: dict[str, NDArray[np.float64]] = {}
     for name, values in columns.items():
         if name not in COLUMNS:
-            raise InputError(f"{name!r} is no column of a calibration")
+            raise InputError(f"{name!r} is not a column of a calibration")
         try:
-            found[name] = np.asarray(values, np.float64)
+            table[name] = np.asarray(values, np.float64)
         except (TypeError, ValueError) as error:
-            raise InputError(f"{name} holds what is not a number: give one for each particle") from error
-        if found[name].ndim != 1 or found[name].shape != next(iter(found.values())).shape:
-            raise InputError(f"{name} has the shape {found[name].shape}: give (N,), one for each particle")
-        bad = ~((found[name] > 0) & (found[name] < _LARGEST))
+            raise InputError(
+                f"{name} holds values that are not numbers: give one number for each particle"
+            ) from error
+        if table[name].ndim != 1 or table[name].shape != next(iter(table.values())).shape:
+            raise InputError(f"{name} has the shape {table[name].shape}: give (N,), one for each particle")
+        bad = ~((table[name] > 0) & (table[name] < _MAX_VALUE))
         if bad.any():
             k = int(bad.argmax())
-            raise InputError(f"{name}[{k}] is {found[name][k]:g}: give {_wanted(name)}")
+            raise InputError(f"{name}[{k}] is {table[name][k]:g}: give {_wanted(name)}")
     for name in _NEEDED:
-        if name not in found:
-            raise InputError(f"no column {name}")
-    return pd.DataFrame(found)
+        if name not in table:
+            raise InputError(f"the column {name} is missing")
+    return pd.DataFrame(table)
 
 
 def _wanted(name: str) -> str:
@@ -106,7 +110,7 @@ def _columns(text: str) -> dict[str, list[float]]:
         if len(cells) != len(header):
             raise InputError(
                 f"line {line} has {len(cells)} cells, the header {len(header)}: "
-                "part cells by commas and write decimal points"
+                "separate cells by commas and write decimal points"
             )
         for name, place in places.items():
             columns[name].append(_number(cells[place], name, line))
@@ -121,20 +125,20 @@ def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _places(header: list[str], line: int) -> dict[str, int]:
-    """Tell which column is which."""
+    """Find the position of each column."""
     wanted = ", ".join(_NEEDED)
     if not header:
         raise InputError(f"the file is empty: give a table with the columns {wanted}")
     for mark, name in ((";", "semicolons"), ("\t", "tabs")):
         if len(header) == 1 and mark in header[0]:
-            raise InputError(f"line {line}: cells are parted by {name}: part them by commas")
+            raise InputError(f"line {line}: cells are separated by {name}: separate them by commas")
     for name in header:
         if name in COLUMNS and header.count(name) > 1:
-            raise InputError(f"line {line}: the column {name} is there {header.count(name)} times: keep one")
+            raise InputError(f"line {line}: the column {name} appears {header.count(name)} times: keep one")
     for name in _NEEDED:
         if name not in header:
             raise InputError(
-                f"line {line}: no column {name} (found {_shortened(', '.join(header))}): "
+                f"line {line}: the column {name} is missing (found {_shortened(', '.join(header))}): "
                 f"the first line must name the columns {wanted}"
             )
     for name in header:
@@ -151,7 +155,7 @@ def _number(cell: str, name: str, line: int) -> float:
         value = float(cell)
     except ValueError:
         value = np.nan
-    if 0 < value < _LARGEST:
+    if 0 < value < _MAX_VALUE:
         return value
     shown = repr(_shortened(cell)) if cell else "empty"
     raise InputError(f"line {line}: {name} is {shown}: give {_wanted(name)}")

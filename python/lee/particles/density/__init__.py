@@ -1,1 +1,1 @@
-"""Density of particles on the true surface: map, mean, uncertainty, and its relation to curvature."""
+"""Density of particles: searched area, maps and their scale, confidence intervals, relation to curvature."""

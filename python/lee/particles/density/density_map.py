@@ -1,4 +1,4 @@
-"""Particles per um^2 of true surface: a map at a stated scale and the mean, and how sure they are."""
+"""Particles per µm² of true surface: a map at a stated scale and the mean, with their uncertainties."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Density:
-    """Density of particles, per um^2 of true surface.
+    """Density of particles, per µm² of true surface.
 
     Parameters
     ----------
-    per_um2 : (H, W) float32, 1/um^2
+    per_um2 : (H, W) float32, 1/µm²
         NaN where the surface was not measured or no particle could have been seen.
-    sigma_per_um2 : (H, W) float32, 1/um^2
-        Standard deviation from the chance of counting alone; never 0.
+    sigma_per_um2 : (H, W) float32, 1/µm²
+        Standard deviation by counting statistics alone; never 0.
     effective_count : (H, W) float32
-        Particles the kernel there is worth: its density times the area it is worth.
-    scale_um : float, um
-        Standard deviation of the Gaussian kernel, seen from above.
+        Effective number of particles under the kernel: its density times its effective area.
+    scale_um : float, µm
+        Standard deviation of the Gaussian kernel, in projection.
     scale_rule : str
         How the scale was chosen.
     count, left_out : int
-        Particles in the field, and those that are not, see `lee.particles.density.field.counts_in`.
-    mean_per_um2 : float, 1/um^2
+        Particles inside and outside the field, see `lee.particles.density.field.counts_in`.
+    mean_per_um2 : float, 1/µm²
         `count` over the area; NaN where nothing was measured.
-    mean_interval : (float, float), 1/um^2
-        Of the mean, for a count that follows Poisson's law; particles that keep to themselves, or company, do
-        not.
+    mean_interval : (float, float), 1/µm²
+        Confidence interval of the mean, for a Poisson-distributed count; the counts of particles that
+        cluster or repel each other are not.
     confidence : float
         Of that interval.
     field : Field
@@ -69,12 +69,12 @@ class Density:
 
     @property
     def left_out(self) -> int:
-        """Particles that lie beyond what was measured."""
+        """Particles outside the measured area."""
         return self.counts.left_out
 
     @property
     def area_um2(self) -> float:
-        """Area of the field, um^2."""
+        """Area of the field, µm²."""
         return self.field.total_um2
 
 
@@ -84,36 +84,37 @@ def density_map(
     pixel_um: float,
     surface: Surface | None = None,
     shape: Sequence[int] | None = None,
-    seen: ArrayLike | None = None,
+    searched: ArrayLike | None = None,
     scale_um: float | Literal["auto"] = "auto",
     slope_scale_um: float | None = None,
     confidence: float = 0.95,
 ) -> Density:
-    """Measure how many particles there are per um^2 of true surface area, everywhere in the field.
+    """Measure how many particles there are per µm² of true surface area, everywhere in the field.
 
-    Counts under a Gaussian kernel over the area under it. So border and gaps cost nothing but certainty, and
-    on a slope, where more surface hides behind every pixel, the density is lower by the slope's cosine.
+    Counts under a Gaussian kernel divided by the area under it. At the border and beside unmeasured pixels
+    the density is thus unbiased, only less certain; on a slope, where every pixel holds more surface, it is
+    lower by the slope's cosine.
 
     Parameters
     ----------
     particles : DataFrame
-        One pair's, with the columns of `lee.particles.table`; may be empty.
-    pixel_um : float, um
+        Of one time, with the columns of `lee.particles.table`; may be empty.
+    pixel_um : float, µm
         Size of a pixel.
     surface : Surface, optional
-        Its slopes make the area, its gaps are left out. Without it the area is the one seen from above, and
-        ``density.field.is_true_area`` is False.
+        Its slopes give the true area; unmeasured pixels are excluded. Without it the area is the projected
+        one, and ``density.field.is_true_area`` is False.
     shape : (H, W), optional
-        Of the field; needed where neither `surface` nor `seen` tells it.
-    seen : (H, W) bool, optional
-        Where a particle could have been found: not saturated, not beyond the overlap of both scans.
-    scale_um : float, um, or "auto"
-        Standard deviation of the kernel; by default as `lee.particles.density.scale.automatic_scale_px`
-        finds it.
-    slope_scale_um : float, um, optional
+        Of the field; needed if neither `surface` nor `searched` is given.
+    searched : (H, W) bool, optional
+        Where a particle could have been found: not saturated, and within the overlap of both scans.
+    scale_um : float, µm, or "auto"
+        Standard deviation of the kernel; by default chosen by
+        `lee.particles.density.scale.automatic_scale_px`.
+    slope_scale_um : float, µm, optional
         As in `lee.particles.density.field.field_of`.
     confidence : float
-        Of the interval of the mean.
+        Confidence of the interval of the mean.
 
     Returns
     -------
@@ -124,21 +125,19 @@ def density_map(
     InputError
         As `field_of` and `counts_in`, or if the scale or confidence is out of range.
 
-    Notes
-    -----
-    The ratio leaves a uniform density as it is up to the border (Diggle, Applied Statistics 34 (1985) 138).
-    A kernel is worth the area A = (sum w a)^2 / (sum w^2 a); the standard deviation is that of the density
-    given n = density A particles under Jeffreys' prior, sqrt(n + 1/2) / A. What the kernel flattens is not in
-    it. The mean's interval is Garwood's (Biometrika 28 (1936) 437).
+    Notes ----- The ratio keeps a uniform density unchanged up to the border (Diggle, Applied Statistics 34
+    (1985) 138). The effective area of a kernel is A = (sum w a)^2 / (sum w^2 a); the standard deviation is
+    that of the density given n = density A particles under Jeffreys' prior, sqrt(n + 1/2) / A. It does not
+    include the smoothing by the kernel. The mean's interval is Garwood's (Biometrika 28 (1936) 437).
     """
     if scale_um != "auto" and not (
         isinstance(scale_um, (int, float)) and np.isfinite(scale_um) and scale_um > 0
     ):
-        raise InputError(f'density_map: scale_um is {scale_um!r}; give um above 0, or "auto"')
+        raise InputError(f'density_map: scale_um is {scale_um!r}; give µm above 0, or "auto"')
     if not 0 < confidence < 1:
-        raise InputError(f"density_map: confidence is {confidence}; give a share between 0 and 1")
+        raise InputError(f"density_map: confidence is {confidence}; give a number between 0 and 1")
     field = field_of(
-        pixel_um=pixel_um, surface=surface, shape=shape, seen=seen, slope_scale_um=slope_scale_um
+        pixel_um=pixel_um, surface=surface, shape=shape, searched=searched, slope_scale_um=slope_scale_um
     )
     counts = counts_in(particles, field)
     if scale_um == "auto":
@@ -148,10 +147,14 @@ def density_map(
     area = field.area_um2.astype(np.float64)
     there = area > 0
     weights = gaussian(scale_px)
-    under = np.where(there, smoothed(area, weights), np.nan)
-    # The same for weights squared; where the sum is their own pixel's alone, rounding must not exceed it.
-    worth = under**2 / np.where(there, np.maximum(smoothed(area, weights**2), 1e-300), np.nan)
-    density = smoothed(counts.per_pixel.astype(np.float64), weights) / under if counts.count else 0 * under
+    area_under = np.where(there, smoothed(area, weights), np.nan)
+    # The same for the squared weights; where the sum has one pixel only, rounding must not make it 0.
+    effective_area = area_under**2 / np.where(there, np.maximum(smoothed(area, weights**2), 1e-300), np.nan)
+    density = (
+        smoothed(counts.per_pixel.astype(np.float64), weights) / area_under
+        if counts.count
+        else 0 * area_under
+    )
     total = field.total_um2
     low, high = poisson_interval(np.array([counts.count]), confidence)
     mean, interval = np.nan, (np.nan, np.nan)
@@ -159,8 +162,8 @@ def density_map(
         mean, interval = counts.count / total, (float(low[0] / total), float(high[0] / total))
     return Density(
         per_um2=density.astype(np.float32),
-        sigma_per_um2=(np.sqrt(density * worth + 0.5) / worth).astype(np.float32),
-        effective_count=(density * worth).astype(np.float32),
+        sigma_per_um2=(np.sqrt(density * effective_area + 0.5) / effective_area).astype(np.float32),
+        effective_count=(density * effective_area).astype(np.float32),
         scale_um=scale_px * pixel_um,
         scale_rule=rule,
         mean_per_um2=mean,

@@ -1,1 +1,1 @@
-"""Figures and report of particles. Drawing only."""
+"""Figures and report of particles and their calibration: drawing only."""

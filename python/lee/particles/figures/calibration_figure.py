@@ -1,4 +1,4 @@
-"""Figure of a size calibration: its particles, its curve with the band, its range, and what is left over."""
+"""Figure of a size calibration: its particles, the curve with its band, its range, and the residuals."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ _MANY = 60  # points whose error bars would run together
 
 
 def calibration_figure(calibration: Calibration, *, title: str = "") -> Figure:
-    """Draw a calibration: diameter over intensity, and below how far each particle lies off the curve.
+    """Draw a calibration: diameter over intensity, and below it the residuals of the particles.
 
     Parameters
     ----------
     calibration : Calibration
     title : str
-        In front of what was found.
+        Above the summary.
 
     Returns
     -------
     matplotlib.figure.Figure
-        1600 pixels wide. Bars are one standard deviation, where errors were given; below, both errors
-        together. The dark band holds the curve, the light one 68 % of the particles measured without error.
-        Intensities beyond the range are grey. Outliers that lie too far off are triangles at the border.
+        1600 pixels wide. Bars are one standard deviation, where errors were given; in the residuals both
+        errors are combined. The dark band holds the curve with 68 % confidence, the light one 68 % of the
+        particles measured without error. Intensities beyond the range are grey. Outliers beyond the axes are
+        triangles at the border.
     """
     counts = calibration.points["intensity_counts"].to_numpy()
     nm = calibration.points["diameter_nm"].to_numpy()
@@ -67,21 +68,21 @@ def calibration_figure(calibration: Calibration, *, title: str = "") -> Figure:
     above.yaxis.set_major_formatter(ScalarFormatter())
     above.yaxis.set_minor_formatter(NullFormatter())
     above.set_ylabel("particle diameter (nm)")
-    below.set_ylabel("off the curve (%)")
-    below.set_xlabel("scattered intensity (counts); grey: beyond the calibrated range")
-    found = [
+    below.set_ylabel("deviation from the curve (%)")
+    below.set_xlabel("scattered intensity (counts); grey: beyond the calibration range")
+    summary = [
         f"{int(calibration.used.sum())} particles, {curve[0]:.3g} to {curve[-1]:.3g} nm",
-        f"scatter beyond the errors given {100 * calibration.scatter:.2g} %",
+        f"scatter beyond the given errors {100 * calibration.scatter:.2g} %",
     ]
-    above.set_title("\n".join([*([title] if title else []), ", ".join(found)]), fontsize=10)
+    above.set_title("\n".join([*([title] if title else []), ", ".join(summary)]), fontsize=10)
     above.legend(loc="upper left", edgecolor="none", framealpha=0.85)
     return figure
 
 
 def _bands(axes: Axes, counts: Values, middle: Values, of_curve: Values, of_particle: Values) -> None:
     for sigma, shade, name in (
-        (of_particle, 0.16, "68 % of particles, measured exactly"),
-        (of_curve, 0.4, "68 % band of the curve"),
+        (of_particle, 0.16, "68 % of particles measured without error"),
+        (of_curve, 0.4, "68 % confidence band of the curve"),
     ):
         axes.fill_between(
             counts,
@@ -102,7 +103,7 @@ def _draw(
     faint = len(x) > _MANY
     for which, colour, mark, name in (
         (used, _POINTS, "o", "particles of known diameter"),
-        (~used, _OUTLIERS, "D", "outliers, left out"),
+        (~used, _OUTLIERS, "D", "outliers, ignored"),
     ):
         if which.any():
             axes.errorbar(
@@ -115,7 +116,7 @@ def _draw(
 def _draw_residuals(
     axes: Axes, used: NDArray[np.bool_], counts: Values, percent: Values, sigma: Values
 ) -> None:
-    """Draw what is left over, as far as those used reach."""
+    """Draw the residuals, within the range of those of the particles used."""
     reach = 1.1 * float((np.abs(percent) + sigma)[used].max())
     reach = max(reach, 1.0, 1.1 * max(abs(end) for end in axes.dataLim.intervaly))
     inside = np.abs(percent) < reach

@@ -1,4 +1,4 @@
-"""Particles as circles: how large they are drawn, in which colour, and the circles that say so."""
+"""The circles that stand for particles: their sizes, colours and reference circles."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from lee.figures.maps import round_length
 from lee.particles.sizes import is_calibrated
 from lee.particles.table import has_flag
 
-# Of the field: circles as large as this are seen, and do not hide it.
-_SEEN_SHARE = 0.03
+# Diameter of a typical circle, of the field: well visible without covering it.
+_VISIBLE_SHARE = 0.03
 _OF_SPACING = 0.6
-_LEAST_SHARE = 0.006
-NO_FLAG = "nothing to note"
-# Okabe and Ito, "Color universal design" (2008). What the calibration does not reach has its own markers.
+_MIN_SHARE = 0.006
+NO_FLAG = "no flag"
+# Okabe and Ito, "Color universal design" (2008). Particles beyond the calibration range have markers of their
+# own.
 FLAG_COLOURS = {
     "wide": "#E69F00",
     "crowded": "#56B4E9",
@@ -37,14 +38,14 @@ SIZED, SMALLER, LARGER, UNKNOWN = "o", "v", "^", "x"
 
 @dataclass(frozen=True)
 class Circles:
-    """How particles are drawn as circles, the same at all times.
+    """The scale of circles and colours, the same at all times.
 
     Parameters
     ----------
     by_size : bool
         The circle's diameter is the particle's, magnified; otherwise its area is the intensity.
     factor : float
-        um drawn a um of particle; without sizes, um^2 drawn a count.
+        Drawn µm per µm of the particle; without sizes, drawn µm² per count.
     limits : (float, float), nm or counts
         Of the colours.
     """
@@ -57,16 +58,16 @@ class Circles:
     def for_particles(
         cls, particles: pd.DataFrame, field_um: tuple[float, float], *, magnification: float | None = None
     ) -> Circles:
-        """Choose so that circles are seen and do not hide each other.
+        """Choose a scale at which circles are visible and do not cover each other.
 
         Parameters
         ----------
         particles : DataFrame
-            Of all times that are drawn.
-        field_um : (float, float), um
+            Of all times drawn.
+        field_um : (float, float), µm
             Height and width.
         magnification : float, optional
-            Of the diameters; only where there are any.
+            Of the diameters; ignored without sizes.
 
         Raises
         ------
@@ -83,8 +84,8 @@ class Circles:
         low, middle, high = (float(v) for v in np.percentile(values, (2, 50, 98)))
         times = max(particles["time_s"].nunique(), 1)
         spacing = np.sqrt(field_um[0] * field_um[1] * times / len(particles))
-        wanted = min(_SEEN_SHARE * max(field_um), _OF_SPACING * spacing)
-        wanted = max(wanted, _LEAST_SHARE * max(field_um))
+        wanted = min(_VISIBLE_SHARE * max(field_um), _OF_SPACING * spacing)
+        wanted = max(wanted, _MIN_SHARE * max(field_um))
         if by_size:
             factor = magnification or round_length(1.3 * wanted / (middle / 1e3))
         else:
@@ -92,18 +93,18 @@ class Circles:
         return cls(by_size, float(factor), (low, high) if high > low else (0.9 * low, 1.1 * low))
 
     def values(self, particles: pd.DataFrame) -> NDArray[np.float64]:
-        """Give what circles and colours show, (N,), nm or counts; NaN where there is none."""
-        found = particles["diameter_nm" if self.by_size else "intensity_counts"].to_numpy(np.float64)
-        return np.where(found > 0, found, np.nan)
+        """Return the values that circles and colours show, (N,), nm or counts; NaN for none."""
+        shown = particles["diameter_nm" if self.by_size else "intensity_counts"].to_numpy(np.float64)
+        return np.where(shown > 0, shown, np.nan)
 
     def drawn_um(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give the diameters of the circles, um."""
+        """Return the diameters of the circles, µm."""
         if self.by_size:
             return values / 1e3 * self.factor
         return np.asarray(np.sqrt(values * self.factor * 4 / np.pi))
 
     def references(self) -> list[tuple[float, str]]:
-        """Give three round values within the limits, um drawn, and what to write beside each."""
+        """Return three reference circles of round values: their drawn diameters, µm, and labels."""
         middle = _nearest_round(float(np.sqrt(max(self.limits[0], 1e-12) * self.limits[1])))
         step = 2.0 if self.by_size else 4.0
         unit = "nm" if self.by_size else "counts"
@@ -111,15 +112,15 @@ class Circles:
         return [(float(d), f"{v:g} {unit}") for d, v in zip(self.drawn_um(values), values, strict=True)]
 
     @property
-    def said(self) -> str:
-        """What the circles mean."""
+    def legend(self) -> str:
+        """The meaning of the circles."""
         if self.by_size:
             return f"circles: particles, diameter × {self.factor:g}"
-        return "no calibration: area of the circles is the intensity, not the size"
+        return "no calibration: the area of a circle is the intensity, not the size"
 
     @property
     def label(self) -> str:
-        """Of the colour bar."""
+        """Label of the colour bar."""
         return "particle diameter (nm)" if self.by_size else "intensity (counts)"
 
     @property
@@ -129,27 +130,27 @@ class Circles:
 
 
 def size_colours() -> LinearSegmentedColormap:
-    """Give the colours of sizes: plasma without its darkest, which would be lost on an image."""
+    """Return the colours of sizes: plasma without its darkest, which would be invisible on an image."""
     shades = colormaps["plasma"](np.linspace(0.35, 1, 256))
     return LinearSegmentedColormap.from_list("particle sizes", shades)
 
 
 def first_flags(particles: pd.DataFrame) -> NDArray[np.object_]:
-    """Tell of each particle the one flag its colour stands for: the first of `FLAG_COLOURS` it has, (N,)."""
-    found = np.full(len(particles), NO_FLAG, dtype=object)
+    """Return the flag that colours each particle, (N,): the first of `FLAG_COLOURS` it carries."""
+    flags = np.full(len(particles), NO_FLAG, dtype=object)
     for flag in reversed([name for name in FLAG_COLOURS if name != NO_FLAG]):
-        found[has_flag(particles, flag).to_numpy()] = flag
-    return found
+        flags[has_flag(particles, flag).to_numpy()] = flag
+    return flags
 
 
 def markers(particles: pd.DataFrame, circles: Circles) -> NDArray[np.object_]:
-    """Tell how each particle is drawn, (N,): circles have a size, triangles lie beyond the calibration."""
-    found = np.full(len(particles), UNKNOWN, dtype=object)
+    """Return the marker of each particle, (N,): triangles are beyond the calibration range."""
+    kinds = np.full(len(particles), UNKNOWN, dtype=object)
     if circles.by_size:
-        found[has_flag(particles, "below_range").to_numpy()] = SMALLER
-        found[has_flag(particles, "above_range").to_numpy()] = LARGER
-    found[np.isfinite(circles.values(particles))] = SIZED
-    return found
+        kinds[has_flag(particles, "below_range").to_numpy()] = SMALLER
+        kinds[has_flag(particles, "above_range").to_numpy()] = LARGER
+    kinds[np.isfinite(circles.values(particles))] = SIZED
+    return kinds
 
 
 def _nearest_round(value: float) -> float:

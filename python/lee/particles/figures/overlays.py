@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -37,10 +37,10 @@ from lee.particles.times import by_time, of_time, time_title
 Colour = Literal["size", "flag"]
 Images = ArrayLike | Mapping[float, ArrayLike]
 _LINE, _MARKER = 1.2, 26
-_MANY = 1000  # circles that would run together
+_MANY = 1000  # from here on circles would run together
 _HALO = 1.2  # points of black on both sides of a line: seen on bright and dark alike
-_MOST_IN_ROW = 3
-_TALLEST_IN = 7.5
+_MAX_IN_ROW = 3
+_MAX_HEIGHT_IN = 7.5
 
 
 def overlay_figure(
@@ -55,9 +55,9 @@ def overlay_figure(
 ) -> Figure:
     """Draw particles as circles over an image of the surface.
 
-    The diameter of a circle is the particle's, magnified by a factor that is told, with circles for
-    reference. Without any calibration the circle's area is the intensity, and that is told. Particles beyond
-    the calibration are triangles, other particles without a size crosses.
+    The diameter of a circle is the particle's, magnified by a factor given in the legend, which shows
+    reference circles. Without any calibration the circle's area is the intensity, as stated in the legend.
+    Particles beyond the calibration range are triangles, other particles without a size crosses.
 
     Parameters
     ----------
@@ -65,15 +65,15 @@ def overlay_figure(
         With the columns of `lee.particles.table`; may be empty.
     image : (H, W), or mapping of time in s to (H, W)
         Refocused image of the surface, or the later frame, counts; NaN where there is none. One for all
-        times, or each time's own.
-    pixel_um : float, um
+        times, or one for each time.
+    pixel_um : float, µm
     colour : {"size", "flag"}
     times_s : sequence of float, s, optional
         As in `lee.particles.times.by_time`.
     magnification : float, optional
-        By default one that lets circles be seen and not hide each other; the same at all times.
+        By default chosen so that circles are visible and do not cover each other; the same at all times.
     count : int
-        How many times are drawn, evenly chosen, first and last among them.
+        Number of times to draw, evenly chosen, including the first and the last.
 
     Returns
     -------
@@ -88,7 +88,7 @@ def overlay_figure(
     if colour not in ("size", "flag"):
         raise InputError(f"colour is {colour!r}: use 'size' or 'flag'")
     if not (np.isfinite(pixel_um) and pixel_um > 0):
-        raise InputError(f"pixel_um is {pixel_um}: it must be a positive number of um")
+        raise InputError(f"pixel_um is {pixel_um}: it must be a positive number of µm")
     parts = by_time(particles, times_s)
     chosen = [list(parts)[k] for k in evenly(len(parts), count)]
     images = {time: image_of(image, time) for time in chosen}
@@ -98,11 +98,11 @@ def overlay_figure(
     scale = _grey(list(images.values()))
     field = (shape[0] * pixel_um, shape[1] * pixel_um)
     circles = Circles.for_particles(particles, field, magnification=magnification)
-    columns = min(len(chosen), _MOST_IN_ROW)
+    columns = min(len(chosen), _MAX_IN_ROW)
     rows = -(-len(chosen) // columns)
     wide = 0.84 * PAGE_IN / columns
     figure = page(
-        rows * (min(wide * shape[0] / shape[1], _TALLEST_IN) + 0.35) + (1.7 if colour == "flag" else 1.1)
+        rows * (min(wide * shape[0] / shape[1], _MAX_HEIGHT_IN) + 0.35) + (1.7 if colour == "flag" else 1.1)
     )
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for place, axes in enumerate(panels.flat):
@@ -122,7 +122,7 @@ def overlay_figure(
     if len(particles):
         shown = pd.concat([parts[time] for time in chosen])
         # As large as they will be, or a little less.
-        per_um = min(wide / field[1], _TALLEST_IN / field[0])
+        per_um = min(wide / field[1], _MAX_HEIGHT_IN / field[0])
         reference_circles(figure, panels[0, 0], shown, circles, in_per_um=per_um)
         if colour == "flag":
             _flag_legend(figure, shown)
@@ -135,18 +135,18 @@ def overlay_figure(
 
 
 def image_of(image: Images, time_s: float) -> NDArray[np.float32]:
-    """Take the image of a time; InputError where there is none of two dimensions."""
-    found = np.asarray(of_time(image, time_s, "image"), np.float32)
-    if found.ndim != 2 or 0 in found.shape:
-        raise InputError(f"an image has shape {found.shape}: give (H, W)")
-    return found
+    """Return the image of a time; InputError if there is none, or it has not two dimensions."""
+    selected = np.asarray(of_time(image, time_s, "image"), np.float32)
+    if selected.ndim != 2 or 0 in selected.shape:
+        raise InputError(f"an image has shape {selected.shape}: give (H, W)")
+    return selected
 
 
 def draw_circles(
     axes: Axes, particles: pd.DataFrame, circles: Circles, *, pixel_um: float, colour: Colour = "size"
 ) -> None:
-    """Draw particles into axes in um whose origin is the corner of the first pixel."""
-    # Maps are drawn from the corner of their first pixel, particles are told from its middle.
+    """Draw particles into axes in µm whose origin is the corner of the first pixel."""
+    # Maps start at the corner of their first pixel, positions of particles at its middle.
     place = particles[["x_um", "y_um"]].to_numpy(np.float64) + pixel_um / 2
     values, kinds = circles.values(particles), markers(particles, circles)
     line = _LINE if len(particles) <= _MANY else _LINE / 2
@@ -169,41 +169,36 @@ def draw_circles(
                 )  # fmt: skip
                 axes.add_collection(rings, autolim=False)
             else:
-                faces: dict[str, Any] = (
-                    {"c": edge} if kind == UNKNOWN else {"facecolors": "none", "edgecolors": edge}
-                )
+                # A cross has no face: matplotlib takes its colour from `c`.
+                cross = kind == UNKNOWN
                 axes.scatter(
-                    place[here, 0],
-                    place[here, 1],
-                    s=_MARKER,
-                    marker=kind,
-                    linewidths=width,
-                    zorder=3,
-                    **faces,
-                )
+                    place[here, 0], place[here, 1], s=_MARKER, marker=kind, linewidths=width, zorder=3,
+                    c=edge if cross else None, facecolors=None if cross else "none",
+                    edgecolors=None if cross else edge,
+                )  # fmt: skip
 
 
 def reference_circles(
     figure: Figure, axes: Axes, particles: pd.DataFrame, circles: Circles, *, in_per_um: float
 ) -> None:
-    """Draw circles of round sizes along the foot of a figure, as large as they are in a map.
+    """Draw circles of round sizes along the bottom of a figure, as large as they are in a map.
 
-    Room for them is made by `in_per_um`, the most inches that a um of the map may turn out to be.
+    The room for them follows from `in_per_um`, the largest number of inches that a µm of the map may take.
     """
     largest = max(drawn for drawn, _ in circles.references())
     share = max(0.55, largest * in_per_um + 0.2) / figure.get_figheight()
     engine = figure.get_layout_engine()
     if isinstance(engine, ConstrainedLayoutEngine):
         engine.set(rect=(0, share, 1, 1 - share))
-    children: list[Artist] = [_words(circles.said)]
+    children: list[Artist] = [_text(circles.legend)]
     for drawn, label in circles.references():
         ring = AuxTransformBox(axes.transData)
         ring.add_artist(Ellipse((0, 0), drawn, drawn, facecolor="none", edgecolor="black", linewidth=_LINE))
-        children += [ring, _words(label)]
+        children += [ring, _text(label)]
     kinds = set(markers(particles, circles))
-    for kind, said in (
+    for kind, meaning in (
         (SMALLER, "smaller"),
-        (LARGER, "larger than the calibration reaches"),
+        (LARGER, "larger than the calibration range"),
         (UNKNOWN, "no size"),
     ):
         if kind in kinds:
@@ -213,18 +208,18 @@ def reference_circles(
                     [5], [5], marker=kind, markersize=7, color="black", markerfacecolor="none", linewidth=0
                 )
             )
-            children += [_words(" "), sign, _words(said)]
+            children += [_text(" "), sign, _text(meaning)]
     packed = HPacker(children=children, align="center", pad=0, sep=6)
-    foot = AnchoredOffsetbox(
+    legend = AnchoredOffsetbox(
         "center", child=packed, pad=0, borderpad=0, frameon=False, bbox_to_anchor=(0.5, share / 2),
         bbox_transform=figure.transFigure,
     )  # fmt: skip
-    foot.set_in_layout(False)
-    figure.add_artist(foot)
+    legend.set_in_layout(False)
+    figure.add_artist(legend)
 
 
-def _words(said: str) -> TextArea:
-    return TextArea(said, textprops={"size": 9.5})
+def _text(text: str) -> TextArea:
+    return TextArea(text, textprops={"size": 9.5})
 
 
 def _flag_legend(figure: Figure, particles: pd.DataFrame) -> None:

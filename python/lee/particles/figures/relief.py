@@ -1,4 +1,4 @@
-"""Particles on the surface seen obliquely, those behind a hill left out."""
+"""Particles on the surface in an oblique view, without those behind a hill."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from lee.surfaces.surface import Surface
 Renderer = Literal["auto", "pyvista", "matplotlib"]
 _RELIEF_PX = 160  # of `lee.figures.surface.relief`
 _HEIGHT_IN = 8.0
-_ELEVATION = 50.0  # degrees: steeper than a relief alone is drawn, to look into its trenches
+_ELEVATION = 50.0  # degrees: steeper than for a relief alone, to look into its trenches
 _FACE = "white"
 _FILLED = 0.9
-_MOST_STRETCH = 50.0  # a plane's noise is no relief
+_MAX_STRETCH = 50.0  # so that the noise of a plane is not drawn as a relief
 
 
 def relief_figure(
@@ -38,22 +38,22 @@ def relief_figure(
     title: str = "",
     renderer: Renderer = "auto",
 ) -> Figure:
-    """Draw the surface obliquely with the particles of one time where they lie on it.
+    """Draw the surface obliquely with the particles of one time on it.
 
     Parameters
     ----------
     surface : Surface
     particles : DataFrame
-        With the columns of `lee.particles.table`, on the grid of the surface; may be empty. Those beyond its
-        border are not drawn.
+        With the columns of `lee.particles.table`, on the grid of the surface; may be empty. Particles
+        beyond its border are not drawn.
     magnification : float, optional
         Of the diameters, as in `lee.particles.figures.overlays.overlay_figure`.
     stretch : float, optional
-        Factor on the height as drawn; by default one that makes the relief readable, 50 at most.
+        Factor on the height as drawn; by default chosen so that the relief is readable, at most 50.
     title : str
     renderer : {"auto", "pyvista", "matplotlib"}
-        By default pyvista where it can draw, which shades balls on a fine surface. Without it particles are
-        circles, and those behind a hill are left out and counted.
+        By default pyvista if it can draw: shaded balls on a finely drawn surface. With matplotlib particles
+        are circles, and those behind a hill are not drawn but counted.
 
     Returns
     -------
@@ -63,15 +63,15 @@ def relief_figure(
     Raises
     ------
     InputError
-        If an argument is out of range, the surface a line, or pyvista is asked for and cannot draw.
+        If an argument is out of range, the surface is a line, or pyvista is requested and cannot draw.
     """
     if renderer not in ("auto", "pyvista", "matplotlib"):
         raise InputError(f"renderer is {renderer!r}: use 'auto', 'pyvista' or 'matplotlib'")
     if stretch is not None and not (np.isfinite(stretch) and stretch > 0):
         raise InputError(f"stretch is {stretch}: it must be a positive number")
     if not has_relief(surface):
-        raise InputError(f"a surface of {surface.shape} pixels is too narrow to be seen obliquely")
-    missing = rendering_unavailable() if renderer != "matplotlib" else "not asked for"
+        raise InputError(f"a surface of {surface.shape} pixels is too narrow for an oblique view")
+    missing = rendering_unavailable() if renderer != "matplotlib" else "not requested"
     if renderer == "pyvista" and missing:
         raise MissingDependency(f"the surface cannot be drawn by pyvista: {missing}")
     rows, columns = surface.shape
@@ -82,24 +82,24 @@ def relief_figure(
         inside = (row >= -0.5) & (row < rows - 0.5) & (column >= -0.5) & (column < columns - 0.5)
     shown = particles[inside]
     drawn = circles.drawn_um(circles.values(shown))
-    # Without a size as large as the smallest that are told apart by their colour elsewhere.
+    # Particles without a size are drawn as large as the smallest of the colour scale.
     drawn = np.where(np.isfinite(drawn), drawn, circles.drawn_um(np.array([circles.limits[0]]))[0])
     if stretch is None:
         low, high = np.percentile(surface.height_filled_um, (0.5, 99.5))
         readable = 0.25 * max(field) / max(float(high - low), 1e-6)
-        stretch = round_length(float(np.clip(readable, 1.0, _MOST_STRETCH)))
+        stretch = round_length(float(np.clip(readable, 1.0, _MAX_STRETCH)))
     draw = _by_matplotlib if missing else _by_pyvista
     figure = draw(surface, shown, drawn, stretch, circles, title)
     return figure
 
 
 def has_relief(surface: Surface) -> bool:
-    """Tell whether a surface is wide enough both ways to be drawn obliquely."""
+    """Return whether a surface is wide enough along both axes for an oblique view."""
     return -(-min(surface.shape) // _block(surface)) >= 2
 
 
 def _block(surface: Surface) -> int:
-    """Pixels that `lee.figures.surface.relief` averages, each way."""
+    """Pixels that `lee.figures.surface.relief` averages along each axis."""
     return max(1, -(-max(surface.shape) // _RELIEF_PX))
 
 
@@ -120,7 +120,7 @@ def _by_matplotlib(
     height = block_mean(surface.height_filled_um, block)[0].astype(np.float64)
     rows, columns = height.shape
     low, high = axes.get_zlim()
-    # Without margins, so that lengths along all axes are drawn alike, height stretched.
+    # Without margins, so that all axes have one scale, apart from the stretched height.
     wide, deep = max(columns - 1, 1) * step, max(rows - 1, 1) * step
     axes.set(xlim=(0, wide), ylim=(0, deep), ylabel="y, up the image (µm)")
     axes.view_init(elev=_ELEVATION, azim=axes.azim)
@@ -132,37 +132,37 @@ def _by_matplotlib(
         for name in ("y_um", "x_um")
     )
     on = ndimage.map_coordinates(height, [row, column], order=1, mode="nearest")
-    # On the surface as it is drawn, which is smoother than the one measured.
+    # On the surface as drawn, which is smoother than the measured one.
     z = np.fmax(np.clip(particles["z_um"].to_numpy(np.float64), low, high), on)
     x, y = column * step, (rows - 1 - row) * step
-    hidden = _hidden(height, row, column, z, step_um=step, stretch=stretch, view=(axes.elev, axes.azim))
-    seen = ~hidden
+    occluded = _occluded(height, row, column, z, step_um=step, stretch=stretch, view=(axes.elev, axes.azim))
+    visible = ~occluded
     figure.draw_without_rendering()
     points_per_um = _points_per_um(axes, stretch)
-    if seen.any():
+    if visible.any():
         axes.scatter(
-            x[seen], y[seen], z[seen], s=(drawn_um[seen] * points_per_um) ** 2, c=_FACE, edgecolors="black",
-            linewidths=0.8, depthshade=False, zorder=5,
+            x[visible], y[visible], z[visible], s=(drawn_um[visible] * points_per_um) ** 2, c=_FACE,
+            edgecolors="black", linewidths=0.8, depthshade=False, zorder=5,
         )  # fmt: skip
     # A zoomed relief reaches beyond the square of its axes.
     for drawn in axes.collections:
         drawn.set_clip_on(False)
-    behind = f", {int(hidden.sum())} behind hills not drawn" if hidden.any() else ""
-    axes.set_title(_said(title, len(particles), stretch, surface, "grey") + behind, fontsize=11)
+    behind = f", {int(occluded.sum())} behind hills not drawn" if occluded.any() else ""
+    axes.set_title(_title(title, len(particles), stretch, surface, "grey") + behind, fontsize=11)
     if len(particles):
         _references(figure, circles, points_per_um)
     return figure
 
 
 def _zoom(box: NDArray[np.float64], elevation: float, azimuth: float) -> float:
-    """Choose how large a box is drawn, so that it fills the page; matplotlib holds its diagonal constant."""
+    """Choose the zoom that makes a box fill the page; matplotlib keeps its diagonal constant."""
     up, around = np.radians((elevation, azimuth))
     across = box[0] * abs(np.sin(around)) + box[1] * abs(np.cos(around))
     upward = (box[0] * abs(np.cos(around)) + box[1] * abs(np.sin(around))) * np.sin(up) + box[2] * np.cos(up)
     return float(_FILLED * np.linalg.norm(box) / max(upward, across / 1.35))
 
 
-def _hidden(
+def _occluded(
     height: NDArray[np.float64],
     row: NDArray[np.float64],
     column: NDArray[np.float64],
@@ -172,20 +172,20 @@ def _hidden(
     stretch: float,
     view: tuple[float, float],
 ) -> NDArray[np.bool_]:
-    """Tell which points the surface hides: the line of sight from the point passes below it somewhere.
+    """Return which points the surface occludes: their line of sight passes below it somewhere.
 
     Parameters
     ----------
-    height : (H, W) um
+    height : (H, W) µm
         Its first row far away.
-    row, column, z : (N,) px, px, um
+    row, column, z : (N,) px, px, µm
     view : (float, float), degrees
         Elevation and azimuth of the camera, which is far away.
     """
     elevation, azimuth = np.radians(view)
-    slope = np.tan(elevation) * step_um / stretch  # um up a pixel toward the camera
+    slope = np.tan(elevation) * step_um / stretch  # µm up a pixel toward the camera
     along, down = np.cos(azimuth), -np.sin(azimuth)
-    hidden = np.zeros(len(z), dtype=bool)
+    occluded = np.zeros(len(z), dtype=bool)
     margin = 0.02 * (float(height.max() - height.min()) if height.size else 0.0)
     reach = float(np.hypot(*height.shape))
     for far in np.arange(1.0, reach, 0.5):
@@ -195,14 +195,14 @@ def _hidden(
         if not (within & (sight < height.max())).any():
             break
         there = ndimage.map_coordinates(height, [r, c], order=1, mode="nearest")
-        hidden |= within & (there > sight + margin)
-    return hidden
+        occluded |= within & (there > sight + margin)
+    return occluded
 
 
 def _points_per_um(axes: Any, stretch: float) -> float:
-    """Measure how long a um, seen straight on, is drawn; axes are orthographic and all scales alike."""
+    """Measure the drawn length of a µm seen face-on; the axes are orthographic with one scale."""
     matrix = axes.get_proj()
-    # A step to the right as it is seen lies in the plane of x and y.
+    # A step to the right on the page is in the plane of x and y.
     azimuth = np.radians(axes.azim)
     right = np.array([-np.sin(azimuth), np.cos(azimuth), 0.0])
     ends = [matrix @ np.append(place, 1.0) for place in (np.zeros(3), right)]
@@ -245,28 +245,28 @@ def _by_pyvista(
     axes = figure.add_subplot()
     axes.imshow(picture)
     axes.set_axis_off()
-    axes.set_title(_said(title, len(particles), stretch, surface, "orange"), fontsize=11)
+    axes.set_title(_title(title, len(particles), stretch, surface, "orange"), fontsize=11)
     if len(particles):
-        figure.supxlabel(circles.said.replace("circles", "balls"), fontsize=9.5)
+        figure.supxlabel(circles.legend.replace("circles", "balls"), fontsize=9.5)
     return figure
 
 
-def _said(title: str, count: int, stretch: float, surface: Surface, gaps: str) -> str:
-    found = f"{count} particle{'s' * (count != 1)} on the surface" if count else "no particles found"
-    stretched = "" if stretch == 1 else f"height stretched ×{stretch:g}"
-    told = "" if surface.valid.all() else f"{gaps}: not measured"
-    return ", ".join(part for part in (title, found, stretched, told) if part)
+def _title(title: str, count: int, stretch: float, surface: Surface, not_measured: str) -> str:
+    particles = f"{count} particle{'s' * (count != 1)} on the surface" if count else "no particles found"
+    stretched = "" if stretch == 1 else f"height stretched {stretch:g} ×"
+    key = "" if surface.valid.all() else f"{not_measured}: not measured"
+    return ", ".join(part for part in (title, particles, stretched, key) if part)
 
 
 def _references(figure: Figure, circles: Circles, points_per_um: float) -> None:
-    lines: list[Any] = [TextArea(circles.said.replace(": ", ":\n"), textprops={"size": 9.5})]
+    lines: list[Any] = [TextArea(circles.legend.replace(": ", ":\n"), textprops={"size": 9.5})]
     for drawn, label in circles.references():
         side = drawn * points_per_um
         ring = DrawingArea(side, side)
-        round_one = Circle((side / 2, side / 2), side / 2, facecolor=_FACE, edgecolor="black", linewidth=0.8)
-        ring.add_artist(round_one)
-        told = TextArea(label, textprops={"size": 9.5})
-        lines.append(HPacker(children=[ring, told], align="center", pad=0, sep=6))
+        circle = Circle((side / 2, side / 2), side / 2, facecolor=_FACE, edgecolor="black", linewidth=0.8)
+        ring.add_artist(circle)
+        text = TextArea(label, textprops={"size": 9.5})
+        lines.append(HPacker(children=[ring, text], align="center", pad=0, sep=6))
     packed = VPacker(children=lines, align="left", pad=0, sep=6)
     key = AnchoredOffsetbox(
         "upper left", child=packed, pad=0, borderpad=0, frameon=False, bbox_to_anchor=(0.01, 0.95),

@@ -1,1 +1,1 @@
-"""Particles found between two scans: slices along the surface, matching, detection, position in z."""
+"""Detection of particles between two scans: pairs, registration, slices along the surface, focus in z."""

@@ -1,10 +1,10 @@
-"""Particles that appear between two scans: the later one may still be running."""
+"""Detection of particles between a finished scan and one whose frames may still be arriving."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +12,18 @@ from scipy import ndimage
 
 from lee.errors import InputError
 from lee.kernels.detect_particles import DetectedParticles, detect_particles
-from lee.particles.finding.axial_focus import focus_of, halos, profiles
-from lee.particles.finding.detection import Found, facts_of, table_of
-from lee.particles.finding.pair_registration import match, refuse_texture
+from lee.particles.finding.axial_focus import axial_profiles, find_halos, fit_focus
+from lee.particles.finding.detection import Detection, details_of, table_of
+from lee.particles.finding.options import DetectionOptions
+from lee.particles.finding.pair_registration import register, require_shared_texture
 from lee.particles.finding.planes import PlaneAverager, common_heights
 from lee.particles.finding.slices import SurfaceSlices
-from lee.particles.finding.texture import freed
+from lee.particles.finding.texture import remove_texture
 from lee.reconstruction.parameters import RIG_DEPTH_OF_FIELD_UM
 from lee.reconstruction.saturation import SATURATED_SHARE, full_scale
 from lee.reconstruction.subpixel_shift import shift_frame
 
 if TYPE_CHECKING:
-    from lee.particles.calibration.size_calibration import Calibration
     from lee.stacks.stack import ZStack
     from lee.surfaces.surface import Surface
 
@@ -33,47 +33,51 @@ Path = NDArray[np.float64]
 # A point in green light through the rig's objective: 0.21 lambda / NA (Zhang, Zerubia, Olivo-Marin 2007).
 RIG_SPOT_UM = 0.23
 # Pixels wider than a spot spread it over about this; expecting less would take single pixels for spots.
-LEAST_SPOT_PX = 0.7
-# Planes and slices to a depth of field, and slices to each side of the surface.
+MIN_SPOT_PX, MAX_SPOT_PX = 0.7, 6
+# Planes, and slices, per depth of field; and slices on each side of the surface.
 _PLANES = 3
 _REACH = 3
-_HALF_WIDTH = 2.3548  # full width at half maximum, in standard deviations
+_FWHM = 2.3548  # full width at half maximum, in standard deviations
 # A point's light along the axis is wider than a focus curve, which goes with its square.
 _POINT_DEPTH = 2**0.5
-# Slices are mixed by a Gaussian of this standard deviation, in depths of field: wider, rings of bright
-# particles out of focus come in.
-_MIXED = 0.33
-# Above anything there is.
-_NOTHING_SNR = 1e9
+# Slices are averaged with a Gaussian of this standard deviation, in depths of field: a wider one would let in
+# the rings that bright particles show out of focus.
+_AVERAGING_DEPTH = 0.33
+# Above any signal-to-noise ratio: nothing is detected.
+_UNREACHABLE_SNR = 1e9
 # Planes farther apart than this share of the depth of field leave texture in the difference.
 _COARSE = 0.5
 _STILL_PX = 0.02
 _SMOOTH_PX = 1.5
 
 
-class ParticleFinder:
-    """Finds what appears between a scan that is done and one whose frames arrive.
+def expected_spot_px(pixel_um: float) -> float:
+    """Return the standard deviation of a point's spot that the rig's objective gives, px."""
+    return float(np.clip(RIG_SPOT_UM / pixel_um, MIN_SPOT_PX, MAX_SPOT_PX))
 
-    Both are averaged to planes of equal true height, as far as they reach into each other, and sliced along
-    the surface: at each pixel the frames around the surface's own height are compared. So a particle is
-    looked for where it is sharp, once, and what lies out of focus above or below is not looked at. Beside
-    slices, which do not grow with the scan, only the few frames of the planes at hand are kept.
+
+class ParticleDetector:
+    """Detects particles that appear between a finished scan and one whose frames arrive one by one.
+
+    Both scans are averaged to planes of equal true height, over the range they have in common, and sliced
+    along the surface: at each pixel the frames around the surface's own height are compared. A particle is
+    thus searched for once, where it is sharp, and what is out of focus above or below is ignored. Apart from
+    the slices, whose number does not grow with the scan, only the few frames of the current planes are kept.
 
     Parameters
     ----------
     before : ZStack
         The earlier scan.
     surface : Surface
-        What both are sliced along, on the grid of the later scan; where that is not known yet, the earlier
-        one's, which serves as long as growth stays well below the depth of field.
-    heights_um : (Z,) float, um, optional
-        Where the frames of the later scan will lie, where that is known; else where those of `before` do.
+        Both scans are sliced along it. On the grid of the later scan; where that is not known yet, the
+        earlier scan's surface serves as long as growth stays well below the depth of field.
+    options : DetectionOptions, optional
+    heights_um : (Z,) float, µm, optional
+        Heights of the later scan's frames, where known in advance; by default those of `before`.
     drift_px : (Z, 2) float, px, optional
-        Drift within `before`, as `lee.reconstruction.drift.estimate_drift` gives it.
+        Drift within `before`, as `lee.reconstruction.drift.estimate_drift` returns it.
     shift_px : (dy, dx), px
-        How far the first frame of the later scan shows things from where the first of `before` does.
-    calibration, false_alarms, spot_sigma_px, disappearing, threads
-        As in `lee.find_particles`.
+        Displacement of the later scan's first frame against the first frame of `before`.
     progress : callable, optional
         Called with (frames done, frames in all) of `before`.
 
@@ -87,15 +91,11 @@ class ParticleFinder:
         self,
         before: ZStack,
         surface: Surface,
+        options: DetectionOptions | None = None,
         *,
         heights_um: NDArray[np.float64] | None = None,
         drift_px: Path | None = None,
         shift_px: tuple[float, float] = (0.0, 0.0),
-        calibration: Calibration | None = None,
-        false_alarms: float = 1.0,
-        spot_sigma_px: float | None = None,
-        disappearing: bool = False,
-        threads: int = 0,
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
         self._shape = (before.shape[1], before.shape[2])
@@ -105,58 +105,53 @@ class ParticleFinder:
                 "surface of these scans"
             )
         self._surface = surface
-        self._calibration = calibration
-        self._options: dict[str, Any] = {
-            "false_alarms": false_alarms,
-            "disappearing": disappearing,
-            "threads": threads,
-            "expected_sigma_px": float(np.clip(RIG_SPOT_UM / surface.pixel_um, LEAST_SPOT_PX, 6)),
-        }
-        self._spot_sigma_px = spot_sigma_px
+        self._options = options or DetectionOptions()
         depth = surface.provenance.depth_of_field
         self._depth_um = RIG_DEPTH_OF_FIELD_UM if depth is None else depth.um
         later = before.z_um if heights_um is None else np.asarray(heights_um, np.float64)
-        self._passed_um = (float(before.z_um.min()), float(before.z_um.max()))
+        self._before_range_um = (float(before.z_um.min()), float(before.z_um.max()))
         self._heights = common_heights(before.z_um, later, self._depth_um / _PLANES)
         step = self._heights[1] - self._heights[0] if len(self._heights) > 1 else self._depth_um / _PLANES
         self._step = float(step)
         self._notes: list[str] = []
         if self._step > _COARSE * self._depth_um:
             self._notes.append(
-                f"frames lie {self._step:.3g} um apart but focus is {self._depth_um:.3g} um deep; "
-                "between such planes texture cannot be interpolated, and more false particles come through",
+                f"frames are {self._step:.3g} µm apart but the depth of field is {self._depth_um:.3g} µm; "
+                "texture cannot be interpolated between such planes, so expect more false particles",
             )
             warnings.warn(f"particles: {self._notes[-1]}", stacklevel=2)
         smooth = ndimage.gaussian_filter(surface.height_filled_um, _SMOOTH_PX, mode="nearest")
         self._smooth = np.asarray(smooth, dtype=np.float32)
-        self._most = 0
-        self._dtype: np.dtype[Any] = before.dtype
+        self._largest_count = 0
+        self._holds_integers = before.dtype.kind == "u"
         drift = np.zeros((len(before), 2)) if drift_px is None else np.asarray(drift_px)
         earlier, planes = self._new_slices(), PlaneAverager(self._heights, self._step)
         order = np.argsort(before.z_um)
         for k, frame in enumerate(before):
-            self._watch(frame)
+            self._track_largest_count(frame)
             for number, plane in planes.push(frame, float(before.z_um[k])):
-                self._take(earlier, number, plane, before.z_um[order], np.subtract(shift_px, drift[order]))
+                self._add(earlier, number, plane, before.z_um[order], np.subtract(shift_px, drift[order]))
             if progress is not None:
                 progress(k + 1, len(before))
         for number, plane in planes.finish():
-            self._take(earlier, number, plane, before.z_um[order], np.subtract(shift_px, drift[order]))
+            self._add(earlier, number, plane, before.z_um[order], np.subtract(shift_px, drift[order]))
         self._before = earlier.finish()
         self._later, self._planes = self._new_slices(), PlaneAverager(self._heights, self._step)
         self._drift: list[tuple[float, float, float]] = []
 
-    def push(self, frame: NDArray[Any], z_um: float, *, drift_px: tuple[float, float] = (0.0, 0.0)) -> None:
+    def push(
+        self, frame: NDArray[np.generic], z_um: float, *, drift_px: tuple[float, float] = (0.0, 0.0)
+    ) -> None:
         """Take the next frame of the later scan.
 
         Parameters
         ----------
         frame : (H, W) uint8, uint16 or float32, counts
             Copied.
-        z_um : float, um
-            Height it focuses on; rises or falls throughout the scan.
+        z_um : float, µm
+            Height it focuses on; must rise or fall throughout the scan.
         drift_px : (dy, dx), px
-            How far it shows things from where the scan's first frame does.
+            Displacement against the scan's first frame.
 
         Raises
         ------
@@ -169,15 +164,15 @@ class ParticleFinder:
         turns = len(z) == 2 and (z_um - z[1]) * (z[1] - z[0]) <= 0
         if not np.isfinite(z_um) or turns or (len(z) == 1 and z_um == z[0]):
             raise InputError(
-                f"particles: frame {len(self._drift)} lies at {z_um} um; heights must rise or fall throughout"
+                f"particles: frame {len(self._drift)} is at {z_um} µm; heights must rise or fall throughout"
             )
-        self._watch(frame)
+        self._track_largest_count(frame)
         self._drift.append((float(z_um), *drift_px))
         for number, plane in self._planes.push(frame.copy(), float(z_um)):
-            self._take(self._later, number, plane, *self._known_drift())
+            self._add(self._later, number, plane, *self._known_drift())
 
-    def finish(self, *, surface: Surface | None = None, time_s: float = np.nan) -> Found:
-        """End the later scan and return what appeared since the earlier.
+    def finish(self, *, surface: Surface | None = None, time_s: float = np.nan) -> Detection:
+        """Finish the later scan and return the particles that appeared since the earlier one.
 
         Parameters
         ----------
@@ -189,50 +184,67 @@ class ParticleFinder:
         Raises
         ------
         InputError
-            If the surface lies outside what both scans pass, or the two share too little texture.
+            If the surface is outside the range of heights that both scans cover, or the two share too little
+            texture.
         """
         for number, plane in self._planes.finish():
-            self._take(self._later, number, plane, *self._known_drift())
+            self._add(self._later, number, plane, *self._known_drift())
         later, earlier = self._later.finish(), self._before
         middle = _REACH
         if not (np.isfinite(later[middle]) & np.isfinite(earlier[middle])).any():
             low, high = np.percentile(self._surface.height_filled_um, (1, 99))
-            passed = [z for z, _, _ in self._drift]
-            later_um = f"{min(passed):g} to {max(passed):g} um" if passed else "nothing"
+            covered = [z for z, _, _ in self._drift]
+            later_um = f"{min(covered):g} to {max(covered):g} µm" if covered else "nothing"
             raise InputError(
-                f"particles: before passes {self._passed_um[0]:g} to {self._passed_um[1]:g} um and after "
-                f"{later_um}, so that none of the surface, {low:g} to {high:g} um, is sharp in both; give "
-                "scans that pass through it"
+                f"particles: before covers {self._before_range_um[0]:g} to {self._before_range_um[1]:g} µm "
+                f"and after {later_um}, so none of the surface, {low:g} to {high:g} µm, is sharp in both; "
+                "give scans that pass through it"
             )
-        weights = np.exp(-0.5 * (self._later.offsets_um / (_MIXED * self._depth_um)) ** 2)
-        before, after = _mixed(earlier, later, weights)
-        found = match(before, after)
-        refuse_texture(found)
+        weights = np.exp(-0.5 * (self._later.offsets_um / (_AVERAGING_DEPTH * self._depth_um)) ** 2)
+        before, after = _averaged(earlier, later, weights)
+        registered = register(before, after)
+        require_shared_texture(registered)
         change = earlier[middle + 1] - earlier[middle - 1]
         change[~np.isfinite(change)] = 0
-        options = self._options | {"saturation": self._saturation(), "shift_px": found.shift_px}
-        detected = detect_particles(before, after, axial=change, spot_sigma_px=self._spot_sigma_px, **options)
-        if self._spot_sigma_px is None:
-            # Where points are in focus, as in two single frames: slices above and below show them wider.
-            # The width alone is wanted, so nothing needs to be fitted.
-            sharp = detect_particles(
-                earlier[middle], later[middle], axial=change, threshold_snr=_NOTHING_SNR, **options
+        saturation = self._saturation()
+
+        def detect(
+            one: Map, other: Map, spot_sigma_px: float | None, threshold_snr: float | None = None
+        ) -> DetectedParticles:
+            return detect_particles(
+                one,
+                other,
+                axial=change,
+                spot_sigma_px=spot_sigma_px,
+                expected_sigma_px=expected_spot_px(self._surface.pixel_um),
+                false_alarms=self._options.false_alarms,
+                threshold_snr=threshold_snr,
+                saturation=saturation,
+                shift_px=registered.shift_px,
+                disappearing=self._options.disappearing,
+                threads=self._options.threads,
             )
+
+        detected = detect(before, after, self._options.spot_sigma_px)
+        if self._options.spot_sigma_px is None:
+            # Where points are in focus, as in two single frames: slices above and below show them wider.
+            # Only the width is wanted, so nothing needs to be fitted.
+            sharp = detect(earlier[middle], later[middle], None, _UNREACHABLE_SNR)
             detected = detected._replace(
                 width_px=detected.width_px * (sharp.spot_sigma_px / detected.spot_sigma_px),
                 spot_sigma_px=sharp.spot_sigma_px,
                 sigma_from=sharp.sigma_from,
             )
-        differences = self._differences(earlier, later, found.shift_px)
+        differences = self._differences(earlier, later, registered.shift_px)
         spots = (detected.y_px, detected.x_px, detected.width_px)
         y, x, width = (np.asarray(values, np.float64) for values in spots)
-        focus, depth = focus_of(
-            profiles(differences, y, x, width),
+        focus, depth = fit_focus(
+            axial_profiles(differences, y, x, width),
             _profile_sigma(differences, detected, weights),
             self._later.offsets_um,
-            _POINT_DEPTH * self._depth_um / _HALF_WIDTH,
+            _POINT_DEPTH * self._depth_um / _FWHM,
         )
-        halo = halos(focus, (y, x, width), depth)
+        halo = find_halos(focus, (y, x, width), depth)
         detected, focus = detected.only(~halo), focus.only(~halo)
         height = surface or self._surface
         table = table_of(
@@ -240,32 +252,32 @@ class ParticleFinder:
             pixel_um=height.pixel_um,
             time_s=time_s,
             focus=focus,
-            depth_um=_HALF_WIDTH * depth,
+            depth_um=_FWHM * depth,
             surface=height,
-            calibration=self._calibration,
+            calibration=self._options.calibration,
         )
-        facts = facts_of(detected, found, self._options["false_alarms"], height.pixel_um) | {
+        details = details_of(detected, registered, self._options.false_alarms, height.pixel_um) | {
             "halos": int(halo.sum()),
             "notes": self._notes,
             "heights_um": [float(self._heights[0]), float(self._heights[-1])],
             "plane_step_um": self._step,
-            "focus_depth_um": _HALF_WIDTH * depth,
+            "focus_depth_um": _FWHM * depth,
         }
-        table.attrs.update(facts)
-        seen = np.isfinite(before) & np.isfinite(after) & (after < options["saturation"])
-        return Found(table, facts, seen, after, height)
+        table.attrs.update(details)
+        searched = np.isfinite(before) & np.isfinite(after) & (after < saturation)
+        return Detection(table, details, searched, after, height)
 
     def _differences(self, earlier: Map, later: Map, shift_px: tuple[float, float]) -> Map:
-        """Take one scan from the other in each slice, and texture out of that."""
+        """Subtract one scan from the other in each slice, and remove the texture from the difference."""
         moved = np.stack([_moved(one, shift_px) for one in earlier])
-        sign = -1 if self._options["disappearing"] else 1
-        reference = later if self._options["disappearing"] else moved
+        sign = -1 if self._options.disappearing else 1
+        reference = later if self._options.disappearing else moved
         out = np.empty_like(later)
         for k in range(len(out)):
             low, high = max(k - 1, 0), min(k + 1, len(out) - 1)
             change = moved[high] - moved[low]
             change[~np.isfinite(change)] = 0
-            out[k] = freed(sign * (later[k] - moved[k]), reference[k], change)
+            out[k] = remove_texture(sign * (later[k] - moved[k]), reference[k], change)
         return out
 
     def _new_slices(self) -> SurfaceSlices:
@@ -275,18 +287,18 @@ class ParticleFinder:
         known = np.array(sorted(self._drift))
         return known[:, 0], -known[:, 1:]
 
-    def _watch(self, frame: NDArray[Any]) -> None:
+    def _track_largest_count(self, frame: NDArray[np.generic]) -> None:
         if frame.dtype.kind == "u":
-            self._most = max(self._most, int(frame.max()))
+            self._largest_count = max(self._largest_count, int(np.max(frame)))
 
     def _saturation(self) -> float:
-        """Give counts from which means are saturated: near the full scale of the bits in use."""
-        if self._dtype.kind != "u":
+        """Return the counts from which means are saturated: near the full scale of the bits in use."""
+        if not self._holds_integers:
             return float("inf")
-        return SATURATED_SHARE * full_scale(self._most)
+        return SATURATED_SHARE * full_scale(self._largest_count)
 
     @staticmethod
-    def _take(slices: SurfaceSlices, number: int, plane: Map, z_um: Path, move_px: Path) -> None:
+    def _add(slices: SurfaceSlices, number: int, plane: Map, z_um: Path, move_px: Path) -> None:
         at = slices.heights_um[number]
         slices.add(
             number, _moved(plane, (np.interp(at, z_um, move_px[:, 0]), np.interp(at, z_um, move_px[:, 1])))
@@ -294,7 +306,7 @@ class ParticleFinder:
 
 
 def _moved(picture: Map, shift_px: tuple[float, float]) -> Map:
-    """Move what a picture shows by (dy, dx) px; NaN where nothing comes in."""
+    """Move the content of a picture by (dy, dx) px; NaN where nothing comes in."""
     dy, dx = shift_px
     if max(abs(dy), abs(dx)) < _STILL_PX:
         return picture
@@ -312,8 +324,8 @@ def _moved(picture: Map, shift_px: tuple[float, float]) -> Map:
     return np.asarray(moved)
 
 
-def _mixed(earlier: Map, later: Map, weights: NDArray[np.float64]) -> tuple[Map, Map]:
-    """Weighted means of slices seen in both; NaN where the middle one, or much of the weight, is missing."""
+def _averaged(earlier: Map, later: Map, weights: NDArray[np.float64]) -> tuple[Map, Map]:
+    """Average slices seen in both scans; NaN where the middle one, or much of the weight, is missing."""
     shape = later.shape[1:]
     total, before, after = (np.zeros(shape, np.float32) for _ in range(3))
     for weight, a, b in zip(weights.astype(np.float32), earlier, later, strict=True):
@@ -330,14 +342,14 @@ def _mixed(earlier: Map, later: Map, weights: NDArray[np.float64]) -> tuple[Map,
 def _profile_sigma(
     differences: Map, detected: DetectedParticles, weights: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Scale the standard deviations of the detected peaks by how noisy each slice is."""
-    mean, _ = _mixed(differences, differences, weights)
-    noise = _spread(mean)
-    ratio = np.array([_spread(one) / noise if noise > 0 else 1.0 for one in differences])
+    """Scale the standard deviations of the detected peaks by the noise of each slice."""
+    mean, _ = _averaged(differences, differences, weights)
+    noise = _robust_deviation(mean)
+    ratio = np.array([_robust_deviation(one) / noise if noise > 0 else 1.0 for one in differences])
     return np.asarray(ratio[:, None] * np.asarray(detected.peak_sigma, np.float64))
 
 
-def _spread(values: Map) -> float:
+def _robust_deviation(values: Map) -> float:
     sample = values[::3, ::3]
     sample = sample[np.isfinite(sample)]
     return 1.4826 * float(np.median(np.abs(sample - np.median(sample)))) if len(sample) else 0.0

@@ -1,10 +1,10 @@
-"""How two pictures of one place lie on each other, and whether they show the same at all."""
+"""Registration of two pictures: the shift between them, and whether they show the same place at all."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,86 +17,88 @@ from lee.reconstruction.subpixel_shift import shift_frame
 
 Map = NDArray[np.float32]
 
-# Texture is looked at between these two standard deviations of Gaussians, px.
+# Texture is the band between these two standard deviations of Gaussians, px.
 _FINE_PX, _COARSE_PX = 1.0, 4.0
-# Spots, and what else stands out, count as no more than so many deviations.
+# Spots and other outliers are clipped to so many standard deviations.
 _CLIP = 4.0
-# Chance alone correlates by about one deviation, its largest peak by four or five.
-_BY_CHANCE = 8.0
-# Less shared than this, and the difference holds as much texture as the frames.
-_LEAST_SHARED = 0.5
-# Against the noise: with less texture there is nothing to be misled by, and nothing to judge by.
-_LEAST_TEXTURE = 1.0
-# With less of it there is nothing at all.
-_BARE = 0.05
-_WORST_SIGMA_PX = 1.0
-# Of larger pictures, parts of this size are looked at, of so many pixels in all.
-_PART_PX, _LOOKED_AT_PX = 96, 768**2
-# Windows that stand still hold a shift back by some per cent of it: once near, it is measured again.
+# Correlation in standard deviations: chance alone gives about one, its largest peak four or five.
+_SIGNIFICANT_CORRELATION = 8.0
+# With a smaller share in common the difference holds as much texture as the frames.
+_MIN_SHARED = 0.5
+# Variance of the texture over that of the noise: with less texture nothing can mislead, or be compared.
+_MIN_TEXTURE = 1.0
+# With less texture than this share of the noise there is none at all.
+_NO_TEXTURE = 0.05
+_MAX_SIGMA_PX = 1.0
+# Of larger pictures, parts of this size are used, of so many pixels in all.
+_PART_PX, _USED_PX = 96, 768**2
+# Fixed windows underestimate a shift by some per cent: it is measured again with the first estimate applied.
 _PASSES = 3
 _NEAR_PX = 0.5
 
 
-class Match(NamedTuple):
-    """How far the later picture shows things from where the earlier does, and how much both share.
+class Registration(NamedTuple):
+    """Displacement of the later picture against the earlier, and how much texture both share.
 
-    ``shift_px`` (dy, dx); 0 where nothing shared tells it. ``shared`` is the correlation of what is no noise;
-    NaN where there is no texture above noise.
+    ``shift_px`` (dy, dx); 0 where no shared texture determines it. ``shared`` is the correlation of the
+    textures, corrected for noise; NaN where there is no texture above noise.
     """
 
     shift_px: tuple[float, float]
     shared: float
 
 
-def match(before: Map, after: Map) -> Match:
-    """Compare two pictures (H, W) float32, counts; NaN where nothing was seen."""
+def register(before: Map, after: Map) -> Registration:
+    """Register two pictures (H, W) float32, counts; NaN where nothing was seen."""
     known = np.isfinite(before) & np.isfinite(after)
     if not known.any():
-        return Match((0.0, 0.0), np.nan)
+        return Registration((0.0, 0.0), np.nan)
     parts = _parts(known.shape)
-    looks = []
+    textures = []
     for picture in (before, after):
-        look = _look(picture, known, parts)
-        if look.is_bare:
-            # Nothing there could be laid over anything.
-            return Match((0.0, 0.0), np.nan)
-        looks.append(look)
-    a, b = looks
+        texture = _texture_of(picture, known, parts)
+        if texture.is_only_noise:
+            # Nothing to register.
+            return Registration((0.0, 0.0), np.nan)
+        textures.append(texture)
+    a, b = textures
     shift = (0.0, 0.0)
     earlier, later = (_filled(one, known) for one in (before, after))
     found = _displacement(earlier, later) if min(before.shape) >= MIN_DRIFT_PX else None
     if found is not None:
-        moved = _look(shift_frame(earlier, *found), known, parts)
+        moved = _texture_of(shift_frame(earlier, *found), known, parts)
         independent = len(b.band) / (8 * np.pi * _FINE_PX**2)
-        if _correlation(moved.band, b.band) * np.sqrt(independent) > _BY_CHANCE:
+        if _correlation(moved.band, b.band) * np.sqrt(independent) > _SIGNIFICANT_CORRELATION:
             shift, a = found, moved._replace(noise=a.noise)
-    return Match(shift, _shared(a, b))
+    return Registration(shift, _shared(a, b))
 
 
-def common_shift(pairs: Iterable[tuple[NDArray[Any], NDArray[Any]]]) -> tuple[float, float]:
-    """Find the shift (dy, dx) px that most of several pairs of pictures agree on; 0 where none compares."""
-    found = [match(before.astype(np.float32), after.astype(np.float32)).shift_px for before, after in pairs]
-    told = np.array([shift for shift in found if shift != (0.0, 0.0)]).reshape(-1, 2)
-    if not len(told):
+def common_shift(pairs: Iterable[tuple[NDArray[np.generic], NDArray[np.generic]]]) -> tuple[float, float]:
+    """Find the median shift (dy, dx) px of several pairs of pictures; 0 where none can be registered."""
+    found = [
+        register(before.astype(np.float32), after.astype(np.float32)).shift_px for before, after in pairs
+    ]
+    known = np.array([shift for shift in found if shift != (0.0, 0.0)]).reshape(-1, 2)
+    if not len(known):
         return (0.0, 0.0)
-    dy, dx = np.median(told, axis=0)
+    dy, dx = np.median(known, axis=0)
     return float(dy), float(dx)
 
 
-def refuse_texture(found: Match) -> None:
-    """Refuse a pair whose difference would be the surface's own texture.
+def require_shared_texture(registered: Registration) -> None:
+    """Reject a pair of pictures whose difference would be the surface's own texture.
 
     Raises
     ------
     InputError
         If less than half of the texture is shared after registration.
     """
-    if found.shared < _LEAST_SHARED:
-        dy, dx = found.shift_px
+    if registered.shared < _MIN_SHARED:
+        dy, dx = registered.shift_px
         raise InputError(
-            f"particles: before and after share only {max(found.shared, 0):.0%} of their texture after a "
-            f"shift of ({dy:.1f}, {dx:.1f}) px, so their difference is texture, not particles; give scans of "
-            "the same place, at equal true heights, close in time"
+            f"particles: before and after share only {100 * max(registered.shared, 0):.0f} % of their "
+            f"texture after a shift of ({dy:.1f}, {dx:.1f}) px, so their difference is texture, not "
+            "particles; give scans of the same place, at equal true heights, close in time"
         )
 
 
@@ -106,7 +108,7 @@ def _displacement(before: Map, after: Map) -> tuple[float, float] | None:
     total = np.zeros(2)
     for _ in range(_PASSES):
         found, _ = grid.displacements(grid.spectra(shift_frame(before, *total)), spectra)
-        if found is None or np.sqrt(np.trace(found.covariance_px2)) > _WORST_SIGMA_PX:
+        if found is None or np.sqrt(np.trace(found.covariance_px2)) > _MAX_SIGMA_PX:
             return None
         total += found.shift_px
         if np.abs(found.shift_px).max() < _NEAR_PX:
@@ -121,9 +123,9 @@ def _filled(picture: Map, known: NDArray[np.bool_]) -> Map:
 
 
 def _parts(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
-    """Cut parts out of a large picture, evenly spread: they tell as much of its texture as all of it."""
-    per_side = int(np.sqrt(_LOOKED_AT_PX)) // _PART_PX
-    if shape[0] * shape[1] <= _LOOKED_AT_PX or min(shape) < per_side * _PART_PX:
+    """Choose evenly spread parts of a large picture: enough to measure its texture."""
+    per_side = int(np.sqrt(_USED_PX)) // _PART_PX
+    if shape[0] * shape[1] <= _USED_PX or min(shape) < per_side * _PART_PX:
         return [(slice(None), slice(None))]
     starts = [np.rint(np.linspace(0, extent - _PART_PX, per_side)).astype(int) for extent in shape]
     return [
@@ -133,19 +135,19 @@ def _parts(shape: tuple[int, ...]) -> list[tuple[slice, slice]]:
     ]
 
 
-class _Look(NamedTuple):
-    """A picture's texture, (N,) of known pixels; and the variance that white noise has in it."""
+class _Texture(NamedTuple):
+    """A picture's texture, (N,) of known pixels, and the variance of white noise in it."""
 
     band: NDArray[np.float32]
     noise: float
 
     @property
-    def is_bare(self) -> bool:
-        """Whether there is nothing but noise, as far as can be told."""
-        return bool(self.band.var(dtype=np.float64) <= (1 + _BARE) * self.noise)
+    def is_only_noise(self) -> bool:
+        """Whether nothing stands out of the noise."""
+        return bool(self.band.var(dtype=np.float64) <= (1 + _NO_TEXTURE) * self.noise)
 
 
-def _look(picture: Map, known: NDArray[np.bool_], parts: list[tuple[slice, slice]]) -> _Look:
+def _texture_of(picture: Map, known: NDArray[np.bool_], parts: list[tuple[slice, slice]]) -> _Texture:
     bands, crossed = [], []
     for part in parts:
         there = known[part]
@@ -159,11 +161,11 @@ def _look(picture: Map, known: NDArray[np.bool_], parts: list[tuple[slice, slice
         crossed.append(cross[there[:-1, :-1] & there[:-1, 1:] & there[1:, :-1] & there[1:, 1:]])
     band, noise = np.concatenate(bands), np.concatenate(crossed)
     limit = _CLIP * 1.4826 * float(np.median(np.abs(band)))
-    return _Look(np.clip(band, -limit, limit), _variance(noise) * _white_noise_in_band())
+    return _Texture(np.clip(band, -limit, limit), _variance(noise) * _white_noise_in_band())
 
 
-def _variance(noise: NDArray[Any]) -> float:
-    """Variance of what lies within three deviations; infinite where nothing tells it."""
+def _variance(noise: NDArray[np.floating]) -> float:
+    """Variance of the values within three standard deviations; infinite for no values."""
     if not len(noise):
         return float("inf")
     limit = 3 * 1.4826 * float(np.median(np.abs(noise)))
@@ -186,9 +188,9 @@ def _correlation(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     return float(x @ y / size) if size > 0 else 0.0
 
 
-def _shared(a: _Look, b: _Look) -> float:
-    x, y = (look.band - look.band.mean(dtype=np.float64) for look in (a, b))
-    variances = [float((v @ v) / len(v)) - look.noise for v, look in ((x, a), (y, b))]
-    if any(v <= _LEAST_TEXTURE * look.noise for v, look in zip(variances, (a, b), strict=True)):
+def _shared(a: _Texture, b: _Texture) -> float:
+    x, y = (texture.band - texture.band.mean(dtype=np.float64) for texture in (a, b))
+    variances = [float((v @ v) / len(v)) - texture.noise for v, texture in ((x, a), (y, b))]
+    if any(v <= _MIN_TEXTURE * texture.noise for v, texture in zip(variances, (a, b), strict=True)):
         return float("nan")
     return float(x @ y / len(x)) / float(np.sqrt(variances[0] * variances[1]))

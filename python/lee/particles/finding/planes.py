@@ -16,19 +16,19 @@ Plane = NDArray[np.float32]
 def common_heights(
     before_um: NDArray[np.float64], after_um: NDArray[np.float64], step_um: float
 ) -> NDArray[np.float64]:
-    """Choose heights that both of two scans pass.
+    """Choose heights that both scans cover.
 
     Parameters
     ----------
-    before_um, after_um : (Z,) float64, um
+    before_um, after_um : (Z,) float64, µm
         Heights of the scans' frames, strictly rising or falling.
-    step_um : float, um
-        From height to height; where a scan steps wider, its widest step is taken.
+    step_um : float, µm
+        From height to height; where a scan has wider steps, its widest step.
 
     Returns
     -------
-    (P,) float64, um
-        Rising, evenly spaced, in the middle of what both scans have in common.
+    (P,) float64, µm
+        Rising, evenly spaced, centred in the range that both scans have in common.
 
     Raises
     ------
@@ -39,8 +39,8 @@ def common_heights(
     high = min(before_um.max(), after_um.max())
     if low > high:
         raise InputError(
-            f"particles: before reaches from {before_um.min():g} to {before_um.max():g} um but after from "
-            f"{after_um.min():g} to {after_um.max():g} um; give scans that pass the same heights"
+            f"particles: before covers {before_um.min():g} to {before_um.max():g} µm but after "
+            f"{after_um.min():g} to {after_um.max():g} µm; give scans that cover the same heights"
         )
     step = step_um
     for z in (before_um, after_um):
@@ -52,17 +52,17 @@ def common_heights(
 
 
 class PlaneAverager:
-    """Averages the frames of a scan around fixed heights; it keeps only the frames it still needs.
+    """Averages the frames of a scan around fixed heights, keeping only the frames still needed.
 
     A plane is the value at its height of a straight line in z, fitted pixel by pixel to the frames within one
-    step under triangular weights: scans whose frames lie elsewhere give planes of the same true height.
+    step with triangular weights: scans whose frames are at other heights give planes of the same true height.
 
     Parameters
     ----------
-    heights_um : (P,) float64, um
+    heights_um : (P,) float64, µm
         Rising, evenly spaced.
-    reach_um : float, um
-        How far frames count: the step of `heights_um`.
+    reach_um : float, µm
+        Frames farther away are ignored: the step of `heights_um`.
     """
 
     def __init__(self, heights_um: NDArray[np.float64], reach_um: float) -> None:
@@ -82,7 +82,7 @@ class PlaneAverager:
             return
         while self._waiting and self._is_beyond(z_um, self._waiting[0][1]):
             yield from self._complete()
-        self._let_go()
+        self._discard()
 
     def finish(self) -> Iterator[tuple[int, Plane]]:
         """Yield the planes that the last frames complete."""
@@ -102,9 +102,9 @@ class PlaneAverager:
                 if weight != 0:
                     total += np.multiply(frame, np.float32(weight), out=part, casting="unsafe")
             yield number, total
-        self._let_go()
+        self._discard()
 
-    def _let_go(self) -> None:
+    def _discard(self) -> None:
         while self._kept and (not self._waiting or self._is_behind(self._kept[0][0], self._waiting[0][1])):
             self._kept.popleft()
 
@@ -113,13 +113,13 @@ class PlaneAverager:
 
 
 def line_weights(z_um: NDArray[np.float64], at_um: float, reach_um: float) -> NDArray[np.float64] | None:
-    """Weigh frames so that their sum is a fitted line's value; None where they do not enclose the height.
+    """Return the weights of a line fit at one height; None where the frames do not enclose it.
 
     Parameters
     ----------
-    z_um : (N,) float64, um
-    at_um, reach_um : float, um
-        Frames farther than `reach_um` from `at_um` do not count.
+    z_um : (N,) float64, µm
+    at_um, reach_um : float, µm
+        Frames farther than `reach_um` from `at_um` are ignored.
     """
     off = z_um - at_um
     weights = np.clip(1 - np.abs(off) / reach_um, 0, None)

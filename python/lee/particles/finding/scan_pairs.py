@@ -1,4 +1,4 @@
-"""What particles are looked for in: stacks and single images, in pairs, with their times."""
+"""Pairs of scans to compare: stacks or single images on disk, with their times."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lee.errors import InputError
 from lee.runs.run import Run, open_run
@@ -16,9 +17,11 @@ from lee.stacks.image_folder import IMAGE_SUFFIXES, FolderSource
 from lee.stacks.stack import ZStack, open_stack
 from lee.stacks.tiff import TIFF_SUFFIXES, TiffSource
 
+Image = NDArray[np.generic]
 
-class Scan(NamedTuple):
-    """One scan or image, and when it began; NaN where unknown."""
+
+class ScanFile(NamedTuple):
+    """A scan or image on disk, and when it began; NaN where unknown."""
 
     path: Path
     time_s: float
@@ -26,11 +29,11 @@ class Scan(NamedTuple):
     pixel_um: float | None = None
 
 
-class Pair(NamedTuple):
+class ScanPair(NamedTuple):
     """Two scans of one place."""
 
-    before: Scan
-    after: Scan
+    before: ScanFile
+    after: ScanFile
 
 
 def pairs_of(
@@ -40,7 +43,7 @@ def pairs_of(
     at_s: Sequence[float] = (),
     z_step_um: float | None = None,
     pixel_um: float | None = None,
-) -> list[Pair]:
+) -> list[ScanPair]:
     """Pair every scan with the one before it.
 
     Parameters
@@ -48,45 +51,46 @@ def pairs_of(
     paths : sequence of Path
         Two or more scans or images in order of time; or one folder of a run, as `lee.open_run` takes it.
     interval_s : float, s, optional
-        From scan to scan, where no run tells the times. Needed for three scans and more.
+        From scan to scan, if no run gives the times. Needed for three scans or more.
     at_s : sequence of float, s
-        Only the pairs whose later scan began nearest to these times.
-    z_step_um, pixel_um : float, um, optional
-        Calibration, where the scans tell none.
+        Only the pairs whose later scan began closest to these times.
+    z_step_um, pixel_um : float, µm, optional
+        Calibration, if the scans have none.
 
     Raises
     ------
     InputError
-        If there are fewer than two scans, or their times are not known where they must be.
+        If there are fewer than two scans, or times are needed but not known.
     """
     if len(paths) == 1 and paths[0].is_file():
-        raise InputError(f"{paths[0]}: one scan; give BEFORE and AFTER, or the folder of a run")
+        raise InputError(f"{paths[0]}: this is one scan; give BEFORE and AFTER, or the folder of a run")
     if len(paths) == 1:
         run = open_run(paths[0], interval_s=interval_s, z_step_um=z_step_um, pixel_um=pixel_um)
         scans = [_of_run(run, k) for k in range(len(run))]
         if len(scans) < 2:
-            raise InputError(f"{paths[0]}: holds one scan; particles are looked for between two")
+            raise InputError(f"{paths[0]}: holds only one scan; particles are found by comparing two")
     else:
         if interval_s is None and len(paths) > 2:
             raise InputError(
-                f"{len(paths)} scans, but no times; give the seconds from scan to scan (--interval-s)"
+                f"the times of these {len(paths)} scans are not known; give the seconds from scan to scan "
+                "(--interval-s)"
             )
         times = [np.nan] * len(paths) if interval_s is None else [k * interval_s for k in range(len(paths))]
-        scans = [Scan(path, t, z_step_um, pixel_um) for path, t in zip(paths, times, strict=True)]
-    pairs = [Pair(a, b) for a, b in pairwise(scans)]
+        scans = [ScanFile(path, t, z_step_um, pixel_um) for path, t in zip(paths, times, strict=True)]
+    pairs = [ScanPair(a, b) for a, b in pairwise(scans)]
     if not at_s:
         return pairs
-    begun = np.array([pair.after.time_s for pair in pairs])
-    if np.isnan(begun).any():
+    began = np.array([pair.after.time_s for pair in pairs])
+    if np.isnan(began).any():
         raise InputError(
             "the times of the scans are not known; give the seconds from scan to scan (--interval-s)"
         )
-    return [pairs[k] for k in sorted({int(np.abs(begun - t).argmin()) for t in at_s})]
+    return [pairs[k] for k in sorted({int(np.abs(began - t).argmin()) for t in at_s})]
 
 
-def _of_run(run: Run, k: int) -> Scan:
+def _of_run(run: Run, k: int) -> ScanFile:
     step, pixel = float(run.z_steps_um[k]), float(run.pixels_um[k])
-    return Scan(
+    return ScanFile(
         run.scans[k],
         float(run.times_s[k]),
         None if np.isnan(step) else step,
@@ -95,9 +99,9 @@ def _of_run(run: Run, k: int) -> Scan:
 
 
 @contextmanager
-def opened(scan: Scan) -> Iterator[Any]:
-    """Give a `ZStack`, or the (H, W) counts of a single image."""
-    frame = _single(scan.path)
+def open_scan(scan: ScanFile) -> Iterator[ZStack | Image]:
+    """Open a scan: a `ZStack`, or the (H, W) counts of a single image."""
+    frame = _read_single_image(scan.path)
     if frame is not None:
         yield frame
         return
@@ -105,13 +109,8 @@ def opened(scan: Scan) -> Iterator[Any]:
         yield stack
 
 
-def is_stack(opened_scan: Any) -> bool:
-    """Whether it is a stack, or a single image."""
-    return isinstance(opened_scan, ZStack)
-
-
-def _single(path: Path) -> Any:
-    """Pixels of a file that holds one image; None where it is no such file."""
+def _read_single_image(path: Path) -> Image | None:
+    """Read a file that holds one image; None if it holds none or several."""
     suffix = path.suffix.lower()
     if not path.is_file() or suffix not in IMAGE_SUFFIXES:
         return None

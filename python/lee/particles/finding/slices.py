@@ -1,4 +1,4 @@
-"""Slices through a stack that follow a surface: what each pixel shows so far above or below it."""
+"""Slices through a stack at constant distances from a surface."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ Map = NDArray[np.float32]
 
 
 class SurfaceSlices:
-    """Slices at equal distances from a surface, gathered plane by plane; memory does not grow with planes.
+    """Slices at equal distances from a surface, added up plane by plane; memory does not grow with planes.
 
-    Between planes a slice is interpolated along straight lines. So two scans that are sliced along one
-    surface are compared, pixel for pixel, at equal true height.
+    Slices are interpolated linearly between planes, so that two scans sliced along one surface are compared,
+    pixel for pixel, at equal true height.
 
     Parameters
     ----------
-    height_um : (H, W) float32, um
+    height_um : (H, W) float32, µm
         Finite everywhere.
-    heights_um : (P,) float64, um
+    heights_um : (P,) float64, µm
         Of the planes: rising, evenly spaced.
-    step_um : float, um
+    step_um : float, µm
         Spacing of planes, and of slices.
     reach : int
-        Slices to each side of the surface.
+        Slices on each side of the surface.
     """
 
     def __init__(self, height_um: Map, heights_um: NDArray[np.float64], step_um: float, reach: int) -> None:
@@ -31,12 +31,12 @@ class SurfaceSlices:
         self.offsets_um = np.arange(-reach, reach + 1, dtype=np.float64) * step_um
         self._shape = height_um.shape
         self._reach = reach
-        # Beyond the planes nothing is seen, however far.
+        # Clipped: beyond the planes nothing is seen, at whatever distance.
         place = np.clip(
             (height_um.ravel() - heights_um[0]) / step_um, -reach - 2, len(heights_um) + reach + 1
         )
         below = np.floor(place).astype(np.int32)
-        # Pixels in the order of the plane below them: those a plane adds to then lie side by side.
+        # Pixels in the order of the plane below them: those that one plane adds to are then contiguous.
         self._order = np.argsort(below, kind="stable")
         self._below = below[self._order]
         self._low = int(below.min())
@@ -68,6 +68,6 @@ class SurfaceSlices:
             below = self._below + offset
             here = seen[np.where((below >= 0) & (below < count), below, count)]
             above = seen[np.where((below >= -1) & (below < count - 1), below + 1, count)]
-            told = (here | (self._share == 1)) & (above | (self._share == 0))
-            out[slice_number, self._order] = np.where(told, self._sums[slice_number], np.nan)
+            known = (here | (self._share == 1)) & (above | (self._share == 0))
+            out[slice_number, self._order] = np.where(known, self._sums[slice_number], np.nan)
         return out.reshape(-1, *self._shape)

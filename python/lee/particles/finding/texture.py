@@ -1,9 +1,8 @@
-"""Differences of slices, freed of the texture that both scans share."""
+"""Removal of the surface texture that two scans share from their difference."""
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,23 +12,22 @@ Map = NDArray[np.float32]
 
 _TILE_PX = 64
 _SMOOTH_PX = 1.0
-# What stands out further is no texture, in robust standard deviations.
+# In robust standard deviations: what stands out further is no texture.
 _CLIP = 4.0
 _ROUNDS = 2
-# Every so many pixels are fitted: enough for five numbers.
-_SAMPLED = 3
+# Every third pixel is fitted: enough for five coefficients.
+_STRIDE = 3
 
 
-def freed(difference: Map, reference: Map, axial: Map) -> Map:
-    """Take from a difference what moving, refocusing and brightening the reference explains.
+def remove_texture(difference: Map, reference: Map, axial: Map) -> Map:
+    """Subtract what moving, refocusing and brightening the reference explains of a difference.
 
-    A least-squares fit in each tile of about 64 px, spots left out, as `lee.detect_particles` does it between
-    tiles' middles.
+    A least-squares fit in each tile of about 64 px, without the spots, as in `lee.detect_particles`.
 
     Parameters
     ----------
     difference, reference : (H, W) float32, counts
-        NaN takes no part, and stays.
+        NaN is ignored, and stays NaN.
     axial : (H, W) float32
         How `reference` changes with height.
     """
@@ -52,21 +50,21 @@ def freed(difference: Map, reference: Map, axial: Map) -> Map:
 
 
 def _explained(difference: Map, x: Map, known: NDArray[np.bool_]) -> Map:
-    """Fit a tile's difference by regressors x (K, H * W), from some of its pixels."""
-    some = slice(None, None, _SAMPLED)
+    """Fit a tile's difference by regressors x (K, H * W), using some of its pixels."""
+    some = slice(None, None, _STRIDE)
     part, y, use = x[:, some].astype(np.float64), difference.ravel()[some], known.ravel()[some]
     scale = np.sqrt((part**2).mean(axis=1)) + 1e-12
     part /= scale[:, None]
-    coefficients: NDArray[Any] = np.zeros(len(x))
+    coefficients: NDArray[np.floating] = np.zeros(len(x))
     for _ in range(_ROUNDS):
         count = int(use.sum())
         if count < 8 * len(x):
             break
         a, b = part[:, use], y[use]
         coefficients = np.linalg.solve(a @ a.T + 1e-9 * count * np.eye(len(x)), a @ b)
-        left = y - coefficients @ part
-        limit = _CLIP * 1.4826 * np.median(np.abs(left[use]))
-        use = use & (np.abs(left) <= limit)
+        residual = y - coefficients @ part
+        limit = _CLIP * 1.4826 * np.median(np.abs(residual[use]))
+        use = use & (np.abs(residual) <= limit)
     return np.asarray(((coefficients / scale) @ x).reshape(difference.shape), dtype=np.float32)
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.series.alignment.scan_alignment import align, apply
+from lee.series.alignment.scan_alignment import align, apply_alignment
 from lee.series.growth.rates import rates
 from lee.series.region_curves import region_curves
 from lee.surfaces.block_mean import block_mean
@@ -150,7 +150,9 @@ class GrowthSoFar:
         images = [first.refocused, surface.refocused]
         usable = images if all(np.isfinite(image).any() for image in images) else None
         alignment = align([first.height_um, surface.height_um], usable, pixel_um=surface.pixel_um)
-        change, share = block_mean(apply(alignment, surface.height_um, scan=1) - first.height_um, self._block)
+        change, share = block_mean(
+            apply_alignment(alignment, surface.height_um, scan=1) - first.height_um, self._block
+        )
         return np.where(share >= 0.5, change, np.float32(np.nan))
 
     def _find_regions(self) -> None:

@@ -1,1 +1,1 @@
-"""Scans of a run aligned with each other: lateral drift from images, axial drift against a reference."""
+"""Alignment of the scans of a run: lateral drift from images, axial drift against a reference."""

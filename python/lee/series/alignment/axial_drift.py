@@ -1,8 +1,8 @@
-"""Drift along the optical axis, against what is known not to grow or to grow by a stated amount."""
+"""Drift along the optical axis, measured against an area that does not grow or a stated mean growth."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,55 +10,60 @@ from numpy.typing import NDArray
 from lee.statistics.nan_median import median_over_scans
 from lee.surfaces.resampling import shift_map
 
-# Pixels of a reference that are looked at, and blocks they are told apart by for the error of their median.
-_MOST_PIXELS = 40000
+# Pixels used of a reference, and the number of blocks that give the error of their median.
+_MAX_PIXELS = 40000
 _BLOCKS = 64
 _ROUNDS = 4
 _MARGIN_PX = 8
 
+Map = NDArray[np.float32]
+Maps = Sequence[Map] | Map
 _Path = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-def against_still(heights: Any, shift_px: NDArray[np.float64], still: NDArray[np.bool_]) -> _Path:
-    """Find the axial drift, (T,) um, and its standard deviation, from pixels that do not grow.
+def drift_against_still(heights: Maps, shift_px: NDArray[np.float64], still: NDArray[np.bool_]) -> _Path:
+    """Measure the axial drift, (T,) µm, and its standard deviation, on pixels that do not grow.
 
-    Heights are held against the median over all scans at each pixel, so that no scan's gaps or errors rule.
+    Heights are compared with the median over all scans at each pixel, so that missing pixels and errors of no
+    single scan dominate.
     """
     rows, columns = np.nonzero(still)
-    every = max(1, -(-len(rows) // _MOST_PIXELS))
+    every = max(1, -(-len(rows) // _MAX_PIXELS))
     rows, columns = rows[::every], columns[::every]
-    seen = np.stack([_sampled(heights[k], shift_px[k], rows, columns) for k in range(len(heights))])
-    drift = np.zeros(len(seen))
-    sigma = np.zeros(len(seen))
+    sampled = np.stack([_sampled(heights[k], shift_px[k], rows, columns) for k in range(len(heights))])
+    drift = np.zeros(len(sampled))
+    sigma = np.zeros(len(sampled))
     blocks = _blocks(rows, columns)
     for _ in range(_ROUNDS):
-        usual = median_over_scans(seen - np.nan_to_num(drift)[:, None].astype(np.float32))
-        drift, sigma = _levels(seen - usual, blocks)
+        median = median_over_scans(sampled - np.nan_to_num(drift)[:, None].astype(np.float32))
+        drift, sigma = _levels(sampled - median, blocks)
         drift -= _first(drift)
     return drift, sigma
 
 
-def against_model(heights: Any, shift_px: NDArray[np.float64], change_um: NDArray[np.float64]) -> _Path:
-    """Find the axial drift, (T,) um, and its standard deviation, from the field's mean growth `change_um`."""
+def drift_against_model(
+    heights: Maps, shift_px: NDArray[np.float64], change_um: NDArray[np.float64]
+) -> _Path:
+    """Measure the axial drift, (T,) µm, and its standard deviation, against the mean growth `change_um`."""
     height, width = np.shape(heights[0])
-    side = max(1, int(np.ceil(np.sqrt(height * width / _MOST_PIXELS))))
+    side = max(1, int(np.ceil(np.sqrt(height * width / _MAX_PIXELS))))
     grid = np.meshgrid(np.arange(side // 2, height, side), np.arange(side // 2, width, side), indexing="ij")
     rows, columns = (axis.ravel() for axis in grid)
-    seen = np.stack([_sampled(heights[k], shift_px[k], rows, columns) for k in range(len(heights))])
-    measured = np.isfinite(seen).any(axis=1)
+    sampled = np.stack([_sampled(heights[k], shift_px[k], rows, columns) for k in range(len(heights))])
+    measured = np.isfinite(sampled).any(axis=1)
     if not measured.any():
-        return np.full(len(seen), np.nan), np.full(len(seen), np.nan)
+        return np.full(len(sampled), np.nan), np.full(len(sampled), np.nan)
     first = int(np.argmax(measured))
-    drift, sigma = _levels(seen - seen[first], _blocks(rows, columns), mean=True)
+    drift, sigma = _levels(sampled - sampled[first], _blocks(rows, columns), mean=True)
     drift -= change_um - change_um[first]
     sigma[first] = 0
     return drift, sigma
 
 
 def _sampled(
-    height: Any, shift_px: NDArray[np.float64], rows: NDArray[np.intp], columns: NDArray[np.intp]
+    height: Map, shift_px: NDArray[np.float64], rows: NDArray[np.intp], columns: NDArray[np.intp]
 ) -> NDArray[np.float32]:
-    """Heights at the given pixels of the first scan's grid; only their surroundings are resampled."""
+    """Return the heights at given pixels of the first scan's grid; only their surroundings are resampled."""
     if not np.isfinite(shift_px).all():
         return np.full(len(rows), np.nan, np.float32)
     whole = np.rint(shift_px).astype(np.intp)
@@ -73,11 +78,11 @@ def _sampled(
     return part[rows - top, columns - left]
 
 
-def _levels(apart: NDArray[np.float32], blocks: list[NDArray[np.intp]], *, mean: bool = False) -> _Path:
-    """Middle of each row, and its error from how blocks of neighbours scatter; outliers do not count."""
-    middle = np.full(len(apart), np.nan)
-    error = np.full(len(apart), np.nan)
-    for k, row in enumerate(apart):
+def _levels(differences: NDArray[np.float32], blocks: list[NDArray[np.intp]], *, mean: bool = False) -> _Path:
+    """Return the mean of each row without outliers, and its standard error from block means."""
+    middle = np.full(len(differences), np.nan)
+    error = np.full(len(differences), np.nan)
+    for k, row in enumerate(differences):
         known = np.isfinite(row)
         if not known.any():
             continue
@@ -94,7 +99,7 @@ def _levels(apart: NDArray[np.float32], blocks: list[NDArray[np.intp]], *, mean:
 
 
 def _blocks(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-    """Split pixels into about `_BLOCKS` squares: errors of neighbours are not independent."""
+    """Divide pixels into about `_BLOCKS` squares: errors of neighbours are not independent."""
     area = (np.ptp(rows) + 1) * (np.ptp(columns) + 1)
     side = max(8, int(np.sqrt(area / _BLOCKS)))
     number = (rows - rows.min()) // side * 10000 + (columns - columns.min()) // side

@@ -1,10 +1,10 @@
-"""Sideways drift of the stage from scan to scan, from images of a surface that changes meanwhile."""
+"""Lateral drift of the stage from scan to scan, from images of a surface that changes meanwhile."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,81 +13,81 @@ from scipy import ndimage
 from lee.reconstruction.registration import Displacement, TileGrid, TileSpectra
 from lee.reconstruction.subpixel_shift import shift_frame
 
-# How far back a scan is compared, in scans: near ones look alike, far ones keep errors from adding up.
+# Lags at which scans are compared: close scans look alike, distant ones keep errors from adding up.
 _LAGS = (1, 2, 4, 8)
 # Larger fields are compared at full resolution in windows of this side, spread over the field.
 _WINDOW_PX = 512
 _WINDOWS_A_SIDE = 3
-_WORST_SIGMA_PX = 1.0
+_MAX_SIGMA_PX = 1.0
 # A comparison that contradicts the others by this many standard deviations loses half its weight.
 _TOLERANCE = 3.0
-_LEAST_MEASURED = 0.2
+_MIN_MEASURED = 0.2
 
 
-class Drift(NamedTuple):
+class LateralDrift(NamedTuple):
     """Displacement of every scan, (T, 2) float64 pixels (dy, dx), and its standard deviation; NaN unknown."""
 
     shift_px: NDArray[np.float64]
     sigma_px: NDArray[np.float64]
 
 
-class _Scan(NamedTuple):
+class _ScanSpectra(NamedTuple):
     number: int
     offset_px: NDArray[np.intp]
     whole: TileSpectra
     windows: list[TileSpectra]
 
 
-class _Link(NamedTuple):
+class _Comparison(NamedTuple):
     first: int
     second: int
     shift_px: NDArray[np.float64]
     information: NDArray[np.float64]
 
 
-def lateral_drift(images: Sequence[NDArray[Any]] | NDArray[Any]) -> Drift:
-    """Find how far every scan shows the surface from where the first one does.
+def lateral_drift(images: Sequence[NDArray[np.float32]] | NDArray[np.float32]) -> LateralDrift:
+    """Measure the displacement of the surface in every scan against the first.
 
-    Each scan is compared with those 1, 2, 4 and 8 before, in many tiles that vote, each comparison carrying
-    its covariance; all comparisons are then solved together, without assuming that the stage moves smoothly.
+    Each scan is compared with those 1, 2, 4 and 8 before it, robustly over many tiles and with the covariance
+    of each comparison; all comparisons are then solved together, without assuming a smoothly moving stage.
 
     Parameters
     ----------
     images : T of (H, W) float32
-        Refocused images, or height maps; taken one after the other, never all at once.
+        Refocused images, or height maps; read one after the other, never all at once.
 
     Returns
     -------
-    Drift
-        0 at the first scan that shows anything; NaN for scans without an image and those that compare with
-        no other.
+    LateralDrift
+        0 at the first scan with an image; NaN for scans without an image and those that could not be compared
+        with any other.
     """
-    field: _Field | None = None
-    recent: deque[_Scan] = deque(maxlen=max(_LAGS))
-    seen: list[int] = []
-    links: list[_Link] = []
+    windows: _Windows | None = None
+    recent: deque[_ScanSpectra] = deque(maxlen=max(_LAGS))
+    with_image: list[int] = []
+    comparisons: list[_Comparison] = []
     last = np.zeros(2)
     for number in range(len(images)):
-        image = _without_gaps(np.asarray(images[number], dtype=np.float32))
+        image = _filled(np.asarray(images[number], dtype=np.float32))
         if image is None:
             continue
-        field = field or _Field(image.shape)
-        whole = field.whole.spectra(image)
-        coarse = field.whole.displacements(recent[-1].whole, whole)[0] if recent else None
+        windows = windows or _Windows(image.shape)
+        whole = windows.whole.spectra(image)
+        coarse = windows.whole.displacements(recent[-1].whole, whole)[0] if recent else None
         last = last + (coarse.shift_px if coarse is not None else 0)
-        scan = field.cut(number, image, whole, last)
+        scan = windows.spectra(number, image, whole, last)
         for lag in (lag for lag in _LAGS if lag <= len(recent)):
-            found = field.compare(recent[-lag], scan)
-            if found is not None and np.sqrt(np.trace(found.covariance_px2)) < _WORST_SIGMA_PX:
+            found = windows.compare(recent[-lag], scan)
+            if found is not None and np.sqrt(np.trace(found.covariance_px2)) < _MAX_SIGMA_PX:
                 information = np.linalg.inv(found.covariance_px2).astype(np.float64)
-                links.append(_Link(recent[-lag].number, number, found.shift_px, information))
+                comparisons.append(_Comparison(recent[-lag].number, number, found.shift_px, information))
         recent.append(scan)
-        seen.append(number)
-    return _solved(len(images), seen, links)
+        with_image.append(number)
+    return _solved(len(images), with_image, comparisons)
 
 
-class _Field:
-    """Where a field is compared: as a whole, binned; where that loses resolution, in windows at full size."""
+class _Windows:
+    """The windows in which images are compared: the binned field, and where it is binned full-size parts."""
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.whole = TileGrid((shape[0], shape[1]))
@@ -99,16 +99,20 @@ class _Field:
             np.s_[y : y + rows, x : x + columns] if binned else np.s_[:, :] for y in tops for x in lefts
         ]
 
-    def cut(self, number: int, image: NDArray[Any], whole: TileSpectra, drift: NDArray[np.float64]) -> _Scan:
-        # Taken back by whole pixels, so that scans far apart still show the same in the same tile.
+    def spectra(
+        self, number: int, image: NDArray[np.float32], whole: TileSpectra, drift: NDArray[np.float64]
+    ) -> _ScanSpectra:
+        # Shifted back by whole pixels, so that tiles of distant scans still show the same part of the field.
         offset = np.rint(drift).astype(np.intp)
         if offset.any():
             image = shift_frame(image, -float(offset[0]), -float(offset[1]))
         elif self._fine is self.whole:
-            return _Scan(number, offset, whole, [whole])
-        return _Scan(number, offset, whole, [self._fine.spectra(image[window]) for window in self._windows])
+            return _ScanSpectra(number, offset, whole, [whole])
+        return _ScanSpectra(
+            number, offset, whole, [self._fine.spectra(image[window]) for window in self._windows]
+        )
 
-    def compare(self, reference: _Scan, moved: _Scan) -> Displacement | None:
+    def compare(self, reference: _ScanSpectra, moved: _ScanSpectra) -> Displacement | None:
         pairs = zip(reference.windows, moved.windows, strict=True)
         found = [self._fine.displacements(before, after)[0] for before, after in pairs]
         fine = _combined([one for one in found if one is not None])
@@ -123,7 +127,7 @@ def _starts(length: int) -> list[int]:
 
 
 def _combined(found: list[Displacement]) -> Displacement | None:
-    """Weighted mean of what the windows say; one that contradicts the rest loses weight."""
+    """Return the weighted mean of the windows' displacements; one that contradicts the rest loses weight."""
     if len(found) < 2:
         return found[0] if found else None
     shifts = np.array([one.shift_px for one in found])
@@ -139,12 +143,12 @@ def _combined(found: list[Displacement]) -> Displacement | None:
     return Displacement(mean, np.linalg.inv(normal))
 
 
-def _without_gaps(image: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """Fill gaps with what surrounds them, so that their rims are no texture; None where little was seen."""
+def _filled(image: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Fill unmeasured pixels smoothly, so that their edges are no texture; None if too few are measured."""
     known = np.isfinite(image)
     if known.all():
         return image
-    if known.mean() < _LEAST_MEASURED:
+    if known.mean() < _MIN_MEASURED:
         return None
     clean = np.where(known, image, 0).astype(np.float32)
     filled = np.full(image.shape, image[known].mean(), np.float32)
@@ -155,22 +159,22 @@ def _without_gaps(image: NDArray[np.float32]) -> NDArray[np.float32] | None:
     return np.where(known, image, filled).astype(np.float32)
 
 
-def _solved(count: int, seen: list[int], links: list[_Link]) -> Drift:
-    """Positions that fit all comparisons; a comparison that contradicts the rest loses weight."""
+def _solved(count: int, with_image: list[int], comparisons: list[_Comparison]) -> LateralDrift:
+    """Solve for the positions that fit all comparisons; one that contradicts the rest loses weight."""
     shift = np.full((count, 2), np.nan)
     sigma = np.full((count, 2), np.nan)
-    reached = _reached(seen[0], links) if seen else []
+    reached = _reached(with_image[0], comparisons) if with_image else []
     if not reached:
-        return Drift(shift, sigma)
+        return LateralDrift(shift, sigma)
     place = {number: k for k, number in enumerate(reached)}
-    links = [link for link in links if link.first in place and link.second in place]
-    first = np.array([place[link.first] for link in links], dtype=np.intp)
-    second = np.array([place[link.second] for link in links], dtype=np.intp)
-    measured = np.array([link.shift_px for link in links]).reshape(-1, 2)
-    information = np.array([link.information for link in links]).reshape(-1, 2, 2)
-    weight = np.ones(len(links))
-    path: NDArray[Any] = np.zeros((len(reached), 2))
-    inverse: NDArray[Any] = np.zeros((len(reached), 2, len(reached), 2))
+    comparisons = [one for one in comparisons if one.first in place and one.second in place]
+    first = np.array([place[one.first] for one in comparisons], dtype=np.intp)
+    second = np.array([place[one.second] for one in comparisons], dtype=np.intp)
+    measured = np.array([one.shift_px for one in comparisons]).reshape(-1, 2)
+    information = np.array([one.information for one in comparisons]).reshape(-1, 2, 2)
+    weight = np.ones(len(comparisons))
+    path: NDArray[np.float64] = np.zeros((len(reached), 2))
+    inverse: NDArray[np.floating] = np.zeros((len(reached), 2, len(reached), 2))
     for _ in range(8):
         pulled = np.einsum("n,nij->nij", weight, information)
         blocks = np.zeros((len(reached), len(reached), 2, 2))
@@ -186,22 +190,22 @@ def _solved(count: int, seen: list[int], links: list[_Link]) -> Drift:
         path = np.einsum("aibj,bj->ai", inverse, target)
         residual = path[second] - path[first] - measured
         distance = np.einsum("ni,nij,nj->n", residual, information, residual)
-        scale = max(float(np.median(distance)) / 1.4, 1.0) if len(links) else 1.0
+        scale = max(float(np.median(distance)) / 1.4, 1.0) if len(comparisons) else 1.0
         weight = 1 / (scale * (1 + distance / (2 * _TOLERANCE**2 * scale)))
     shift[reached] = path - path[0]
     sigma[reached] = np.sqrt(np.maximum(np.einsum("aiai->ai", inverse), 0))
     sigma[reached[0]] = 0
-    return Drift(shift, sigma)
+    return LateralDrift(shift, sigma)
 
 
-def _reached(start: int, links: list[_Link]) -> list[int]:
+def _reached(start: int, comparisons: list[_Comparison]) -> list[int]:
     """List the scans that comparisons connect with the first, in order."""
     reached = {start}
-    for _ in range(len(links)):
+    for _ in range(len(comparisons)):
         before = len(reached)
-        for link in links:
-            if {link.first, link.second} & reached:
-                reached |= {link.first, link.second}
+        for one in comparisons:
+            if {one.first, one.second} & reached:
+                reached |= {one.first, one.second}
         if len(reached) == before:
             break
     return sorted(reached)

@@ -1,1 +1,1 @@
-"""Growth over a run: the trend of every pixel, outlier scans, and rates with their standard deviations."""
+"""Growth over a run: coarse trend, outlier scans, and the rate of every pixel with its standard deviation."""

@@ -1,4 +1,4 @@
-"""Lines through a few scans' heights at every pixel; heights that contradict the others are left out."""
+"""Lines fitted to the heights of a few scans at every pixel, without outliers."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-# A height further off than this many standard deviations is left out of its pixel's line.
-_OUTLIER = 4.0
-LEAST_SCANS = 3
+# A height farther from its pixel's line than this many standard deviations is an outlier.
+_OUTLIER_SIGMAS = 4.0
+MIN_SCANS = 3  # for a rate
 
 Maps = NDArray[np.float32]
 
 
 class Lines(NamedTuple):
-    """Lines fitted to every one of the pixels.
+    """Lines fitted at every pixel.
 
-    ``slope`` um/s and ``variance`` of it, for sigmas taken as given; ``misfit``, chi-squared per degree of
-    freedom; all NaN where fewer than three heights take part, or three of which one contradicts the others:
-    which is wrong cannot be told. ``left_out`` (n,) counts pixels, scan by scan.
+    ``slope`` µm/s and its ``variance``, for the sigmas as given; ``misfit``, chi-squared per degree of
+    freedom. All are NaN for fewer than three heights, and for three of which one contradicts the others:
+    which one is wrong is then unknown. ``left_out`` (n,) counts the outlier pixels of every scan.
     """
 
     slope: Maps
@@ -38,20 +38,20 @@ class _Fitted(NamedTuple):
 
 
 def fit_lines(heights: Maps, weights: Maps, times_s: NDArray[np.float64], scatter: float) -> Lines:
-    """Fit a line at every pixel, leaving out one scan after the other while one stands out.
+    """Fit a line at every pixel, excluding one scan after the other while there is an outlier.
 
-    Which one stands out is told by its distance from the line through the others, so that a wrong height
-    cannot hide by pulling the line; exact for one wrong height among the scans.
+    Outliers are judged by their distance from the line through the other heights, so that a wrong height
+    cannot mask itself by pulling the line; exact for one wrong height among the scans.
 
     Parameters
     ----------
-    heights : (n, ...) float32, um
+    heights : (n, ...) float32, µm
         0 where not measured.
-    weights : (n, ...) float32, 1/um^2
+    weights : (n, ...) float32, 1/µm²
         Inverse variances; 0 where not measured.
     times_s : (n,) s
     scatter : float
-        Variance of the heights over that their weights promise.
+        Variance of the heights over the one that their weights imply.
 
     Returns
     -------
@@ -62,14 +62,14 @@ def fit_lines(heights: Maps, weights: Maps, times_s: NDArray[np.float64], scatte
     heights, weights = heights.reshape(len(t), -1), weights.reshape(len(t), -1)
     slope, variance, misfit, count, worst, which = _fitted(heights, weights, t)
     left_out = np.zeros(len(t), np.int64)
-    limit = np.float32(_OUTLIER**2 * scatter)
+    limit = np.float32(_OUTLIER_SIGMAS**2 * scatter)
     at = np.nonzero(worst > limit)[0]
     count, which = count[at], which[at]
     heights, weights = heights[:, at], weights[:, at]
     while at.size:
         for one in (slope, variance, misfit):
-            one[at[count <= LEAST_SCANS]] = np.nan
-        more = np.nonzero(count > LEAST_SCANS)[0]
+            one[at[count <= MIN_SCANS]] = np.nan
+        more = np.nonzero(count > MIN_SCANS)[0]
         at, which = at[more], which[more]
         heights, weights = heights[:, more], weights[:, more]
         left_out += np.bincount(which, minlength=len(t))
@@ -101,13 +101,13 @@ def _fitted(heights: Maps, weights: Maps, t: Maps) -> _Fitted:
         distance = weight * residual * residual
         chi += distance
         count += weight > 0
-        # What is left of the variance of this residual once the line has been pulled toward it.
+        # The share of this residual's variance that remains after it has pulled the line towards itself.
         free = 1 - weight * (1 / safe + apart * apart / spread)
         distance /= np.maximum(free, np.float32(1e-3))
         larger = distance > worst
         np.copyto(worst, distance, where=larger)
         which[larger] = k
-    few = count < LEAST_SCANS
+    few = count < MIN_SCANS
     misfit = chi / np.maximum(count - 2, 1).astype(np.float32)
     variance = 1 / spread
     for one in (slope, variance, misfit):

@@ -1,4 +1,4 @@
-"""Curvature against rate or another map as figures: density over all pixels, and profiles along a line."""
+"""Figures of the relation of a map to curvature: joint density of all pixels, and profiles along a line."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ _MEDIAN, _BAND = "#D55E00", "#f6b48a"
 
 
 def relation_figure(relations: "Mapping[str, Relation]") -> Figure:
-    """Draw mean curvature against rate or another map as a density, with the binned median and its band.
+    """Draw mean curvature against rate, or another map, as a joint density with binned medians.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def relation_figure(relations: "Mapping[str, Relation]") -> Figure:
     Raises
     ------
     InputError
-        If there are none.
+        If there is none.
     """
     if not relations:
         raise InputError("no relation to draw")
@@ -52,7 +52,7 @@ def relation_figure(relations: "Mapping[str, Relation]") -> Figure:
 
 
 def profile_figure(profiles: "Mapping[str, Profile]") -> Figure:
-    """Draw height, mean curvature and rate along a line, one under the other.
+    """Draw height, mean curvature and rate along a line, one below the other.
 
     Parameters
     ----------
@@ -96,20 +96,20 @@ def draw_relation(axes: Axes, name: str, relation: "Relation") -> None:
     """Draw one relation into its axes."""
     density = np.ma.masked_less_equal(np.asarray(relation.density, np.float64), 0)
     if density.count():
-        top, least = float(density.max()), float(density.min())
+        high, low = float(density.max()), float(density.min())
         drawn = axes.pcolormesh(
             relation.curvature_edges_per_um,
             relation.value_edges,
             density.T,
             cmap="Blues",
-            norm=LogNorm(min(max(top * 1e-3, least), 0.5 * top), top),
+            norm=LogNorm(min(max(high * 1e-3, low), 0.5 * high), high),
         )
         label = f"share of pixels per 1/µm and {relation.unit}, logarithmic"
         axes.figure.colorbar(drawn, ax=axes, label=label, extend="min", shrink=0.9)
     centres = np.asarray(relation.bin_centres_per_um)
     axes.fill_between(
         centres, relation.low, relation.high, color=_BAND, alpha=0.85, linewidth=0,
-        zorder=2, label=f"its {relation.confidence:.0%} band",
+        zorder=2, label=f"its {100 * relation.confidence:.0f} % band",
     )  # fmt: skip
     halo = [withStroke(linewidth=4, foreground="white")]
     axes.plot(
@@ -124,7 +124,8 @@ def draw_relation(axes: Axes, name: str, relation: "Relation") -> None:
     axes.set_title(
         f"{name}\nSpearman ρ = {_with_interval(relation.spearman, relation.spearman_interval)}, "
         f"Pearson r = {_with_interval(relation.pearson, relation.pearson_interval)}\n"
-        f"{relation.confidence:.0%} intervals, from {relation.blocks} blocks of {relation.block_um:.3g} µm",
+        f"{100 * relation.confidence:.0f} % intervals, from {relation.blocks} blocks of "
+        f"{relation.block_um:.3g} µm",
         fontsize=9.5,
     )
     handles, labels = axes.get_legend_handles_labels()

@@ -1,4 +1,4 @@
-"""What is known of a run once it is analysed: what its figures, films and report are made from."""
+"""Results of the analysis of a run: the input of figures, films and report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class SeriesResults:
-    """What is known of a run once it is analysed; what was not done is left out.
+    """Results of the analysis of a run; optional ones may be missing.
 
     Attributes
     ----------
@@ -31,16 +31,16 @@ class SeriesResults:
         From the first scan, ascending.
     phases : (T,) str
         ``plating``, ``stripping``, ``rest`` or empty.
-    pixel_um : float, um
-    heights, delta : (T, H, W) float32, um
+    pixel_um : float, µm
+    heights, delta : (T, H, W) float32, µm
         Aligned heights and growth since the first scan; anything indexed by scan, read one map at a time.
     rate : (T, H, W) float32, nm/s
         From the fit over a window of scans.
     rate_sigma : (T, H, W) float32, nm/s, optional
         Its standard deviation.
-    curvature : (H, W) float32, 1/um, optional
-        Mean curvature of the first scan that was measured, what the regions are shown on.
-    scale_um : float, um, optional
+    curvature : (H, W) float32, 1/µm, optional
+        Mean curvature of the first measured scan, on which the regions are drawn.
+    scale_um : float, µm, optional
         Of the curvature.
     regions : sequence of Region
     region_table : DataFrame, optional
@@ -51,15 +51,15 @@ class SeriesResults:
         For example one for each phase.
     profiles : mapping of str to Profile
         For example ``t = 0 s`` and ``t = 120 s``, in order of time.
-    line_um : ((y0, x0), (y1, x1)), um, optional
-        Where the profiles were taken.
+    line_um : ((y0, x0), (y1, x1)), µm, optional
+        Line of the profiles.
     alignment : Alignment, optional
     failed : mapping of str to str
-        Scans that have no surface, and why.
+        Scans without a surface, and the reasons.
     notes : sequence of str
-        What a reader must know, a sentence or two each.
+        Warnings and remarks on the results, a sentence or two each.
     settings : mapping of str to object
-        What the analysis was asked for.
+        Settings of the analysis.
 
     Raises
     ------
@@ -91,8 +91,10 @@ class SeriesResults:
     def __post_init__(self) -> None:
         count = len(self.times_s)
         if count == 0:
-            raise InputError(f"{self.name} has no scan to show")
+            raise InputError(f"{self.name} has no scans")
         for what in ("phases", "heights", "delta", "rate", "rate_sigma"):
             values = getattr(self, what)
             if values is not None and len(values) != count:
-                raise InputError(f"{self.name}: {len(values)} {what} for {count} times: give one for each")
+                raise InputError(
+                    f"{self.name}: {len(values)} {what} for {count} times: give one for each time"
+                )

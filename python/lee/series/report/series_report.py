@@ -1,4 +1,4 @@
-"""The figures and films of a run, and the page that tells it from top to bottom."""
+"""The report of a series: all figures and films, and one HTML page that shows them."""
 
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -10,11 +10,10 @@ from lee.figures.curves import area_and_volume, areal_curves, curves_of_regions,
 from lee.figures.film import write_film
 from lee.figures.maps import Maps, time_text
 from lee.figures.maps_over_time import in_order, map_figure, maps_over_time
-from lee.figures.report import Section, write_report
+from lee.figures.report import FigureFolder, Section, write_report
 from lee.series.report.relation_figures import profile_figure, relation_figure
 from lee.series.report.results import SeriesResults
-from lee.series.report.summary import areal_rows, ratio_of_kinds, said_of_ratio, summary
-from lee.storage.atomic import new_file
+from lee.series.report.summary import areal_section, ratio_of_kinds, ratio_sentences, summary
 
 Pictures = dict[str, Figure | str | Path]
 
@@ -41,14 +40,14 @@ def write_series_report(
     Parameters
     ----------
     folder : str or Path
-        Made if missing; files of the same names are replaced, each once it is whole. The names are `FILES`;
-        what is not known is not drawn.
+        Created if missing; existing files of the same names are replaced, each once it is complete. `FILES`
+        are the names; figures without data are not drawn.
     results : SeriesResults
     films : bool
     films_there : names of `FILMS`, and `RELIEF_FILM`
-        Which of them lie in the folder already, and are not made again.
+        Films that are already in the folder, and are not written again.
     progress : callable, optional
-        Called with the name of each file that is done.
+        Called with the name of each finished file.
 
     Returns
     -------
@@ -60,22 +59,22 @@ def write_series_report(
     InputError
         If something cannot be drawn or written.
     """
-    writer = _Writer(Path(folder), results, films, films_there, progress)
+    figures = FigureFolder(Path(folder), progress)
     sections = [
         Section("Summary", *summary(results)),
-        *(writer.maps(kind) for kind in FILMS),
-        *writer.regions(),
-        *writer.relation(),
-        *writer.areal(),
-        *writer.alignment(),
+        *(_maps(results, figures, kind, films, films_there) for kind in FILMS),
+        *_regions(results, figures),
+        *_relation(results, figures),
+        *_areal(results, figures),
+        *_alignment(results, figures),
         Section("Settings", "", [{"setting": k, "value": v} for k, v in results.settings.items()]),
     ]
-    return write_report(writer.folder / REPORT, f"{results.name}: a surface over time", sections)
+    return write_report(figures.path / REPORT, f"{results.name}: a surface over time", sections)
 
 
-_TOLD = {
-    "height": ("Surface", "Height of the surface, all scans laid over the first."),
-    "delta": ("Growth", "Height gained since the first scan; negative where more was lost than gained."),
+_MAPS = {
+    "height": ("Surface", "Height of the surface, with all scans aligned to the first."),
+    "delta": ("Growth", "Height gained since the first scan; negative where more was stripped than plated."),
     "rate": (
         "Rate",
         "Growth rate at the time of each scan, from a robust fit to the scans around it. Plating is positive "
@@ -84,142 +83,116 @@ _TOLD = {
 }
 
 
-class _Writer:
-    def __init__(
-        self,
-        folder: Path,
-        results: SeriesResults,
-        films: bool,
-        films_there: Collection[str],
-        progress: Callable[[str], None] | None,
-    ) -> None:
-        self.folder, self._results, self._films, self._progress = folder, results, films, progress
-        self._films_there = films_there
-
-    def maps(self, kind: str) -> Section:
-        r = self._results
-        heading, text = _TOLD[kind]
-        maps: Maps = {"height": r.heights, "delta": r.delta, "rate": r.rate}[kind]
-        pictures: Pictures = {}
-        if self._films:
-            film = self.folder / FILMS[kind]
-            if film.name not in self._films_there:
-                write_film(film, maps, kind=kind, times_s=r.times_s, pixel_um=r.pixel_um, phases=r.phases)
-            self._done(film.name)
-            pictures[f"{heading} over time, one frame a scan"] = film
-        if kind == "height" and RELIEF_FILM in self._films_there:
-            pictures["The same seen obliquely"] = self.folder / RELIEF_FILM
-        figure = maps_over_time(maps, kind=kind, times_s=r.times_s, pixel_um=r.pixel_um, phases=r.phases)
-        pictures[f"{heading} at some of the scans; hatched: not measured"] = self._figure(
-            f"{kind}.png", figure
-        )
-        if kind == "rate" and r.rate_sigma is not None:
-            shown = _most_varied(maps)
-            values = np.asarray(r.rate[shown], np.float32)
-            usual = float(np.nanmedian(values)) if np.isfinite(values).any() else 0.0
-            panels = {
-                f"rate beyond its median of {usual:.3g} nm/s": ("rate", values - np.float32(usual)),
-                "standard deviation of the rate": ("rate_sigma", r.rate_sigma[shown]),
-            }
-            caption = (
-                f"Where the rate differed most over the field, t = {time_text(r.times_s[shown])}: what grew "
-                "(or dissolved) faster and slower than the rest, and how well that is known"
-            )
-            pictures[caption] = self._figure("rate_sigma.png", map_figure(panels, pixel_um=r.pixel_um))
-        return Section(heading, text, pictures=pictures)
-
-    def regions(self) -> list[Section]:
-        r = self._results
-        regions = in_order(r.regions)
-        pictures: Pictures = {}
-        text = ""
-        if r.curvature is not None:
-            scale = f", at a scale of {r.scale_um:.3g} µm" if r.scale_um is not None else ""
-            panels = {
-                "height": ("height", r.heights[_first_measured(r.heights)]),
-                f"mean curvature{scale}": ("curvature", r.curvature),
-            }
-            figure = map_figure(panels, pixel_um=r.pixel_um, regions=regions, line_um=r.line_um)
-            caption = "The first scan: trenches have positive curvature (red), peaks negative (blue)"
-            if regions:
-                caption += "; outlined: the regions followed"
-            if r.line_um is not None:
-                caption += "; arrow: the line of the profile"
-            pictures[caption] = self._figure("regions.png", figure)
-        if r.region_table is not None and len(r.region_table):
-            ratio = ratio_of_kinds(r.region_table)
-            names = [region.name for region in regions] or None
-            figure = curves_of_regions(r.region_table, phases=r.phases, ratio=ratio, names=names)
-            caption = "Height and rate of the regions; bands and bars: two standard errors to each side"
-            pictures[caption] = self._figure("region_curves.png", figure)
-            text = said_of_ratio(ratio, r.phases)
-        if r.profiles:
-            figure = profile_figure(r.profiles)
-            pictures["Height, mean curvature and rate along the line"] = self._figure("profile.png", figure)
-        return (
-            [Section("Trenches, protrusions and other regions", text, pictures=pictures)] if pictures else []
-        )
-
-    def relation(self) -> list[Section]:
-        relations = self._results.relations
-        if not relations:
-            return []
-        text = (
-            "Mean curvature against rate, pixel by pixel. Neighbouring pixels are not independent: intervals "
-            "and bands come from resampling whole blocks of the field. A rank correlation (Spearman) of +1 "
-            "would mean that the rate always rises with curvature, 0 that they are unrelated."
-        )
-        weak = [f"{name}: {relation.note}" for name, relation in relations.items() if relation.note]
-        text = "\n\n".join([text, *weak])
-        pictures: Pictures = {
-            "Density of pixels and the median rate at each curvature": self._figure(
-                "relation.png", relation_figure(relations)
-            )
+def _maps(
+    results: SeriesResults, figures: FigureFolder, kind: str, films: bool, films_there: Collection[str]
+) -> Section:
+    times, phases, pixel_um = results.times_s, results.phases, results.pixel_um
+    heading, text = _MAPS[kind]
+    maps: Maps = {"height": results.heights, "delta": results.delta, "rate": results.rate}[kind]
+    pictures: Pictures = {}
+    if films:
+        film = figures.path / FILMS[kind]
+        if film.name not in films_there:
+            write_film(film, maps, kind=kind, times_s=times, pixel_um=pixel_um, phases=phases)
+        figures.finished(film.name)
+        pictures[f"{heading} over time, one frame per scan"] = film
+    if kind == "height" and RELIEF_FILM in films_there:
+        pictures["The same in an oblique view"] = figures.path / RELIEF_FILM
+    figure = maps_over_time(maps, kind=kind, times_s=times, pixel_um=pixel_um, phases=phases)
+    pictures[f"{heading} at some of the scans; hatched: not measured"] = figures.save(f"{kind}.png", figure)
+    if kind == "rate" and results.rate_sigma is not None:
+        shown = _most_varied(maps)
+        values = np.asarray(results.rate[shown], np.float32)
+        median = float(np.nanmedian(values)) if np.isfinite(values).any() else 0.0
+        panels = {
+            f"rate minus its median of {median:.3g} nm/s": ("rate", values - np.float32(median)),
+            "standard deviation of the rate": ("rate_sigma", results.rate_sigma[shown]),
         }
-        return [Section("Does curvature drive the rate?", text, pictures=pictures)]
-
-    def areal(self) -> list[Section]:
-        table, phases = self._results.areal_table, self._results.phases
-        if table is None or not len(table):
-            return []
-        rows, text = areal_rows(table)
-        pictures: Pictures = {
-            "True area, volume over the datum and their ratio": self._figure(
-                "area_volume.png", area_and_volume(table, phases=phases)
-            ),
-            "Areal parameters (ISO 25178-2) of the levelled surface": self._figure(
-                "areal.png", areal_curves(table, phases=phases)
-            ),
-        }
-        return [Section("Area, volume and roughness", text, rows, pictures)]
-
-    def alignment(self) -> list[Section]:
-        r = self._results
-        if r.alignment is None:
-            return []
-        a = r.alignment
-        figure = drift_figure(
-            np.asarray(a.shift_px) * r.pixel_um,
-            r.times_s,
-            axial_um=a.axial_um,
-            axial_sigma_um=a.axial_sigma_um,
-            phases=r.phases,
+        caption = (
+            f"The scan whose rate varied most over the field, t = {time_text(times[shown])}: where growth "
+            "(or dissolution) was faster or slower than the median, and the standard deviation"
         )
-        caption = "How far each scan shows the surface displaced against the first; taken out of all maps"
-        text = f"Reference for the height: {a.reference}.\n\n{a.implies}"
-        return [Section("Alignment", text, pictures={caption: self._figure("drift.png", figure)})]
+        pictures[caption] = figures.save("rate_sigma.png", map_figure(panels, pixel_um=pixel_um))
+    return Section(heading, text, pictures=pictures)
 
-    def _figure(self, name: str, figure: Figure) -> Path:
-        place = self.folder / name
-        with new_file(place) as partial:
-            # Packed less, in half the time.
-            figure.savefig(partial, format="png", pil_kwargs={"compress_level": 3})
-        self._done(name)
-        return place
 
-    def _done(self, name: str) -> None:
-        if self._progress is not None:
-            self._progress(name)
+def _regions(results: SeriesResults, figures: FigureFolder) -> list[Section]:
+    regions = in_order(results.regions)
+    pictures: Pictures = {}
+    text = ""
+    if results.curvature is not None:
+        scale = f", at a scale of {results.scale_um:.3g} µm" if results.scale_um is not None else ""
+        panels = {
+            "height": ("height", results.heights[_first_measured(results.heights)]),
+            f"mean curvature{scale}": ("curvature", results.curvature),
+        }
+        figure = map_figure(panels, pixel_um=results.pixel_um, regions=regions, line_um=results.line_um)
+        caption = "The first scan: trenches have positive curvature (red), peaks negative (blue)"
+        if regions:
+            caption += "; outlined: the regions of the curves below"
+        if results.line_um is not None:
+            caption += "; arrow: the line of the profile"
+        pictures[caption] = figures.save("regions.png", figure)
+    if results.region_table is not None and len(results.region_table):
+        ratio = ratio_of_kinds(results.region_table)
+        names = [region.name for region in regions] or None
+        figure = curves_of_regions(results.region_table, phases=results.phases, ratio=ratio, names=names)
+        caption = "Height and rate of the regions; bands and bars: two standard errors on each side"
+        pictures[caption] = figures.save("region_curves.png", figure)
+        text = ratio_sentences(ratio, results.phases)
+    if results.profiles:
+        figure = profile_figure(results.profiles)
+        pictures["Height, mean curvature and rate along the line"] = figures.save("profile.png", figure)
+    return [Section("Trenches, protrusions and other regions", text, pictures=pictures)] if pictures else []
+
+
+def _relation(results: SeriesResults, figures: FigureFolder) -> list[Section]:
+    relations = results.relations
+    if not relations:
+        return []
+    text = (
+        "Mean curvature against rate, pixel by pixel. Neighbouring pixels are not independent: intervals "
+        "and bands come from resampling whole blocks of the field. A rank correlation (Spearman) of +1 "
+        "means that the rate always rises with curvature, 0 that they are unrelated."
+    )
+    notes = [f"{name}: {relation.note}" for name, relation in relations.items() if relation.note]
+    figure = relation_figure(relations)
+    pictures: Pictures = {
+        "Density of pixels, and median rate at each curvature": figures.save("relation.png", figure)
+    }
+    return [Section("Relation of growth rate to curvature", "\n\n".join([text, *notes]), pictures=pictures)]
+
+
+def _areal(results: SeriesResults, figures: FigureFolder) -> list[Section]:
+    table, phases = results.areal_table, results.phases
+    if table is None or not len(table):
+        return []
+    text, rows = areal_section(table)
+    pictures: Pictures = {
+        "True area, volume above the datum and their ratio": figures.save(
+            "area_volume.png", area_and_volume(table, phases=phases)
+        ),
+        "Areal parameters (ISO 25178-2) of the levelled surface": figures.save(
+            "areal.png", areal_curves(table, phases=phases)
+        ),
+    }
+    return [Section("Area, volume and roughness", text, rows, pictures)]
+
+
+def _alignment(results: SeriesResults, figures: FigureFolder) -> list[Section]:
+    alignment = results.alignment
+    if alignment is None:
+        return []
+    figure = drift_figure(
+        np.asarray(alignment.shift_px) * results.pixel_um,
+        results.times_s,
+        axial_um=alignment.axial_um,
+        axial_sigma_um=alignment.axial_sigma_um,
+        phases=results.phases,
+    )
+    caption = "Displacement of each scan against the first; corrected in all maps"
+    text = f"Reference of the heights: {alignment.reference}.\n\n{alignment.implies}"
+    return [Section("Alignment", text, pictures={caption: figures.save("drift.png", figure)})]
 
 
 def _most_varied(maps: Maps) -> int:

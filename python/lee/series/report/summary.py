@@ -1,22 +1,23 @@
-"""What a run came to, in numbers and sentences."""
+"""The summary of a series, in sentences and numbers."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from lee.figures.report import Rows
 from lee.series.region_curves import rate_ratio
 from lee.series.report.results import SeriesResults
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_MOST_ROWS = 12
+_MAX_ROWS = 12
 _CONVENTIONS = (
     "Lengths are in µm, times in s from the first scan, rates in nm/s. Height grows away from the substrate, "
-    "toward the objective. A trench has positive mean curvature, a peak negative. Hatched pixels were not "
-    "measured and take no part in any number."
+    "toward the objective. The mean curvature of a trench is positive, that of a peak negative. Hatched "
+    "pixels were not measured and are excluded from all numbers."
 )
 _AREAL_COLUMNS = {
     "time_s": "t (s)",
@@ -34,13 +35,11 @@ _AREAL_COLUMNS = {
     "coverage": "measured",
 }
 
-Rows = list[dict[str, object]]
-
 
 def summary(r: SeriesResults) -> tuple[str, Rows]:
-    """Tell a run in a few sentences and a table of ``what`` and ``value``.
+    """Summarise a series in a few sentences and a table of ``quantity`` and ``value``.
 
-    Maps are read one at a time, and thinned.
+    Maps are read one at a time, and subsampled.
     """
     count = len(r.times_s)
     span = float(r.times_s[-1] - r.times_s[0])
@@ -50,28 +49,31 @@ def summary(r: SeriesResults) -> tuple[str, Rows]:
     measured = [share for share in shares if share > 0]
     table: Rows = [
         {
-            "what": "scans",
+            "quantity": "scans",
             "value": f"{count} in {span:.0f} s" + (f", {lost} without a surface" if lost else ""),
         },
         {
-            "what": "field",
+            "quantity": "field",
             "value": f"{columns * r.pixel_um:.4g} × {rows * r.pixel_um:.4g} µm "
             f"({columns} × {rows} pixels of {r.pixel_um:.4g} µm)",
         },
     ]
     if measured:
-        told = f"{np.median(measured):.1%} of the field in the median scan, {min(measured):.1%} in the worst"
-        table.append({"what": "measured", "value": told})
+        value = (
+            f"{100 * np.median(measured):.1f} % of the field in the median scan, {100 * min(measured):.1f} "
+            "% in the worst"
+        )
+        table.append({"quantity": "measured", "value": value})
     medians = [_median(r.rate[k]) for k in range(count)]
     for phase in dict.fromkeys(p for p in r.phases):
         scans = [k for k in range(count) if r.phases[k] == phase]
-        table.append({"what": f"rate, {phase}" if phase else "rate", "value": _rates(medians, scans)})
+        table.append({"quantity": f"rate, {phase}" if phase else "rate", "value": _rates(medians, scans)})
     if r.rate_sigma is not None:
         sigmas = [s for k in range(count) if np.isfinite(s := _median(r.rate_sigma[k]))]
         if sigmas:
             table.append(
                 {
-                    "what": "σ of the rate of a pixel",
+                    "quantity": "σ of the rate of a pixel",
                     "value": f"{np.median(sigmas):.2g} nm/s in the median scan",
                 }
             )
@@ -79,74 +81,74 @@ def summary(r: SeriesResults) -> tuple[str, Rows]:
         ratio = ratio_of_kinds(r.region_table)
         for phase, value in _ratios(ratio, r.phases).items():
             name = f"trench and protrusion rates, {phase}" if phase else "trench and protrusion rates"
-            table.append({"what": name, "value": value})
+            table.append({"quantity": name, "value": value})
     for name, relation in r.relations.items():
         low, high = relation.spearman_interval
-        told = f"Spearman ρ = {relation.spearman:.2f}" if np.isfinite(relation.spearman) else "unknown"
+        value = f"Spearman ρ = {relation.spearman:.2f}" if np.isfinite(relation.spearman) else "unknown"
         if np.isfinite([low, high]).all():
-            told += f", {relation.confidence:.0%} interval {low:.2f} to {high:.2f}"
-        table.append({"what": f"curvature and rate, {name}", "value": told})
+            value += f", {100 * relation.confidence:.0f} % interval {low:.2f} to {high:.2f}"
+        table.append({"quantity": f"curvature and rate, {name}", "value": value})
     failed = [f"{scan} has no surface: {reason}" for scan, reason in r.failed.items()]
     implied = [r.alignment.implies] if r.alignment is not None and r.alignment.implies else []
-    said = [_sentence(one) for one in (*r.notes, *failed)]
-    said += [one for one in map(_sentence, implied) if one not in said]
-    return "\n\n".join([*said, _CONVENTIONS]), table
+    sentences = [_sentence(one) for one in (*r.notes, *failed)]
+    sentences += [one for one in map(_sentence, implied) if one not in sentences]
+    return "\n\n".join([*sentences, _CONVENTIONS]), table
 
 
-def _sentence(said: str) -> str:
+def _sentence(text: str) -> str:
     """Begin with a capital, unless it is a file's name, and end with a full stop."""
-    words = said.split(maxsplit=1)
-    first = words[0] if words and not words[0].isalpha() else said[:1].upper() + said[1:].split(" ", 1)[0]
+    words = text.split(maxsplit=1)
+    first = words[0] if words and not words[0].isalpha() else text[:1].upper() + text[1:].split(" ", 1)[0]
     return " ".join([first, *words[1:]]).rstrip(".") + "."
 
 
 def ratio_of_kinds(table: "pd.DataFrame") -> "pd.DataFrame | None":
-    """Compare trenches with protrusions, scan by scan; None where there are not both."""
+    """Compare the rates of trenches and protrusions, scan by scan; None unless there are both."""
     if "kind" not in table or not {"trench", "protrusion"} <= set(table["kind"]):
         return None
     return rate_ratio(table)
 
 
-def said_of_ratio(ratio: "pd.DataFrame | None", phases: Sequence[str]) -> str:
-    """Tell how much faster trenches changed than protrusions, phase by phase."""
+def ratio_sentences(ratio: "pd.DataFrame | None", phases: Sequence[str]) -> str:
+    """State the ratio of the rates of trenches and protrusions, phase by phase."""
     return " ".join(
-        f"Trenches against protrusions{', ' + phase if phase else ''}: rates {value}."
+        f"Rates of trenches to protrusions{', ' + phase if phase else ''}: {value}."
         for phase, value in _ratios(ratio, phases).items()
     )
 
 
-def areal_rows(table: "pd.DataFrame") -> tuple[Rows, str]:
-    """Give rows for a report, at most twelve scans, and what is to be said of them."""
-    kept = np.unique(np.linspace(0, len(table) - 1, min(len(table), _MOST_ROWS)).round().astype(int))
+def areal_section(table: "pd.DataFrame") -> tuple[str, Rows]:
+    """Return the text and the rows, at most twelve scans, of the section on area and roughness."""
+    kept = np.unique(np.linspace(0, len(table) - 1, min(len(table), _MAX_ROWS)).round().astype(int))
     rows: Rows = [
         {
-            said: _number(row[name], share=name == "coverage")
-            for name, said in _AREAL_COLUMNS.items()
+            heading: _number(row[name], share=name == "coverage")
+            for name, heading in _AREAL_COLUMNS.items()
             if name in row
         }
         for row in table.iloc[kept].to_dict("records")
     ]
     text = (
-        "A compact deposit fills its trenches: area falls and settles while volume grows, so area over "
-        "volume falls. Where it rises during plating, area grows faster than volume: an early sign of "
-        "dendrites."
+        "A compact deposit fills its trenches: its area falls to a constant while its volume grows, so the "
+        "ratio of area to volume falls. If the ratio rises during plating, area grows faster than volume: "
+        "an early sign of dendrites."
     )
-    told = []
+    remarks = []
     scale = table["scale_um"].iloc[0] if "scale_um" in table else np.nan
     if np.isfinite(scale):
-        told.append(f"area and slopes are taken at a scale of {scale:.3g} µm")
+        remarks.append(f"area and slopes are measured at a scale of {scale:.3g} µm")
     datum = table["datum_um"].iloc[0] if "datum_um" in table else np.nan
     if np.isfinite(datum):
-        told.append(f"volume counts from a height of {datum:.3g} µm")
+        remarks.append(f"volume is measured above a height of {datum:.3g} µm")
     projected = table["projected_um2"].iloc[0] if "projected_um2" in table else np.nan
     if np.isfinite(projected):
-        told.append(f"the field seen from above has {projected:.0f} µm²")
-    if told:
-        said = "; ".join(told)
-        text += f"\n\n{said[0].upper()}{said[1:]}."
+        remarks.append(f"the projected area of the field is {projected:.0f} µm²")
+    if remarks:
+        joined = "; ".join(remarks)
+        text += f"\n\n{joined[0].upper()}{joined[1:]}."
     if len(kept) < len(table):
         text += f" {len(kept)} of {len(table)} scans are listed."
-    return rows, text
+    return text, rows
 
 
 def _ratios(ratio: "pd.DataFrame | None", phases: Sequence[str]) -> dict[str, str]:
@@ -158,7 +160,7 @@ def _ratios(ratio: "pd.DataFrame | None", phases: Sequence[str]) -> dict[str, st
         known = part["ratio"][np.isfinite(part["ratio"])]
         if len(known):
             found[phase] = (
-                f"{known.iloc[0]:.2f} to 1 at first, {known.iloc[-1]:.2f} to 1 at last"
+                f"{known.iloc[0]:.2f} to 1 in the first scan, {known.iloc[-1]:.2f} to 1 in the last"
                 if len(known) > 1
                 else f"{known.iloc[0]:.2f} to 1"
             )
@@ -169,10 +171,10 @@ def _rates(medians: Sequence[float], scans: Sequence[int]) -> str:
     known = [medians[k] for k in scans if np.isfinite(medians[k])]
     if not known:
         return f"{len(scans)} scans, no rate measured"
-    return f"{len(scans)} scans, median {known[0]:.3g} nm/s at first, {known[-1]:.3g} nm/s at last"
+    return f"{len(scans)} scans, median {known[0]:.3g} nm/s in the first, {known[-1]:.3g} nm/s in the last"
 
 
-def _median(values: Any) -> float:
+def _median(values: ArrayLike) -> float:
     thinned: NDArray[np.float32] = np.asarray(values, np.float32)[::2, ::2]
     known = thinned[np.isfinite(thinned)]
     return float(np.median(known)) if known.size else float("nan")
@@ -183,5 +185,5 @@ def _number(value: object, *, share: bool = False) -> str:
     if not np.isfinite(number):
         return "not measured"
     if share:
-        return f"{number:.1%}"
+        return f"{100 * number:.1f} %"
     return f"{number:.0f}" if abs(number) >= 1000 else f"{number:.4g}"

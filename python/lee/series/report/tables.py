@@ -1,4 +1,4 @@
-"""Tables of a run over time: CSV, units in the column names."""
+"""Tables of a series: CSV, units in the column names."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _STATES = ("waiting", "measured", "failed")
 
 
 def scan_table(store: SurfaceStore, alignment: Alignment, maps: Mapping[str, StoredMaps]) -> pd.DataFrame:
-    """Tell of each scan when it was taken, what became of it, where it lies and how fast its surface grew."""
+    """Tabulate time, state, alignment, coverage, height and rate of every scan."""
     reasons, times = store.reasons, store.times_s
     rows = []
     for k, (name, time_s, phase, state) in enumerate(
@@ -64,7 +64,7 @@ def scan_table(store: SurfaceStore, alignment: Alignment, maps: Mapping[str, Sto
 def relation_tables(
     relations: Mapping[str, Relation], profiles: Mapping[str, Profile]
 ) -> dict[str, pd.DataFrame]:
-    """Lay out how rate and curvature are related, and the maps along the line, by file name."""
+    """Tabulate the relations of rate to curvature, and the profiles along the line, by file name."""
     summary = [
         {
             "when": name,
