@@ -148,7 +148,7 @@ def test_two_scans_tell_growth_but_no_rate(folder):
     run = open_run(folder)
     reconstruct_run(run, device="cpu")
     found = analyse(run, SeriesOptions(films=False))
-    assert "A rate needs three scans: only growth is told." in found.notes
+    assert "There are fewer than three scans: growth is given, but no rates." in found.notes
     assert np.isnan(found.maps("rate_nm_per_s")[1]).all()
     assert np.isfinite(found.maps("adjacent_rate_nm_per_s")[1]).mean() > 0.8
     assert found.relations == {}

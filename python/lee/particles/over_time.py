@@ -118,7 +118,8 @@ def _detect_in(
         pixel = None if isinstance(after, ZStack) else pair.after.pixel_um
         if not (isinstance(before, ZStack) or isinstance(after, ZStack)) and pixel is None:
             raise InputError(
-                f"{pair.after.path}: a single image has no pixel size that can be read; give it (--pixel-um)"
+                f"{pair.after.path}: the pixel size of a single image is unknown; give the size of its "
+                "pixels (--pixel-um)"
             )
         try:
             return detect_between(

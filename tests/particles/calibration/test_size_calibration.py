@@ -181,8 +181,8 @@ def test_beyond_the_range_there_is_no_diameter() -> None:
     ("arguments", "match"),
     [
         (([[1.0]],), r"intensity_counts has the shape \(1, 1\): give \(N,\)"),
-        ((["x"],), "intensity_counts are no numbers"),
-        (([1.0, 2.0], [1.0]), "2 intensities, but 1 of their errors"),
+        ((["x"],), "intensity_counts holds values that are not numbers"),
+        (([1.0, 2.0], [1.0]), "2 intensities, but 1 errors of intensities"),
         (([1.0], [-1.0]), "intensity_sigma_counts is -1: give errors of 0 or more"),
     ],
 )
@@ -211,14 +211,14 @@ def test_a_table_is_read(tmp_path: Path) -> None:
         ("", "the file is empty: give a table with the columns intensity_counts, diameter_nm"),
         (
             "counts,nm\n1,2\n",
-            r"line 1: no column intensity_counts \(found counts, nm\): the first line must name",
+            r"line 1: the column intensity_counts is missing \(found counts, nm\): the first line must name",
         ),
         (
             "intensity_counts;diameter_nm\n1;2\n",
-            "line 1: cells are parted by semicolons: part them by commas",
+            "line 1: cells are separated by semicolons: separate them by commas",
         ),
-        ("intensity_counts\tdiameter_nm\n1\t2\n", "line 1: cells are parted by tabs"),
-        ("diameter_nm," + HEADER + "1,2,3\n", "line 1: the column diameter_nm is there 2 times: keep one"),
+        ("intensity_counts\tdiameter_nm\n1\t2\n", "line 1: cells are separated by tabs"),
+        ("diameter_nm," + HEADER + "1,2,3\n", "line 1: the column diameter_nm appears 2 times: keep one"),
         (
             "intensity_counts,diameter_nm,diameter_sigma\n1,2,3\n",
             "line 1: the column diameter_sigma is unknown: name it as one of",
@@ -229,13 +229,13 @@ def test_a_table_is_read(tmp_path: Path) -> None:
         (HEADER + "inf,5\n", "line 2: intensity_counts is 'inf'"),
         (HEADER + "-3,5\n", "line 2: intensity_counts is '-3'"),
         (HEADER + "3,0\n", "line 2: diameter_nm is '0'"),
-        (HEADER + "3,1,5\n", "line 2 has 3 cells, the header 2: part cells by commas and write decimal"),
+        (HEADER + "3,1,5\n", "line 2 has 3 cells, the header 2: separate cells by commas and write decimal"),
         (
             "intensity_counts,diameter_nm,intensity_sigma_counts\n1,2,0\n",
             "line 2: intensity_sigma_counts is '0': give numbers above 0, or leave intensity_sigma_co",
         ),
-        (HEADER + "1,2\n3,4\n", "2 particles: a calibration needs 5 or more"),
-        (HEADER, "0 particles: a calibration needs 5 or more"),
+        (HEADER + "1,2\n3,4\n", "there are 2 particles: a calibration needs 5 or more"),
+        (HEADER, "there are 0 particles: a calibration needs 5 or more"),
         (HEADER + "1,5\n2,5\n3,5\n4,5\n5,5\n", "diameter_nm is 5 in all rows: give particles of different"),
         (HEADER + "5,1\n5,2\n5,3\n5,4\n5,5\n", "intensity_counts is 5 in all rows"),
         (HEADER + '"1,5\n', "unexpected end of data"),
@@ -255,9 +255,9 @@ def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r": cannot be read .Is a directory"):
         read_calibration_table(tmp_path)
     (tmp_path / "excel.csv").write_bytes((HEADER + ROWS).encode("utf-16"))
-    with pytest.raises(InputError, match=r"excel.csv is no UTF-8 text: save the table as CSV in UTF-8"):
+    with pytest.raises(InputError, match=r"excel.csv is not UTF-8 text: save the table as CSV in UTF-8"):
         load_calibration(tmp_path / "excel.csv")
-    with pytest.raises(InputError, match=r"a.xlsx: a size calibration is a .csv table or a saved .json"):
+    with pytest.raises(InputError, match=r"a.xlsx: a size calibration is a .csv table or a .json file"):
         load_calibration(tmp_path / "a.xlsx")
     falling = "".join(f"{k},{10 - k}\n" for k in range(1, 9))
     with pytest.raises(InputError, match=r"down.csv: diameters do not rise with intensities"):
@@ -267,14 +267,14 @@ def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("counts", "nm", "match"),
     [
-        ([1, 2, 3], [1, 2, 3], "3 particles: a calibration needs 5 or more"),
+        ([1, 2, 3], [1, 2, 3], "there are 3 particles: a calibration needs 5 or more"),
         ([1, 2, 3, 4, 5], [1, 2, 3], r"diameter_nm has the shape \(3,\)"),
         ([1, 2, 3, 4, -5], [1, 2, 3, 4, 5], r"intensity_counts\[4\] is -5: give numbers above 0"),
         ([1, 2, 3, 4, 5], [1, 2, 3, np.nan, 5], r"diameter_nm\[3\] is nan"),
-        ([1, 2, 3, 4, 5], ["a"] * 5, "diameter_nm holds what is not a number"),
+        ([1, 2, 3, 4, 5], ["a"] * 5, "diameter_nm holds values that are not numbers"),
         ([1, 2, 3, 4, 5], [7] * 5, "all diameters are equal"),
         ([7] * 5, [1, 2, 3, 4, 5], "all intensities are equal"),
-        ([1, 2, 3, 4, 5], [2, 1, 5, 3, 4], "too much scatter to tell how diameters rise"),
+        ([1, 2, 3, 4, 5], [2, 1, 5, 3, 4], "too much scatter to fit how diameters rise"),
     ],
 )
 def test_what_cannot_be_fitted_is_told(counts: list, nm: list, match: str) -> None:
@@ -317,17 +317,17 @@ def test_a_failed_save_leaves_the_older_file(tmp_path: Path, monkeypatch: pytest
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"format": "other"}, "is no size calibration: give a file that Calibration.save wrote"),
-        ({"version": 2}, "is of version 2, but this lee reads 1: fit the calibration again"),
-        ({"scatter": -1}, r"was damaged \(a number of the curve is out of range\)"),
-        ({"scatter": None}, "was damaged"),
-        ({"used": [True]}, r"was damaged \(used does not say which points are\)"),
-        ({"points": {"diameter_nm": [1, 2]}}, r"was damaged \(no column intensity_counts\)"),
-        ({"points": 5}, "was damaged"),
-        ({"curve": {"low": 0}}, r"was damaged \(it lacks 'high'\)"),
+        ({"format": "other"}, "is not a size calibration: give a file written by `lee particles calibrate`"),
+        ({"version": 2}, "is of version 2, but this version of lee reads 1: fit the calibration again"),
+        ({"scatter": -1}, r"is damaged \(a number of the curve is out of range\)"),
+        ({"scatter": None}, "is damaged"),
+        ({"used": [True]}, r"is damaged \(used has not one true or false for each point\)"),
+        ({"points": {"diameter_nm": [1, 2]}}, r"is damaged \(the column intensity_counts is missing\)"),
+        ({"points": 5}, "is damaged"),
+        ({"curve": {"low": 0}}, r"is damaged \(it lacks 'high'\)"),
         (
             {"curve": {"low": 0, "high": 1, "parameters": [1, 2, 3], "covariance": [[0]]}},
-            "parameters and covariance of the curve do not fit together",
+            "parameters and covariance of the curve differ in size",
         ),
         (
             {"curve": {"low": 0, "high": 1, "parameters": [1, 2, 3], "covariance": [[0] * 3] * 3}},
@@ -345,9 +345,9 @@ def test_a_damaged_file_is_told_in_one_line(tmp_path: Path, change: dict, match:
 
 
 def test_what_is_no_json_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no JSON: give a file that"):
+    with pytest.raises(InputError, match="is not JSON: give a file written by"):
         load_calibration(write(tmp_path / "a.json", HEADER + ROWS))
-    with pytest.raises(InputError, match="is no size calibration"):
+    with pytest.raises(InputError, match="is not a size calibration"):
         load_calibration(write(tmp_path / "b.json", "[1]"))
     with pytest.raises(InputError, match=r"c.json: cannot be read .No such file"):
         load_calibration(tmp_path / "c.json")

@@ -334,7 +334,7 @@ def test_nothing_to_relate_is_unknown(shape: tuple[int, int], bent: float) -> No
     assert np.isnan([found.trench_to_peak, found.chance]).all()
     assert found.count.sum() == 0
     if np.isnan(bent):
-        assert found.note.startswith("the field is 0 blocks")
+        assert found.note.startswith("the field has only 0 blocks")
 
 
 # --- bad input ---
@@ -343,17 +343,17 @@ def test_nothing_to_relate_is_unknown(shape: tuple[int, int], bent: float) -> No
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"pixel_um": 0, "shape": (3, 3)}, "pixel_um is 0; give um above 0"),
-        ({}, "the shape of the field is unknown; give surface, seen or shape"),
-        ({"shape": (3,)}, r"the shape given is \(3,\); give one field"),
+        ({"pixel_um": 0, "shape": (3, 3)}, "pixel_um is 0; give µm above 0"),
+        ({}, "the shape of the field is unknown; give surface, searched or shape"),
+        ({"shape": (3,)}, r"the given shape is \(3,\); give all of one field"),
         (
             {"shape": (3, 3), "seen": np.ones((3, 4))},
-            r"what was seen is \(3, 4\), the shape given is \(3, 3\)",
+            r"the searched area is \(3, 4\), the given shape is \(3, 3\)",
         ),
-        ({"surface": surface_of(np.zeros((3, 3)), 1.0)}, "pixels of 0.5 um, but of 1 um in the surface"),
-        ({"shape": (3, 3), "scale_um": -1}, "scale_um is -1; give um above 0"),
+        ({"surface": surface_of(np.zeros((3, 3)), 1.0)}, "pixels are 0.5 µm, but 1 µm in the surface"),
+        ({"shape": (3, 3), "scale_um": -1}, "scale_um is -1; give µm above 0"),
         ({"shape": (3, 3), "scale_um": "wide"}, "scale_um is 'wide'"),
-        ({"shape": (3, 3), "confidence": 1}, "confidence is 1; give a share"),
+        ({"shape": (3, 3), "confidence": 1}, "confidence is 1; give a number"),
     ],
 )
 def test_bad_input_of_the_map_is_one_line(options: dict, match: str) -> None:
@@ -362,7 +362,7 @@ def test_bad_input_of_the_map_is_one_line(options: dict, match: str) -> None:
 
 
 def test_positions_of_another_grid_are_refused() -> None:
-    with pytest.raises(InputError, match="all 2 lie beyond the field of 20 x 10 pixels"):
+    with pytest.raises(InputError, match="all 2 are beyond the field of 20 x 10 pixels"):
         density_map(table(np.array([50.0, 90.0]), np.array([1.0, 2.0])), pixel_um=PIXEL_UM, shape=(10, 20))
 
 

@@ -98,7 +98,7 @@ def test_a_circle_is_as_large_as_it_says_and_where_the_particle_is() -> None:
 def test_reference_circles_tell_the_magnification(early: Nucleated) -> None:
     circles = Circles.for_particles(early.particles, (60, 76))
     assert circles.by_size
-    assert circles.said == f"circles: particles, diameter × {circles.factor:g}"
+    assert circles.legend == f"circles: particles, diameter × {circles.factor:g}"
     assert [label for _, label in circles.references()] == ["100 nm", "200 nm", "400 nm"]
     assert [d for d, _ in circles.references()] == pytest.approx(
         [0.1 * circles.factor, 0.2 * circles.factor, 0.4 * circles.factor]
@@ -112,7 +112,7 @@ def test_without_a_calibration_the_area_is_the_intensity(early: Nucleated) -> No
     circles = Circles.for_particles(bare, (60, 76))
     small, large = circles.drawn_um(np.array([1000.0, 4000.0]))
     assert large == pytest.approx(2 * small)
-    assert circles.said.startswith("no calibration: area of the circles is the intensity")
+    assert circles.legend.startswith("no calibration: the area of a circle is the intensity")
     assert all(label.endswith("counts") for _, label in circles.references())
     figure = overlay_figure(bare, early.image, pixel_um=PIXEL_UM)
     assert "intensity (counts)" in [axes.get_ylabel() for axes in figure.axes]
@@ -225,7 +225,7 @@ def test_hidden_particles_are_counted(early: Nucleated) -> None:
     assert title.endswith("behind hills not drawn")
     plain = surface_of(np.zeros((20, 30)))
     flat = relief_figure(plain, table(np.ones(3), np.ones(3)), renderer="matplotlib")
-    assert flat.axes[0].get_title() == "3 particles on the surface, height stretched ×50"
+    assert flat.axes[0].get_title() == "3 particles on the surface, height stretched 50 ×"
     empty = relief_figure(early.surface, empty_table(), renderer="matplotlib")
     assert empty.axes[0].get_title().startswith("no particles found")
     assert drawn(empty).shape[1] == 1600
@@ -243,7 +243,7 @@ def test_medians_know_of_what_lies_beyond_the_calibration() -> None:
     assert found.median_interval == (-np.inf, 180)
     assert median_text(found) == "110 nm (below the range to 180)"
     faint = sizes_of(particles[:5])
-    assert median_text(faint) == "below the calibration's range (too few for an interval)"
+    assert median_text(faint) == "below the calibration range (too few particles for an interval)"
     assert median_text(sizes_of(empty_table())) == "unknown"
 
 
@@ -263,7 +263,7 @@ def test_histograms_share_their_bins_and_tell_the_rest(over_time: pd.DataFrame) 
     told = [axes.texts[0].get_text() for axes in figure.axes]
     first = over_time[over_time["time_s"] == 10]
     assert told[0].startswith(f"t = 10 s: {len(first)} particles\nmedian 2")
-    assert f"{(first['flag'] == 'below_range').sum()} fainter than the calibration" in told[0]
+    assert f"{(first['flag'] == 'below_range').sum()} fainter than the calibration range" in told[0]
     assert told[2] == "t = 80 s: no particles found"
     assert figure.axes[2].get_xlabel() == "particle diameter (nm)"
     assert drawn(figure).shape[1] == 1600
@@ -272,7 +272,7 @@ def test_histograms_share_their_bins_and_tell_the_rest(over_time: pd.DataFrame) 
 def test_without_a_calibration_intensities_are_counted(early: Nucleated) -> None:
     bare = early.particles.assign(diameter_nm=np.nan, flag="")
     figure = size_figure(bare)
-    assert figure.axes[0].get_xlabel() == "intensity (counts); no calibration, so no sizes are known"
+    assert figure.axes[0].get_xlabel() == "intensity (counts); sizes are unknown without a calibration"
     assert "counts (" in figure.axes[0].texts[0].get_text()
     drawn(size_figure(empty_table()))
 
@@ -304,7 +304,7 @@ def test_density_lies_beside_curvature(early: Nucleated) -> None:
     } <= labels
     assert drawn(figure).shape[1] == 1600
     alone = density_figure(density_map(early.particles, pixel_um=PIXEL_UM, shape=early.image.shape))
-    assert "particles per µm² of area seen from above" in {axes.get_ylabel() for axes in alone.axes}
+    assert "particles per µm² of projected area" in {axes.get_ylabel() for axes in alone.axes}
 
 
 def test_densities_of_all_times_have_the_same_colours(early: Nucleated) -> None:
@@ -321,7 +321,10 @@ def test_the_relation_shows_counts_over_area_and_the_map(early: Nucleated) -> No
     figure = density_relation_figure({10.0: found})
     counted, mapped = figure.axes[:2]
     np.testing.assert_allclose(counted.get_lines()[0].get_ydata(), found.per_um2)
-    assert f"trenches to peaks, a third of the area each: {found.trench_to_peak:.3g} (" in counted.get_title()
+    assert (
+        f"density ratio of trenches to peaks, a third of the area each: {found.trench_to_peak:.3g} ("
+        in counted.get_title()
+    )
     assert "Spearman ρ = " in mapped.get_title()
     assert mapped.get_ylabel() == "particle density (1/µm²)"
     assert drawn(figure).shape[1] == 1600
@@ -350,7 +353,7 @@ def test_times_are_told_apart() -> None:
     assert [len(part) for part in by_time(particles, [10, 30, 50]).values()] == [2, 0, 2]
     assert list(by_time(empty_table())) == pytest.approx([np.nan], nan_ok=True)
     assert len(by_time(table(np.zeros(3), np.zeros(3)), [7.0])[7.0]) == 3
-    with pytest.raises(InputError, match="found at 50 s, which is none of the times 10, 30"):
+    with pytest.raises(InputError, match="found at 50 s, but the times searched are 10, 30"):
         by_time(particles, [10, 30])
     assert of_time({10: "a", 50: "b"}, 50.00001, "image") == "b"
 
@@ -364,7 +367,7 @@ def test_times_are_told_apart() -> None:
         (lambda p: overlay_figure(p, np.zeros((3, 3)), pixel_um=1, colour="x"), "colour is 'x'"),
         (lambda p: overlay_figure(p, np.zeros((3, 3)), pixel_um=0), "pixel_um is 0"),
         (lambda p: overlay_figure(p, np.zeros(3), pixel_um=1), r"an image has shape \(3,\)"),
-        (lambda p: overlay_figure(p, {5: np.zeros((3, 3))}, pixel_um=1, times_s=[7]), "no image of 7 s"),
+        (lambda p: overlay_figure(p, {5: np.zeros((3, 3))}, pixel_um=1, times_s=[7]), "no image for 7 s"),
         (
             lambda p: overlay_figure(
                 p, {5: np.zeros((3, 3)), 7: np.zeros((3, 4))}, pixel_um=1, times_s=[5, 7]

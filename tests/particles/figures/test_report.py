@@ -60,23 +60,23 @@ def test_everything_known_is_written(written: tuple[Path, list[str]]) -> None:
     assert set(done) == set(FIGURES)
 
 
-def test_the_page_reads_from_what_it_came_to_down_to_how(written: tuple[Path, list[str]]) -> None:
+def test_the_page_reads_from_the_summary_down_to_the_definitions(written: tuple[Path, list[str]]) -> None:
     text = written[0].read_text(encoding="utf-8")
     page = Page(text)
     assert [heading for heading in page.headings if heading] == [
-        "a <cell>: particles on the surface", "What it came to", "How they were found", "Where they are",
-        "On the surface", "Density", "Sizes", "Does curvature draw particles?",
-        "What there is to know about single particles", "What the numbers rest on",
+        "a <cell>: particles on the surface", "Summary", "Detection", "Positions",
+        "On the surface", "Density", "Sizes", "Relation to curvature", "Flags", "Definitions and uncertainty",
     ]  # fmt: skip
     assert all(source.startswith("data:image/png") for _, source in page.sources)
     assert len(page.sources) == len(FIGURES)
     words = " ".join(page.words)
-    for said in (
-        "At t = 10 s there are 292 particles, 0.0", "Their median diameter is 2", "95 nm", "1 in the field",
-        "Per area there are", "The second scan was shifted by hand.", "per µm² of true surface",
-        "particles lie where nothing was measured or seen", "its spot overlaps a neighbour's",
+    for text_part in (
+        "At t = 10 s there are 292 particles, 0.0", "The median diameter is 2", "95 nm", "1 in the field",
+        "The density of particles in trenches is", "The second scan was shifted by hand.",
+        "per µm² of true surface",
+        "particles are outside the area that was measured and searched", "its spot overlaps a neighbour's",
     ):  # fmt: skip
-        assert said in words, said
+        assert text_part in words, text_part
     assert "<cell>" not in text
 
 
@@ -112,13 +112,13 @@ def test_one_time_without_a_surface_or_sizes(tmp_path: Path) -> None:
     page = Page(report.read_text(encoding="utf-8"))
     headings = [heading for heading in page.headings if heading]
     assert headings == [
-        "Particles on the surface", "What it came to", "Where they are", "Density", "Intensities",
-        "What the numbers rest on",
+        "Particles on the surface", "Summary", "Positions", "Density", "Intensities",
+        "Definitions and uncertainty",
     ]  # fmt: skip
     words = " ".join(page.words)
     assert "There are 292 particles" in words
-    assert "per µm² of the area seen from above" in words
-    assert "There is no calibration, so no sizes are known" in words
+    assert "per µm² of projected area" in words
+    assert "Without a calibration no sizes are known" in words
     assert set(evaluate(bare).over_time()["without_size"]) == {292}
 
 
@@ -163,11 +163,11 @@ def test_what_was_seen_may_differ_from_time_to_time() -> None:
 @pytest.mark.parametrize(
     ("changed", "match"),
     [
-        ({"times_s": [20.0]}, "found at 10 s, which is none of the times 20"),
-        ({"image": {5.0: np.zeros((150, 190))}}, "there is no image of 10 s"),
-        ({"pixel_um": 0.5}, "pixels of 0.5 um, but of 0.4 um in the surface"),
+        ({"times_s": [20.0]}, "found at 10 s, but the times searched are 20"),
+        ({"image": {5.0: np.zeros((150, 190))}}, "there is no image for 10 s"),
+        ({"pixel_um": 0.5}, "pixels are 0.5 µm, but 0.4 µm in the surface"),
         ({"curvature_per_um": np.zeros((3, 3))}, r"curvature is \(3, 3\), density \(150, 190\)"),
-        ({"image": np.zeros((150, 191))}, r"the surface is \(150, 190\), the shape given is \(150, 191\)"),
+        ({"image": np.zeros((150, 191))}, r"the surface is \(150, 190\), the given shape is \(150, 191\)"),
     ],
 )
 def test_what_does_not_fit_is_said(tmp_path: Path, changed: dict, match: str) -> None:

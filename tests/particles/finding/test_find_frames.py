@@ -295,11 +295,11 @@ def test_tables_come_back_as_they_went(tmp_path, suffix):
         (
             "none.csv",
             None,
-            r"none\.csv: cannot be read \(No such file .*give a table that `lee particles` wrote",
+            r"none\.csv: cannot be read \(No such file .*give a table written by `lee particles`",
         ),
-        ("odd.csv", "a,b\n1,2\n", r"odd\.csv: has no column time_s; give a table that `lee particles` wrote"),
-        ("empty.csv", "", r"empty\.csv: not a table"),
-        ("no.parquet", "text", r"no\.parquet: not a table"),
+        ("odd.csv", "a,b\n1,2\n", r"odd\.csv: has no column time_s; give a table written by `lee particles`"),
+        ("empty.csv", "", r"empty\.csv: cannot be read as a table"),
+        ("no.parquet", "text", r"no\.parquet: cannot be read as a table"),
     ],
 )
 def test_what_is_no_table_is_refused(tmp_path, name, text, said):

@@ -100,7 +100,7 @@ def test_other_places_are_refused():
     assert abs(found.shared) < 0.2
     with pytest.raises(
         InputError,
-        match=r"particles: before and after share only \d+% of their texture after a shift of "
+        match=r"particles: before and after share only \d+ % of their texture after a shift of "
         r"\(0\.0, 0\.0\) px, so their difference is texture, not particles; give scans of the same place",
     ):
         require_shared_texture(found)
@@ -118,8 +118,8 @@ def test_a_shift_too_large_to_be_found_is_refused():
 
 @pytest.mark.parametrize(
     ("shared", "shift", "said"),
-    [(0.49, (1.26, -3.0), r"only 49% of their texture after a shift of \(1\.3, -3\.0\) px"),
-     (-0.7, (0.0, 0.0), r"only 0% of their texture")],
+    [(0.49, (1.26, -3.0), r"only 49 % of their texture after a shift of \(1\.3, -3\.0\) px"),
+     (-0.7, (0.0, 0.0), r"only 0 % of their texture")],
 )  # fmt: skip
 def test_the_refusal_tells_share_and_shift(shared, shift, said):
     with pytest.raises(InputError, match=said):

@@ -150,7 +150,7 @@ def test_one_height_in_common_is_enough():
 
 
 def test_scans_without_a_common_height_are_refused():
-    with pytest.raises(InputError, match=r"before reaches from 0 to 2 um but after from 3 to 5 um; give"):
+    with pytest.raises(InputError, match=r"before covers 0 to 2 µm but after 3 to 5 µm; give"):
         common_heights(np.array([0.0, 1, 2]), np.array([5.0, 4, 3]), 0.5)
 
 

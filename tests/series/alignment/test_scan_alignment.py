@@ -120,7 +120,7 @@ def test_what_does_not_grow_gives_the_axial_drift(seed: int, kind: str) -> None:
     height[7, 125:140, 60:80] += 2.0  # a bubble on the reference
     found = align(height, image, pixel_um=PIXEL_UM, reference=(kind, "R0", still))
     assert found.reference == f"{kind} R0"
-    assert "taken not to grow" in found.implies
+    assert "assumed not to grow" in found.implies
     assert np.abs(found.axial_um - axial).max() < 0.015
     assert (found.axial_sigma_um[1:] < 0.02).all()
     bare = align(height, image, pixel_um=PIXEL_UM, reference=still)
@@ -143,7 +143,7 @@ def test_without_a_reference_axial_drift_is_left_and_said() -> None:
     assert found.reference == "none"
     assert not found.axial_um.any()
     assert np.isnan(found.axial_sigma_um).all()
-    assert "cannot tell it from growth" in found.implies
+    assert "cannot distinguish it from uniform growth" in found.implies
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -201,7 +201,7 @@ def test_bad_input_is_one_line() -> None:
         align(height, pixel_um=0)
     with pytest.raises(InputError, match=r'reference is .somewhere.; give "none"'):
         align(height, pixel_um=0.25, reference="somewhere")
-    with pytest.raises(InputError, match=r"reference R9 is empty: it lies outside the field"):
+    with pytest.raises(InputError, match=r"reference R9 is empty: it is outside the field"):
         align(height, pixel_um=0.25, reference=("region", "R9", np.zeros((64, 64), np.bool_)))
     with pytest.raises(InputError, match=r"reference is bool \(8, 8\); give bool \(64, 64\)"):
         align(height, pixel_um=0.25, reference=np.ones((8, 8), np.bool_))

@@ -231,7 +231,7 @@ def test_density_is_drawn_the_right_way_round() -> None:
     assert values.shape == (20, 10)
     assert values[18, 9] == 1
     assert "Spearman ρ = 0.80 (0.70 to 0.90)" in figure.axes[0].get_title()
-    assert "95% intervals, from 42 blocks of 5 µm" in figure.axes[0].get_title()
+    assert "95 % intervals, from 42 blocks of 5 µm" in figure.axes[0].get_title()
     drawn(figure)
 
 

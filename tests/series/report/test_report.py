@@ -8,7 +8,7 @@ import pytest
 
 from lee.errors import InputError
 from lee.series.report.series_report import FIGURES, FILES, FILMS, RELIEF_FILM, write_series_report
-from lee.series.report.summary import areal_rows, summary
+from lee.series.report.summary import areal_section, summary
 from tests.support.report_page import Page
 from tests.support.series_results import results
 
@@ -41,26 +41,28 @@ def test_the_page_reads_from_what_it_came_to_down_to_how(written: tuple[Path, li
     headings = [heading for heading in page.headings if heading]
     assert headings == [
         "a <run>: a surface over time", "Summary", "Surface", "Growth", "Rate",
-        "Trenches, protrusions and other regions", "Does curvature drive the rate?",
+        "Trenches, protrusions and other regions", "Relation of growth rate to curvature",
         "Area, volume and roughness", "Alignment", "Settings",
     ]  # fmt: skip
     words = " ".join(page.words)
     assert "scan_2.tif has no surface: the file ends early." in words
-    assert "Reference for the height: none." in words
+    assert "Reference of the heights: none." in words
     assert "<run>" not in written[0].read_text(encoding="utf-8")
 
 
 def test_the_summary_tells_the_numbers() -> None:
     text, table = summary(results())
-    told = {str(row["what"]): str(row["value"]) for row in table}
+    told = {str(row["quantity"]): str(row["value"]) for row in table}
     assert told["scans"] == "6 in 50 s, 1 without a surface"
     assert told["field"] == "32 × 24 µm (64 × 48 pixels of 0.5 µm)"
-    assert told["measured"] == "98.4% of the field in the median scan, 98.4% in the worst"
-    assert told["rate, plating"] == "4 scans, median 40 nm/s at first, 40 nm/s at last"
-    assert told["rate, stripping"] == "2 scans, median -40 nm/s at first, -40 nm/s at last"
+    assert told["measured"] == "98.4 % of the field in the median scan, 98.4 % in the worst"
+    assert told["rate, plating"] == "4 scans, median 40 nm/s in the first, 40 nm/s in the last"
+    assert told["rate, stripping"] == "2 scans, median -40 nm/s in the first, -40 nm/s in the last"
     assert told["σ of the rate of a pixel"] == "3 nm/s in the median scan"
-    assert told["trench and protrusion rates, plating"] == "2.00 to 1 at first, 2.00 to 1 at last"
-    assert told["curvature and rate, plating"] == "Spearman ρ = 0.80, 95% interval 0.70 to 0.90"
+    assert (
+        told["trench and protrusion rates, plating"] == "2.00 to 1 in the first scan, 2.00 to 1 in the last"
+    )
+    assert told["curvature and rate, plating"] == "Spearman ρ = 0.80, 95 % interval 0.70 to 0.90"
     assert text.startswith(
         "Only six scans were taken.\n\nscan_2.tif has no surface: the file ends early.\n\n"
     )
@@ -70,14 +72,14 @@ def test_the_summary_tells_the_numbers() -> None:
 def test_the_table_of_parameters_is_short_and_has_units() -> None:
     table = results().areal_table
     assert table is not None
-    rows, text = areal_rows(table)
+    text, rows = areal_section(table)
     assert list(rows[0])[:4] == ["t (s)", "Sa (µm)", "Sq (µm)", "Sz (µm)"]
     assert rows[2]["Sa (µm)"] == "not measured"
     assert not re.search(r"e\+", " ".join(str(value) for value in rows[0].values()))
-    assert "area and slopes are taken at a scale of 3 µm" in text.lower()
+    assert "area and slopes are measured at a scale of 3 µm" in text.lower()
     longer = table.loc[table.index.repeat(10)]
-    assert len(areal_rows(longer)[0]) == 12
-    assert "12 of 60 scans are listed" in areal_rows(longer)[1]
+    assert len(areal_section(longer)[1]) == 12
+    assert "12 of 60 scans are listed" in areal_section(longer)[0]
 
 
 def test_what_is_not_known_is_left_out(tmp_path: Path) -> None:
@@ -109,9 +111,9 @@ def test_a_run_without_any_surface_has_a_report(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"times_s": []}, "a <run> has no scan to show"),
-        ({"phases": ["plating"]}, "1 phases for 6 times: give one for each"),
-        ({"rate": np.zeros((5, 2, 2))}, "5 rate for 6 times: give one for each"),
+        ({"times_s": []}, "a <run> has no scans"),
+        ({"phases": ["plating"]}, "1 phases for 6 times: give one for each time"),
+        ({"rate": np.zeros((5, 2, 2))}, "5 rate for 6 times: give one for each time"),
     ],
 )
 def test_results_that_do_not_fit_are_refused(change: dict, match: str) -> None:

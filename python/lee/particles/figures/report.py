@@ -113,9 +113,10 @@ def _sentences(evaluation: Evaluation) -> list[str]:
     if not sizes.count:
         return ["No particles were found."]
     area = "true surface" if density.field.is_true_area else "projected area"
-    count = "There is 1 particle" if sizes.count == 1 else f"There are {sizes.count} particles"
+    found = "is 1 particle" if sizes.count == 1 else f"are {sizes.count} particles"
+    when = f"At {time_title(time)} there" if time_title(time) else "There"
     sentences = [
-        f"{f'At {time_title(time)}: ' if time_title(time) else ''}{count}, "
+        f"{when} {found}, "
         f"{with_interval(density.mean_per_um2, density.mean_interval)} per µm² of {area}. The median "
         f"{'diameter' if sizes.is_calibrated else 'intensity'} is {median_text(sizes)}."
     ]
