@@ -366,7 +366,11 @@ S, T, U = (f"{{scans}}/s{k}.ome.tif" for k in range(3))
         ([S, T, "--calibration", "{scans}/none.json"], 1, "none.json"),
         ([S, T, "--calibration", "{tmp}/odd.json"], 1, "odd.json is not a size calibration"),
         ([S, T, "--surface", "{scans}/none"], 1, "does not exist"),
-        ([S, T, U, "--interval-s", "5", "--surface", "{scans}/plane"], 1, "one surface was given for 2 pairs"),
+        (
+            [S, T, U, "--interval-s", "5", "--surface", "{scans}/plane"],
+            1,
+            "one surface was given for 2 pairs",
+        ),
         ([S, T, "--surface", "{scans}/small"], 1, "the frames are (112, 112) but the surface is (50, 60)"),
         ([S, T, "--false-alarms", "0"], 2, "0.0 is not in the range x>0"),
         ([S, T, "--false-alarms", "few"], 2, "'few' is not a valid float"),

@@ -368,4 +368,4 @@ def test_the_figure_shows_range_and_outliers(given: bool, outliers: int) -> None
     assert figure.get_size_inches()[0] * figure.dpi == pytest.approx(1600)
     assert f"{30 - outliers} particles" in above.get_title()
     names = [text.get_text() for text in above.get_legend().get_texts()]
-    assert ("outliers, left out" in names) == bool(outliers)
+    assert ("outliers, ignored" in names) == bool(outliers)

@@ -347,7 +347,7 @@ def test_nothing_to_relate_is_unknown(shape: tuple[int, int], bent: float) -> No
         ({}, "the shape of the field is unknown; give surface, searched or shape"),
         ({"shape": (3,)}, r"the given shape is \(3,\); give all of one field"),
         (
-            {"shape": (3, 3), "seen": np.ones((3, 4))},
+            {"shape": (3, 3), "searched": np.ones((3, 4))},
             r"the searched area is \(3, 4\), the given shape is \(3, 3\)",
         ),
         ({"surface": surface_of(np.zeros((3, 3)), 1.0)}, "pixels are 0.5 µm, but 1 µm in the surface"),
