@@ -226,5 +226,7 @@ def _rank(x: NDArray[np.float64], area: NDArray[np.float64]) -> NDArray[np.float
 
 def _block_px(curvature: NDArray[np.float64], known: NDArray[np.bool_]) -> float:
     return (
-        _BLOCK_LENGTHS * correlation_length(curvature, curvature, known)[0] if known.any() else float(max(curvature.shape))
+        _BLOCK_LENGTHS * correlation_length(curvature, curvature, known)[0]
+        if known.any()
+        else float(max(curvature.shape))
     )
