@@ -76,7 +76,7 @@ def test_no_surface_is_made_unasked(tmp_path):
         (Faults(incomplete_frames=(12,)), (12,), "1 with a part of the image missing"),
     ],
 )
-def test_holes_stand_at_their_place(tmp_path, faults, missing, said):
+def test_missing_frames_leave_gaps_in_their_places(tmp_path, faults, missing, said):
     taken, plan, _ = scanned(tmp_path / "a.raw", faults)
     assert taken.fault is None
     assert not taken.ledger.complete
@@ -296,7 +296,7 @@ def test_a_disk_that_is_full_ends_the_run_between_scans(tmp_path, monkeypatch):
     assert SegmentReader(seen[0].path).verify() == []
 
 
-def test_it_keeps_pace_with_the_clock_on_the_wall(tmp_path):
+def test_it_keeps_up_in_real_time(tmp_path):
     """Two seconds of 512 x 512 px at 80 frames/s: written and reconstructed without a loss."""
     rig = virtual_rig(quick_bank((512, 512), relief_um=25.0))
     plan = ScanPlan.of_um(

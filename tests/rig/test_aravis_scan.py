@@ -45,7 +45,7 @@ def test_no_frame_is_lost_between_camera_and_disk(tmp_path, size):
     taken, plan = scanned(tmp_path / "a.raw", serial="GVSCAN", size=size)
     ledger = taken.ledger
     assert (ledger.lost_frames, ledger.dropped, ledger.frames_incomplete, ledger.unplaced) == (0, 0, 0, 0)
-    # Where the machine is busy, the made-up camera itself makes a frame later than its pace.
+    # Where the machine is busy, the made-up camera itself makes a frame later than its frame rate.
     assert ledger.pulses_planned == ledger.frames_written + ledger.missed_triggers
     assert ledger.pulses_planned == pytest.approx(plan.pulses, abs=6)
     assert taken.synchronisation.method == "timestamps"

@@ -54,7 +54,7 @@ def true_z_um(reader, rig, faults=None):
         (None, {"asked": replace(FREE, exposure_s=0.009)}),
         (None, {"asked": replace(FREE, buffers=3)}),
     ],
-    ids=["plain", "another clock", "falling", "another pace", "long exposure", "few buffers"],
+    ids=["plain", "another clock", "falling", "another frame rate", "long exposure", "few buffers"],
 )
 def test_heights_are_true_within_what_is_stated(tmp_path, faults, options):
     taken, plan, rig = scanned(tmp_path / "a.raw", faults, mechanics=PERFECT, **options)
@@ -74,7 +74,7 @@ def test_heights_are_true_within_what_is_stated(tmp_path, faults, options):
     assert stack.metadata["synchronisation"]["method"] == "timestamps"
 
 
-def test_what_was_lost_stands_at_its_place(tmp_path):
+def test_lost_frames_leave_gaps_in_their_places(tmp_path):
     faults = Faults(lost_frames=(100, 101), incomplete_frames=(110,))
     taken, _, rig = scanned(tmp_path / "a.raw", faults)
     assert not taken.ledger.complete
@@ -150,7 +150,7 @@ def test_a_stage_without_pulses_needs_a_free_camera(tmp_path, monkeypatch):
         take_scan(rig, plan, tmp_path / "a.raw", settings=applied, pixel_um=0.25)
 
 
-def test_room_is_kept_for_the_camera_s_own_pace():
+def test_room_is_kept_for_the_camera_s_own_frame_rate():
     plan = ScanPlan(0, 400, 400, counts_per_um=2000.0, frames_per_s=80.0, lead_counts=10)
     assert max_frames(plan, replace(FREE, triggered=True)) == 400
     assert max_frames(plan, replace(FREE, frames_per_s=160.0)) >= 840

@@ -98,7 +98,7 @@ function showNumbers({ plan, frame, disk, ...now }) {
   put("total", `${plural(now.frames_taken, "frame")} taken`);
   put("z", frame && frame.z_um !== null ? `${frame.z_um.toFixed(1)} µm` : "–");
   put("range", `${plan.from_um.toFixed(1)} to ${plan.to_um.toFixed(1)} µm`);
-  put("pace", now.running ? `${now.frames_per_s.toFixed(1)} /s` : "–");
+  put("frame-rate", now.running ? `${now.frames_per_s.toFixed(1)} /s` : "–");
   put("planned", `${plan.frames_per_s.toFixed(0)} /s planned`);
   put("rate", now.running ? `${bytes(disk.bytes_per_s)}/s` : "–");
   put("free", `${bytes(disk.free_bytes)} free`);
