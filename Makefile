@@ -1,13 +1,13 @@
-# Each target does all the set-up it needs in .venv: on a fresh machine Python >= 3.11, make and a C++20 compiler are
-# enough. CMake and Ninja come from the package index.
+# Each target does all the set-up it needs, in .venv: a fresh machine needs only Python >= 3.11, make and a C++20
+# compiler. CMake and Ninja come from the package index.
 
 PYTHON ?= $(firstword $(foreach p,python3.14 python3.13 python3.12 python3.11 python3,$(if $(shell $p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && command -v $p),$p)))
 VENV := .venv
 BIN := $(VENV)/bin
-# What a new install must follow: the compiled sources, the package, and how both are built.
+# A change of these needs a new install: the compiled sources, the package, and how both are built.
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc' -not -name '.*') CMakeLists.txt pyproject.toml
-# A file stays with one worker, which makes its scans once; in the order of names, for the longest files have few tests
-# and would else come last.
+# All tests of a file run in one worker, which renders its scans once. Files are taken in the order of their names: by
+# number of tests, the longest ones would come last.
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-all bench lint cpp-test cuda-test cuda-build cuda-on-host-test clean
@@ -36,7 +36,7 @@ lint: $(VENV)/lint-tools
 cpp-test: $(VENV)/lint-tools
 	export PATH="$(CURDIR)/$(BIN):$$PATH" && cmake --preset asan && cmake --build --preset asan && ctest --preset asan
 
-# CUDA without a CUDA device: nvcc compiles what is shipped, and the tests' device halves run on the host.
+# CUDA without a CUDA device: nvcc compiles the kernels that are shipped, and the tests of the device run on the host.
 cuda-test: cuda-build cuda-on-host-test
 
 NVCC := $(firstword $(shell command -v nvcc) $(wildcard /usr/local/cuda/bin/nvcc))
@@ -45,7 +45,7 @@ ifeq ($(NVCC),)
 	@echo "cuda-build: skipped, there is no nvcc"
 else
 	export PATH="$(CURDIR)/$(BIN):$$PATH" CUDACXX="$(NVCC)" && cmake --preset cuda && cmake --build --preset cuda
-	# Someone else's project, which compiles no CUDA, links the static library.
+	# A foreign project that compiles no CUDA links the static library.
 	$(BIN)/cmake --install build/cuda --prefix build/cuda-foreign/prefix >build/cuda-install.log
 	export PATH="$(CURDIR)/$(BIN):$$PATH" && cmake -S tests/install -B build/cuda-foreign -G Ninja \
 	    -DCMAKE_PREFIX_PATH=$(CURDIR)/build/cuda-foreign/prefix && cmake --build build/cuda-foreign
@@ -70,7 +70,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --upgrade pip
 
-# Build folders are kept, so that a repeated install compiles only what changed.
+# Build folders are kept, so that the next install compiles only what changed.
 $(VENV)/installed: $(BIN)/python $(SOURCES)
 	$(BIN)/python -m pip install -q '.[twin]' -Cbuild-dir=build/pip
 	@touch $@

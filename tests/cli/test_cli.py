@@ -183,7 +183,10 @@ def test_export_replaces_a_file_only_when_asked(tmp_path, surface, capsys):
     line = ["export", str(surface), str(tmp_path / "a.obj")]
     (tmp_path / "a.png").write_text("an older picture")
     assert run(line) == 1
-    assert "a.png exists already: choose another output name, or ask to overwrite" in capsys.readouterr().err
+    assert (
+        "a.png exists already: choose another output name, or replace it (--overwrite"
+        in capsys.readouterr().err
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
     assert run([*line, "--overwrite"]) == 0
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
@@ -215,7 +218,10 @@ def test_view_replaces_a_picture_only_when_asked(tmp_path, surface, capsys):
     line = ["view", str(surface), "--screenshot", str(tmp_path / "a.png")]
     (tmp_path / "a.png").write_text("an older picture")
     assert run(line) == 1
-    assert "a.png exists already: choose another output name, or ask to overwrite" in capsys.readouterr().err
+    assert (
+        "a.png exists already: choose another output name, or replace it (--overwrite"
+        in capsys.readouterr().err
+    )
     assert (tmp_path / "a.png").read_text() == "an older picture"
     assert run([*line, "--overwrite"]) == 0
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"

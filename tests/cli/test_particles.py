@@ -247,7 +247,10 @@ def test_a_result_is_overwritten_only_when_asked(done, scans, tmp_path, capsys, 
     arguments = [scans / "i0.png", scans / "i1.png", "--pixel-um", PIXEL_UM, "-o", done]
     code, _, err = said(capsys, *arguments)
     assert code == 1
-    assert f"{done} exists already: choose another output name, or ask to overwrite it" in err
+    assert (
+        f"{done} exists already: choose another output name, or replace it (--overwrite, overwrite=True)"
+        in err
+    )
     assert (done / "particles.json").stat().st_mtime_ns == made
     assert said(capsys, *arguments, "--overwrite")[0] == 0
     assert not (done / "by_curvature.csv").exists()

@@ -193,7 +193,10 @@ def test_gsf_holds_every_pixel_in_metres(tmp_path: Path) -> None:
 def test_an_older_file_is_replaced_and_nothing_else_left(tmp_path: Path, suffix: str) -> None:
     target = tmp_path / f"m{suffix.upper()}"
     target.write_text("older")
-    with pytest.raises(InputError, match=r"exists already: choose another output name, or ask to overwrite"):
+    with pytest.raises(
+        InputError,
+        match=r"exists already: choose another output name, or replace it \(--overwrite, overwrite=True\)",
+    ):
         marked_surface().export(target)
     assert target.read_text() == "older"
     assert marked_surface().export(target, overwrite=True) == target

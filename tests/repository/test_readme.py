@@ -1,6 +1,6 @@
-"""What the README says holds.
+"""The README agrees with the program.
 
-Its commands and its Python run in test_demo_whole.py, its C++ in test_install.py.
+Its commands and its Python run in tests/demo/test_whole.py, its C++ in test_install.py.
 """
 
 import importlib.metadata

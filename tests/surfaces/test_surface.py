@@ -108,7 +108,7 @@ def test_nothing_measured_can_still_be_saved(tmp_path: Path) -> None:
 def test_an_existing_folder_is_refused_and_kept(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
-    with pytest.raises(InputError, match="exists already: choose another output name, or ask to overwrite"):
+    with pytest.raises(InputError, match="exists already: choose another output name, or replace it"):
         some_surface().save(tmp_path / "out")
     with pytest.raises(InputError, match=r"also holds 'mine.txt', which is no part of a result"):
         some_surface().save(tmp_path / "out", overwrite=True)

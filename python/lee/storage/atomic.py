@@ -59,7 +59,9 @@ def refuse_to_replace(path: Path) -> None:
         If it is.
     """
     if path.exists() or path.is_symlink():
-        raise InputError(f"{path} exists already: choose another output name, or ask to overwrite it")
+        raise InputError(
+            f"{path} exists already: choose another output name, or replace it (--overwrite, overwrite=True)"
+        )
 
 
 class _Writable(Exception):  # noqa: N818  no error: it ends the trial
