@@ -88,7 +88,7 @@ def growth() -> None:
         cell=Cell(),
         times_s=[100.0, 1460.0],
         mesh=MeshSize(columns=(64, 64)),
-        tell=None,
+        report=None,
     )
     worst = max(max(b.charge_error, b.mass_error) for b in solution.balances)
     print(

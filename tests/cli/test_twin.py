@@ -219,7 +219,7 @@ def test_the_window_and_the_cell_are_told(capsys, tmp_path):
     assert code == 0
     assert (tmp_path / "window.png").is_file()
     assert "6.3 % lower; of the cell's current density --window-share 0.894" in out
-    assert "the cathode ends 500 um past the anode's edge, a wall there" in out
+    assert "the cathode ends 500 µm past the anode's edge, a wall there" in out
     code, out, _ = said(capsys, "cell", "-o", tmp_path / "cell.toml")
     assert code == 0
     assert Cell.load(tmp_path / "cell.toml") == Cell()

@@ -21,7 +21,7 @@ def trench():
 COMMON = {
     "pixel_um": PIXEL_UM,
     "mesh": MeshSize(columns=(14, 12), layers=8),
-    "tell": None,
+    "report": None,
 }
 CASES = {
     "stirred": {

@@ -7,7 +7,7 @@ import lee.twin.solver.newton
 from lee.errors import InputError
 from lee.twin import Cell, MeshSize, solve
 
-SMALL = {"pixel_um": 5.0, "cell": Cell(), "tell": None, "mesh": MeshSize(columns=(1, 1), layers=8)}
+SMALL = {"pixel_um": 5.0, "cell": Cell(), "report": None, "mesh": MeshSize(columns=(1, 1), layers=8)}
 FLAT = np.zeros((2, 2))
 
 
@@ -23,7 +23,7 @@ FLAT = np.zeros((2, 2))
             {"exchange_current": np.ones(3)},
             r"exchange_current has the shape \(3,\); give one number or a map",
         ),
-        ({"exchange_current": np.zeros((2, 2))}, "exchange_current is 0 A/m2 somewhere; it must be above 0"),
+        ({"exchange_current": np.zeros((2, 2))}, "exchange_current is 0 A/m² somewhere; it must be above 0"),
         ({"exchange_current": np.nan}, "exchange_current holds infinite values, or nothing but NaN"),
         ({"efficiency": 1.6}, "efficiency is 1.6 somewhere; it must be from 0 to 1.5"),
         (
@@ -42,7 +42,7 @@ def test_holes_in_a_map_of_the_reaction_are_filled_and_told():
     efficiency = np.full((8, 8), 0.8)
     efficiency[2:4, 2:4] = np.nan
     solution = solve(np.zeros((8, 8)), **{**SMALL, "efficiency": efficiency, "kind": "secondary"})
-    assert "efficiency is NaN over 6.2 % of the surface and filled in there" in solution.notes
+    assert "efficiency is NaN over 6.2 % of the surface and filled there" in solution.notes
     np.testing.assert_allclose(solution.rate_nm_per_s, 0.8 * solution.cell.growth_nm_per_s, rtol=1e-4)
 
 

@@ -69,7 +69,7 @@ def test_a_file_gives_the_same_cell_back(tmp_path):
         cell.save(tmp_path / "cell.toml")
         assert Cell.load(tmp_path / "cell.toml") == cell
         assert replace(cell) == cell
-    assert "# mA/cm2; default: plating" in Cell().to_toml()
+    assert "# mA/cm²; default: plating" in Cell().to_toml()
     assert Cell.load({}) == Cell()
 
 

@@ -101,7 +101,7 @@ def test_rates_along_the_normal_are_turned_into_rates_of_height():
     assert beside.statistics.iloc[0].rms < 1e-4
     without = compare(model(), measured, pixel_um=PIXEL_UM)
     assert without.statistics.iloc[0].ratio == pytest.approx(np.sqrt(2))
-    assert any("taken for vertical" in said for said in without.notes)
+    assert any("taken to be vertical" in said for said in without.notes)
 
 
 def test_measured_rates_are_scaled_to_the_current_the_twin_was_given():

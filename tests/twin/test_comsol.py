@@ -299,7 +299,7 @@ def test_with_comsol_the_same_calls_are_played_and_saved(tmp_path, monkeypatch):
 def test_arguments_become_java():
     recorder = Recorder()
     recorder.part("one")
-    recorder.say("why")
+    recorder.comment("why")
     recorder.do(Call().a('say "µm"\\').b(1, 2.5, True, False).c(["x"], [1, 2], [["p", "q"]], InFolder("f")))
     assert recorder.java("one") == [
         "// why",
@@ -352,7 +352,7 @@ def test_what_was_written_gives_the_twins_concentrations_when_it_is_solved(tmp_p
         times_s=[5.0],
         mesh=SIZE,
         exchange_current=exchange,
-        tell=None,
+        report=None,
     )
     # Rows run down the image; in the model y runs up it.
     expected = twin.fields.concentration_mol_per_l[0][::-1].ravel() * 1e3

@@ -43,7 +43,7 @@ def test_a_sinusoidal_electrode_modulates_the_current_as_linear_theory_says(wagn
         cell=cell,
         kind="secondary",
         mesh=MeshSize(columns=(1, 64), layers=24),
-        tell=None,
+        report=None,
     )
     fields = solution.fields
     raised = amplitude(fields.z_um[0, 0, :, 0], fields.x_um)
@@ -97,7 +97,7 @@ def test_primary_current_of_a_hull_cell_away_from_its_singular_corner():
         cell=Cell(layer_um=short),
         kind="primary",
         mesh=MeshSize(columns=(1, 128), layers=48, first_um=0.6, smooth_um=0.0),
-        tell=None,
+        report=None,
     )
     places, expected = hull_cell(tilt, width, short)
     found = solution.fields.current_density_ma_per_cm2[0, 0] * np.sqrt(2) / 80.0
@@ -113,7 +113,7 @@ def test_total_current_is_the_one_asked_for_and_even_kinetics_follow_the_field()
     height = 8 * np.cos(np.pi * x / 64) * np.cos(np.pi * y / 64)
     spread = {}
     for kind in ("primary", "secondary"):
-        solution = solve(height, pixel_um=4.0, cell=Cell(), kind=kind, tell=None, mesh=MeshSize(layers=16))
+        solution = solve(height, pixel_um=4.0, cell=Cell(), kind=kind, report=None, mesh=MeshSize(layers=16))
         current = solution.current_density_ma_per_cm2[0]
         along_y, along_x = np.gradient(height, 4.0)
         assert (current * np.sqrt(1 + along_x**2 + along_y**2)).mean() == pytest.approx(80.0, rel=0.01)
@@ -127,7 +127,7 @@ def test_a_flat_closed_cell_before_anything_is_used_up(kind):
     """The voltage is ohmic, and of the reaction on both sides where there is one."""
     cell = Cell(gap_um=500.0)
     size = MeshSize(columns=(2, 2), layers=10)
-    solution = solve(np.zeros((3, 3)), pixel_um=9.0, cell=cell, kind=kind, mesh=size, tell=None)
+    solution = solve(np.zeros((3, 3)), pixel_um=9.0, cell=cell, kind=kind, mesh=size, report=None)
     ohmic = -800 / 5.0 * 500e-6
     reverse = replace(cell, current_density_ma_per_cm2=-80.0)
     polarised = 0.0 if kind == "primary" else cell.overpotential_v - reverse.overpotential_v
@@ -140,7 +140,7 @@ def test_a_flat_closed_cell_before_anything_is_used_up(kind):
 def test_exchange_current_and_efficiency_may_be_maps():
     x = (np.arange(64) + 0.5) * 2.0
     left = np.where(x < 64, 2.0, 1.0)[None]
-    common = {"pixel_um": 2.0, "cell": Cell(), "mesh": MeshSize(columns=(1, 32), layers=16), "tell": None}
+    common = {"pixel_um": 2.0, "cell": Cell(), "mesh": MeshSize(columns=(1, 32), layers=16), "report": None}
     even = solve(np.zeros((1, 64)), kind="secondary", **common)
     active = solve(np.zeros((1, 64)), kind="secondary", exchange_current=30 * left, **common)
     current = active.current_density_ma_per_cm2[0, 0]

@@ -59,4 +59,4 @@ def test_without_ngsolve_it_says_how_to_install_it(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", absent)
     with pytest.raises(MissingDependency, match=r"install it with pip install 'lee-microscopy\[twin\]'"):
-        solve(np.zeros((2, 2)), pixel_um=1, cell=Cell(), tell=None)
+        solve(np.zeros((2, 2)), pixel_um=1, cell=Cell(), report=None)

@@ -19,7 +19,7 @@ def trench(depth_um=10.0):
 def grown(height=None, *, cell=None, times_s=(50.0, 100.0), **more):
     height = trench() if height is None else height
     return grow(
-        height, pixel_um=PIXEL_UM, cell=cell or Cell(), times_s=times_s, mesh=SMALL, tell=None, **more
+        height, pixel_um=PIXEL_UM, cell=cell or Cell(), times_s=times_s, mesh=SMALL, report=None, **more
     )
 
 
@@ -43,7 +43,7 @@ def test_a_flat_electrode_moves_by_faraday_and_stays_flat(current):
     # The stirred layer moves along.
     fields = solution.fields
     np.testing.assert_allclose(fields.z_um[..., -1] - fields.z_um[..., 0], 100.0, rtol=1e-9)
-    rest = solve(np.zeros((4, 4)), pixel_um=PIXEL_UM, cell=cell, times_s=[150.0], mesh=SMALL, tell=None)
+    rest = solve(np.zeros((4, 4)), pixel_um=PIXEL_UM, cell=cell, times_s=[150.0], mesh=SMALL, report=None)
     np.testing.assert_allclose(
         solution.concentration_mol_per_l[-1], rest.concentration_mol_per_l[-1], rtol=1e-4
     )
@@ -54,7 +54,7 @@ def test_the_volume_of_the_deposit_is_that_of_the_charge(current):
     """Rates along the normal over the true area are the total current's volume, whatever the shape."""
     cell = Cell(current_density_ma_per_cm2=current)
     start = deposit_um(
-        solve(trench(), pixel_um=PIXEL_UM, cell=cell, kind="secondary", mesh=SMALL, tell=None), 0
+        solve(trench(), pixel_um=PIXEL_UM, cell=cell, kind="secondary", mesh=SMALL, report=None), 0
     )
     solution = grown(cell=cell, times_s=[150.0])
     expected = cell.growth_nm_per_s * 150.0 * 1e-3

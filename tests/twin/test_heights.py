@@ -10,7 +10,7 @@ from lee.twin.mesh.heights import whole_heights
 
 PIXEL_UM = 4.0
 SIZE = MeshSize(columns=(6, 8), layers=6)
-COMMON = {"cell": Cell(), "mesh": SIZE, "tell": None}
+COMMON = {"cell": Cell(), "mesh": SIZE, "report": None}
 
 
 def measured():

@@ -27,7 +27,7 @@ def noise(seed, sigma):
 
 
 class FlatElectrode:
-    """Secondary distribution over a flat electrode under a layer of 100 um, by cosine transforms.
+    """Secondary distribution over a flat electrode under a layer of 100 µm, by cosine transforms.
 
     Another discretisation than the twin's: the potential drop of each mode is its current times
     tanh(k L) / (kappa k).
@@ -133,7 +133,7 @@ def test_a_known_exchange_current_is_recovered():
     ratio = np.log(found.value / truth)
     assert ratio.std() < 0.045  # of a map that varies by 0.3
     assert np.exp(np.log(found.value).mean()) == pytest.approx(30.0)
-    assert any("geometric mean is set to 30 A/m2" in said for said in found.notes)
+    assert any("geometric mean is set to 30 A/m²" in said for said in found.notes)
 
 
 def test_rates_that_no_exchange_current_explains_are_told():
@@ -142,7 +142,7 @@ def test_rates_that_no_exchange_current_explains_are_told():
     measured = np.full(SHAPE, 30.0)
     measured[::2, ::2] = -30.0
     found = exchange_current_map(
-        electrode.rate, measured, 0.5, pixel_um=PIXEL_UM, start_a_per_m2=30.0, most=3
+        electrode.rate, measured, 0.5, pixel_um=PIXEL_UM, start_a_per_m2=30.0, max_solves=3
     )
     assert found.chi2_per_pixel > 10
     assert any("does not explain the rates" in said for said in found.notes)
@@ -168,7 +168,7 @@ def test_the_linear_solver_solves_its_equation():
         ({"measured_nm_per_s": np.full(SHAPE, -1.0)}, "for stripping turn the sign"),
         ({"sigma_nm_per_s": 0.0}, "a standard deviation is not above 0"),
         ({"sigma_nm_per_s": np.ones(3)}, r"sigma is \(3,\)"),
-        ({"pixel_um": 0.0}, "pixel_um is 0.0; give um above 0"),
+        ({"pixel_um": 0.0}, "pixel_um is 0.0; give µm above 0"),
         ({"regularisation": -1.0}, "regularisation is -1.0; give a number above 0"),
     ],
 )
@@ -186,8 +186,8 @@ def test_what_cannot_be_used_is_refused(changed, said):
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"start_a_per_m2": 0.0}, "start_a_per_m2 is 0.0; give A/m2 above 0"),
-        ({"most": 1}, "two computations are the least"),
+        ({"start_a_per_m2": 0.0}, "start_a_per_m2 is 0.0; give A/m² above 0"),
+        ({"max_solves": 1}, "max_solves is 1; give 2 or more"),
         ({"solve": lambda exchange: np.ones((2, 2))}, r"solve returned \(2, 2\)"),
         ({"solve": lambda exchange: -exchange}, "not finite and above 0"),
     ],

@@ -81,7 +81,7 @@ def test_what_was_not_measured_is_filled_and_told():
 def test_steep_walls_are_told_and_then_refused():
     x = np.arange(32) * 1.0
     assert "walls of up to 72 degrees" in laid(np.tile(np.minimum(3.0 * x, 30), (4, 1))).notes[0]
-    with pytest.raises(InputError, match=r"wall of 84 degrees near x = 15 um.*larger smooth_um"):
+    with pytest.raises(InputError, match=r"wall of 84 degrees near x = 15 µm.*larger smooth_um"):
         laid(np.tile(np.where(x < 16, 0.0, 20.0), (4, 1)), smooth_um=0.0)
 
 
@@ -98,7 +98,7 @@ def test_steep_walls_are_told_and_then_refused():
         (
             np.diag([0.0, 0, 9]),
             {"cell": Cell(gap_um=8.0)},
-            "gap of 8 um is too small for a relief that rises",
+            "gap of 8 µm is too small for a relief that rises",
         ),
     ],
 )

@@ -36,7 +36,7 @@ def test_gmres_solves_a_small_system_exactly_and_tells_when_it_does_not():
     assert not zero.any()
 
 
-def stage(side, *, layers=12, exchange=30.0, distance_um=100.0, relief_um=20.0):
+def substep(side, *, layers=12, exchange=30.0, distance_um=100.0, relief_um=20.0):
     """Solve one implicit step over egg-box relief; return it, and the number of unknowns."""
     cell = Cell(layer_um=distance_um, exchange_current_a_per_m2=exchange)
     x = np.linspace(0, 200, side + 1)
@@ -87,8 +87,8 @@ def test_a_direct_grid_and_a_cycle_on_more_columns_agree():
 
 @pytest.mark.parametrize("exchange", [0.3, 30.0, 3000.0])
 def test_iterations_stay_flat_as_columns_are_added(exchange):
-    small, few = stage(12, layers=8, exchange=exchange)
-    large, many = stage(32, layers=8, exchange=exchange)
+    small, few = substep(12, layers=8, exchange=exchange)
+    large, many = substep(32, layers=8, exchange=exchange)
     assert many > 5 * few
     assert small.converged
     assert large.converged
@@ -99,13 +99,13 @@ def test_iterations_stay_flat_as_columns_are_added(exchange):
 
 
 def test_iterations_bear_cells_a_thousand_times_as_long_at_the_top_as_at_the_electrode():
-    found, _ = stage(24, layers=28, distance_um=2000.0)
+    found, _ = substep(24, layers=28, distance_um=2000.0)
     assert found.converged
     assert found.linear_iterations / (len(found.residuals) - 1) < 8
 
 
 def test_newton_falls_faster_and_faster():
-    residuals = stage(12)[0].residuals
+    residuals = substep(12)[0].residuals
     assert residuals[-1] <= 1e-8
     assert residuals[2] / residuals[1] < residuals[1] / residuals[0]
 

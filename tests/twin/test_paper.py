@@ -22,7 +22,7 @@ def at_100_s(**more):
         cell=Cell(),
         times_s=[100.0],
         mesh=MeshSize(columns=(1, 48)),
-        tell=None,
+        report=None,
         **more,
     )
 

@@ -52,7 +52,7 @@ def test_a_flat_cell_with_another_reaction_follows_its_closed_form(linear, kind)
     cell, times = linear, [0.0, 3.0]
     flat = np.zeros((2, 2))
     size = MeshSize(columns=(2, 2), layers=60, first_um=0.3)
-    found = solve(flat, pixel_um=PIXEL_UM, cell=cell, times_s=times, kind=kind, mesh=size, tell=None)
+    found = solve(flat, pixel_um=PIXEL_UM, cell=cell, times_s=times, kind=kind, mesh=size, report=None)
     current = 10 * cell.current_density_ma_per_cm2
     u = found.concentration_mol_per_l / cell.concentration_mol_per_l
     eta = -current / (cell.exchange_current_a_per_m2 * u) * cell.thermal_voltage_v

@@ -159,7 +159,7 @@ def test_paraview_collections_name_every_file(written):
 
 
 def test_the_current_is_the_gradients_on_a_sheared_mesh():
-    # The potential of the fixture makes 80 mA/cm2 straight down, also where the columns' layers slope.
+    # The potential of the fixture makes 80 mA/cm² straight down, also where the columns' layers slope.
     current = current_density(made_solution(), 1)
     assert np.allclose(current[..., 2], -CURRENT_MA_PER_CM2, rtol=1e-9)
     assert np.abs(current[..., :2]).max() < 0.05 * CURRENT_MA_PER_CM2
@@ -177,7 +177,7 @@ def test_true_area_is_that_of_the_mesh():
     ratio = area_ratio(solution)[0]
     x = (np.arange(SHAPE[1]) + 0.5) * PIXEL_UM
     exact = np.sqrt(1 + np.cos(x / 6) ** 2 + 0.2**2)
-    # Between nodes h apart lines replace waves of wave number k: (kh)^2/8, h = 4 um, k = 1/(6 um).
+    # Between nodes h apart lines replace waves of wave number k: (kh)^2/8, h = 4 µm, k = 1/(6 µm).
     assert np.abs(ratio / exact - 1)[:, 1:-1].max() < (4 / 6) ** 2 / 8
     assert ratio[:, 1:-1].mean() == pytest.approx(exact[1:-1].mean(), rel=0.02)
 
@@ -187,7 +187,7 @@ def test_a_section_runs_through_the_deepest_place_or_where_it_is_asked():
     deepest = cross_section(solution, 0)
     assert deepest.z_um[:, 0].min() == solution.fields.z_um[0][..., 0].min()
     assert cross_section(solution, 0, y_um=11.0).y_um == pytest.approx(12.0, abs=2.0)
-    with pytest.raises(InputError, match="y = 99 um lies outside the field, 0 to 24 um"):
+    with pytest.raises(InputError, match="y = 99 µm is outside the field, 0 to 24 µm"):
         cross_section(solution, 0, y_um=99)
 
 

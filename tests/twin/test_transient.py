@@ -13,7 +13,7 @@ DEEP = Cell(layer_um=2500.0)
 
 def flat(cell, times_s, layers=60, **more):
     size = MeshSize(columns=(1, 1), layers=layers)
-    return solve(FLAT, pixel_um=10.0, cell=cell, times_s=times_s, tell=None, mesh=size, **more)
+    return solve(FLAT, pixel_um=10.0, cell=cell, times_s=times_s, report=None, mesh=size, **more)
 
 
 def at_electrode(solution):
@@ -108,12 +108,12 @@ def test_above_the_limiting_current_it_stops_with_what_it_has_and_tells_the_sand
             pixel_um=10.0,
             cell=cell,
             times_s=[1.0, 50.0],
-            tell=told.append,
+            report=told.append,
             progress=seen.append,
             mesh=MeshSize(columns=(1, 1), layers=40),
         )
     assert "has run out of ions" in solution.stopped
-    assert "Sand time 5.58 s, limiting current 543 mA/cm2" in solution.stopped
+    assert "Sand time 5.58 s, limiting current 543 mA/cm²" in solution.stopped
     assert solution.times_s[0] == 1.0
     assert cell.sand_time_s < solution.times_s[1] < 1.2 * cell.sand_time_s
     assert 0 < solution.concentration_mol_per_l[1].min() < 0.1

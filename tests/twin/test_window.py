@@ -83,7 +83,7 @@ def test_stripping_is_plating_with_its_coefficients_changed_about():
 
 
 def test_the_papers_loss_needs_a_cathode_that_ends_just_behind_the_window():
-    # 5 % is stated, the cathode's length is not: between 400 and 500 um, beside a wall, it comes out so.
+    # 5 % is stated, the cathode's length is not: between 400 and 500 µm, beside a wall, it comes out so.
     loss = {
         far: window_current(cell(), CellSection(extension_um=far)).loss for far in (400, 500, 1000, 10_000)
     }
@@ -98,18 +98,18 @@ def test_rates_are_scaled_to_the_cells_current():
     assert rates[0, 0] * found.window_ma_per_cm2 / 80 == pytest.approx(30.0)
     assert found.share == pytest.approx(found.ratio * found.under_ma_per_cm2 / 80)
     assert np.isnan(rates[0, 1])
-    assert any("500 um past the anode's edge" in said for said in found.assumptions)
+    assert any("500 µm past the anode's edge" in said for said in found.assumptions)
 
 
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"gap_um": 0}, "gap_um is 0; give um above 0"),
-        ({"beyond_um": -1}, "beyond_um is -1; give um, 0 or more"),
+        ({"gap_um": 0}, "gap_um is 0; give µm above 0"),
+        ({"beyond_um": -1}, "beyond_um is -1; give µm, 0 or more"),
         ({"anode_um": float("nan")}, "anode_um is nan"),
         ({"extension_um": 300}, "longer extension_um or another window"),
-        ({"window_um": (400, 200)}, "spans 400 to 200 um"),
-        ({"above_um": 100}, "do not cover a plate of 250 um"),
+        ({"window_um": (400, 200)}, "spans 400 to 200 µm"),
+        ({"above_um": 100}, "do not cover a plate of 250 µm"),
         ({"anode_back": "open"}, "anode_back is 'open'; give insulated or active"),
     ],
 )

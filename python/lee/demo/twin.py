@@ -116,7 +116,8 @@ def run_twin(
     rows, columns = (max(1, round(COLUMNS * n / max(surface.shape))) for n in surface.shape)
     mesh = MeshSize(columns=(rows, columns), layers=LAYERS)
     found = []
-    for done, heights in enumerate((surface.height_um, truth_um), 1):
+    solved_over: tuple[Surface | NDArray[np.float32], ...] = (surface, truth_um)
+    for done, heights in enumerate(solved_over, 1):
         solution = solve(
             heights,
             pixel_um=surface.pixel_um,
@@ -124,7 +125,7 @@ def run_twin(
             times_s=TIMES_S,
             mesh=mesh,
             tolerance=_TOLERANCE,
-            tell=None,
+            report=None,
         )
         found.append(solution)
         if progress is not None:

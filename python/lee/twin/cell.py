@@ -50,11 +50,11 @@ def _about(
 class Cell:
     """A plating cell with a concentrated binary z:z electrolyte; by default 2 M ZnSO₄ on zinc at 25 °C.
 
-    Each parameter's unit, default's source and limits stand in its field's ``metadata`` and in the file
-    `save` writes. Diffusivity, transference number, conductivity and thermodynamic factor are those at the
-    bulk concentration, and held constant. Potentials in the electrolyte are measured with a reference
-    electrode of the deposited metal (zinc against Zn²⁺), so that the open-circuit potential of the electrode
-    is zero everywhere.
+    Each parameter's unit and limits, and the source of its default, are in its field's ``metadata``; the file
+    that `save` writes holds them, too. Diffusivity, transference number, conductivity and thermodynamic
+    factor are those at the bulk concentration, and constant. Potentials in the electrolyte are measured with
+    a reference electrode of the deposited metal (zinc against Zn²⁺), so that the open-circuit potential of
+    the electrode is zero everywhere.
 
     Attributes
     ----------
@@ -104,12 +104,12 @@ class Cell:
         default=2.0, metadata=_about("mol/L", "2 M ZnSO4 of the plating experiments", above=0, maximum=20)
     )
     current_density_ma_per_cm2: float = field(
-        default=80.0, metadata=_about("mA/cm2", "plating experiments, 80 mA/cm2", minimum=-1e5, maximum=1e5)
+        default=80.0, metadata=_about("mA/cm²", "plating experiments, 80 mA/cm²", minimum=-1e5, maximum=1e5)
     )
     diffusivity_m2_per_s: float = field(
         default=0.847e-9,
         metadata=_about(
-            "m2/s",
+            "m²/s",
             "Nernst-Hartley: 2 D+ D- / (D+ + D-), D+ 0.703e-9 and D- 1.065e-9 (CRC Handbook, 25 C, dilute)",
             above=0,
             maximum=1e-6,
@@ -145,7 +145,7 @@ class Cell:
     exchange_current_a_per_m2: float = field(
         default=30.0,
         metadata=_about(
-            "A/m2", "zinc in sulfate: 3 to 300 A/m2 are reported; their middle", above=0, maximum=1e7
+            "A/m²", "zinc in sulfate: 3 to 300 A/m² are reported; their middle", above=0, maximum=1e7
         ),
     )
     reaction: str = field(default=DEFAULT, metadata=_about("name", "Zn2+ + 2 e- = Zn"))
@@ -170,7 +170,7 @@ class Cell:
         default=65.38, metadata=_about("g/mol", "zinc (IUPAC)", above=0, maximum=1000)
     )
     density_kg_per_m3: float = field(
-        default=7140.0, metadata=_about("kg/m3", "zinc (CRC Handbook)", above=0, maximum=1e5)
+        default=7140.0, metadata=_about("kg/m³", "zinc (CRC Handbook)", above=0, maximum=1e5)
     )
     temperature_k: float = field(
         default=298.15, metadata=_about("K", "25 C, assumed", above=200, maximum=700)
@@ -178,15 +178,15 @@ class Cell:
     layer_um: float | None = field(
         default=None,
         metadata=_about(
-            "um",
-            "100 um gives the concentrations of the plating experiments' model",
+            "µm",
+            "100 µm gives the concentrations of the plating experiments' model",
             above=0,
             maximum=1e5,
             optional=True,
         ),
     )
     gap_um: float | None = field(
-        default=None, metadata=_about("um", "none: the cell is stirred", above=0, maximum=1e5, optional=True)
+        default=None, metadata=_about("µm", "none: the cell is stirred", above=0, maximum=1e5, optional=True)
     )
 
     def __post_init__(self) -> None:
@@ -277,12 +277,12 @@ class Cell:
         return self.efficiency * self.current_density_ma_per_cm2 * 10 / (charge_c_per_m3 * 1e3) * 1e9
 
     def summary(self) -> str:
-        """Say what the numbers foretell, in one line: Sand time, limiting current, Wagner number."""
+        """Summarise what the numbers imply, in one line: Sand time, limiting current, Wagner number."""
         kind = "stirred, layer" if self.gap_um is None else "closed, gap"
         return (
-            f"{self.current_density_ma_per_cm2:g} mA/cm2 in {self.concentration_mol_per_l:g} mol/L, "
-            f"{kind} {self.distance_um:g} um: Sand time {self.sand_time_s:.4g} s, limiting current "
-            f"{self.limiting_current_ma_per_cm2:.4g} mA/cm2, Wagner number {self.wagner_number():.3g}, "
+            f"{self.current_density_ma_per_cm2:g} mA/cm² in {self.concentration_mol_per_l:g} mol/L, "
+            f"{kind} {self.distance_um:g} µm: Sand time {self.sand_time_s:.4g} s, limiting current "
+            f"{self.limiting_current_ma_per_cm2:.4g} mA/cm², Wagner number {self.wagner_number():.3g}, "
             f"flat growth {self.growth_nm_per_s:.3g} nm/s"
         )
 
@@ -307,7 +307,7 @@ class Cell:
 
     @classmethod
     def load(cls, source: str | Path | Mapping[str, Any]) -> Cell:
-        """Read a cell from a TOML file, or from what it would hold; what is left out has its default.
+        """Read a cell from a TOML file, or from the same as a mapping; a missing key has its default.
 
         Raises
         ------
@@ -318,7 +318,7 @@ class Cell:
         held = source if isinstance(source, Mapping) else _read(Path(source))
         stray = [key for key in held if key != _SECTION]
         if stray:
-            raise InputError(f"{name}: unknown section or key {stray[0]!r}; all stands in [{_SECTION}]")
+            raise InputError(f"{name}: unknown section or key {stray[0]!r}; all keys belong in [{_SECTION}]")
         given = held.get(_SECTION, {})
         known = [parameter.name for parameter in fields(cls)]
         unknown = [key for key in given if key not in known]

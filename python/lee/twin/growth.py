@@ -1,4 +1,4 @@
-"""The electrode moves with its deposit; mesh and solution follow."""
+"""Growth: the electrode moves with its deposit, and mesh and solution with it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def grow(
     mesh: MeshSize | None = None,
     tolerance: float = 1e-4,
     folder: str | Path | None = None,
-    tell: Callable[[str], object] | None = print,
+    report: Callable[[str], object] | None = print,
     progress: Callable[[Balance], object] | None = None,
 ) -> Solution:
     """Compute a tertiary distribution while the electrode grows, or is stripped.
@@ -54,11 +54,11 @@ def grow(
 
     Parameters
     ----------
-    height_um, pixel_um, cell, times_s, exchange_current, efficiency, mesh, tolerance, tell, progress
+    height_um, pixel_um, cell, times_s, exchange_current, efficiency, mesh, tolerance, report, progress
         As for `lee.twin.solve`. A cell with a negative current is stripped.
     folder : str or Path, optional
-        A snapshot is written there at each of the times. A folder of the same growth is gone on with from
-        its last one; the outcome is that of a run that was not interrupted.
+        A checkpoint is written there at each of the times. A folder of the same growth is resumed from its
+        last one, with the result of a growth that was not interrupted.
 
     Returns
     -------
@@ -83,8 +83,8 @@ def grow(
         efficiency=efficiency,
         mesh=mesh,
     )
-    for line in (cell.summary(), *model.notes) if tell else ():
-        tell(line)  # type: ignore[misc]
+    for line in (cell.summary(), *model.notes) if report else ():
+        report(line)  # type: ignore[misc]
     made = time.perf_counter()
     builder = SolutionBuilder(model)
     snapshots = None if folder is None else _snapshots(folder, model, tolerance)

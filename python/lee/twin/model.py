@@ -185,7 +185,7 @@ def surface_maps(
     exchange, note_e = _map("exchange_current", exchange_current, cell.exchange_current_a_per_m2, shape)
     yields, note_y = _map("efficiency", efficiency, cell.efficiency, shape)
     if exchange.min() <= 0:
-        raise InputError(f"exchange_current is {exchange.min():g} A/m2 somewhere; it must be above 0")
+        raise InputError(f"exchange_current is {exchange.min():g} A/m² somewhere; it must be above 0")
     if yields.min() < 0 or yields.max() > 1.5:
         worst = yields.min() if yields.min() < 0 else yields.max()
         raise InputError(f"efficiency is {worst:g} somewhere; it must be from 0 to 1.5")
@@ -205,7 +205,7 @@ def _map(
     if not missing.any():
         return values, ()
     values[missing] = fill(values.astype(np.float32), ~missing)[missing]
-    return values, (f"{name} is NaN over {100 * missing.mean():.1f} % of the surface and filled in there",)
+    return values, (f"{name} is NaN over {100 * missing.mean():.1f} % of the surface and filled there",)
 
 
 def assumed(cell: Cell, kind: str) -> tuple[str, ...]:
@@ -216,17 +216,17 @@ def assumed(cell: Cell, kind: str) -> tuple[str, ...]:
         "sides of the field are mirrors: no flux",
     ]
     if cell.gap_um is None:
-        notes.append(f"bulk held {cell.distance_um:g} um above the highest point, as by stirring")
+        notes.append(f"bulk held {cell.distance_um:g} µm above the highest point, as by stirring")
     else:
         notes.append(
-            f"closed gap of {cell.gap_um:g} um above the mean height, planar anode of the same metal"
+            f"closed gap of {cell.gap_um:g} µm above the mean height, planar anode of the same metal"
         )
     if kind != "tertiary":
         notes.append(f"{kind} distribution: the concentration is the bulk's everywhere")
     above = abs(cell.current_density_ma_per_cm2) > cell.limiting_current_ma_per_cm2
     if above and kind == "tertiary":
         notes.append(
-            f"the current is above the limiting one, {cell.limiting_current_ma_per_cm2:.4g} mA/cm2: a flat "
+            f"the current is above the limiting one, {cell.limiting_current_ma_per_cm2:.4g} mA/cm²: a flat "
             f"electrode runs out of ions near the Sand time, {cell.sand_time_s:.4g} s"
         )
     return tuple(notes)

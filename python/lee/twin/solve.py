@@ -38,7 +38,7 @@ def solve(
     mesh: MeshSize | None = None,
     tolerance: float = 1e-4,
     step_s: float | None = None,
-    tell: Callable[[str], object] | None = print,
+    report: Callable[[str], object] | None = print,
     progress: Callable[[Balance], object] | None = None,
 ) -> Solution:
     """Compute concentration, potential, current and growth rate over a surface.
@@ -67,7 +67,7 @@ def solve(
         Error of c/c₀ a step may add.
     step_s : float, s, optional
         Constant steps in place of chosen ones.
-    tell : callable, optional
+    report : callable, optional
         Takes lines to show before the solve: Sand time, limiting current, Wagner number, and what is assumed.
     progress : callable, optional
         Takes the `Balance` of each step.
@@ -75,7 +75,7 @@ def solve(
     Returns
     -------
     Solution
-        ``stopped`` tells why it ended early, if it did; what was reached is kept.
+        ``stopped`` gives the reason if it ended early; what was reached is kept.
 
     Raises
     ------
@@ -95,8 +95,8 @@ def solve(
         efficiency=efficiency,
         mesh=mesh,
     )
-    for line in (cell.summary(), *model.notes) if tell else ():
-        tell(line)  # type: ignore[misc]
+    for line in (cell.summary(), *model.notes) if report else ():
+        report(line)  # type: ignore[misc]
     columns = model.columns
     z_um = columns.z_um(columns.height_um, columns.plane_um)
     made = time.perf_counter()
@@ -168,12 +168,12 @@ def why_stopped(cell: Cell, state: State, cause: StoppedEarly) -> str:
     """Explain in one line why no later time was reached."""
     if not isinstance(cause, Unsolvable):
         return str(cause)
-    least = float(state.fields[0][:, [0, -1]].min())
-    if least < _DEPLETED:
+    lowest = float(state.fields[0][:, [0, -1]].min())
+    if lowest < _DEPLETED:
         return (
             f"stopped at {cause.time_s:.4g} s: the electrolyte at an electrode has run out of ions "
-            f"({100 * least:.1f} % of the bulk's left); Sand time {cell.sand_time_s:.4g} s, limiting current "
-            f"{cell.limiting_current_ma_per_cm2:.4g} mA/cm2: give a lower current or shorter times"
+            f"({100 * lowest:.1f} % of the bulk's left); Sand time {cell.sand_time_s:.4g} s, limiting "
+            f"current {cell.limiting_current_ma_per_cm2:.4g} mA/cm²: give a lower current or shorter times"
         )
     return (
         f"stopped at {cause.time_s:.4g} s: Newton's method does not converge (residuals "

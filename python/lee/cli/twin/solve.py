@@ -95,7 +95,7 @@ def _solve(
             exchange_current=given.exchange_current,
             efficiency=given.efficiency,
             mesh=given.mesh,
-            tell=click.echo,
+            report=click.echo,
             progress=progress,
         )
 
@@ -126,7 +126,7 @@ def _solve_on_ranks(
                 efficiency=given.efficiency,
                 mesh=given.mesh,
                 comm=comm,
-                tell=click.echo,
+                report=click.echo,
                 progress=_report_step,
             )
     except LeeError:
@@ -235,7 +235,7 @@ def grow(
             efficiency=given.efficiency,
             mesh=given.mesh,
             folder=kept,
-            tell=click.echo,
+            report=click.echo,
             progress=progress,
         )
     sources = {**inputs.sources(), "snapshots": str(kept)}

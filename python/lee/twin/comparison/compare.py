@@ -1,4 +1,4 @@
-"""Measured rates beside computed ones: difference maps, statistics that know of blocks, curves of regions."""
+"""Measured rates against computed ones: difference maps, statistics from blocks, curves of regions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lee.twin.results.folder import SolutionMaps
     from lee.twin.results.solution import Solution
 
-# A block's side in the length over which the differences are alike.
+# A block's side in the length over which the differences are correlated.
 _BLOCK_LENGTHS = 3.0
 _DRAWS = 2000
 _TAILS = [2.5, 97.5]
@@ -36,7 +36,7 @@ _VERTICAL: Maps = np.ones(1)
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Measured rates beside computed ones, at the same current and along the same direction.
+    """Measured rates against computed ones, at the same current and along the same direction.
 
     Attributes
     ----------
@@ -54,8 +54,8 @@ class Comparison:
         and are NaN where the field has fewer than 8 blocks.
     curves : DataFrame
         A row a region and time: ``region kind time_s computed_nm_per_s measured_nm_per_s measured_se_nm_per_s
-        n``. The standard error is of the mean, from the scatter of the differences inside the region; pixels
-        that differ alike count as one.
+        n``. The standard error is of the mean, from the scatter of the differences inside the region;
+        correlated pixels count as one.
     height_um : (H, W) float64 or None
         The surface, where it is known.
     notes : tuple of str
@@ -99,7 +99,7 @@ def compare(
         Rates along the normal; a solution is interpolated to the measured times.
     measured_nm_per_s : (H, W) or (T, H, W) float, nm/s
         Vertical rates on the same pixels; NaN where not measured.
-    pixel_um : float, um
+    pixel_um : float, µm
         Needed unless `computed` is a solution.
     sigma_nm_per_s : as measured, or float, nm/s, optional
     valid : (H, W) or (T, H, W) bool, optional
@@ -110,11 +110,11 @@ def compare(
     height_um : (H, W) float, µm, or Surface, optional
         For computed maps without a solution; without it the normal is taken to be vertical.
     regions : sequence of Region
-        Whose curves are drawn, such as from `lee.surfaces.regions.find_regions`.
+        Whose curves are computed, such as those of `lee.surfaces.regions.find_regions`.
     window : WindowCurrent or float
         Or its share; 1 where the microscope sees the current density the solution was computed for.
     seed : int
-        Of the blocks drawn.
+        Of the blocks that are drawn.
 
     Returns
     -------
@@ -158,10 +158,10 @@ def compare(
         f"measured rates are divided by {ratio:.4g}, the share of the current that reaches the window",
         "computed rates along the normal are multiplied by the root of 1 + slope squared"
         if slope is not _VERTICAL
-        else "no surface was given: the normal is taken for vertical",
+        else "no surface was given: the normal is taken to be vertical",
     ]
     if not np.isfinite(sigma).any():
-        notes.append("no standard deviations were given: misfits are not told from noise")
+        notes.append("no standard deviations were given: misfits cannot be distinguished from noise")
     return Comparison(
         times_s=times,
         computed_nm_per_s=model,
@@ -224,7 +224,7 @@ def _computed(
         raise InputError(f"compare: {given.size} times for {count} measured maps; give one for each, in s")
     if not _is_solution(computed):
         if pixel_um is None or not (np.isfinite(pixel_um) and pixel_um > 0):
-            raise InputError(f"compare: pixel_um is {pixel_um}; give the size of a pixel in um, above 0")
+            raise InputError(f"compare: pixel_um is {pixel_um}; give the size of a pixel in µm, above 0")
         surface = None if height_um is None else np.asarray(height_um, np.float64)
         if surface is not None and surface.shape != measured.shape[1:]:
             raise InputError(
@@ -245,7 +245,7 @@ def _computed(
     if (given < held[0] - reach).any() or (given > held[-1] + reach).any():
         raise InputError(
             f"compare: measured from {given.min():g} to {given.max():g} s, computed from {held[0]:g} to "
-            f"{held[-1]:g} s; compute these times, too"
+            f"{held[-1]:g} s; solve for these times, too"
         )
     surface = np.asarray(computed.height_um[-1], np.float64)
     steep = _at_times(held, _area_ratio(computed), given)
@@ -361,7 +361,7 @@ def _curves(
             known = region.mask & both
             n = int(known.sum())
             values = measured[k][known]
-            # Pixels that differ alike from their region count as one.
+            # Pixels whose differences are correlated count as one.
             error = np.where(known, measured[k] - model[k], 0.0)
             shared = correlation_length(error, error, known)[1] if n > 1 else 1.0
             rows.append(
@@ -381,17 +381,17 @@ def _curves(
     return sorted(rows, key=lambda row: (order[row["region"]], row["time_s"]))
 
 
-def regions_by_relief(computed: SolutionMaps, most: int = 6) -> list[Region]:
+def regions_by_relief(computed: SolutionMaps, count: int = 6) -> list[Region]:
     """Find the trenches and protrusions of a solution's last surface, by its curvature.
 
     Parameters
     ----------
     computed : SolutionMaps
-    most : int
-        Of each kind.
+    count : int
+        Of each kind, at most.
     """
     mean_per_um = curvature(computed.height_um[-1], pixel_um=computed.pixel_um).mean_per_um
-    return find_regions(mean_per_um, pixel_um=computed.pixel_um, most=most)
+    return find_regions(mean_per_um, pixel_um=computed.pixel_um, most=count)
 
 
 Computed = TypeVar("Computed", "Solution", "SolutionMaps")

@@ -67,7 +67,7 @@ def explain_by_exchange_current(
             times_s=[float(comparison.times_s[-1])],
             exchange_current=exchange,
             mesh=mesh,
-            tell=None,
+            report=None,
         )
         full = at_full_efficiency(
             replace(computed, current_density_ma_per_cm2=solved.current_density_ma_per_cm2)

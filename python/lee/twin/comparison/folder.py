@@ -44,7 +44,7 @@ def save_comparison(
 
     ``statistics.csv`` and ``curves.csv`` hold the tables, ``difference`` a TIFF of measured less computed
     rates (nm/s) for each time, ``comparison.png`` the figure, ``comparison.json`` what was assumed; with an
-    efficiency or exchange-current map that would explain the rates, its TIFFs.
+    efficiency or exchange-current map, its TIFFs.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def save_comparison(
             write_map(place / "exchange_current_a_per_m2.tif", _single(exchange_current.value), pixel_um)
         figure = draw_comparison(comparison, efficiency=efficiency, exchange_current=exchange_current)
         figure.savefig(place / "comparison.png", format="png")
-        told = {
+        description = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
             "written": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -94,7 +94,7 @@ def save_comparison(
             "versions": versions(),
             "metadata": metadata or {},
         }
-        text = json.dumps(json_values(told), indent=2, allow_nan=False)
+        text = json.dumps(json_values(description), indent=2, allow_nan=False)
         (place / "comparison.json").write_text(text + "\n", encoding="utf-8")
     return Path(folder)
 
@@ -106,7 +106,7 @@ def draw_comparison(
     exchange_current: Inversion | None = None,
     k: int = -1,
 ) -> Figure:
-    """Draw computed and measured rates, their difference, one against the other, and what would explain them.
+    """Draw computed and measured rates, difference, one against the other, and the map that explains them.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def draw_comparison(
     map_in = 3.5 * min(max(rows / columns, 0.4), 1.4) + 0.6
     figure = page(0.5 + map_in + max(map_in, 3.6))
     grid = figure.add_gridspec(2, 3, wspace=0.12, height_ratios=[map_in, max(map_in, 3.6)])
-    said = time_text(float(comparison.times_s[k]))
+    moment = time_text(float(comparison.times_s[k]))
     both = np.stack([comparison.computed_nm_per_s[k], comparison.measured_nm_per_s[k]])
     shared = scale_of(both[:, np.isfinite(both).all(axis=0)].astype(np.float32), "plasma")
     difference = comparison.difference_nm_per_s[k]
@@ -131,8 +131,8 @@ def draw_comparison(
     reach = float(np.percentile(known, 99)) or 1e-9
     for place, (title, values, scale, label) in enumerate(
         (
-            (f"computed, {said}", both[0], shared, "rate (nm/s)"),
-            (f"measured, {said}", both[1], shared, "rate (nm/s)"),
+            (f"computed, {moment}", both[0], shared, "rate (nm/s)"),
+            (f"measured, {moment}", both[1], shared, "rate (nm/s)"),
             ("measured − computed", difference, Scale(DIVERGING, -reach, reach, "both"), "(nm/s)"),
         )
     ):
@@ -143,14 +143,15 @@ def draw_comparison(
     if exchange_current is not None:
         _panel(
             figure, last, exchange_current.value, comparison.pixel_um,
-            "exchange current that would explain it", scale_of(_single(exchange_current.value), "cividis"),
+            "exchange current that would explain the rates",
+            scale_of(_single(exchange_current.value), "cividis"),
             "i₀ (A/m²)",
         )  # fmt: skip
     elif efficiency is not None:
         measured = np.isfinite(comparison.measured_nm_per_s[k])
         _panel(
             figure, last, np.where(measured, efficiency.value, np.nan), comparison.pixel_um,
-            f"efficiency that would explain it\nresolved to {efficiency.resolution_um:.3g} µm",
+            f"efficiency that would explain the rates\nresolved to {efficiency.resolution_um:.3g} µm",
             scale_of(_single(efficiency.value[measured]), "cividis"), "efficiency",
         )  # fmt: skip
     else:
@@ -198,8 +199,10 @@ def _against(axes: Axes, comparison: Comparison, k: int) -> None:
     axes.set_ylim(*limits[1])
     axes.set_xlabel("computed (nm/s)")
     axes.set_ylabel("measured (nm/s)")
-    said = f"r = {row.correlation:.2f}" if np.isfinite(row.correlation) else "computed rates are uniform"
-    axes.set_title(f"bias {row.bias:+.2g}, rms {row.rms:.2g} nm/s; {said}", fontsize=10)
+    correlation = (
+        f"r = {row.correlation:.2f}" if np.isfinite(row.correlation) else "computed rates are uniform"
+    )
+    axes.set_title(f"bias {row.bias:+.2g}, rms {row.rms:.2g} nm/s; {correlation}", fontsize=10)
     axes.legend(fontsize=8, loc="best")
 
 

@@ -1,4 +1,4 @@
-"""What would explain measured rates: a map of current efficiency, or of exchange current.
+"""Inversion of measured rates for a map of current efficiency, or of exchange current.
 
 Both are fits of a positive map's logarithm, see `smooth_fit`: its roughness is penalised, by as much
 as the stated standard deviations of the rates leave room for.
@@ -19,29 +19,29 @@ from lee.twin.comparison.smooth_fit import Map, SmoothFit, laplacian, resolution
 _LIKELY = 1.5
 _NEWTON_STEPS = 30
 _DRAWS = 16
-_MOST_LOG = 12.0
+_MAX_LOG = 12.0
 _SMOOTHED_PX = 5
-_CLOSE_ENOUGH, _MOST_STALE, _UNEXPLAINED = 0.03, 3, 1.2
+_CLOSE_ENOUGH, _MAX_STALE, _UNEXPLAINED = 0.03, 3, 1.2
 
 
 @dataclass(frozen=True, eq=False)
 class Inversion:
-    """A map that would explain measured rates, and how far to trust it.
+    """A map that would explain measured rates, with its uncertainty.
 
     Attributes
     ----------
     value : (H, W) float64
         Efficiency (dimensionless), or exchange current density (A/m²). Defined everywhere: where nothing was
-        measured it is what the smoothest continuation gives.
+        measured it is the smoothest continuation.
     sigma : (H, W) float64
-        Standard deviation: what the noise does, and what smoothing takes away, the logarithm being taken for
-        as rough everywhere as it is on the mean. NaN where nothing was measured, or not asked for.
+        Standard deviation from noise and from smoothing, the logarithm being assumed to be as rough
+        everywhere as it is on average. NaN where nothing was measured, or not asked for.
     rate_nm_per_s : (H, W) float64
         Rates with this map.
     chi2_per_pixel : float
         Mean squared misfit over the stated variances.
     expected_chi2_per_pixel : float
-        What it should be: 1 less the share of the data's freedom that the map uses up.
+        Its expected value: 1 less the share of the data's freedom that the map uses up.
     regularisation : float
         Lambda.
     resolution_um : float
@@ -49,7 +49,7 @@ class Inversion:
     efficiency : float
         The uniform efficiency that was fitted beside a map of exchange current; NaN for a map of efficiency.
     evaluations : int
-        Computations of the twin that were needed.
+        Solutions of the twin that were needed.
     notes : tuple of str
         What is assumed, and what weakens the result.
     """
@@ -87,13 +87,13 @@ def efficiency_map(
     measured_nm_per_s : (H, W) float, nm/s
         Measured rate at the same current (see `lee.twin.window_current`); NaN where not measured.
     sigma_nm_per_s : (H, W) float or float, nm/s
-        Its standard deviation. Errors of neighbours are taken for independent: where they are alike, the
-        result's `sigma` is too small.
-    pixel_um : float, um
+        Its standard deviation. Errors of neighbours are taken to be independent: where they are correlated,
+        the result's `sigma` is too small.
+    pixel_um : float, µm
     regularisation : float, optional
         Lambda; by default from the discrepancy principle.
     draws : int
-        Repetitions with drawn noise that `sigma` is taken from; 0 leaves it out.
+        Repetitions with drawn noise that `sigma` is taken from; with 0 it is NaN.
     seed : int
 
     Returns
@@ -112,11 +112,11 @@ def efficiency_map(
     level = float((weight * measured * full).sum() / (weight * full**2).sum())
     if not level > 0:
         raise InputError(
-            "efficiency_map: the measured rates are not above 0 on the mean; for stripping turn the sign"
+            "efficiency_map: the mean measured rate is not above 0; for stripping change the sign"
         )
     # Near the mean the logarithm's fit is this linear one, in which lambda is cheap to find.
     linear = SmoothFit(weight * (full * level) ** 2, measured / (full * level))
-    strength, said = _given(regularisation) or linear.chosen()
+    strength, reason = _given(regularisation) or linear.chosen()
     log = _fit_log(full, measured, weight, strength, np.log(level) + np.zeros(full.shape))
     rate = full * np.exp(log)
     sigma = np.full(full.shape, np.nan)
@@ -137,8 +137,8 @@ def efficiency_map(
         efficiency=float("nan"),
         evaluations=0,
         notes=(
-            "the computed current is taken for true: an error there goes into the efficiency in proportion",
-            said,
+            "the computed current is taken to be exact: its error enters the efficiency in proportion",
+            reason,
             *_beyond(np.exp(log), weight > 0),
         ),
     )
@@ -151,16 +151,16 @@ def exchange_current_map(
     *,
     pixel_um: float,
     start_a_per_m2: float,
-    most: int = 12,
+    max_solves: int = 12,
     progress: Callable[[int, float], None] | None = None,
 ) -> Inversion:
-    """Find the exchange current that would explain measured rates, by repeated computation of the twin.
+    """Find the exchange current that would explain measured rates, by solving the twin repeatedly.
 
     Gauss-Newton steps with a scalar for the derivative of the rate's logarithm by the exchange current's,
-    learnt from step to step: on scales below conductivity times kinetic slope that derivative is near 1
-    everywhere. With the total current given, rates hardly tell the level of the exchange current: its
+    estimated from step to step: on scales below conductivity times kinetic slope that derivative is near 1
+    everywhere. With the total current given, rates hardly depend on the level of the exchange current: its
     geometric mean stays at `start_a_per_m2`, and the map shows ratios. A uniform efficiency is fitted
-    alongside, so that the mean rate is no evidence for either.
+    alongside, so that the mean rate supports neither.
 
     Parameters
     ----------
@@ -171,15 +171,15 @@ def exchange_current_map(
         As in `efficiency_map`.
     start_a_per_m2 : float
         Exchange current to begin from, and geometric mean of the result.
-    most : int
-        Most computations of the twin.
+    max_solves : int
+        Largest number of solutions of the twin.
     progress : callable, optional
-        Called with the number of computations and the squared misfit per pixel.
+        Called with the number of solutions and the squared misfit per pixel.
 
     Returns
     -------
     Inversion
-        ``sigma`` is NaN throughout: it would need as many computations again for every draw.
+        ``sigma`` is NaN throughout: it would need as many solutions again for every draw.
 
     Raises
     ------
@@ -187,18 +187,18 @@ def exchange_current_map(
         As `efficiency_map`, or if `solve` returns something else than positive rates on the grid.
     """
     if not (np.isfinite(start_a_per_m2) and start_a_per_m2 > 0):
-        raise InputError(f"exchange_current_map: start_a_per_m2 is {start_a_per_m2}; give A/m2 above 0")
-    if most < 2:
-        raise InputError(f"exchange_current_map: most is {most}; two computations are the least")
+        raise InputError(f"exchange_current_map: start_a_per_m2 is {start_a_per_m2}; give A/m² above 0")
+    if max_solves < 2:
+        raise InputError(f"exchange_current_map: max_solves is {max_solves}; give 2 or more")
     shape = np.shape(measured_nm_per_s)
     measured, weight = _checked(
         "exchange_current_map", np.ones(shape), measured_nm_per_s, sigma_nm_per_s, pixel_um
     )
     m, slope, stale = np.zeros(shape), 1.0, 0
-    strength, said, resolution = float("inf"), "no step was needed", float("inf")
+    strength, reason, resolution = float("inf"), "no step was needed", float("inf")
     best: Inversion | None = None
     before: tuple[Map, Map] | None = None
-    for k in range(most):
+    for k in range(max_solves):
         full = _solved(solve, start_a_per_m2 * np.exp(m), shape)
         level = float((weight * measured * full).sum() / (weight * full**2).sum())
         rate = level * full
@@ -215,28 +215,28 @@ def exchange_current_map(
         if best is None or closer:
             best = Inversion(
                 start_a_per_m2 * np.exp(m), np.full(shape, np.nan), rate, chi2, aim, strength, resolution,
-                level, k + 1, (said,),
+                level, k + 1, (reason,),
             )  # fmt: skip
-        if (k and abs(chi2 - aim) < _CLOSE_ENOUGH) or stale >= _MOST_STALE:
+        if (k and abs(chi2 - aim) < _CLOSE_ENOUGH) or stale >= _MAX_STALE:
             break
-        strength, said = fit.chosen()
+        strength, reason = fit.chosen()
         resolution = resolution_um(strength, fit.scale, pixel_um)
         m = fit.at(strength, start=m)
-        m = np.clip(m - m.mean(), -_MOST_LOG, _MOST_LOG)
+        m = np.clip(m - m.mean(), -_MAX_LOG, _MAX_LOG)
     assert best is not None
     ratio = best.chi2_per_pixel / best.expected_chi2_per_pixel
     weak = () if ratio < _UNEXPLAINED else (
-        f"the squared misfit stayed at {ratio:.2g} times what the standard deviations lead one to expect: "
+        f"the squared misfit stayed at {ratio:.2g} times the value expected from the standard deviations: "
         "this kind of map does not explain the rates",
     )  # fmt: skip
     return replace(
         best,
         evaluations=k + 1,
         notes=(
-            f"the geometric mean is set to {start_a_per_m2:g} A/m2: with the total current given, rates "
-            "hardly tell it",
+            f"the geometric mean is set to {start_a_per_m2:g} A/m²: with the total current given, rates "
+            "hardly depend on it",
             f"a uniform efficiency of {best.efficiency:.3g} is fitted alongside",
-            f"derivative of log rate by log exchange current {slope:.2f}, taken for the same everywhere",
+            f"derivative of log rate by log exchange current {slope:.2f}, taken to be the same everywhere",
             *best.notes,
             *weak,
         ),
@@ -251,7 +251,7 @@ def _checked(what: str, full: Map, measured: ArrayLike, sigma: ArrayLike, pixel_
             f"{what}: measured rates are {rate.shape}, computed ones {full.shape}; give one grid"
         )
     if not (np.isfinite(pixel_um) and pixel_um > 0):
-        raise InputError(f"{what}: pixel_um is {pixel_um}; give um above 0")
+        raise InputError(f"{what}: pixel_um is {pixel_um}; give µm above 0")
     try:
         deviation = np.broadcast_to(np.asarray(sigma, np.float64), rate.shape)
     except ValueError as error:
@@ -302,7 +302,7 @@ def _fit_log(full: Map, measured: Map, weight: Map, strength: float, start: Map)
         # A step of more than this in the logarithm is beyond what the linear model knows.
         share = min(1.0, 2.0 / max(float(np.abs(step).max()), 1e-30))
         while share > 1e-4:
-            trial = np.clip(m + share * step, -_MOST_LOG, _MOST_LOG)
+            trial = np.clip(m + share * step, -_MAX_LOG, _MAX_LOG)
             trial_value = cost(trial)
             if trial_value <= value:
                 break

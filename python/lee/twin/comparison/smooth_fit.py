@@ -1,7 +1,7 @@
 """A map fitted to data no more closely than their errors allow: least squares, and a penalty on roughness.
 
 The penalty is lambda times the sum of squared differences of neighbours (Tikhonov, H1). Lambda follows the
-discrepancy principle: the squared misfit a pixel is what the stated standard deviations lead one to expect,
+discrepancy principle: the squared misfit a pixel is the one expected from the stated standard deviations,
 1 less the share of the data's freedom that the fit uses up.
 """
 
@@ -22,19 +22,19 @@ Map = NDArray[np.float64]
 _WEAKEST, _STRONGEST = 1e-3, 1e9
 _CLOSE = 0.02  # of ln lambda
 _ROUGH, _FINE = 1e-5, 1e-8  # of the linear solver
-_MOST_ITERATIONS = 400
+_MAX_ITERATIONS = 400
 
 
 @dataclass(frozen=True, eq=False)
 class SmoothFit:
-    """Minimises sum weight (data - m)^2 + lambda |grad m|^2 over maps m; weight 0 where nothing is known.
+    """Minimises sum weight (data - m)^2 + lambda |grad m|^2 over maps m; weight 0 where nothing was measured.
 
     Parameters
     ----------
     weight : (H, W) float64
         Inverse variances, 0 or more, some above 0.
     data : (H, W) float64
-        Finite; of no account where the weight is 0.
+        Finite; ignored where the weight is 0.
     """
 
     weight: Map
@@ -59,7 +59,7 @@ class SmoothFit:
         return float(1 - kept.mean())
 
     def chosen(self) -> tuple[float, str]:
-        """Find lambda by the discrepancy principle, and say how it went."""
+        """Find lambda by the discrepancy principle; return it, and a note on how it was found."""
         scale, last = self.scale, np.zeros_like(self.data)
         last += float((self.weight * self.data).sum() / self.weight.sum())
 
@@ -73,7 +73,7 @@ class SmoothFit:
         if excess(high) <= 0:
             return scale * _STRONGEST, "one value explains all rates within their standard deviations"
         if excess(low) >= 0:
-            return scale * _WEAKEST, "no smoothness is left: the stated standard deviations are too small"
+            return scale * _WEAKEST, "nothing is smoothed: the stated standard deviations are too small"
         strength = scale * float(np.exp(brentq(excess, low, high, xtol=_CLOSE)))
         return strength, "lambda by the discrepancy principle from the stated standard deviations"
 
@@ -110,7 +110,7 @@ class SmoothFit:
             right.ravel(),
             x0=None if start is None else start.ravel(),
             rtol=_FINE if close else _ROUGH,
-            maxiter=_MOST_ITERATIONS,
+            maxiter=_MAX_ITERATIONS,
             M=LinearOperator((size, size), matvec=precondition, dtype=np.float64),
         )
         return np.asarray(found).reshape(shape)

@@ -1,4 +1,4 @@
-"""How much lower the current is where the microscope looks: on the cathode beyond the anode's edge."""
+"""The current in the microscope's window, beyond the anode's edge, against that under the anode."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ class CellSection:
         Width of the anode, or of one half of it where the cell is the same on both sides: the left end is an
         insulating wall or a plane of symmetry.
     extension_um : float
-        How far the cathode reaches past the anode's edge. The paper does not tell; the result hangs on it
-        more than on anything else.
+        How far the cathode reaches past the anode's edge. The paper does not state it; nothing influences the
+        result more.
     beyond_um : float
         Electrolyte over an insulating floor beyond the cathode's end; 0: a wall stands there.
     above_um : float
         Electrolyte above the anode's face; 0: an insulating plane (a window, the objective) lies flush with
         it.
     anode_thickness_um : float
-        Where there is electrolyte above: of the plate. The paper's zinc is 250 um thick.
+        Where there is electrolyte above: of the plate. The paper's zinc is 250 µm thick.
     anode_back : {"insulated", "active"}
         Where there is electrolyte above: whether the plate's edge and back dissolve, too.
     window_um : (float, float)
-        What the microscope sees; the paper's is 200 to 400 um.
+        Part that the microscope sees; the paper's is 200 to 400 µm.
 
     Raises
     ------
     InputError
-        If a length is not what it must be, or the window does not lie on the cathode.
+        If a length is out of its bounds, or the window does not lie on the cathode.
     """
 
     gap_um: float = 2000.0
@@ -71,29 +71,29 @@ class CellSection:
         for name in ("gap_um", "anode_um", "extension_um", "anode_thickness_um"):
             value = getattr(self, name)
             if not (np.isfinite(value) and value > 0):
-                raise InputError(f"window: {name} is {value}; give um above 0")
+                raise InputError(f"window: {name} is {value}; give µm above 0")
         for name in ("beyond_um", "above_um"):
             value = getattr(self, name)
             if not (np.isfinite(value) and value >= 0):
-                raise InputError(f"window: {name} is {value}; give um, 0 or more")
+                raise InputError(f"window: {name} is {value}; give µm, 0 or more")
         if self.above_um and not self.above_um > self.anode_thickness_um:
             raise InputError(
-                f"window: {self.above_um:g} um of electrolyte above the anode's face do not cover a plate of "
-                f"{self.anode_thickness_um:g} um; give more, or 0"
+                f"window: {self.above_um:g} µm of electrolyte above the anode's face do not cover a plate of "
+                f"{self.anode_thickness_um:g} µm; give more, or 0"
             )
         if self.anode_back not in ("insulated", "active"):
             raise InputError(f"window: anode_back is {self.anode_back!r}; give insulated or active")
         low, high = self.window_um
         if not 0 <= low < high <= self.extension_um:
             raise InputError(
-                f"window: it spans {low:g} to {high:g} um beyond the anode's edge, the cathode 0 to "
-                f"{self.extension_um:g} um; give a longer extension_um or another window"
+                f"window: it spans {low:g} to {high:g} µm beyond the anode's edge, the cathode 0 to "
+                f"{self.extension_um:g} µm; give a longer extension_um or another window"
             )
 
 
 @dataclass(frozen=True, eq=False)
 class WindowCurrent:
-    """What the window's current is beside that under the anode, and beside the cell's.
+    """The window's current over that under the anode, and over the cell's.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class WindowCurrent:
     residuals : tuple of float
         Of Newton's steps, relative.
     assumptions : tuple of str
-        What the figure rests on.
+        What the ratio assumes.
     """
 
     ratio: float
@@ -147,12 +147,12 @@ def window_current(
     Parameters
     ----------
     cell : Cell
-        Conductivity, kinetics, and current density, which is taken for the mean over the anode's face.
+        Conductivity, kinetics, and current density, taken as the mean over the anode's face.
     section : CellSection, optional
         By default the paper's gap and window, a cathode that ends 0.5 mm past the edge, flush walls.
     kind : {"primary", "secondary"}
     refined : int
-        Halve all elements so many times; to show that the mesh is fine enough.
+        Halve all elements so many times, to show that the mesh is fine enough.
 
     Returns
     -------
@@ -306,7 +306,7 @@ class _Kinetics:
 def _solve_secondary(
     ng: ModuleType, mesh: Symbol, space: Symbol, potential: Symbol, law: _Kinetics, total: float
 ) -> tuple[float, ...]:
-    """Newton's method for the potential and the anode's voltage at once, with the total current given."""
+    """Solve for the potential and the anode's voltage by Newton's method, with the total current given."""
     u, v = space.TnT()
     on_cathode, on_anode = ng.ds(_CATHODE), ng.ds("anode")
     voltage = ng.Parameter(0.0)
@@ -321,7 +321,7 @@ def _solve_secondary(
     border += law.slope(ng, beside) * v * on_anode
     sides = mesh.Boundaries("anode")
 
-    def left_over() -> tuple[float, float]:
+    def residual() -> tuple[float, float]:
         force.Assemble()
         # The anode gives what the cathode takes: its own current is negative there.
         missing = total + float(ng.Integrate(law.current(ng, beside), mesh, definedon=sides, order=12))
@@ -330,7 +330,7 @@ def _solve_secondary(
     level = law.potential_at(1.0)
     potential.Set(level + ng.y)
     voltage.Set(level + 1.0 - law.potential_at(-1.0))
-    missing, size = left_over()
+    missing, size = residual()
     residuals = [size]
     for _ in range(_NEWTON_STEPS):
         if size < _TOLERANCE:
@@ -347,7 +347,7 @@ def _solve_secondary(
         while True:
             potential.vec.data = before + share * step
             voltage.Set(before_v + share * step_v)
-            missing, trial = left_over()
+            missing, trial = residual()
             if trial < size or share < 1e-6:
                 break
             share /= 2
@@ -363,12 +363,12 @@ def _solve_secondary(
 
 def _assumptions(section: CellSection, kind: Kind) -> tuple[str, ...]:
     end = (
-        f"electrolyte over an insulating floor for another {section.beyond_um:g} um"
+        f"electrolyte over an insulating floor for another {section.beyond_um:g} µm"
         if section.beyond_um
         else "a wall there"
     )
     above = (
-        f"{section.above_um:g} um of electrolyte above the anode's face, its back {section.anode_back}"
+        f"{section.above_um:g} µm of electrolyte above the anode's face, its back {section.anode_back}"
         if section.above_um
         else "an insulating plane flush with the anode's face"
     )
@@ -377,11 +377,11 @@ def _assumptions(section: CellSection, kind: Kind) -> tuple[str, ...]:
         "secondary": "Butler-Volmer kinetics on both electrodes at the bulk concentration",
     }
     return (
-        f"gap {section.gap_um:g} um, anode {section.anode_um:g} um wide from a wall or plane of symmetry",
-        f"the cathode ends {section.extension_um:g} um past the anode's edge, {end}",
+        f"gap {section.gap_um:g} µm, anode {section.anode_um:g} µm wide from a wall or plane of symmetry",
+        f"the cathode ends {section.extension_um:g} µm past the anode's edge, {end}",
         above,
         kinetics[kind],
-        "a plane cathode: the relief is small beside the gap",
+        "a plane cathode: the relief is small against the gap",
         "a uniform electrolyte: no concentration gradients, no flow, no bubbles",
         "the cell's current density is the mean over the anode's face",
     )

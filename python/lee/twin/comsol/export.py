@@ -199,7 +199,7 @@ import com.comsol.model.util.*;
 
 public class {CLASS} {{
 
-  /** The files lie where COMSOL is run, or where the property lee.folder says. */
+  /** The files are where COMSOL is run, or in the folder that the property lee.folder names. */
   static String inFolder(String name) {{
     String folder = System.getProperty("lee.folder", "");
     return folder.isEmpty() ? name : folder + "/" + name;
@@ -221,9 +221,9 @@ public class {CLASS} {{
 
 def _readme(cell: Cell, times: NDArray[np.float64]) -> str:
     anode = (
-        f"bulk concentration held {cell.distance_um:g} um above the highest point (stirred cell)"
+        f"bulk concentration held {cell.distance_um:g} µm above the highest point (stirred cell)"
         if cell.gap_um is None
-        else f"planar anode {cell.distance_um:g} um above the mean height (closed cell)"
+        else f"planar anode {cell.distance_um:g} µm above the mean height (closed cell)"
     )
     law = "i = i0(x,y) (c/c0)^gamma (exp(-alpha_c F eta/R/T) - exp(alpha_a F eta/R/T))"
     if cell.reaction != DEFAULT:

@@ -121,7 +121,7 @@ def _geometry(recorder: Recorder, columns: Columns, files: tuple[str, str, str, 
         imported.importData(),
         component.mesh(_MESH).run(),
     )
-    recorder.say("The walls reach from the electrode to the plane and lie inside neither box.")
+    recorder.comment("The walls reach from the electrode to the plane and are inside neither box.")
     middle = 0.5 * (float(columns.height_um.max()) + columns.plane_um) * 1e-6
     for tag, side in (("electrode", "zmax"), ("plane", "zmin")):
         box = component.selection(tag)
@@ -171,7 +171,7 @@ def _physics(recorder: Recorder, cell: Cell) -> None:
         _flux(recorder, "flux2", "plane", "ianode")
     total = component.physics(_TOTAL)
     unit = abs(10 * cell.current_density_ma_per_cm2) or cell.exchange_current_a_per_m2
-    recorder.say("The electrode's potential is whatever makes the total current the one asked for.")
+    recorder.comment("The electrode's potential is whatever makes the total current the one asked for.")
     recorder.do(
         component.physics().create(_TOTAL, "GlobalEquations", _GEOMETRY),
         total.feature("ge1").setIndex("name", "V_el", 0, 0),

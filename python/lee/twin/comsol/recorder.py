@@ -1,4 +1,4 @@
-"""Calls of COMSOL's Java interface, kept: written as a Java method, or made on a model through Python."""
+"""Calls of COMSOL's Java interface, recorded: written as a Java method, or made on a model through Python."""
 
 from __future__ import annotations
 
@@ -47,9 +47,9 @@ class Recorder:
         """Begin a part."""
         self.parts[name] = []
 
-    def say(self, comment: str) -> None:
+    def comment(self, text: str) -> None:
         """Add a comment to the part that was begun last."""
-        self._last().append(comment)
+        self._last().append(text)
 
     def do(self, *calls: Call) -> None:
         """Add statements to the part that was begun last."""
@@ -71,7 +71,7 @@ class Recorder:
             Through JPype, such as ``mph``'s ``model.java``.
         part : str
         folder : Path
-            Where the files beside the model lie.
+            Folder of the files beside the model.
         """
         for entry in self.parts[part]:
             if isinstance(entry, Call):

@@ -1,1 +1,4 @@
-"""The mesh: columns of hexahedra over the surface, and how they move with it."""
+"""The mesh: heights of the surface, columns of hexahedra over it, and how they move with it.
+
+A room of its own, because solver, growth and the COMSOL export all start from the same columns.
+"""

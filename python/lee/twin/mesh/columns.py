@@ -177,7 +177,7 @@ def shares(cell: Cell, size: MeshSize) -> NDArray[np.float64]:
     first = size.first_um if size.first_um is not None else min(cell.distance_um / 100, 2.0)
     if size.layers < 2 or not 0 < first < cell.distance_um:
         raise InputError(
-            f"mesh: {size.layers} layers, the first of {first:g} um, do not fill {cell.distance_um:g} um; "
+            f"mesh: {size.layers} layers, the first of {first:g} µm, do not fill {cell.distance_um:g} µm; "
             "give at least 2 layers, the first thinner than the layer or gap"
         )
     if cell.gap_um is None:
@@ -216,7 +216,7 @@ def _check_walls(
         row, column = np.unravel_index(int(which.argmax()), which.shape)
         raise InputError(
             f"height_um has a wall of {np.degrees(np.arctan(steepest)):.0f} degrees near x = "
-            f"{x[column]:.0f} um, y = {y[row]:.0f} um; a height map's mesh ends at "
+            f"{x[column]:.0f} µm, y = {y[row]:.0f} µm; a height map's mesh ends at "
             f"{np.degrees(np.arctan(MAX_SLOPE)):.0f}: give a coarser mesh or a larger smooth_um"
         )
     if steepest > _STEEP:
@@ -234,8 +234,8 @@ def _plane(nodes: NDArray[np.float64], cell: Cell) -> float:
     plane = float(nodes.mean()) + cell.gap_um
     if plane - highest < _MIN_CLEARANCE * cell.gap_um:
         raise InputError(
-            f"the gap of {cell.gap_um:g} um is too small for a relief that rises "
-            f"{highest - nodes.mean():.3g} um above its mean; give a larger gap_um"
+            f"the gap of {cell.gap_um:g} µm is too small for a relief that rises "
+            f"{highest - nodes.mean():.3g} µm above its mean; give a larger gap_um"
         )
     return plane
 
@@ -259,7 +259,7 @@ def _between(axis: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.f
 
 
 def check_memory(nodes: int) -> None:
-    """Refuse a mesh that the memory left cannot hold."""
+    """Refuse a mesh that does not fit in the free memory."""
     needed = nodes * _BYTES_A_NODE
     free = _available_bytes()
     if needed > free:

@@ -42,7 +42,7 @@ def _upwind(
     """Return the slope up (down, where the surface is stripped) to the neighbour it comes from, or 0."""
     lines = np.moveaxis(height, axis, -1)
     first = np.diff(_mirrored(lines), axis=-1) / step
-    # Where there is no neighbour the surface goes on level.
+    # Without a neighbour the surface continues level.
     first = np.where(np.isnan(first), 0.0, first)
     second = np.diff(first, axis=-1) / step
     bend = np.concatenate([second[..., 1:2], second, second[..., -2:-1]], axis=-1)

@@ -45,7 +45,7 @@ def solve_parallel(
     tolerance: float = 1e-4,
     step_s: float | None = None,
     comm: Communicator = None,
-    tell: Callable[[str], object] | None = print,
+    report: Callable[[str], object] | None = print,
     progress: Callable[[Balance], object] | None = None,
 ) -> Solution | None:
     """Compute what `lee.twin.solve` computes, on all ranks of a communicator together.
@@ -61,7 +61,7 @@ def solve_parallel(
         "secondary" or "tertiary".
     comm : communicator of mpi4py, optional
         All ranks without it.
-    tell, progress : callable, optional
+    report, progress : callable, optional
         Called on the first rank only.
 
     Returns
@@ -91,8 +91,8 @@ def solve_parallel(
             ),
         )
         model = parts.model
-        for line in (cell.summary(), *model.notes) if tell and first else ():
-            tell(line)  # type: ignore[misc]
+        for line in (cell.summary(), *model.notes) if report and first else ():
+            report(line)  # type: ignore[misc]
         made = time.perf_counter()
         builder = SolutionBuilder(model)
         volume = parts.strip.volume()

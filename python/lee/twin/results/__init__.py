@@ -1,1 +1,4 @@
-"""What a solve gives: maps, fields and balances, on disk, in figures and for ParaView."""
+"""Solutions: maps, fields and balances; on disk, in figures, and for ParaView.
+
+A room of its own, because solvers fill a solution without any knowledge of files or figures.
+"""

@@ -1,4 +1,4 @@
-"""The current in the electrolyte, and a cut through it."""
+"""What follows from a solution's fields: current in the electrolyte, cross-sections, true area."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def current_density(solution: Solution, k: int) -> NDArray[np.float64]:
     along_z = _along_columns(psi, z)
     slope = np.empty((*psi.shape, 3))
     for axis, places, part in ((1, fields.x_um, 0), (0, fields.y_um, 1)):
-        # At constant height: what a step along the layer changes, less what its own climb does.
+        # At constant height: what a step along the layer changes, less the layer's own slope does.
         slope[..., part] = _gradient(psi, places, axis) - along_z * _gradient(z, places, axis)
     slope[..., 2] = along_z
     # V/um times S/m is 1e6 A/m2, 1e5 mA/cm2.
@@ -92,7 +92,7 @@ class CrossSection:
     Attributes
     ----------
     y_um : float
-        Where it cuts, down the image.
+        Position down the image.
     x_um : (nx,) float64
     z_um, concentration_mol_per_l, potential_v : (nx, nz) float64
         At the nodes.
@@ -112,7 +112,7 @@ class CrossSection:
 
         Returns
         -------
-        x, z : (columns,), (rows,) float64, um
+        x, z : (columns,), (rows,) float64, µm
         along_x, along_z : (rows, columns) float64, mA/cm²
             NaN inside the electrode.
         """
@@ -137,19 +137,19 @@ def cross_section(solution: Solution, k: int, y_um: float | None = None) -> Cros
     solution : Solution
     k : int
     y_um : float, optional
-        Where, down the image; the nearest row of nodes is taken. By default through the deepest place.
+        Position down the image; the nearest row of nodes is taken. By default through the deepest point.
 
     Raises
     ------
     InputError
-        If it lies outside the field.
+        If it is outside the field.
     """
     fields = solution.fields
     if y_um is None:
         row = int(np.unravel_index(int(fields.z_um[k][..., 0].argmin()), fields.z_um[k].shape[:2])[0])
     else:
         if not fields.y_um[0] <= y_um <= fields.y_um[-1]:
-            raise InputError(f"section: y = {y_um:g} um lies outside the field, 0 to {fields.y_um[-1]:g} um")
+            raise InputError(f"section: y = {y_um:g} µm is outside the field, 0 to {fields.y_um[-1]:g} µm")
         row = int(np.abs(fields.y_um - y_um).argmin())
     return CrossSection(
         y_um=float(fields.y_um[row]),

@@ -22,7 +22,7 @@ from lee.twin.comparison.window import WindowCurrent
 from lee.twin.results.fields import CrossSection, cross_section
 from lee.twin.results.solution import Solution
 
-_MOST_TIMES = 3
+_MAX_TIMES = 3
 _NARROW = 0.15  # such a field is stretched, so that it can be seen at all
 _METAL = "#8a8d91"
 
@@ -58,7 +58,7 @@ def environment(solution: Solution, y_um: float | None = None) -> Figure:
     ----------
     solution : Solution
     y_um : float, optional
-        Where the section cuts, down the image; by default through the deepest place.
+        Position of the section down the image; by default through the deepest point.
 
     Returns
     -------
@@ -87,9 +87,9 @@ def scale_of(maps: NDArray[np.float32], colours: str) -> Scale:
         return Scale(colours, 0.0, 1.0, "neither")
     low, high = (float(v) for v in np.percentile(known, (0.5, 99.5)))
     # Below a thousandth of the value, colours would show what the solver left over.
-    least = max(1e-3 * max(abs(low), abs(high)), 1e-9)
-    if high - low < least:
-        low, high = (low + high - least) / 2, (low + high + least) / 2
+    narrowest = max(1e-3 * max(abs(low), abs(high)), 1e-9)
+    if high - low < narrowest:
+        low, high = (low + high - narrowest) / 2, (low + high + narrowest) / 2
     below, above = bool((known < low).any()), bool((known > high).any())
     extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[below, above]
     return Scale(colours, low, high, extend)
@@ -97,9 +97,9 @@ def scale_of(maps: NDArray[np.float32], colours: str) -> Scale:
 
 def _draw(solution: Solution, names: tuple[str, ...], y_um: float | None, *, sections: bool) -> Figure:
     count = len(solution.times_s)
-    # Where there is enough to show, the uniform electrolyte of the start would take up the colours.
-    first = int(count > _MOST_TIMES and solution.times_s[0] == 0)
-    times = [first + k for k in evenly(count - first, _MOST_TIMES)]
+    # With enough later times, the uniform electrolyte of the start would only stretch the colours.
+    first = int(count > _MAX_TIMES and solution.times_s[0] == 0)
+    times = [first + k for k in evenly(count - first, _MAX_TIMES)]
     height, width = solution.height_um.shape[1:]
     map_in = (10.5 / len(names) - 0.55) * min(max(height / width, 0.4), 1.4) + 0.55
     section_in = 3.1
@@ -109,7 +109,7 @@ def _draw(solution: Solution, names: tuple[str, ...], y_um: float | None, *, sec
         f"{kind.get(solution.kind, 'tertiary distribution')}, "
         f"{solution.cell.current_density_ma_per_cm2:g} mA/cm², "
         f"{solution.cell.concentration_mol_per_l:g} mol/L"
-        + ("; outlined: filled in, not measured" if solution.filled.any() else "")
+        + ("; outlined: not measured, filled" if solution.filled.any() else "")
     )
     rows = figure.add_gridspec(
         len(times) + sections, 1, height_ratios=[map_in] * len(times) + [section_in] * sections
@@ -127,8 +127,8 @@ def _draw(solution: Solution, names: tuple[str, ...], y_um: float | None, *, sec
         for place, k in enumerate(times):
             axes = figure.add_subplot(panels[place])
             draw_section(axes, cuts[place], scales[names[0]], figure)
-            said = time_text(float(solution.times_s[k]))
-            axes.set_title(f"section at y = {cuts[place].y_um:.0f} µm, {said}", fontsize=10)
+            moment = time_text(float(solution.times_s[k]))
+            axes.set_title(f"section at y = {cuts[place].y_um:.0f} µm, {moment}", fontsize=10)
     return figure
 
 
@@ -221,7 +221,7 @@ def write_film(
 
 
 def window_profile(found: WindowCurrent, window_um: tuple[float, float]) -> Figure:
-    """Draw the current along the cathode, the anode's edge at 0, and what the microscope sees of it.
+    """Draw the current along the cathode, the anode's edge at 0, and in the microscope's window.
 
     Parameters
     ----------
@@ -236,13 +236,13 @@ def window_profile(found: WindowCurrent, window_um: tuple[float, float]) -> Figu
     figure = page(4.6)
     axes = figure.add_subplot()
     end = found.x_um[-1]
-    # Further under the anode all is even.
+    # Further under the anode the current is uniform.
     shown_from = max(found.x_um[0], -4 * max(end, window_um[1]))
     part = found.x_um >= shown_from
     axes.axvspan(shown_from / 1000, 0, color="#dddddd", linewidth=0, label="under the anode")
     axes.axvspan(*(place / 1000 for place in window_um), color="#fdd49e", linewidth=0, label="window")
     axes.plot(found.x_um[part] / 1000, found.current_density_ma_per_cm2[part], color="#b2182b")
-    for level, style, said in (
+    for level, style, label in (
         (found.under_ma_per_cm2, "--", f"mean under the anode {found.under_ma_per_cm2:.1f}"),
         (
             found.window_ma_per_cm2,
@@ -250,7 +250,7 @@ def window_profile(found: WindowCurrent, window_um: tuple[float, float]) -> Figu
             f"mean in the window {found.window_ma_per_cm2:.1f}, {100 * found.loss:.1f} % lower",
         ),
     ):
-        axes.axhline(level, color="black", linewidth=0.9, linestyle=style, label=said)
+        axes.axhline(level, color="black", linewidth=0.9, linestyle=style, label=label)
     axes.set_xlim(shown_from / 1000, end / 1000)
     axes.set_xlabel("along the cathode, from below the anode's edge (mm)")
     axes.set_ylabel("current density (mA/cm²)")
@@ -312,7 +312,7 @@ def _view_finely(
         )  # fmt: skip
         plotter.set_background("white")
         plotter.add_text(title, position=(0.02, 0.93), viewport=True, font_size=14, color="black")
-        plotter.show_bounds(xtitle="x (um)", ytitle="y (um)", ztitle="height (um)", location="outer",
+        plotter.show_bounds(xtitle="x (µm)", ytitle="y (µm)", ztitle="height (µm)", location="outer",
                             n_zlabels=3, fmt="%.0f", font_size=14, color="black")  # fmt: skip
         plotter.view_vector((-0.45, -1.0, 0.75), viewup=(0, 0, 1))
         plotter.camera.zoom(1.2)

@@ -1,4 +1,4 @@
-"""A solution on disk: maps as zarr and TIFF, fields for ParaView, books, figures and films in one folder."""
+"""A solution on disk: maps as zarr and TIFF, fields for ParaView, balances, figures and films."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ FILES = frozenset(
      "potentials.png", "electrode.png", "concentration.mp4", "rate.mp4", "growth.mp4"}
 )  # fmt: skip
 # A film of fewer frames shows less than the figures do.
-_LEAST_FRAMES = 4
-# The electrolyte's fields are large: of a long growth, so many times are kept, first and last among them.
-_MOST_FIELDS = 12
+_MIN_FRAMES = 4
+# The electrolyte's fields are large: of a long growth, no more times are kept, first and last among them.
+_MAX_FIELDS = 12
 Progress = Callable[[int, int], None]
 
 
@@ -61,8 +61,8 @@ def save_solution(
     """Write a solution as a folder, which appears under its name only when all of it is written.
 
     ``maps.zarr`` (t, y, x) opens in xarray with named dimensions and units; ``maps`` holds a TIFF of each
-    quantity and time, with the pixel size in um; ``fields`` the electrolyte and the electrode for ParaView
-    (open the .pvd; the electrolyte at twelve times at most); ``balances.csv`` the books of every step;
+    quantity and time, with the pixel size in µm; ``fields`` the electrolyte and the electrode for ParaView
+    (open the .pvd; the electrolyte at twelve times at most); ``balances.csv`` the balance of every step;
     ``solution.json`` what was assumed and how long it took; then figures, a 3D view and, of four times or
     more, films, one of the growth where the electrode moved.
 
@@ -99,7 +99,7 @@ def save_solution(
         (place / "maps").mkdir()
         (place / "fields").mkdir()
         moved = bool(np.ptp(solution.height_um, axis=0).max() > 0)
-        kept = evenly(count, _MOST_FIELDS)
+        kept = evenly(count, _MAX_FIELDS)
         for k in range(count):
             for name in (*TIFFS, "height_um") if moved else TIFFS:
                 write_map(place / "maps" / tiff_name(name, solution, k), getattr(solution, name)[k],
@@ -117,7 +117,7 @@ def save_solution(
         environment(solution).savefig(place / "environment.png", format="png")
         potentials(solution).savefig(place / "potentials.png", format="png")
         view(solution, place / "electrode.png")
-        if films and count >= _LEAST_FRAMES:
+        if films and count >= _MIN_FRAMES:
             write_film(place / "concentration.mp4", solution, "concentration_mol_per_l")
             write_film(place / "rate.mp4", solution, "rate_nm_per_s")
             if moved:
@@ -133,7 +133,7 @@ def tiff_name(name: str, solution: Solution, k: int) -> str:
 
 
 def balances(solution: Solution) -> pd.DataFrame:
-    """Give the books of every step as a table: errors, residuals, iterations."""
+    """Return the balance of every step as a table: errors, residuals, iterations."""
     return pd.DataFrame(
         [
             {
@@ -155,7 +155,7 @@ def balances(solution: Solution) -> pd.DataFrame:
 
 @dataclass(frozen=True, eq=False)
 class SolutionMaps:
-    """What a folder keeps of a solution's maps; `compare` takes it as it takes a solution.
+    """Maps of a solution as a folder stores them; `compare` takes them as it takes a solution.
 
     Attributes
     ----------
@@ -200,8 +200,8 @@ def load_maps(folder: str | Path) -> SolutionMaps:
     if not (place / "solution.json").is_file():
         raise InputError(f"{place} holds no solution.json: give a folder written by `lee twin solve`")
     try:
-        told = json.loads((place / "solution.json").read_text(encoding="utf-8"))
-        if told["format"] != FORMAT or told["format_version"] > FORMAT_VERSION:
+        description = json.loads((place / "solution.json").read_text(encoding="utf-8"))
+        if description["format"] != FORMAT or description["format_version"] > FORMAT_VERSION:
             raise InputError(f"{place} is of a kind this version of lee does not read: update lee")
         group: Any = zarr.open_group(str(place / "maps.zarr"), mode="r")
         maps = {name: np.asarray(group[name][:], np.float32) for name in MAPS}
@@ -209,16 +209,16 @@ def load_maps(folder: str | Path) -> SolutionMaps:
             times_s=np.asarray(group["time_s"][:], np.float64),
             **maps,
             filled=np.asarray(group["filled"][:]).astype(bool),
-            pixel_um=float(told["pixel_um"]),
-            kind=str(told["kind"]),
+            pixel_um=float(description["pixel_um"]),
+            kind=str(description["kind"]),
             cell=Cell.load(place / "cell.toml"),
-            metadata=dict(told["metadata"]),
+            metadata=dict(description["metadata"]),
         )
     except LeeError:
         raise
     except Exception as error:  # zarr and JSON meet damage with many kinds of exception
-        said = re.sub(r"\s+", " ", str(error)) or type(error).__name__
-        raise InputError(f"{place} cannot be read ({said}): solve again with --overwrite") from error
+        reason = re.sub(r"\s+", " ", str(error)) or type(error).__name__
+        raise InputError(f"{place} cannot be read ({reason}): solve again with --overwrite") from error
 
 
 def _write_zarr(path: Path, solution: Solution) -> None:

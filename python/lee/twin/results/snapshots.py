@@ -1,4 +1,4 @@
-"""A growth on disk, so that it can go on after an interruption."""
+"""Checkpoints of a growth on disk, to resume from after an interruption."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ABOUT, _RESUME = "growth.json", "resume.npz"
 
 
 def fingerprint(*parts: Any) -> str:
-    """Tell inputs apart: arrays by their bytes, all else by its text."""
+    """Identify inputs: arrays by their bytes, all else by its text."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(
@@ -32,8 +32,8 @@ def fingerprint(*parts: Any) -> str:
 class Snapshots:
     """A folder with one file for each time, and one to resume from.
 
-    ``growth.json`` says what grows, ``time_00000.npz`` and so on hold the maps, ``resume.npz`` what the
-    solver knows after the last of them.
+    ``growth.json`` describes the growth, ``time_00000.npz`` and so on hold the maps, ``resume.npz`` the
+    solver's checkpoint after the last of them.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Snapshots:
     of : str
         `fingerprint` of all that shapes the result, apart from the times.
     about : dict
-        Written to ``growth.json``, for the reader.
+        Written to ``growth.json``, for people to read.
 
     Raises
     ------
@@ -52,39 +52,43 @@ class Snapshots:
 
     def __init__(self, folder: str | Path, of: str, about: dict[str, Any]) -> None:
         self._folder = Path(folder)
-        told = self._folder / _ABOUT
-        if told.exists():
+        about_file = self._folder / _ABOUT
+        if about_file.exists():
             try:
-                held = json.loads(told.read_text(encoding="utf-8"))["fingerprint"]
+                held = json.loads(about_file.read_text(encoding="utf-8"))["fingerprint"]
             except (OSError, ValueError, KeyError, TypeError) as error:
-                raise InputError(f"{told}: cannot be read; give a new folder") from error
+                raise InputError(f"{about_file}: cannot be read; give a new folder") from error
             if held != of:
                 raise InputError(
                     f"{self._folder}: holds a growth of another surface, cell or mesh; give a new folder"
                 )
             return
-        with new_file(told) as partial:
+        with new_file(about_file) as partial:
             partial.write_text(json.dumps({"fingerprint": of, **about}, indent=1), encoding="utf-8")
 
     def save(
-        self, maps: dict[str, NDArray[Any]], solver: dict[str, NDArray[Any]], books: list[Balance], count: int
+        self,
+        maps: dict[str, NDArray[Any]],
+        solver: dict[str, NDArray[Any]],
+        balances: list[Balance],
+        count: int,
     ) -> None:
-        """Write the maps of a time, number `count` - 1, and what the solver knows."""
+        """Write the maps of a time, number `count` - 1, and the solver's checkpoint."""
         self._write(f"time_{count - 1:05d}.npz", maps)
-        told = np.array(json.dumps([asdict(balance) for balance in books]))
-        self._write(_RESUME, {**solver, "books": told, "count": np.array(count)})
+        steps = np.array(json.dumps([asdict(balance) for balance in balances]))
+        self._write(_RESUME, {**solver, "books": steps, "count": np.array(count)})
 
     def load(self) -> tuple[list[dict[str, Any]], dict[str, Any], list[Balance]] | None:
-        """Return maps of each time, what the solver knew, and the books; None where nothing was saved."""
+        """Return maps of each time, the checkpoint, and the steps' balances; None if nothing was saved."""
         if not (self._folder / _RESUME).exists():
             return None
         solver = self._read(_RESUME)
-        books = [
-            Balance(**{**told, "residuals": tuple(told["residuals"])})
-            for told in json.loads(str(solver.pop("books")))
+        balances = [
+            Balance(**{**step, "residuals": tuple(step["residuals"])})
+            for step in json.loads(str(solver.pop("books")))
         ]
         maps = [self._read(f"time_{index:05d}.npz") for index in range(int(solver.pop("count")))]
-        return maps, solver, books
+        return maps, solver, balances
 
     def _write(self, name: str, arrays: dict[str, NDArray[Any]]) -> None:
         with new_file(self._folder / name) as partial, partial.open("wb") as file:

@@ -43,13 +43,13 @@ def write_vtu(
         nonlocal length
         flat = np.ascontiguousarray(values)
         parts = flat.shape[1] if flat.ndim == 2 and name != "connectivity" else 1
-        told = (
+        header = (
             f'<DataArray type="{_TYPES[flat.dtype.name]}" Name={quoteattr(name)} '
             f'NumberOfComponents="{parts}" format="appended" offset="{length}"/>\n'
         )
         blocks.append(flat)
         length += 8 + flat.nbytes
-        return told
+        return header
 
     count, corners = cells.shape
     body = (
@@ -77,7 +77,7 @@ def write_vtu(
 def write_fields(path: Path, solution: Solution, k: int) -> None:
     """Write concentration, potential and current density in the electrolyte at time k.
 
-    Lengths are in um; y runs up the image, so that nothing is mirrored.
+    Lengths are in µm; y runs up the image, so that nothing is mirrored.
     """
     fields = solution.fields
     points = _points(solution, k)
