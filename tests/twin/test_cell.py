@@ -76,7 +76,7 @@ def test_a_file_gives_the_same_cell_back(tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"diffusivity_m2_per_s": -1e-9}, "cell: diffusivity_m2_per_s is -1e-09 m2/s; it must be above 0"),
+        ({"diffusivity_m2_per_s": -1e-9}, "cell: diffusivity_m2_per_s is -1e-09 m²/s; it must be above 0"),
         (
             {"concentration_mol_per_l": 0},
             "concentration_mol_per_l is 0 mol/L; it must be above 0 and at most 20",

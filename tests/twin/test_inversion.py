@@ -165,7 +165,7 @@ def test_the_linear_solver_solves_its_equation():
         ({"full_rate_nm_per_s": np.zeros(SHAPE)}, "finite and above 0 everywhere"),
         ({"measured_nm_per_s": np.ones((3, 3))}, r"measured rates are \(3, 3\)"),
         ({"measured_nm_per_s": np.full(SHAPE, np.nan)}, "no pixel has a measured rate"),
-        ({"measured_nm_per_s": np.full(SHAPE, -1.0)}, "for stripping turn the sign"),
+        ({"measured_nm_per_s": np.full(SHAPE, -1.0)}, "for stripping change the sign"),
         ({"sigma_nm_per_s": 0.0}, "a standard deviation is not above 0"),
         ({"sigma_nm_per_s": np.ones(3)}, r"sigma is \(3,\)"),
         ({"pixel_um": 0.0}, "pixel_um is 0.0; give µm above 0"),
@@ -193,6 +193,6 @@ def test_what_cannot_be_used_is_refused(changed, said):
     ],
 )
 def test_a_search_that_cannot_be_is_refused(changed, said):
-    given = {"solve": lambda exchange: exchange, "start_a_per_m2": 30.0, "most": 4} | changed
+    given = {"solve": lambda exchange: exchange, "start_a_per_m2": 30.0, "max_solves": 4} | changed
     with pytest.raises(InputError, match=said):
         exchange_current_map(given.pop("solve"), np.full(SHAPE, 30.0), 1.0, pixel_um=1.0, **given)

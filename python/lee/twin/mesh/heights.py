@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
 from lee.surfaces.filling import fill
+from lee.surfaces.height_map import height_map
 from lee.surfaces.surface import Surface
 
 
@@ -49,14 +50,11 @@ def whole_heights(height_um: ArrayLike | Surface, pixel_um: float | None = None)
     InputError
         If the map holds nothing or infinite heights, or the size of a pixel is unknown.
     """
-    if isinstance(height_um, Surface):
-        pixel_um = height_um.pixel_um if pixel_um is None else pixel_um
-        measured = height_um.height_um.astype(np.float64)
-    else:
-        measured = np.asarray(height_um, dtype=np.float64)
+    given = height_map(height_um, pixel_um, operation="twin")
+    pixel_um, measured = given.pixel_um, np.asarray(given.height_um, dtype=np.float64)
     if measured.ndim != 2 or not measured.size:
         raise InputError(f"height_um has the shape {measured.shape}; give a map (H, W)")
-    if pixel_um is None or not (np.isfinite(pixel_um) and pixel_um > 0):
+    if not (np.isfinite(pixel_um) and pixel_um > 0):
         raise InputError(f"pixel_um is {pixel_um}; give the size of a pixel in µm, above 0")
     if np.isinf(measured).any():
         raise InputError("height_um holds infinite heights; mark what was not measured with NaN")
