@@ -38,9 +38,7 @@ def test_a_surface_brings_its_filled_heights_its_mask_and_its_pixel_size():
     np.testing.assert_array_equal(alone.height_um[surface.valid], surface.height_um[surface.valid])
     # Without them the hole is filled from around.
     assert (alone.height_um - heights.height_um)[~surface.valid].min() > 3
-    with pytest.raises(
-        InputError, match="twin: the size of a pixel is missing; give pixel_um in µm"
-    ):
+    with pytest.raises(InputError, match="twin: the size of a pixel is missing; give pixel_um in µm"):
         whole_heights(surface.height_um)
 
 
