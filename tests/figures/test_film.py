@@ -8,7 +8,7 @@ from matplotlib import colormaps
 from lee.errors import InputError, MissingDependency, StorageError
 from lee.figures.film import write_film
 from lee.figures.film_frame import FilmFrame
-from lee.figures.maps import Scale
+from lee.figures.maps import ColourScale
 
 TIMES = [0.0, 10.0, 20.0]
 PHASES = ["plating", "plating", "stripping"]
@@ -40,7 +40,7 @@ class Counted:
         return np.full(self.shape, k, np.float32)
 
 
-def drawn_map(scale: Scale, values: np.ndarray, relief: float = 0.0) -> np.ndarray:
+def drawn_map(scale: ColourScale, values: np.ndarray, relief: float = 0.0) -> np.ndarray:
     frame = FilmFrame(
         values.shape,
         pixel_um=0.5,
@@ -69,7 +69,12 @@ def test_colours_mean_the_same_in_every_frame(tmp_path: Path) -> None:
     flat = np.stack([np.full((64, 64), value, np.float32) for value in (30, 0, 30, 100, -100)])
     path = write_film(tmp_path / "f.mp4", flat, kind="rate", times_s=range(5), pixel_um=1, limits=(-100, 100))
     frame = FilmFrame(
-        (64, 64), pixel_um=1, title="", label="", scale=Scale("RdBu_r", -100, 100, "both"), times_s=range(5)
+        (64, 64),
+        pixel_um=1,
+        title="",
+        label="",
+        scale=ColourScale("RdBu_r", -100, 100, "both"),
+        times_s=range(5),
     )
     y, x = ((side.start + side.stop) // 2 for side in frame._place)
     shown = [picture[y, x].astype(int) for picture in frames_of(path)]
@@ -81,7 +86,7 @@ def test_colours_mean_the_same_in_every_frame(tmp_path: Path) -> None:
 def test_the_top_of_a_map_is_at_the_top_of_the_frame() -> None:
     values = np.zeros((100, 200), np.float32)
     values[:20, :40] = 100
-    shown = drawn_map(Scale("gray", 0, 100, "neither"), values)
+    shown = drawn_map(ColourScale("gray", 0, 100, "neither"), values)
     assert shown[0, 0, 0] == 255
     assert shown[-1, -1, 0] == 0
     assert shown[0, -1, 0] == 0
@@ -90,7 +95,9 @@ def test_the_top_of_a_map_is_at_the_top_of_the_frame() -> None:
 def test_a_bump_is_lit_from_the_top_left() -> None:
     y, x = np.mgrid[-50:50, -50:50]
     bump = np.exp(-(y**2 + x**2) / 300).astype(np.float32) * 10
-    shown = drawn_map(Scale("gray", -1000, 1000, "neither"), bump, relief=0.5).astype(float).mean(axis=-1)
+    shown = (
+        drawn_map(ColourScale("gray", -1000, 1000, "neither"), bump, relief=0.5).astype(float).mean(axis=-1)
+    )
     rows, columns = shown.shape
     lit = shown[: rows // 2, : columns // 2].mean()
     dark = shown[rows // 2 : rows * 3 // 4, columns // 2 :].mean()
@@ -100,7 +107,7 @@ def test_a_bump_is_lit_from_the_top_left() -> None:
 def test_what_was_not_measured_has_no_colour_of_the_map() -> None:
     values = np.full((200, 200), 50, np.float32)
     values[:100] = np.nan
-    shown = drawn_map(Scale("viridis", 0, 100, "neither"), values)
+    shown = drawn_map(ColourScale("viridis", 0, 100, "neither"), values)
     missing, measured = shown[:200], shown[220:360, 200:]
     assert set(np.unique(missing)) == {154, 217}
     np.testing.assert_array_equal(
@@ -109,7 +116,7 @@ def test_what_was_not_measured_has_no_colour_of_the_map() -> None:
 
 
 def test_a_scan_without_surface_says_so() -> None:
-    scale = Scale("viridis", 0, 100, "neither")
+    scale = ColourScale("viridis", 0, 100, "neither")
     empty = drawn_map(scale, np.full((500, 500), np.nan, np.float32))
     assert (empty[230:270, 180:320] == 20).any()
     assert not (drawn_map(scale, np.full((500, 500), 50, np.float32)) == 20).any()

@@ -8,7 +8,7 @@ import numpy as np
 from lee.errors import InputError
 from lee.figures.film_file import new_film, watchable_rate
 from lee.figures.film_frame import FilmFrame
-from lee.figures.maps import Maps, Times, colour_scale, evenly, look
+from lee.figures.maps import Maps, Times, colour_scale, evenly, map_style
 
 
 def write_film(
@@ -62,7 +62,7 @@ def write_film(
     path = Path(path)
     shape = checked(path, maps, times_s, phases, pixel_um, frames_per_s)
     scale = colour_scale(kind, maps, limits=limits)
-    style = look(kind)
+    style = map_style(kind)
     frame = FilmFrame(
         shape,
         pixel_um=pixel_um,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from lee.figures.maps import Map, Scale, Times, not_measured_patch, round_length, time_text
+from lee.figures.maps import ColourScale, Map, Times, not_measured_patch, round_length, time_text
 from lee.figures.phases import PHASE_COLOURS, phase_spans
 from lee.surfaces.block_mean import block_mean
 
@@ -41,7 +41,7 @@ class FilmFrame:
     pixel_um : float, µm
     title, label : str
         Above the map, and beside the colour bar (with the unit).
-    scale : Scale
+    scale : ColourScale
     times_s : sequence of float
         Of all frames, for the time strip.
     phases : sequence of str, optional
@@ -56,7 +56,7 @@ class FilmFrame:
         pixel_um: float,
         title: str,
         label: str,
-        scale: Scale,
+        scale: ColourScale,
         times_s: Times,
         phases: Sequence[str] | None = None,
         relief: float = 0.0,

@@ -35,7 +35,7 @@ class Maps(Protocol):
 
 
 @dataclass(frozen=True)
-class Look:
+class MapStyle:
     """How a kind of map is drawn.
 
     Attributes
@@ -59,25 +59,25 @@ class Look:
 
 
 DIVERGING = "RdBu_r"  # distinguishable with every kind of colour vision
-LOOKS = {
-    "height": Look("height", "height (µm)", "viridis"),
-    "delta": Look("growth since the first scan", "ΔH since the first scan (µm)", "plasma", "signs", True),
-    "rate": Look("growth rate", "rate (nm/s)", DIVERGING, "always"),
-    "rate_sigma": Look("standard deviation of the rate", "σ of the rate (nm/s)", "magma", from_zero=True),
-    "curvature": Look("mean curvature", "mean curvature (1/µm)", DIVERGING, "always"),
+MAP_STYLES = {
+    "height": MapStyle("height", "height (µm)", "viridis"),
+    "delta": MapStyle("growth since the first scan", "ΔH since the first scan (µm)", "plasma", "signs", True),
+    "rate": MapStyle("growth rate", "rate (nm/s)", DIVERGING, "always"),
+    "rate_sigma": MapStyle("standard deviation of the rate", "σ of the rate (nm/s)", "magma", from_zero=True),
+    "curvature": MapStyle("mean curvature", "mean curvature (1/µm)", DIVERGING, "always"),
 }
 
 
-def look(kind: str) -> Look:
-    """Return the look of a kind of map; InputError if there is none."""
+def map_style(kind: str) -> MapStyle:
+    """Return the style of a kind of map; InputError if there is none."""
     try:
-        return LOOKS[kind]
+        return MAP_STYLES[kind]
     except KeyError:
-        raise InputError(f"no maps of kind {kind!r}: use one of {', '.join(LOOKS)}") from None
+        raise InputError(f"no maps of kind {kind!r}: use one of {', '.join(MAP_STYLES)}") from None
 
 
 @dataclass(frozen=True)
-class Scale:
+class ColourScale:
     """Colour map, its limits, and at which ends values exceed them ("both", "max" …)."""
 
     colours: str
@@ -91,13 +91,13 @@ class Scale:
         return self.low, self.high
 
 
-def colour_scale(kind: str, maps: Maps, *, limits: tuple[float, float] | None = None) -> Scale:
+def colour_scale(kind: str, maps: Maps, *, limits: tuple[float, float] | None = None) -> ColourScale:
     """Choose colours and limits for all maps of a run.
 
     Parameters
     ----------
     kind : str
-        A key of `LOOKS`.
+        A key of `MAP_STYLES`.
     maps : (T, H, W)
         Read one at a time; of a long run, an even choice of scans is read.
     limits : (float, float), optional
@@ -105,7 +105,7 @@ def colour_scale(kind: str, maps: Maps, *, limits: tuple[float, float] | None = 
 
     Returns
     -------
-    Scale
+    ColourScale
         Limits from the 0.5 and 99.5 percentiles of the measured pixels, so that single outliers do not
         decide; symmetrical about zero where the colours diverge.
 
@@ -114,20 +114,20 @@ def colour_scale(kind: str, maps: Maps, *, limits: tuple[float, float] | None = 
     InputError
         If there is no such kind, or the limits are not in order.
     """
-    found = look(kind)
+    found = map_style(kind)
     if limits is not None and not limits[1] > limits[0]:
         raise InputError(f"limits are {limits[0]:g} to {limits[1]:g}: the second must be larger")
     known = np.concatenate([np.empty(0, np.float32), *_samples(maps)])
     colours, low, high = _chosen(found, known)
     low, high = limits or (low, high)
     below, above = (known.size > 0 and bool(side) for side in ((known < low).any(), (known > high).any()))
-    return Scale(colours, low, high, _EXTEND[below, above])
+    return ColourScale(colours, low, high, _EXTEND[below, above])
 
 
 _EXTEND = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}
 
 
-def _chosen(found: Look, known: Map) -> tuple[str, float, float]:
+def _chosen(found: MapStyle, known: Map) -> tuple[str, float, float]:
     if known.size == 0:
         return found.colours, (-1.0 if found.centre == "always" else 0.0), 1.0
     low, high = (float(v) for v in np.percentile(known, (0.5, 99.5)))
@@ -140,7 +140,9 @@ def _chosen(found: Look, known: Map) -> tuple[str, float, float]:
     return (found.colours, low, high) if high > low else (found.colours, low - 0.5, low + 0.5)
 
 
-def draw_map(axes: Axes, values: Map, pixel_um: float, scale: Scale, *, shown_px: int = 800) -> AxesImage:
+def draw_map(
+    axes: Axes, values: Map, pixel_um: float, scale: ColourScale, *, shown_px: int = 800
+) -> AxesImage:
     """Draw one map with its scale bar; pixels that were not measured are hatched grey.
 
     Parameters
@@ -148,7 +150,7 @@ def draw_map(axes: Axes, values: Map, pixel_um: float, scale: Scale, *, shown_px
     axes : Axes
     values : (H, W) float
     pixel_um : float, µm
-    scale : Scale
+    scale : ColourScale
     shown_px : int
         A larger map is averaged over blocks of pixels.
 

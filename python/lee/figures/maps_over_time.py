@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from lee.errors import InputError
-from lee.figures.maps import PAGE_IN, Maps, Times, colour_scale, draw_map, evenly, look, page, time_text
+from lee.figures.maps import PAGE_IN, Maps, Times, colour_scale, draw_map, evenly, map_style, page, time_text
 
 if TYPE_CHECKING:
     from lee.surfaces.profile import Line
@@ -41,7 +41,7 @@ def maps_over_time(
     maps : (T, H, W) float32
         As `lee.figures.film.write_film` takes them.
     kind : str
-        A key of `lee.figures.maps.LOOKS`.
+        A key of `lee.figures.maps.MAP_STYLES`.
     times_s : (T,) float, s
     pixel_um : float, µm
     phases : (T,) str, optional
@@ -62,7 +62,7 @@ def maps_over_time(
         raise InputError(f"{len(times_s)} times for {len(maps)} maps: give one for each, and at least one")
     chosen = evenly(len(maps), count)
     scale = colour_scale(kind, maps)
-    style = look(kind)
+    style = map_style(kind)
     first = np.asarray(maps[0])
     rows = -(-len(chosen) // _COLUMNS)
     columns = min(len(chosen), _COLUMNS)
@@ -103,7 +103,7 @@ def map_figure(
     Parameters
     ----------
     panels : mapping of title to (kind, (H, W) float32)
-        Kinds as in `lee.figures.maps.LOOKS`.
+        Kinds as in `lee.figures.maps.MAP_STYLES`.
     pixel_um : float, µm
     regions : sequence of Region
         Outlined and named, in the colours of `curves_of_regions`.
@@ -127,7 +127,7 @@ def map_figure(
         array = np.asarray(values, np.float32)
         scale = colour_scale(kind, array[None])
         drawn = draw_map(place, array, pixel_um, scale)
-        figure.colorbar(drawn, ax=place, label=look(kind).label, extend=scale.extend, shrink=0.9)
+        figure.colorbar(drawn, ax=place, label=map_style(kind).label, extend=scale.extend, shrink=0.9)
         outline_regions(place, regions, pixel_um)
         if line_um is not None:
             _draw_line(place, line_um, pixel_um)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
-from lee.figures.maps import PAGE_IN, Scale, colour_scale, draw_map, evenly, look, page
+from lee.figures.maps import PAGE_IN, ColourScale, colour_scale, draw_map, evenly, map_style, page
 from lee.particles.density.curvature_relation import DensityRelation
 from lee.particles.density.density_map import Density
 from lee.particles.times import time_title
@@ -54,7 +54,7 @@ def density_figure(
     area = "true surface" if density.field.is_true_area else "projected area"
     mean = with_interval(density.mean_per_um2, density.mean_interval)
     summary = f"{density.count} particles, mean {mean} per µm²" if density.count else "no particles found"
-    panels: list[tuple[str, NDArray[np.float32], Scale, str]] = [
+    panels: list[tuple[str, NDArray[np.float32], ColourScale, str]] = [
         (
             ", ".join(part for part in (title, summary) if part) + f"\nkernel σ = {density.scale_um:.3g} µm",
             density.per_um2,
@@ -64,7 +64,12 @@ def density_figure(
     ]
     if curvature is not None:
         panels.append(
-            ("mean curvature", curvature, colour_scale("curvature", curvature[None]), look("curvature").label)
+            (
+                "mean curvature",
+                curvature,
+                colour_scale("curvature", curvature[None]),
+                map_style("curvature").label,
+            )
         )
     panels.append(
         (
@@ -235,8 +240,8 @@ def _outline(axes: Axes, curvature: NDArray[np.float32], level: float, pixel_um:
         axes.contour(x, y, curvature, levels=[level], colors=colour, linewidths=width, zorder=2)
 
 
-def _scale(values: NDArray[np.float32], colours: str, otherwise: float = 1.0) -> Scale:
+def _scale(values: NDArray[np.float32], colours: str, otherwise: float = 1.0) -> ColourScale:
     """Return a scale from 0 to the largest value, or to another if all are 0."""
     known = values[np.isfinite(values)]
     high = float(known.max()) if known.size else 0.0
-    return Scale(colours, 0.0, high if high > 0 else otherwise if otherwise > 0 else 1.0, "neither")
+    return ColourScale(colours, 0.0, high if high > 0 else otherwise if otherwise > 0 else 1.0, "neither")

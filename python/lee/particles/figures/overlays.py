@@ -20,7 +20,7 @@ from matplotlib.patches import Ellipse
 from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
-from lee.figures.maps import PAGE_IN, Scale, draw_map, evenly, page
+from lee.figures.maps import PAGE_IN, ColourScale, draw_map, evenly, page
 from lee.particles.figures.circles import (
     FLAG_COLOURS,
     LARGER,
@@ -235,12 +235,16 @@ def _flag_legend(figure: Figure, particles: pd.DataFrame) -> None:
     legend.get_frame().set(facecolor="#444444", edgecolor="none", alpha=1)
 
 
-def _grey(images: Sequence[NDArray[np.float32]]) -> Scale:
+def _grey(images: Sequence[NDArray[np.float32]]) -> ColourScale:
     known = np.concatenate([one[np.isfinite(one)][:: max(1, one.size // 100_000)] for one in images])
     if known.size == 0:
-        return Scale("gray", 0, 1, "neither")
+        return ColourScale("gray", 0, 1, "neither")
     low, high = (float(v) for v in np.percentile(known, (0.5, 99.7)))
-    return Scale("gray", low, high, "both") if high > low else Scale("gray", low - 0.5, low + 0.5, "neither")
+    return (
+        ColourScale("gray", low, high, "both")
+        if high > low
+        else ColourScale("gray", low - 0.5, low + 0.5, "neither")
+    )
 
 
 def _title(time_s: float, particles: pd.DataFrame) -> str:

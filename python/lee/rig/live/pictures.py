@@ -10,7 +10,7 @@ from matplotlib import colormaps
 from numpy.typing import NDArray
 from PIL import Image
 
-from lee.figures.maps import Scale, colour_scale
+from lee.figures.maps import ColourScale, colour_scale
 from lee.surfaces.block_mean import block_mean
 
 FRAME_PX, MAP_PX, RELIEF_PX = 640, 600, 240
@@ -55,8 +55,8 @@ def frame_picture(image: NDArray[np.integer], full_scale: int, saturated_from: f
     return FramePicture(_written(drawn, "JPEG", quality=_JPEG_QUALITY, subsampling=0), share)
 
 
-def map_scale(kind: str, values: NDArray[np.float32], *, min_limit: float = 0.0) -> Scale:
-    """Choose colours and limits of a map of a kind that `lee.figures.maps.LOOKS` knows.
+def map_scale(kind: str, values: NDArray[np.float32], *, min_limit: float = 0.0) -> ColourScale:
+    """Choose colours and limits of a map of a kind that `lee.figures.maps.MAP_STYLES` knows.
 
     Limits about zero are never smaller than `min_limit`.
     """
@@ -66,7 +66,7 @@ def map_scale(kind: str, values: NDArray[np.float32], *, min_limit: float = 0.0)
     )
 
 
-def map_png(values: NDArray[np.float32], scale: Scale) -> bytes:
+def map_png(values: NDArray[np.float32], scale: ColourScale) -> bytes:
     """Draw a map, (H, W), row 0 at the top; pixels that were not measured are hatched grey."""
     block = max(1, -(-max(values.shape) // MAP_PX))
     shown = block_mean(values, block)[0]
@@ -78,7 +78,7 @@ def map_png(values: NDArray[np.float32], scale: Scale) -> bytes:
     return _written(drawn, "PNG", compress_level=3)
 
 
-def bar_colours(scale: Scale) -> list[str]:
+def bar_colours(scale: ColourScale) -> list[str]:
     """Return colours of the colour bar, evenly from low to high, as ``#rrggbb``."""
     at = np.linspace(0, _COLOURS - 1, _STOPS).round().astype(int)
     return ["#{:02x}{:02x}{:02x}".format(*rgb) for rgb in _rgb(scale)[at].tolist()]
@@ -98,7 +98,7 @@ class Relief(NamedTuple):
 
 
 def relief(
-    height_filled_um: NDArray[np.float32], measured: NDArray[np.bool_], pixel_um: float, scale: Scale
+    height_filled_um: NDArray[np.float32], measured: NDArray[np.bool_], pixel_um: float, scale: ColourScale
 ) -> Relief:
     """Average a surface over blocks so that a browser turns it smoothly."""
     block = max(1, -(-max(height_filled_um.shape) // RELIEF_PX))
@@ -112,12 +112,12 @@ def relief(
     return Relief(body, rows, columns, block * pixel_um)
 
 
-def _indices(values: NDArray[np.float32], scale: Scale) -> NDArray[np.uint8]:
+def _indices(values: NDArray[np.float32], scale: ColourScale) -> NDArray[np.uint8]:
     share = (np.nan_to_num(values, nan=scale.low) - scale.low) / (scale.high - scale.low)
     return np.asarray(np.clip(np.rint(share * (_COLOURS - 1)), 0, _COLOURS - 1), np.uint8)
 
 
-def _rgb(scale: Scale) -> NDArray[np.uint8]:
+def _rgb(scale: ColourScale) -> NDArray[np.uint8]:
     return np.asarray(colormaps[scale.colours](np.linspace(0, 1, _COLOURS))[:, :3] * 255 + 0.5, np.uint8)
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.figures.maps import Scale
+from lee.figures.maps import ColourScale
 from lee.rig.live.growth_so_far import GrowthSoFar
 from lee.rig.live.pictures import bar_colours, map_png, map_scale, relief
 from lee.runs.run import SURFACES
@@ -137,7 +137,9 @@ class SurfaceWatch:
         state["curves"] = {"version": self._version, "surfaces": len(self._growth.scans)}
         self._shown = _Shown(pictures, state)
 
-    def _map_state(self, values: NDArray[np.float32], scale: Scale, pixel_um: float) -> dict[str, object]:
+    def _map_state(
+        self, values: NDArray[np.float32], scale: ColourScale, pixel_um: float
+    ) -> dict[str, object]:
         rows, columns = values.shape
         return {
             "version": self._version,

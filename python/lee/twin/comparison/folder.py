@@ -14,7 +14,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lee.figures.maps import DIVERGING, Scale, draw_map, page, time_text
+from lee.figures.maps import DIVERGING, ColourScale, draw_map, page, time_text
 from lee.storage.atomic import new_folder
 from lee.storage.description import json_values, versions
 from lee.storage.map_tiff import write_map
@@ -133,7 +133,7 @@ def draw_comparison(
         (
             (f"computed, {moment}", both[0], shared, "rate (nm/s)"),
             (f"measured, {moment}", both[1], shared, "rate (nm/s)"),
-            ("measured − computed", difference, Scale(DIVERGING, -reach, reach, "both"), "(nm/s)"),
+            ("measured − computed", difference, ColourScale(DIVERGING, -reach, reach, "both"), "(nm/s)"),
         )
     ):
         _panel(figure, figure.add_subplot(grid[0, place]), values, comparison.pixel_um, title, scale, label)
@@ -169,7 +169,7 @@ def _panel(
     values: NDArray[np.float64],
     pixel_um: float,
     title: str,
-    scale: Scale,
+    scale: ColourScale,
     label: str,
 ) -> None:
     drawn = draw_map(axes, _single(values), pixel_um, scale)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lee.figures.film_file import new_film, watchable_rate
 from lee.figures.film_frame import FilmFrame
-from lee.figures.maps import Scale, draw_map, evenly, page, time_text
+from lee.figures.maps import ColourScale, draw_map, evenly, page, time_text
 from lee.twin.comparison.window import WindowCurrent
 from lee.twin.results.fields import CrossSection, cross_section
 from lee.twin.results.solution import Solution
@@ -80,11 +80,11 @@ def shown(solution: Solution, name: str) -> NDArray[np.float32]:
     return maps * np.float32(1000) if name.endswith("_v") else maps
 
 
-def scale_of(maps: NDArray[np.float32], colours: str) -> Scale:
+def scale_of(maps: NDArray[np.float32], colours: str) -> ColourScale:
     """Choose limits from the 0.5 and 99.5 percentiles over all times; a uniform map is of middle colour."""
     known = maps[np.isfinite(maps)]
     if known.size == 0:
-        return Scale(colours, 0.0, 1.0, "neither")
+        return ColourScale(colours, 0.0, 1.0, "neither")
     low, high = (float(v) for v in np.percentile(known, (0.5, 99.5)))
     # Below a thousandth of the value, colours would show what the solver left over.
     narrowest = max(1e-3 * max(abs(low), abs(high)), 1e-9)
@@ -92,7 +92,7 @@ def scale_of(maps: NDArray[np.float32], colours: str) -> Scale:
         low, high = (low + high - narrowest) / 2, (low + high + narrowest) / 2
     below, above = bool((known < low).any()), bool((known > high).any())
     extend = {(0, 0): "neither", (1, 0): "min", (0, 1): "max", (1, 1): "both"}[below, above]
-    return Scale(colours, low, high, extend)
+    return ColourScale(colours, low, high, extend)
 
 
 def _draw(solution: Solution, names: tuple[str, ...], y_um: float | None, *, sections: bool) -> Figure:
@@ -138,7 +138,7 @@ def _map(
     solution: Solution,
     name: str,
     k: int,
-    scale: Scale,
+    scale: ColourScale,
     sliced: CrossSection | None,
 ) -> None:
     quantity = QUANTITIES[name]
@@ -165,7 +165,7 @@ def _bar(figure: Figure, drawn: Any, axes: Axes, label: str, extend: str = "neit
     figure.colorbar(drawn, cax=axes.inset_axes((1.03, 0, 0.045, 1)), label=label, extend=extend)
 
 
-def draw_section(axes: Axes, sliced: CrossSection, scale: Scale, figure: Figure) -> None:
+def draw_section(axes: Axes, sliced: CrossSection, scale: ColourScale, figure: Figure) -> None:
     """Draw a cut: concentration by colour, lines of the current, the metal in grey."""
     x = np.repeat(sliced.x_um[:, None], sliced.z_um.shape[1], axis=1)
     values = sliced.concentration_mol_per_l
@@ -294,7 +294,7 @@ def view(solution: Solution, path: Path, *, name: str = "rate_nm_per_s", k: int 
 
 
 def _view_finely(
-    path: Path, x: Any, y: Any, z: Any, values: Any, scale: Scale, quantity: Quantity, title: str
+    path: Path, x: Any, y: Any, z: Any, values: Any, scale: ColourScale, quantity: Quantity, title: str
 ) -> None:
     import pyvista
 
@@ -323,7 +323,7 @@ def _view_finely(
 
 
 def _view_coarsely(
-    path: Path, x: Any, y: Any, z: Any, values: Any, scale: Scale, quantity: Quantity, title: str
+    path: Path, x: Any, y: Any, z: Any, values: Any, scale: ColourScale, quantity: Quantity, title: str
 ) -> None:
     figure = Figure(figsize=(12, 8), dpi=100)
     axes: Any = figure.add_subplot(projection="3d")
