@@ -25,15 +25,10 @@ from lee.particles.figures.circles import (
     first_flags,
     markers,
 )
-from lee.particles.figures.density_figures import (
-    densities_figure,
-    density_figure,
-    density_relation_figure,
-    shared_edges,
-    size_figure,
-)
+from lee.particles.figures.density_figures import densities_figure, density_figure, density_relation_figure
 from lee.particles.figures.overlays import overlay_figure
 from lee.particles.figures.relief import _occluded, relief_figure
+from lee.particles.figures.size_figure import shared_edges, size_figure
 from lee.particles.sizes import median_text, sizes_of
 from lee.particles.table import FLAGS, empty_table
 from lee.particles.times import by_time, of_time

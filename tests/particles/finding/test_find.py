@@ -147,9 +147,9 @@ def test_what_it_was_looked_for_in_is_handed_on(gentle):
 
 def test_a_lateral_drift_leaves_the_border_out(gentle):
     drifted = detect_between(*_stacks(PAIRS["drifting"]()))
-    assert not drifted.seen[:3].any()
-    assert not drifted.seen[:, -2:].any()
-    assert drifted.seen[8:, :-8].mean() > 0.98
+    assert not drifted.searched[:3].any()
+    assert not drifted.searched[:, -2:].any()
+    assert drifted.searched[8:, :-8].mean() > 0.98
     assert drifted.details["not_measured_px"] > gentle.found.details["not_measured_px"]
 
 
