@@ -159,9 +159,10 @@ class _Scene:
             color="black",
         )
         extent = (0, (columns - 1) * self._step_um, 0, (rows - 1) * self._step_um, low, high)
+        # The font of VTK's axes has no µ: it would show metres.
         self._plotter.show_bounds(
             bounds=(*extent[:4], low * self._stretch, high * self._stretch), axes_ranges=extent,
-            xtitle="x (µm)", ytitle="y (µm)", ztitle="height (µm)", location="outer",
+            xtitle="x (um)", ytitle="y (um)", ztitle="height (um)", location="outer",
             font_size=14, n_xlabels=4, n_ylabels=4, n_zlabels=3, fmt="%.0f",
             color="black",
         )  # fmt: skip

@@ -165,9 +165,10 @@ def draw_surface(
         return
     lowest, highest = np.floor(mesh.position_um[:, 2].min()), np.ceil(mesh.position_um[:, 2].max())
     extent = (0, columns * surface.pixel_um, 0, rows * surface.pixel_um, lowest, highest)
+    # The font of VTK's axes has no µ: it would show metres.
     plotter.show_bounds(
         bounds=(*extent[:4], lowest * stretch, highest * stretch), axes_ranges=extent,
-        xtitle="x (µm)", ytitle="y (µm)", ztitle="height (µm)", location="outer",
+        xtitle="x (um)", ytitle="y (um)", ztitle="height (um)", location="outer",
         font_size=14, n_zlabels=3, fmt="%.4g", color="black",
     )  # fmt: skip
     plotter.view_vector((-0.45, -1.0, 0.75), viewup=(0, 0, 1))
