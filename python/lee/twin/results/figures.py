@@ -312,7 +312,8 @@ def _view_finely(
         )  # fmt: skip
         plotter.set_background("white")
         plotter.add_text(title, position=(0.02, 0.93), viewport=True, font_size=14, color="black")
-        plotter.show_bounds(xtitle="x (µm)", ytitle="y (µm)", ztitle="height (µm)", location="outer",
+        # The font of VTK's axes has no µ: it would show metres.
+        plotter.show_bounds(xtitle="x (um)", ytitle="y (um)", ztitle="height (um)", location="outer",
                             n_zlabels=3, fmt="%.0f", font_size=14, color="black")  # fmt: skip
         plotter.view_vector((-0.45, -1.0, 0.75), viewup=(0, 0, 1))
         plotter.camera.zoom(1.2)
