@@ -80,9 +80,17 @@ def test_what_stands_in_for_cuda_is_no_home_for_kernels():
 # --- files ---
 
 
-def test_no_file_is_longer_than_the_wall():
+# Longer than the wall, looked at, and found to say one thing.
+LONGER = {
+    "python/lee/twin/comparison/compare.py": "the comparison of measured with computed rates",
+    "tests/cli/test_particles.py": "one command, from its options to its results",
+}
+
+
+def test_a_long_file_says_one_thing():
+    """A file beyond the wall may say two things: split it, or state above why it does not."""
     lengths = {name_of(path): len(path.read_text().splitlines()) for path in SOURCES}
-    assert not {name: n for name, n in lengths.items() if n > WALL}
+    assert {name for name, n in lengths.items() if n > WALL} == set(LONGER)
 
 
 def test_names_say_what_a_file_holds():
