@@ -29,7 +29,7 @@ def write_scan(path: Path, shape: tuple[int, int], frames: int) -> None:
 
 
 def own_pages_mb(process: int) -> float:
-    """Return the memory that belongs to a process alone, MB; NaN where the system does not tell."""
+    """Return the memory that belongs to a process alone, MB; NaN where the system does not report it."""
     try:
         lines = Path(f"/proc/{process}/status").read_text().splitlines()
     except OSError:

@@ -36,10 +36,10 @@ def test_the_bowl_of_a_sphere_is_bent_alike_everywhere_and_its_area_is_known():
     rng = np.random.default_rng(4)
     surface = SURFACES["sphere"](rng)
     exact, _ = sampled(surface, 64)
-    bent = exact.mean_per_um
-    assert np.ptp(bent) < 1e-12
-    assert bent[0, 0] > 0
-    radius = 1 / bent[0, 0]
+    curvature_error = exact.mean_per_um
+    assert np.ptp(curvature_error) < 1e-12
+    assert curvature_error[0, 0] > 0
+    radius = 1 / curvature_error[0, 0]
     # The projected area of a small piece is that of the sphere times the cosine of its slope.
     assert np.max(np.abs(exact.stretch * -exact.height - radius)) < 1e-9
     assert area_um2(surface, 64) == pytest.approx(area_um2(surface, 256), rel=1e-5)
@@ -48,8 +48,8 @@ def test_the_bowl_of_a_sphere_is_bent_alike_everywhere_and_its_area_is_known():
 
 def test_surface_errors_are_small_without_noise(monkeypatch):
     monkeypatch.setattr(series_accuracy, "NOISE", 0.0)
-    bent, area = surface_errors("sinusoid", 1, 128)
-    assert bent < 1
+    curvature_error, area = surface_errors("sinusoid", 1, 128)
+    assert curvature_error < 1
     assert area < 0.1
 
 

@@ -39,19 +39,19 @@ def refused(tmp_path, capsys, stack, *options, step="0.25"):
     results.mkdir()
     z = [] if step is None else ["--z-step-um", step]
     code = run(["reconstruct", str(stack), "-o", str(results / "out"), "--pixel-um", "0.25", *z, *options])
-    told = capsys.readouterr()
+    printed = capsys.readouterr()
     assert code == 1
-    assert told.out == ""
+    assert printed.out == ""
     assert not list(results.iterdir())
-    lines = told.err.splitlines()
-    assert lines, "nothing was said"
+    lines = printed.err.splitlines()
+    assert lines, "there is no message"
     assert all(line.startswith("lee: warning: ") for line in lines[:-1])
     assert lines[-1].startswith("lee: ")
     return lines[-1]
 
 
 @pytest.mark.parametrize(
-    ("array", "said"),
+    ("array", "message"),
     [
         (np.zeros((20, 30)), "shape (20, 30) is not a stack; expected (Z, H, W)"),
         (np.zeros((2, 3, 4, 5, 6)), "shape (2, 3, 4, 5, 6) is not a stack"),
@@ -61,8 +61,8 @@ def refused(tmp_path, capsys, stack, *options, step="0.25"):
         (np.zeros((5, 0, 30)), "frames of 30×0 pixels are empty"),
     ],
 )
-def test_wrong_rank_type_or_number_of_frames(tmp_path, capsys, array, said):
-    assert said in refused(tmp_path, capsys, as_npy(tmp_path, array))
+def test_wrong_rank_type_or_number_of_frames(tmp_path, capsys, array, message):
+    assert message in refused(tmp_path, capsys, as_npy(tmp_path, array))
 
 
 def test_nothing_there(tmp_path, capsys):
@@ -108,7 +108,7 @@ def test_heights_missing(tmp_path, capsys, good):
 
 
 @pytest.mark.parametrize(
-    ("heights", "said"),
+    ("heights", "message"),
     [
         ([*range(COUNT - 1)], "z.csv: gives 19 heights for 20 frames"),
         ([*range(5), "nan", *range(6, COUNT)], "the height of frame 5 is nan; give a finite height"),
@@ -118,11 +118,11 @@ def test_heights_missing(tmp_path, capsys, good):
         ([*range(5), "high", *range(6, COUNT)], "z.csv, line 7: expected a frame number and a height in µm"),
     ],
 )
-def test_heights_that_cannot_be_used(tmp_path, capsys, good, heights, said):
+def test_heights_that_cannot_be_used(tmp_path, capsys, good, heights, message):
     table = tmp_path / "z.csv"
     table.write_text("frame,z_um\n" + "".join(f"{k},{z}\n" for k, z in enumerate(heights)))
     line = refused(tmp_path, capsys, as_npy(tmp_path, good), "--z-csv", str(table), step=None)
-    assert said in line
+    assert message in line
 
 
 @pytest.mark.parametrize("count", [0, 90, 255])

@@ -60,9 +60,9 @@ def test_the_commands_are_these():
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_has_an_example(command, capsys):
     assert run([command, "--help"]) == 0
-    told = capsys.readouterr().out
-    assert "Example:" in told
-    assert f"lee {command}" in told.split("Example:")[1]
+    printed = capsys.readouterr().out
+    assert "Example:" in printed
+    assert f"lee {command}" in printed.split("Example:")[1]
 
 
 def test_a_process_ends_as_its_command_did(tmp_path):
@@ -71,12 +71,12 @@ def test_a_process_ends_as_its_command_did(tmp_path):
     assert version.stdout.startswith("lee, version ")
     failed = lee("export", tmp_path / "none", tmp_path / "a.glb")
     assert (failed.returncode, failed.stdout) == (1, "")
-    told = f"lee: {tmp_path / 'none'} does not exist: give a folder written by `lee reconstruct` "
-    assert failed.stderr == told + "or a height map\n"
+    printed = f"lee: {tmp_path / 'none'} does not exist: give a folder written by `lee reconstruct` "
+    assert failed.stderr == printed + "or a height map\n"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["frobnicate"], "lee: no such command 'frobnicate'; see lee --help"),
         (["reconstruct", "x"], "missing option '-o' / '--output'; see lee reconstruct --help"),
@@ -101,10 +101,10 @@ def test_a_process_ends_as_its_command_did(tmp_path):
         (["export", "x", "y.glb", "--max-vertices", "3"], "'--max-vertices': 3 is not in the range"),
     ],
 )
-def test_misuse_is_told_in_one_line(arguments, said, capsys):
+def test_misuse_is_reported_in_one_line(arguments, message, capsys):
     assert run(arguments) == 2
     err = capsys.readouterr().err
-    assert said in err
+    assert message in err
     assert err.count("\n") == 1
 
 
@@ -116,9 +116,9 @@ def test_no_command_shows_the_help(capsys):
 def test_reconstruct_writes_the_folder(tmp_path, stack, scan, capsys):
     out = tmp_path / "out"
     assert run(["reconstruct", str(stack), "-o", str(out), "--z-step-um", "0.2", "--pixel-um", "0.25"]) == 0
-    told = capsys.readouterr()
-    assert told.err == ""
-    assert told.out.startswith(f"{out}: 112 × 96 px, ")
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert printed.out.startswith(f"{out}: 112 × 96 px, ")
     assert {path.name for path in out.iterdir()} == FILES
     assert json.loads((out / "surface.json").read_text())["pixel_um"] == PIXEL_UM
     height = Surface.load(out).height_um + scan.z_um[0]
@@ -159,10 +159,10 @@ def test_rejected_frames_are_told(tmp_path, scan, capsys, undrawn):
     np.save(tmp_path / "flash.npy", frames)
     line = ["reconstruct", str(tmp_path / "flash.npy"), "-o", str(tmp_path / "out")]
     assert run([*line, "--z-step-um", "0.2", "--pixel-um", "0.25"]) == 0
-    told = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr().out.splitlines()
     (known,) = json.loads((tmp_path / "out" / "surface.json").read_text())["metadata"]["rejected_frames"]
     assert known["frame"] == 20
-    assert told[-1] == f"rejected frame 20: {known['reason']}"
+    assert printed[-1] == f"rejected frame 20: {known['reason']}"
 
 
 def test_a_device_that_is_not_there_is_refused(tmp_path, stack, capsys):

@@ -35,21 +35,21 @@ def surface(tmp_path_factory):
 def test_writes_maps_preview_and_description(surface, tmp_path, capsys):
     out = tmp_path / "curvature"
     assert run(["curvature", str(surface), "-o", str(out)]) == 0
-    told = capsys.readouterr().out
-    assert "140 × 120 px" in told
-    assert "(chosen)" in told
-    assert "noise of the heights 0.03 µm, white" in told
+    printed = capsys.readouterr().out
+    assert "140 × 120 px" in printed
+    assert "(chosen)" in printed
+    assert "noise of the heights 0.03 µm, white" in printed
     assert {path.name for path in out.iterdir()} == FILES
     described = json.loads((out / "curvature.json").read_text())
     height = Surface.load(surface)
-    bent = lee.curvature(height.height_um, pixel_um=PIXEL_UM, height_sigma_um=height.height_sigma_um)
-    assert described["scale_um"] == bent.scale_um
+    curved = lee.curvature(height.height_um, pixel_um=PIXEL_UM, height_sigma_um=height.height_sigma_um)
+    assert described["scale_um"] == curved.scale_um
     assert described["noise_um"] == pytest.approx(0.03, rel=1e-5)
-    assert described["noise_correlation_px"] == bent.noise_correlation_px == 0
-    assert described["automatic"]["scales_um"] == bent.automatic["scales_um"]
+    assert described["noise_correlation_px"] == curved.noise_correlation_px == 0
+    assert described["automatic"]["scales_um"] == curved.automatic["scales_um"]
     for name in ("mean_per_um", "gaussian_per_um2", "max_per_um", "min_per_um", "mean_sigma_per_um"):
         values, pixel_um = read_map(out / f"{name}.tif")
-        np.testing.assert_array_equal(values, getattr(bent, name))
+        np.testing.assert_array_equal(values, getattr(curved, name))
         assert pixel_um == pytest.approx(PIXEL_UM)
         assert tifffile.imread(out / f"{name}.tif").dtype == np.float32
     with Image.open(out / "preview.png") as image:
@@ -84,7 +84,7 @@ def test_a_stated_correlation_widens_the_uncertainty(surface, tmp_path, capsys, 
 
 
 @pytest.mark.parametrize(
-    ("extra", "code", "said"),
+    ("extra", "code", "message"),
     [
         (["--noise-correlation-px", "-1"], 2, "-1.0 is not in the range x>=0"),
         (["--scale-um", "0.01"], 1, "curvature: scale_um is 0.010000, 0.020000 pixels; give at least 0.26"),
@@ -92,10 +92,10 @@ def test_a_stated_correlation_widens_the_uncertainty(surface, tmp_path, capsys, 
         (["--family", "mean"], 2, "'mean' is not one of"),
     ],
 )
-def test_bad_input_is_one_line_and_writes_nothing(surface, tmp_path, capsys, extra, code, said):
+def test_bad_input_is_one_line_and_writes_nothing(surface, tmp_path, capsys, extra, code, message):
     assert run(["curvature", str(surface), "-o", str(tmp_path / "curvature"), *extra]) == code
     error = capsys.readouterr().err
-    assert said in error
+    assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "curvature").exists()
 

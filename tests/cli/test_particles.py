@@ -67,7 +67,7 @@ def done(scans, tmp_path_factory):
     return out
 
 
-def said(capsys, *arguments):
+def outcome_of(capsys, *arguments):
     capsys.readouterr()
     code = lee_cli(["particles", *map(str, arguments)])
     captured = capsys.readouterr()
@@ -143,7 +143,7 @@ def test_what_it_says(scans, tmp_path, capsys, undrawn):
     capsys.readouterr()
     arguments = ["reconstruct", str(scans / "s0.ome.tif"), "-o", str(tmp_path / "surface")]
     assert lee_cli([*arguments, "--device", "cpu"]) == 0
-    code, out, err = said(
+    code, out, err = outcome_of(
         capsys, scans / "s1.ome.tif", scans / "s0.ome.tif", "-o", tmp_path / "gone", "--disappearing",
         "--parquet", "--surface", tmp_path / "surface", "--threads", 1, "--false-alarms", 0.1,
         "--spot-sigma-px", 1.0, "--scale-um", 2,
@@ -172,11 +172,11 @@ def test_what_it_says(scans, tmp_path, capsys, undrawn):
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_two_images_are_enough(scans, tmp_path, capsys, suffix):
     out = tmp_path / "seen"
-    code, told, err = said(
+    code, printed, err = outcome_of(
         capsys, scans / f"i0.{suffix}", scans / f"i1.{suffix}", "-o", out, "--pixel-um", PIXEL_UM
     )
     assert (code, err) == (0, "")
-    assert "per µm² of image" in told
+    assert "per µm² of image" in printed
     assert {entry.name for entry in out.iterdir()} >= ALWAYS
     table = read_table(out / "particles.csv")
     assert len(table) >= 8
@@ -211,7 +211,7 @@ def test_each_scan_is_held_against_the_one_before(several):
 
 def test_maps_of_other_times_are_overwritten_too(several, scans, tmp_path, capsys, undrawn):
     several = shutil.copytree(several, tmp_path / "several")
-    code, _, err = said(
+    code, _, err = outcome_of(
         capsys, scans / "i0.png", scans / "i1.png", "-o", several, "--pixel-um", PIXEL_UM, "--overwrite"
     )
     assert (code, err) == (0, "")
@@ -229,7 +229,7 @@ def test_a_run_gives_the_times_and_some_can_be_chosen(tmp_path, capsys, undrawn)
         rig.Scene(SCENE.height_um, SCENE.reflectance, PIXEL_UM, nuclei=nuclei), law, texture_s=np.inf
     )
     rig.render_run(folder, scene, scans=4, interval_s=10.0, frames_per_s=200.0, z_um=Z_UM)
-    code, out, err = said(capsys, folder, "-o", tmp_path / "out", "--at-s", "11,31")
+    code, out, err = outcome_of(capsys, folder, "-o", tmp_path / "out", "--at-s", "11,31")
     assert (code, err) == (0, "")
     table = read_table(tmp_path / "out" / "particles.csv")
     assert sorted(table["time_s"].unique()) == [10.0, 30.0]
@@ -245,20 +245,20 @@ def test_a_result_is_overwritten_only_when_asked(done, scans, tmp_path, capsys, 
     done = shutil.copytree(done, tmp_path / "done")
     made = (done / "particles.json").stat().st_mtime_ns
     arguments = [scans / "i0.png", scans / "i1.png", "--pixel-um", PIXEL_UM, "-o", done]
-    code, _, err = said(capsys, *arguments)
+    code, _, err = outcome_of(capsys, *arguments)
     assert code == 1
     assert (
         f"{done} exists already: choose another output name, or replace it (--overwrite, overwrite=True)"
         in err
     )
     assert (done / "particles.json").stat().st_mtime_ns == made
-    assert said(capsys, *arguments, "--overwrite")[0] == 0
+    assert outcome_of(capsys, *arguments, "--overwrite")[0] == 0
     assert not (done / "by_curvature.csv").exists()
 
 
 def test_a_folder_of_other_things_is_never_overwritten(scans, tmp_path, capsys):
     (tmp_path / "thesis.doc").write_text("mine")
-    code, _, err = said(
+    code, _, err = outcome_of(
         capsys, scans / "i0.png", scans / "i1.png", "--pixel-um", 1, "-o", tmp_path, "--overwrite"
     )
     assert code == 1
@@ -274,7 +274,7 @@ def test_a_failure_leaves_nothing_behind(scans, tmp_path, capsys, monkeypatch, s
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(step, full)
-    code, _, err = said(
+    code, _, err = outcome_of(
         capsys, scans / "i0.png", scans / "i1.png", "--pixel-um", PIXEL_UM, "-o", tmp_path / "out"
     )
     assert code == 1
@@ -288,9 +288,9 @@ def test_a_failure_leaves_nothing_behind(scans, tmp_path, capsys, monkeypatch, s
 
 def test_calibrating_writes_a_curve_and_a_figure(scans, tmp_path, capsys):
     out, figure = tmp_path / "sizes.json", tmp_path / "sizes.png"
-    code, told, err = said(capsys, "calibrate", scans / "sem.csv", "-o", out, "--figure", figure)
+    code, printed, err = outcome_of(capsys, "calibrate", scans / "sem.csv", "-o", out, "--figure", figure)
     assert (code, err) == (0, "")
-    assert re.search(r"sizes\.json: 12\d to 36\d nm for .* counts, from \d+ of 40 particles", told)
+    assert re.search(r"sizes\.json: 12\d to 36\d nm for .* counts, from \d+ of 40 particles", printed)
     sizes, _, _ = Calibration.load(out).diameter(IN_GAUSSIAN * rig.intensity_counts([200.0], SCENE))
     assert sizes[0] == pytest.approx(200, rel=0.03)
     with Image.open(figure) as image:
@@ -314,7 +314,7 @@ def test_calibrating_writes_a_curve_and_a_figure(scans, tmp_path, capsys):
 def test_calibrations_that_cannot_be(scans, tmp_path, capsys, arguments, code, line):
     (tmp_path / "few.csv").write_text("intensity_counts,diameter_nm\n10,100\n20,120\n")
     filled = [argument.format(scans=scans, tmp=tmp_path) for argument in arguments]
-    found, _, err = said(capsys, "calibrate", *filled)
+    found, _, err = outcome_of(capsys, "calibrate", *filled)
     assert found == code
     assert line in err
     assert err.count("\n") == 1
@@ -326,7 +326,7 @@ def test_calibrations_that_cannot_be(scans, tmp_path, capsys, arguments, code, l
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["calibrate", "--help"], ["find", "--help"]])
 def test_help_shows_an_example(capsys, arguments):
-    code, out, err = said(capsys, *arguments)
+    code, out, err = outcome_of(capsys, *arguments)
     assert (code, err) == (0, "")
     assert "Example:" in out
     assert "lee particles " in out
@@ -334,7 +334,7 @@ def test_help_shows_an_example(capsys, arguments):
 
 
 def test_help_names_both_commands(capsys):
-    _, out, _ = said(capsys, "--help")
+    _, out, _ = outcome_of(capsys, "--help")
     assert "BEFORE AFTER" in out
     assert "--false-alarms" in out
     assert re.search(r"Commands:\s+calibrate", out)
@@ -389,7 +389,7 @@ S, T, U = (f"{{scans}}/s{k}.ome.tif" for k in range(3))
 def test_each_fault_is_one_line(scans, tmp_path, capsys, arguments, code, line):
     (tmp_path / "odd.json").write_text("{}")
     filled = [argument.format(scans=scans, tmp=tmp_path) for argument in arguments]
-    found, _, err = said(capsys, *filled, "-o", tmp_path / "out")
+    found, _, err = outcome_of(capsys, *filled, "-o", tmp_path / "out")
     assert found == code
     assert line in err
     assert err.count("\n") == 1
@@ -400,7 +400,7 @@ def test_each_fault_is_one_line(scans, tmp_path, capsys, arguments, code, line):
 def test_scans_that_do_not_fit_are_named(scans, tmp_path, capsys):
     other = rig.render_scan(rig.gentle((112, 112), PIXEL_UM, 8, relief_um=2.0), z_um=Z_UM, seed=1).frames
     write_ome_scan(tmp_path / "far.ome.tif", other, Z_UM, PIXEL_UM)
-    code, _, err = said(capsys, scans / "s0.ome.tif", tmp_path / "far.ome.tif", "-o", tmp_path / "out")
+    code, _, err = outcome_of(capsys, scans / "s0.ome.tif", tmp_path / "far.ome.tif", "-o", tmp_path / "out")
     assert code == 1
     assert "s0.ome.tif and far.ome.tif: particles: before and after share only" in err
     assert not (tmp_path / "out").exists()

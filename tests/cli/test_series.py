@@ -22,14 +22,14 @@ def folder(tmp_path_factory):
     return folder
 
 
-def said(capsys, *arguments):
+def outcome_of(capsys, *arguments):
     code = lee_cli(["series", *map(str, arguments)])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
 
 
 def test_it_tells_what_it_found(folder, capsys, undrawn):
-    code, out, err = said(capsys, folder, "--no-films", "--scale-um", "2.5", "--fit-scans", 3)
+    code, out, err = outcome_of(capsys, folder, "--no-films", "--scale-um", "2.5", "--fit-scans", 3)
     assert (code, err) == (0, "")
     assert "report.html: 3 of 3 scans over 20 s, median rate" in out
     assert (folder / "series" / "report.html").is_file()
@@ -63,7 +63,7 @@ def test_each_fault_is_one_line(folder, tmp_path, capsys, monkeypatch, arguments
     monkeypatch.setattr("lee.runs.scheduler._TIMEOUT_S", 0.5)
     (tmp_path / "far.json").write_text(json.dumps({"far": {"polygon_um": [[900, 0], [900, 9], [950, 0]]}}))
     filled = [argument.format(tmp=tmp_path, run=folder) for argument in arguments]
-    found, _, err = said(capsys, *filled)
+    found, _, err = outcome_of(capsys, *filled)
     assert found == code
     assert line in err
     assert len(err.strip().splitlines()) == 1
@@ -73,7 +73,7 @@ def test_a_hole_is_told_and_stops_nothing(tmp_path, capsys, undrawn):
     folder = tmp_path / "run"
     render_run(folder, growing_electrode((72, 72), 0.4, 1, relief_um=4.0), scans=3)
     (folder / "scans" / "scan_001.ome.tif").write_bytes(b"II*\0 damaged")
-    code, out, _ = said(capsys, folder, "--no-films", "--workers", 1, "--device", "cpu")
+    code, out, _ = outcome_of(capsys, folder, "--no-films", "--workers", 1, "--device", "cpu")
     assert code == 0
     assert "no surface from scan_001.ome.tif" in out
     assert "2 of 3 scans" in out

@@ -20,7 +20,7 @@ SHAPE = (24, 32)
 COARSE = ["--columns", "8", "--layers", "6"]
 
 
-def said(capsys, *arguments):
+def outcome_of(capsys, *arguments):
     code = lee_cli(["twin", *map(str, arguments)])
     captured = capsys.readouterr()
     return code, captured.out, captured.err
@@ -54,14 +54,14 @@ def test_solve_writes_what_it_tells(folder, capsys):
     assert np.average(found.current_density_ma_per_cm2[1] * found.area_ratio[1]) == pytest.approx(
         80, rel=0.01
     )
-    told = json.loads((folder / "solution" / "solution.json").read_text())
-    assert told["largest_charge_error"] < 1e-6
-    assert told["largest_mass_error"] < 1e-6
+    described = json.loads((folder / "solution" / "solution.json").read_text())
+    assert described["largest_charge_error"] < 1e-6
+    assert described["largest_mass_error"] < 1e-6
     assert (folder / "solution" / "environment.png").is_file()
 
 
 def test_solve_tells_the_cell_and_what_came_of_it(folder, capsys):
-    code, out, err = said(
+    code, out, err = outcome_of(
         capsys, "solve", folder / "height.tif", "-o", folder / "even", "--kind", "secondary", *COARSE,
         "--times-s", "1", "--efficiency", "0.5",
     )  # fmt: skip
@@ -76,7 +76,7 @@ def test_solve_tells_the_cell_and_what_came_of_it(folder, capsys):
 
 def test_what_was_reached_is_written_where_the_ions_run_out(folder, capsys, tmp_path):
     Cell(current_density_ma_per_cm2=2000.0).save(tmp_path / "hot.toml")
-    code, out, err = said(
+    code, out, err = outcome_of(
         capsys, "solve", folder / "height.tif", "-o", tmp_path / "hot", "--cell", tmp_path / "hot.toml",
         "--times-s", "0.1,10", "--columns", "3", "--layers", "4",
     )  # fmt: skip
@@ -87,8 +87,8 @@ def test_what_was_reached_is_written_where_the_ions_run_out(folder, capsys, tmp_
     reached = load_maps(tmp_path / "hot")
     assert reached.times_s[0] == 0.1
     assert reached.times_s[-1] < 2
-    told = json.loads((tmp_path / "hot" / "solution.json").read_text())
-    assert "Sand time" in told["stopped"]
+    described = json.loads((tmp_path / "hot" / "solution.json").read_text())
+    assert "Sand time" in described["stopped"]
 
 
 def test_compare_finds_the_efficiency_that_was_put_in(folder, capsys):
@@ -98,16 +98,16 @@ def test_compare_finds_the_efficiency_that_was_put_in(folder, capsys):
     rates = rates + np.random.default_rng(0).standard_normal(SHAPE)
     rates[:4, :4] = np.nan
     write_map(folder / "rate.tif", rates.astype(np.float32), PIXEL_UM)
-    code, out, err = said(
+    code, out, err = outcome_of(
         capsys, "compare", folder / "solution", folder / "rate.tif", "-o", folder / "compared",
         "--sigma", "1", "--window-share", "0.9",
     )  # fmt: skip
     assert (code, err) == (0, "")
     assert "measured rates are divided by 0.9" in out
     assert "efficiency: lambda by the discrepancy principle" in out
-    told = json.loads((folder / "compared" / "comparison.json").read_text())
-    assert told["efficiency"]["median"] == pytest.approx(np.median(truth), abs=0.03)
-    assert told["statistics"][0]["ratio"] == pytest.approx(truth.mean(), abs=0.03)
+    described = json.loads((folder / "compared" / "comparison.json").read_text())
+    assert described["efficiency"]["median"] == pytest.approx(np.median(truth), abs=0.03)
+    assert described["statistics"][0]["ratio"] == pytest.approx(truth.mean(), abs=0.03)
     from lee.storage.map_tiff import read_map
 
     found, pixel_um = read_map(folder / "compared" / "efficiency.tif")
@@ -119,7 +119,9 @@ def test_compare_finds_the_efficiency_that_was_put_in(folder, capsys):
 
 def test_compare_without_deviations_seeks_no_map(folder, capsys, tmp_path):
     write_map(tmp_path / "rate.tif", np.full(SHAPE, 30, np.float32), PIXEL_UM)
-    code, out, _ = said(capsys, "compare", folder / "solution", tmp_path / "rate.tif", "-o", tmp_path / "out")
+    code, out, _ = outcome_of(
+        capsys, "compare", folder / "solution", tmp_path / "rate.tif", "-o", tmp_path / "out"
+    )
     assert code == 0
     assert "no map is sought" in out
     assert not (tmp_path / "out" / "efficiency.tif").exists()
@@ -130,7 +132,7 @@ def test_compare_finds_an_exchange_current_by_solving_again(folder, capsys, tmp_
     exchange[:, :16] = 40
     write_map(tmp_path / "i0.tif", exchange, PIXEL_UM)
     for name, given in (("plain", ()), ("truth", ("--exchange-current", tmp_path / "i0.tif"))):
-        code, _, _ = said(
+        code, _, _ = outcome_of(
             capsys, "solve", folder / "height.tif", "-o", tmp_path / name, "--kind", "secondary", *COARSE,
             "--times-s", "1", *given,
         )  # fmt: skip
@@ -141,7 +143,7 @@ def test_compare_finds_an_exchange_current_by_solving_again(folder, capsys, tmp_
     rates = truth.rate_nm_per_s[0] * truth.area_ratio[0]
     rates = rates + 0.5 * np.random.default_rng(1).standard_normal(SHAPE)
     write_map(tmp_path / "rate.tif", rates.astype(np.float32), PIXEL_UM)
-    code, out, err = said(
+    code, out, err = outcome_of(
         capsys, "compare", tmp_path / "plain", tmp_path / "rate.tif", "-o", tmp_path / "compared",
         "--sigma", "0.5", "--explain", "exchange-current",
     )  # fmt: skip
@@ -165,7 +167,7 @@ def test_compare_takes_a_run_that_was_analysed(folder, capsys, tmp_path):
     for k in range(4):
         maps["rate_nm_per_s"][k] = np.full(SHAPE, 30 + k, np.float32)
         maps["rate_sigma_nm_per_s"][k] = np.full(SHAPE, 2, np.float32)
-    code, out, err = said(
+    code, out, err = outcome_of(
         capsys,
         "compare",
         folder / "solution",
@@ -185,7 +187,7 @@ def test_compare_takes_a_run_that_was_analysed(folder, capsys, tmp_path):
 def test_grow_writes_the_growth_and_goes_on_from_its_snapshots(folder, capsys, tmp_path):
     options = [folder / "height.tif", "--columns", "4", "--layers", "4", "--every-s", "2", "--no-films"]
     kept = tmp_path / "kept"
-    code, out, err = said(
+    code, out, err = outcome_of(
         capsys, "grow", *options, "-o", tmp_path / "grown", "--until-s", "4", "--snapshots", kept
     )
     assert (code, err) == (0, "")
@@ -197,7 +199,7 @@ def test_grow_writes_the_growth_and_goes_on_from_its_snapshots(folder, capsys, t
     assert "µm on average" in out
     begun = {path.name: path.stat().st_mtime_ns for path in kept.glob("time_*")}
     assert len(begun) == 3
-    code, _, _ = said(
+    code, _, _ = outcome_of(
         capsys, "grow", *options, "-o", tmp_path / "again", "--until-s", "4", "--snapshots", kept
     )
     assert code == 0
@@ -206,7 +208,7 @@ def test_grow_writes_the_growth_and_goes_on_from_its_snapshots(folder, capsys, t
 
 
 def test_export_writes_the_java(folder, capsys, tmp_path):
-    code, out, err = said(
+    code, out, err = outcome_of(
         capsys, "export", folder / "height.tif", "-o", tmp_path / "comsol", *COARSE, "--no-build"
     )
     assert (code, err) == (0, "")
@@ -215,12 +217,12 @@ def test_export_writes_the_java(folder, capsys, tmp_path):
 
 
 def test_the_window_and_the_cell_are_told(capsys, tmp_path):
-    code, out, _ = said(capsys, "window", "-o", tmp_path / "window.png")
+    code, out, _ = outcome_of(capsys, "window", "-o", tmp_path / "window.png")
     assert code == 0
     assert (tmp_path / "window.png").is_file()
     assert "6.3 % lower; of the cell's current density --window-share 0.894" in out
     assert "the cathode ends 500 µm past the anode's edge, a wall there" in out
-    code, out, _ = said(capsys, "cell", "-o", tmp_path / "cell.toml")
+    code, out, _ = outcome_of(capsys, "cell", "-o", tmp_path / "cell.toml")
     assert code == 0
     assert Cell.load(tmp_path / "cell.toml") == Cell()
 
@@ -234,7 +236,7 @@ def test_it_is_a_program(tmp_path):
 @pytest.mark.parametrize("command", ["solve", "grow"])
 def test_a_missing_ngsolve_is_told_with_what_to_do(folder, capsys, tmp_path, monkeypatch, command):
     monkeypatch.setitem(sys.modules, "ngsolve", None)
-    code, _, err = said(capsys, command, folder / "height.tif", "-o", tmp_path / "o", *COARSE)
+    code, _, err = outcome_of(capsys, command, folder / "height.tif", "-o", tmp_path / "o", *COARSE)
     assert code == 1
     assert "pip install 'lee-microscopy[twin]'" in err
     assert err.count("\n") == 1
@@ -243,7 +245,7 @@ def test_a_missing_ngsolve_is_told_with_what_to_do(folder, capsys, tmp_path, mon
 
 @pytest.mark.parametrize("command", ["solve", "grow", "export", "compare", "window", "cell"])
 def test_every_command_has_an_example(command, capsys):
-    code, out, _ = said(capsys, command, "--help")
+    code, out, _ = outcome_of(capsys, command, "--help")
     assert code == 0
     assert f"lee twin {command}" in out
 
@@ -306,7 +308,7 @@ def test_each_fault_is_one_line(folder, tmp_path, capsys, monkeypatch, arguments
     write_map(tmp_path / "coarse.tif", np.ones(SHAPE, np.float32), 3.0)
     places = {"tmp": tmp_path, "height": folder / "height.tif", "solution": folder / "solution",
               "small": tmp_path / "small.tif", "coarse": tmp_path / "coarse.tif"}  # fmt: skip
-    found, _, err = said(capsys, *(a.format(**places) for a in arguments))
+    found, _, err = outcome_of(capsys, *(a.format(**places) for a in arguments))
     assert found == code
     assert line in err
     assert err.count("\n") == 1

@@ -151,11 +151,11 @@ def test_without_an_image_the_model_is_coloured_by_height() -> None:
 def test_x3p_holds_every_pixel_in_metres(tmp_path: Path) -> None:
     surface = marked_surface()
     with zipfile.ZipFile(export(surface, tmp_path / "m.x3p")) as archive:
-        main, told = archive.read("main.xml"), archive.read("md5checksum.hex").decode()
+        main, checksum = archive.read("main.xml"), archive.read("md5checksum.hex").decode()
         root = ElementTree.fromstring(main)
         assert root.tag == "{http://www.opengps.eu/2008/ISO5436_2}ISO5436_2"
         points = archive.read(root.findtext("Record3/DataLink/PointDataLink", ""))
-    assert told == f"{hashlib.md5(main).hexdigest()} *main.xml\n"
+    assert checksum == f"{hashlib.md5(main).hexdigest()} *main.xml\n"
     assert root.findtext("Record3/DataLink/MD5ChecksumPointData") == hashlib.md5(points).hexdigest()
     assert float(root.findtext("Record1/Axes/CX/Increment", "")) == pytest.approx(0.5e-6)
     size = (int(root.findtext(f"Record3/MatrixDimension/Size{axis}", "")) for axis in "YX")
@@ -180,10 +180,10 @@ def test_gsf_holds_every_pixel_in_metres(tmp_path: Path) -> None:
     content = export(surface, tmp_path / "m.gsf").read_bytes()
     header, _, _ = content.partition(b"\0")
     lines = header.decode().splitlines()
-    told = dict(line.split(" = ") for line in lines[1:])
+    fields = dict(line.split(" = ") for line in lines[1:])
     assert lines[0] == "Gwyddion Simple Field 1.0"
-    assert (told["XRes"], told["YRes"], told["XYUnits"], told["ZUnits"]) == ("16", "12", "m", "m")
-    assert float(told["XReal"]) == pytest.approx(8e-6)
+    assert (fields["XRes"], fields["YRes"], fields["XYUnits"], fields["ZUnits"]) == ("16", "12", "m", "m")
+    assert float(fields["XReal"]) == pytest.approx(8e-6)
     start = len(header) + 4 - len(header) % 4
     height_m = np.frombuffer(content[start:], "<f4").reshape(ROWS, COLUMNS)
     np.testing.assert_allclose(height_m * 1e6, surface.height_um, rtol=1e-6)

@@ -36,7 +36,7 @@ def test_a_film_in_three_dimensions_shows_growth_and_gaps(tmp_path: Path) -> Non
     assert np.abs(last - first)[60:].max() > 60
     orange = [(np.abs(frame - (255, 140, 0)).sum(axis=-1) < 120).sum() for frame in (first, lost, last)]
     assert 50 < orange[0] < orange[1] / 3
-    # Empty paper above the surface, told words at the top.
+    # Empty paper above the surface, the title at the top.
     assert (first[:30, :200].min(axis=-1) < 100).any()
 
 

@@ -71,10 +71,10 @@ def test_error_maps_tell_the_errors_in_numbers() -> None:
     surface, truth = noisy_surface()
     figure = error_maps(surface, truth)
     error = (surface.height_um - truth)[surface.valid]
-    told = re.search(r"rms ([\d.]+) µm, median ([\d.]+), p95 ([\d.]+)", titles(figure))
-    assert told is not None
+    shown = re.search(r"rms ([\d.]+) µm, median ([\d.]+), p95 ([\d.]+)", titles(figure))
+    assert shown is not None
     expected = np.sqrt(np.mean(error**2)), np.median(np.abs(error)), np.percentile(np.abs(error), 95)
-    np.testing.assert_allclose([float(number) for number in told.groups()], expected, atol=6e-4)
+    np.testing.assert_allclose([float(number) for number in shown.groups()], expected, atol=6e-4)
     within = re.search(r"(\d+) % of the errors within one σ", titles(figure))
     assert within is not None
     assert int(within[1]) == pytest.approx(100 * np.mean(np.abs(error) <= 0.1), abs=1)

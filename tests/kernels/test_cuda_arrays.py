@@ -1,4 +1,4 @@
-"""Arrays of a CUDA device: told from others, refused where unfit, and what a missing device says."""
+"""Arrays of a CUDA device: recognised, refused where unfit, and the message where there is no device."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class OnDevice:
-    """Any library's array that says where it lies, and no more."""
+    """Any library's array that states where it is stored, and no more."""
 
     def __init__(self, array, **changes):
         self.array = array
@@ -37,7 +37,7 @@ class ByDlpack:
         return self.array.__dlpack__(**options)
 
 
-# --- told apart ---
+# --- recognised ---
 
 
 @pytest.mark.parametrize("values", [np.zeros(3), [1.0], (2,), 3, 4.0, None, "text", np.float32(1)])
@@ -61,16 +61,16 @@ def test_arrays_in_two_places_are_refused():
         cuda_arrays.all_cuda("sum", a=host, b=device, c=host)
 
 
-def test_without_cupy_its_name_is_told(monkeypatch):
+def test_without_cupy_the_error_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
-    said = (
+    expected = (
         r"^opening: arrays on a CUDA device need CuPy; install lee-microscopy\[cuda\], or give NumPy arrays$"
     )
-    with pytest.raises(MissingDependency, match=said):
+    with pytest.raises(MissingDependency, match=expected):
         opening(SimpleNamespace(__cuda_array_interface__={}), footprint=disk(1))
 
 
-def test_a_core_without_cuda_says_so():
+def test_a_core_without_cuda_is_reported():
     if _core.built_with_cuda():
         pytest.skip("this core has CUDA")
     with pytest.raises(
@@ -126,10 +126,10 @@ def test_what_a_kernel_cannot_take_is_refused(cuda, make, message):
 @pytest.mark.parametrize("cut", [np.s_[:, ::2], np.s_[:, 1:], np.s_[::-1], np.s_[:, :3]])
 def test_an_array_with_gaps_is_refused(cuda, cut):
     height = cuda.array(np.zeros((6, 8), np.float32))[cut]
-    said = (
+    expected = (
         r"opening: height_um on the CUDA device is not contiguous; give cupy.ascontiguousarray\(height_um\)"
     )
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=expected):
         opening(height, footprint=disk(1))
     got = opening(cuda.cupy.ascontiguousarray(height), footprint=disk(1))
     assert cuda.numpy(got.height_um).shape == height.shape
@@ -211,11 +211,11 @@ def asked(what, **environment):
         ),
     ],
 )
-def test_a_missing_device_is_told(cuda, what, environment, message):
+def test_a_missing_device_is_reported(cuda, what, environment, message):
     if not cuda.emulated and ("CUDA_VISIBLE_DEVICES" not in environment or what == "opening"):
         pytest.skip("this machine has a driver")
-    said = asked(what, **environment)
-    assert said.startswith(f"lee.errors DeviceError {what}: {message}")
+    answer = asked(what, **environment)
+    assert answer.startswith(f"lee.errors DeviceError {what}: {message}")
 
 
 @pytest.mark.parametrize(

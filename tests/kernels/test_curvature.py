@@ -50,9 +50,9 @@ def test_equals_its_definition(backend, height, family, scale_px):
     expected, _ = reference.height_derivatives(height, family, scale_px, PIXEL_UM)
     for one, other in zip(got, expected, strict=True):
         same(backend.numpy(one), other, 2e-6)
-    bent = lee.curvature(on(backend, height), **options)
+    curved = lee.curvature(on(backend, height), **options)
     for name, other in zip(MAPS, reference.curvatures(expected), strict=True):
-        same(backend.numpy(getattr(bent, name)), other, 5e-6)
+        same(backend.numpy(getattr(curved, name)), other, 5e-6)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -77,11 +77,11 @@ def test_uncertainty_is_that_of_simulated_errors(family, missing):
     relief[rng.random(relief.shape) < missing] = np.nan
     sigma = 0.02
     options = {"pixel_um": PIXEL_UM, "scale_um": 1.5, "family": family}
-    told = lee.curvature(relief, height_sigma_um=sigma, noise_correlation_px=0, **options)
+    estimated = lee.curvature(relief, height_sigma_um=sigma, noise_correlation_px=0, **options)
     draws = [lee.curvature(relief + sigma * rng.standard_normal(relief.shape), **options) for _ in range(250)]
     pairs = [
-        (told.mean_sigma_per_um, [d.mean_per_um for d in draws]),
-        (told.gaussian_sigma_per_um2, [d.gaussian_per_um2 for d in draws]),
+        (estimated.mean_sigma_per_um, [d.mean_per_um for d in draws]),
+        (estimated.gaussian_sigma_per_um2, [d.gaussian_per_um2 for d in draws]),
     ]
     for stated, seen in pairs:
         ratio = np.std(seen, axis=0) / stated
@@ -117,10 +117,10 @@ def test_a_device_gives_what_the_processor_gives(cuda, family, missing):
 def test_uncertainty_is_that_of_the_heights_around():
     sigma = np.full((60, 60), 0.1, np.float32)
     sigma[:, 30:] = 0.3
-    bent = lee.curvature(np.zeros((60, 60)), pixel_um=1, scale_um=2, height_sigma_um=sigma)
-    left, right = bent.mean_sigma_per_um[30, 10], bent.mean_sigma_per_um[30, 50]
+    curved = lee.curvature(np.zeros((60, 60)), pixel_um=1, scale_um=2, height_sigma_um=sigma)
+    left, right = curved.mean_sigma_per_um[30, 10], curved.mean_sigma_per_um[30, 50]
     assert right == pytest.approx(3 * left, rel=1e-5)
-    assert left < bent.mean_sigma_per_um[30, 30] < right
+    assert left < curved.mean_sigma_per_um[30, 30] < right
     unknown = lee.curvature(np.zeros((60, 60)), pixel_um=1, scale_um=2, height_sigma_um=sigma * np.nan)
     assert np.isfinite(unknown.mean_per_um).all()
     assert np.isnan(unknown.mean_sigma_per_um).all()
@@ -195,15 +195,15 @@ def test_automatic_scale_at_one_percent_noise(surface, must):
     height, truth = surface(x, y), true_mean(surface, x, y)
     sigma = 0.01 * np.ptp(height)
     noisy = height + np.random.default_rng(11).normal(size=height.shape) * sigma
-    bent = lee.curvature(noisy, pixel_um=pixel_um)
-    assert np.isfinite(bent.mean_per_um).all()
-    error = np.sqrt(np.mean((bent.mean_per_um - truth) ** 2) / np.mean(truth**2))
+    curved = lee.curvature(noisy, pixel_um=pixel_um)
+    assert np.isfinite(curved.mean_per_um).all()
+    error = np.sqrt(np.mean((curved.mean_per_um - truth) ** 2) / np.mean(truth**2))
     assert error <= must
-    assert bent.automatic["height_sigma_um"] == pytest.approx(sigma, rel=0.02)
+    assert curved.automatic["height_sigma_um"] == pytest.approx(sigma, rel=0.02)
     # No scale is much better than the one that was chosen, while windows fit into the field.
     for factor in (0.6, 1.6):
-        if factor * bent.radius_px < 250:
-            other = lee.curvature(noisy, pixel_um=pixel_um, scale_um=factor * bent.scale_um).mean_per_um
+        if factor * curved.radius_px < 250:
+            other = lee.curvature(noisy, pixel_um=pixel_um, scale_um=factor * curved.scale_um).mean_per_um
             assert np.sqrt(np.mean((other - truth) ** 2) / np.mean(truth**2)) > 0.7 * error
 
 
@@ -245,14 +245,14 @@ def test_a_tilted_plane_with_gaps_is_flat_up_to_its_border(family):
     plane[np.random.default_rng(1).random(plane.shape) < 0.1] = np.nan
     plane[60:90, 20:50] = np.nan
     # Rounding to float32 near 1000 um is noise of 1.8e-5 um.
-    bent = lee.curvature(plane, pixel_um=pixel_um, scale_um=2, family=family, height_sigma_um=1.8e-5)
-    known = np.isfinite(bent.mean_per_um)
+    curved = lee.curvature(plane, pixel_um=pixel_um, scale_um=2, family=family, height_sigma_um=1.8e-5)
+    known = np.isfinite(curved.mean_per_um)
     assert not known[np.isnan(plane)].any()
     # Beside the large gap a quartic fit has its window's half, which is too little for some.
     assert known[np.isfinite(plane)].mean() > (0.99 if family == "savgol" else 0.9999)
     assert known[0].sum() == np.isfinite(plane[0]).sum()
-    assert np.nanmax(np.abs(bent.mean_per_um) / bent.mean_sigma_per_um) < 6
-    assert np.nanmax(np.abs(bent.mean_per_um)) < 5e-4
+    assert np.nanmax(np.abs(curved.mean_per_um) / curved.mean_sigma_per_um) < 6
+    assert np.nanmax(np.abs(curved.mean_per_um)) < 5e-4
 
 
 def test_small_relief_on_a_large_offset():
@@ -268,8 +268,8 @@ def test_small_relief_on_a_large_offset():
 def test_an_isolated_patch_too_small_for_a_fit_gives_nothing():
     height = np.full((40, 40), np.nan)
     height[10:13, 10:13] = 1.0
-    bent = lee.curvature(height, pixel_um=1, scale_um=2)
-    assert np.isnan(bent.mean_per_um).all()
+    curved = lee.curvature(height, pixel_um=1, scale_um=2)
+    assert np.isnan(curved.mean_per_um).all()
 
 
 # --- what every kernel promises ---
@@ -322,11 +322,11 @@ def test_instruction_sets_agree_bit_for_bit():
 
 
 def test_the_scale_that_was_used_is_told():
-    bent = lee.curvature(np.zeros((50, 50)), pixel_um=0.5, scale_um=2.0)
-    assert bent.scale_um == pytest.approx(2.0, rel=0.1)
-    assert bent.scale_um == pytest.approx(0.5 * reference.scale_of(bent.radius_px))
-    bent = lee.curvature(np.zeros((50, 50)), pixel_um=0.5, scale_um=2.0, family="gaussian")
-    assert (bent.scale_um, bent.radius_px) == (2.0, 16)
+    curved = lee.curvature(np.zeros((50, 50)), pixel_um=0.5, scale_um=2.0)
+    assert curved.scale_um == pytest.approx(2.0, rel=0.1)
+    assert curved.scale_um == pytest.approx(0.5 * reference.scale_of(curved.radius_px))
+    curved = lee.curvature(np.zeros((50, 50)), pixel_um=0.5, scale_um=2.0, family="gaussian")
+    assert (curved.scale_um, curved.radius_px) == (2.0, 16)
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_a_spot_in_frames_of_any_shape(backend, shape):
     before, after = frames(drawn(shape, [(y, x)], 40.0, SIGMA_PX), 5)
     found = detect(backend, before, after, **SURE)
     assert len(found.snr) == 1
-    # A single row tells nothing of the place across it.
+    # A single row does not locate a spot across it.
     for at, true, n in ((found.y_px[0], y, shape[0]), (found.x_px[0], x, shape[1])):
         assert at == pytest.approx(true, abs=0.15 if n > 1 else 0.5)
     assert found.flags[0] == (FLAG_BITS["edge"] if min(shape) < 6 else 0)
@@ -226,7 +226,7 @@ def test_an_isolated_spot_is_fitted_by_least_squares(backend, seed):
     expected = reference.fitted(difference, found.noise, np.array([[*true, peak]]), SIGMA_PX)
     of, sigmas = values(found, 0)
     assert np.all(np.abs(of - expected.values[0]) < 0.15 * expected.sigmas[0])
-    # One tile tells its noise behind the filter to a tenth.
+    # One tile gives its noise behind the filter to a tenth.
     np.testing.assert_allclose(sigmas, expected.sigmas[0], rtol=0.25)
     snr = reference.snr_at(difference, found.noise, of[0], of[1], SIGMA_PX)
     assert found.snr[0] == pytest.approx(snr * expected.sigmas[0][2] / sigmas[2], rel=0.05)

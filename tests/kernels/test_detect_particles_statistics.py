@@ -227,17 +227,17 @@ def test_texture_is_no_particle(change):
 
 
 def test_what_growth_changes_is_taken_out_by_axial():
-    """A change that has nothing to do with how the frame looks: only `axial` tells."""
+    """A change that has nothing to do with how the frame looks: only `axial` shows it."""
     rng = np.random.default_rng(9)
     before = texture((384, 384), rng)
     axial = gaussian_filter(rng.normal(0, 1, before.shape), 1.4)
     axial /= axial.std()
     after = before + 6 * axial
     pair = [(frame + rng.normal(0, 1, frame.shape)).astype(np.float32) for frame in (before, after)]
-    told = lee.detect_particles(*pair, axial=axial, spot_sigma_px=SIGMA_PX)
-    untold = lee.detect_particles(*pair, spot_sigma_px=SIGMA_PX)
-    assert told.noise == pytest.approx(np.sqrt(2), rel=0.35)
-    assert untold.noise > 3 * told.noise
-    assert len(told.snr) <= 4
+    given = lee.detect_particles(*pair, axial=axial, spot_sigma_px=SIGMA_PX)
+    without = lee.detect_particles(*pair, spot_sigma_px=SIGMA_PX)
+    assert given.noise == pytest.approx(np.sqrt(2), rel=0.35)
+    assert without.noise > 3 * given.noise
+    assert len(given.snr) <= 4
     again = lee.detect_particles(*pair, axial=-40 * axial, spot_sigma_px=SIGMA_PX)
-    np.testing.assert_allclose(places(again), places(told), atol=1e-2)  # any unit
+    np.testing.assert_allclose(places(again), places(given), atol=1e-2)  # any unit

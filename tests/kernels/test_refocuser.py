@@ -196,7 +196,7 @@ def test_where_two_groups_tie_the_first_wins():
 def test_nan_pixels_lend_no_focus_and_spread_no_farther_than_their_windows():
     frames, z = scan_of((40, 60), 12, np.float32, uneven=False)
     holed = frames.copy()
-    holed[1:, 20, 30] = np.nan  # the first tells how dark is dark
+    holed[1:, 20, 30] = np.nan  # the first one sets the dark level
     whole, with_hole = pushed(frames, z).peaks(0)[0], pushed(holed, z).peaks(0)[0]
     away = np.ones((40, 60), bool)
     away[15:26, 25:36] = False  # detail reaches two pixels, its gradient one more, the window two

@@ -249,7 +249,7 @@ def fit(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     """Vertex and curvature of the parabola through log focus, weighted by focus squared; 0 where none fits.
 
-    The third map tells where neither near singularity nor nearness to the limits leaves it to rounding.
+    The third map marks where neither near singularity nor nearness to the limits leaves it to rounding.
     """
     with np.errstate(all="ignore"):
         ratio = np.stack(five).astype(np.float64) / five[2]

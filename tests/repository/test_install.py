@@ -60,10 +60,10 @@ def test_a_foreign_project_links_the_installed_library(tmp_path, prefix):
     assert not list(prefix.rglob("*pybind11*"))
     assert any(path.suffix == ".a" for path in prefix.rglob("liblee.*")) == (prefix.name == "installed")
     linked(ROOT / "tests/install", tmp_path, prefix)
-    said = ran(tmp_path / "foreign")
-    assert f"lee {_core.__version__} on {_core.instruction_set()}" in said
-    assert "9 -> 0" in said
-    assert "opening: this build of lee has no CUDA kernels; build it with LEE_CUDA=ON" in said
+    message = ran(tmp_path / "foreign")
+    assert f"lee {_core.__version__} on {_core.instruction_set()}" in message
+    assert "9 -> 0" in message
+    assert "opening: this build of lee has no CUDA kernels; build it with LEE_CUDA=ON" in message
 
 
 def test_the_cpp_snippet_builds_against_the_install_and_runs(tmp_path, source):
@@ -79,8 +79,8 @@ def test_cuda_without_its_compiler_says_what_is_missing(tmp_path):
     environment = {**os.environ, "CUDACXX": str(tmp_path / "nvcc")}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode != 0
-    said = " ".join(done.stderr.split())
-    assert "LEE_CUDA=ON: no nvcc that works was found; install the CUDA toolkit (12 or newer)" in said
+    message = " ".join(done.stderr.split())
+    assert "LEE_CUDA=ON: no nvcc that works was found; install the CUDA toolkit (12 or newer)" in message
 
 
 def test_the_distribution_carries_the_core_and_its_version():

@@ -1,4 +1,4 @@
-"""The repository's own rules: one list of kernels, files that say one thing; `test_arrows` has the others."""
+"""The repository's own rules: one list of kernels, files with one subject; `test_arrows` has the others."""
 
 import ast
 import re
@@ -9,7 +9,7 @@ import pytest
 from tests.support.repository_files import FILES, KERNELS, ROOT, SOURCES, includes_of, name_of
 
 WALL = 400
-# Words that say nothing about what a file holds.
+# Words that do not name what a file holds.
 EMPTY_NAMES = re.compile(r"(^|_)(utils?|helpers?|manager|misc|common|stuff|tools)$")
 # Put together here, so that this file does not hold what it looks for.
 FOREIGN_WORDS = re.compile("|".join([r"/" + "work/", "wor" + "ktree", r"\bT" + "ODO", "F" + "IXME", "X" * 3]))

@@ -69,18 +69,18 @@ def test_no_surface_is_made_unasked(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("faults", "missing", "said"),
+    ("faults", "missing", "summary"),
     [
         (Faults(lost_frames=(10, 40, 41)), (10, 40, 41), "3 lost between camera and computer"),
         (Faults(missed_triggers=(30,)), (30,), "1 pulses missed by the camera"),
         (Faults(incomplete_frames=(12,)), (12,), "1 with a part of the image missing"),
     ],
 )
-def test_missing_frames_leave_gaps_in_their_places(tmp_path, faults, missing, said):
+def test_missing_frames_leave_gaps_in_their_places(tmp_path, faults, missing, summary):
     taken, plan, _ = scanned(tmp_path / "a.raw", faults)
     assert taken.fault is None
     assert not taken.ledger.complete
-    assert said in taken.ledger.summary()
+    assert summary in taken.ledger.summary()
     kept = np.setdiff1d(np.arange(plan.pulses), missing)
     stack = lee.open_stack(taken.path)
     assert np.allclose(stack.z_um, plan.z_um[kept])

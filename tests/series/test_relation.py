@@ -1,4 +1,4 @@
-"""What is said of curvature and growth holds, and how sure it is agrees with how often it errs."""
+"""The relation of curvature and growth is found, and its intervals hold the truth as often as stated."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ SHAPE = (200, 220)
 def related(seed: int, strength: float, *, size_px: float = 16, shape=SHAPE) -> tuple[np.ndarray, np.ndarray]:
     """Curvature 0.1/um rms and a rate of 10 nm/s rms around 50 that follows it by `strength` (0 to 1)."""
     rng = np.random.default_rng(seed)
-    bent, other = (smooth_field(shape, size_px, rng).astype(np.float64) for _ in range(2))
-    return 0.1 * bent, 50 + 10 * (strength * bent + np.sqrt(1 - strength**2) * other)
+    curved, other = (smooth_field(shape, size_px, rng).astype(np.float64) for _ in range(2))
+    return 0.1 * curved, 50 + 10 * (strength * curved + np.sqrt(1 - strength**2) * other)
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_correlations_are_scipys(seed: int) -> None:
-    bent, rate = related(seed, 0.6)
+    curved, rate = related(seed, 0.6)
     rate = rate + 0.01 * (rate - 50) ** 3
-    bent[30:50, 60:90] = np.nan
+    curved[30:50, 60:90] = np.nan
     rate[100:120, :30] = np.nan
-    known = np.isfinite(bent) & np.isfinite(rate)
-    found = relate(bent, rate, pixel_um=0.25)
-    assert found.spearman == pytest.approx(stats.spearmanr(bent[known], rate[known]).statistic, abs=1e-9)
-    assert found.pearson == pytest.approx(stats.pearsonr(bent[known], rate[known]).statistic, abs=1e-9)
+    known = np.isfinite(curved) & np.isfinite(rate)
+    found = relate(curved, rate, pixel_um=0.25)
+    assert found.spearman == pytest.approx(stats.spearmanr(curved[known], rate[known]).statistic, abs=1e-9)
+    assert found.pearson == pytest.approx(stats.pearsonr(curved[known], rate[known]).statistic, abs=1e-9)
     assert found.n == known.sum()
     for value, interval in (
         (found.spearman, found.spearman_interval),
@@ -45,11 +45,11 @@ def test_correlations_are_scipys(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_medians_and_density_are_the_pixels_own(seed: int) -> None:
-    bent, rate = related(seed, 0.8)
-    found = relate(bent, rate, pixel_um=0.25, bins=9, cells=40)
+    curved, rate = related(seed, 0.8)
+    found = relate(curved, rate, pixel_um=0.25, bins=9, cells=40)
     width = found.bin_centres_per_um[1] - found.bin_centres_per_um[0]
     for centre, median in zip(found.bin_centres_per_um, found.median, strict=True):
-        assert median == pytest.approx(np.median(rate[np.abs(bent - centre) < width / 2]))
+        assert median == pytest.approx(np.median(rate[np.abs(curved - centre) < width / 2]))
     cells = np.outer(np.diff(found.curvature_edges_per_um), np.diff(found.value_edges))
     assert found.density.shape == (40, 40)
     assert (found.density * cells).sum() == pytest.approx(1)
@@ -59,9 +59,9 @@ def test_medians_and_density_are_the_pixels_own(seed: int) -> None:
 
 def test_a_law_is_recovered_bin_by_bin() -> None:
     rng = np.random.default_rng(3)
-    bent = 0.1 * smooth_field(SHAPE, 16, rng).astype(np.float64)
-    rate = 40 + 200 * bent + rng.normal(0, 5, SHAPE)
-    found = relate(bent, rate, pixel_um=0.25)
+    curved = 0.1 * smooth_field(SHAPE, 16, rng).astype(np.float64)
+    rate = 40 + 200 * curved + rng.normal(0, 5, SHAPE)
+    found = relate(curved, rate, pixel_um=0.25)
     np.testing.assert_allclose(found.median, 40 + 200 * found.bin_centres_per_um, atol=1.5)
     assert found.spearman > 0.9
     assert found.spearman_interval[0] > 0.9
@@ -75,8 +75,8 @@ def test_intervals_hold_the_truth_as_often_as_they_claim(strength: float) -> Non
     held = {"spearman": 0, "pearson": 0, "median": 0, "naive": 0}
     count, bins = 60, 0
     for seed in range(count):
-        bent, rate = related(100 + seed, strength)
-        found = relate(bent, rate, pixel_um=0.25, resamples=300)
+        curved, rate = related(100 + seed, strength)
+        found = relate(curved, rate, pixel_um=0.25, resamples=300)
         held["spearman"] += found.spearman_interval[0] <= truth <= found.spearman_interval[1]
         held["pearson"] += found.pearson_interval[0] <= strength <= found.pearson_interval[1]
         middle = slice(5, 10)
@@ -93,8 +93,8 @@ def test_intervals_hold_the_truth_as_often_as_they_claim(strength: float) -> Non
 
 @pytest.mark.parametrize("size_px", [8, 16, 30])
 def test_blocks_and_independent_places_grow_with_what_is_alike(size_px: float) -> None:
-    bent, rate = related(7, 0.0, size_px=size_px, shape=(400, 400))
-    found = relate(bent, rate, pixel_um=0.25, resamples=50)
+    curved, rate = related(7, 0.0, size_px=size_px, shape=(400, 400))
+    found = relate(curved, rate, pixel_um=0.25, resamples=50)
     # Both autocorrelations are Gaussian, size wide at half height: their product covers this area.
     sigma = size_px / 2.355
     alike = np.pi * sigma**2
@@ -103,16 +103,16 @@ def test_blocks_and_independent_places_grow_with_what_is_alike(size_px: float) -
 
 
 def test_the_same_seed_gives_the_same_numbers() -> None:
-    bent, rate = related(1, 0.5)
-    first, second, other = (relate(bent, rate, pixel_um=1, seed=seed, resamples=100) for seed in (4, 4, 5))
+    curved, rate = related(1, 0.5)
+    first, second, other = (relate(curved, rate, pixel_um=1, seed=seed, resamples=100) for seed in (4, 4, 5))
     assert first.spearman_interval == second.spearman_interval
     np.testing.assert_array_equal(first.low, second.low)
     assert first.spearman_interval != other.spearman_interval
 
 
 def test_a_field_too_small_for_an_interval_says_so() -> None:
-    bent, rate = related(2, 0.5, size_px=60, shape=(64, 64))
-    found = relate(bent, rate, pixel_um=0.25)
+    curved, rate = related(2, 0.5, size_px=60, shape=(64, 64))
+    found = relate(curved, rate, pixel_um=0.25)
     assert np.isfinite(found.spearman)
     assert np.isnan(found.spearman_interval).all()
     assert np.isnan(found.low).all()
@@ -136,20 +136,20 @@ def test_curvature_of_a_measured_surface_against_a_law() -> None:
     rng = np.random.default_rng(5)
     height = 3 * smooth_field((256, 256), 40, rng)
     truth = lee.curvature(height, pixel_um=0.25, scale_um=1.0).mean_per_um
-    bent = lee.curvature(
+    curved = lee.curvature(
         height + rng.normal(0, 0.03, height.shape).astype(np.float32), pixel_um=0.25, scale_um=1.0
     ).mean_per_um
-    found = relate(bent, 20 + 60 * truth + rng.normal(0, 2, height.shape), pixel_um=0.25)
+    found = relate(curved, 20 + 60 * truth + rng.normal(0, 2, height.shape), pixel_um=0.25)
     middle = slice(3, -3)
     np.testing.assert_allclose(found.median[middle], 20 + 60 * found.bin_centres_per_um[middle], atol=1)
 
 
 def test_a_relation_names_what_was_related() -> None:
-    bent, density = related(1, 0.5)
-    found = relate(bent, density, pixel_um=0.25, value="particle density", unit="1/µm²", resamples=50)
+    curved, density = related(1, 0.5)
+    found = relate(curved, density, pixel_um=0.25, value="particle density", unit="1/µm²", resamples=50)
     assert (found.value, found.unit) == ("particle density", "1/µm²")
-    assert (relate(bent, density, pixel_um=0.25, resamples=50).unit) == "nm/s"
-    nothing = relate(bent * np.nan, density, pixel_um=0.25, value="particle density", unit="1/µm²")
+    assert (relate(curved, density, pixel_um=0.25, resamples=50).unit) == "nm/s"
+    nothing = relate(curved * np.nan, density, pixel_um=0.25, value="particle density", unit="1/µm²")
     assert (nothing.value, nothing.unit) == ("particle density", "1/µm²")
     axes = relation_figure({"t = 10 s": found}).axes
     assert axes[0].get_ylabel() == "particle density (1/µm²)"
@@ -166,9 +166,9 @@ def test_tables_of_a_run_keep_their_columns() -> None:
 
 
 def test_large_fields_do_not_take_long() -> None:
-    bent, rate = related(1, 0.5, size_px=30, shape=(1400, 1400))
+    curved, rate = related(1, 0.5, size_px=30, shape=(1400, 1400))
     start = time.process_time()
-    relate(bent, rate, pixel_um=0.25)
+    relate(curved, rate, pixel_um=0.25)
     assert time.process_time() - start < 8
 
 

@@ -27,7 +27,7 @@ class Reading:
         self._names["max"] = lambda a, b: ng.IfPos(a - b, a, b)
         top = float(place[:, 2].max())
         for name, (x, y, values) in grids.items():
-            # Between two planes that hold the whole electrolyte, so that only x and y tell.
+            # Between two planes that hold the whole electrolyte, so that only x and y decide.
             held = ng.VoxelCoefficient(
                 (x[0], y[0], -1.0), (x[-1], y[-1], 1.0 + top), np.stack([values] * 2), linear=True
             )

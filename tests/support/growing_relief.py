@@ -13,12 +13,12 @@ PIXEL_UM = 0.25
 
 
 class Grown(NamedTuple):
-    """Height (T, H, W) um and rate (T, H, W) nm/s, exact, at ``times_s``; ``bent`` (H, W), +1 in trenches."""
+    """Height (T, H, W) µm and rate (T, H, W) nm/s, exact, at ``times_s``; ``trench`` (H, W): 1 in one."""
 
     height_um: np.ndarray
     rate_nm_per_s: np.ndarray
     times_s: np.ndarray
-    bent: np.ndarray
+    trench: np.ndarray
 
 
 def grown(
@@ -32,14 +32,14 @@ def grown(
 ) -> Grown:
     """Trenches grow faster, and less so as they fill; after `plating` scans all dissolves at half the rate.
 
-    rate = 25 + (30 + 30 bent) exp(-t / decay) nm/s, integrated exactly.
+    rate = 25 + (30 + 30 trench) exp(-t / decay) nm/s, integrated exactly.
     """
     rng = np.random.default_rng(seed)
     relief = smooth_field(shape, 60, rng)
-    bent = np.tanh(-2 * relief)
+    trench = np.tanh(-2 * relief)
     times = interval_s * np.arange(scans)
     start = 6.0 * relief + 1.5 * smooth_field(shape, 15, rng)
-    early = 30.0 + 30.0 * bent[None]
+    early = 30.0 + 30.0 * trench[None]
     faded = np.exp(-times / decay_s)[:, None, None]
     rate = 25.0 + early * faded
     change = 25.0 * times[:, None, None] + early * decay_s * (1 - faded)
@@ -48,7 +48,7 @@ def grown(
         since = times[plating:, None, None] - times[plating - 1]
         change[plating:] = change[plating - 1] - 0.5 * (25.0 + early * faded[plating - 1]) * since
         rate[plating:] = -0.5 * (25.0 + early * faded[plating - 1])
-    return Grown(start + change / 1000, rate, times, bent)
+    return Grown(start + change / 1000, rate, times, trench)
 
 
 def measured(

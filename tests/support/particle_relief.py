@@ -17,7 +17,7 @@ SHAPE = (150, 190)
 
 
 class Nucleated(NamedTuple):
-    """What detection hands on, and the density (H, W), 1/um^2, that it was drawn from."""
+    """What detection hands on, and the density (H, W), 1/µm², that it was drawn from."""
 
     surface: Surface
     image: np.ndarray
@@ -66,10 +66,10 @@ def nucleated(
     rng = np.random.default_rng(seed)
     height = 3.0 * smooth_field(SHAPE, 40, np.random.default_rng(7)) + 8
     rough = 0.05 * smooth_field(SHAPE, 6, rng)
-    bent = lee.curvature(height, pixel_um=PIXEL_UM, scale_um=2.0).mean_per_um
+    curved = lee.curvature(height, pixel_um=PIXEL_UM, scale_um=2.0).mean_per_um
     slope_y, slope_x = np.gradient(height, PIXEL_UM)
     area = PIXEL_UM**2 * np.sqrt(1 + slope_y**2 + slope_x**2)
-    density = np.exp(strength * bent / bent.std())
+    density = np.exp(strength * curved / curved.std())
     density *= count / (density * area).sum()
     particles = drawn_from(density, area, rng)
     n = len(particles)
@@ -94,4 +94,4 @@ def nucleated(
     if gaps:
         shown = shown.copy()
         shown[20:45, 150:185] = np.nan
-    return Nucleated(surface_of(shown, image=image), image, bent, particles, density)
+    return Nucleated(surface_of(shown, image=image), image, curved, particles, density)

@@ -114,7 +114,7 @@ def test_volume_and_area_over_time(seed: int) -> None:
     height, _ = measured(truth, seed, outliers=0)
     height[4] = np.nan
     table = areal_over_time(height, truth.times_s, pixel_um=PIXEL_UM, scale_um=1.0)
-    field = truth.bent.size * PIXEL_UM**2
+    field = truth.trench.size * PIXEL_UM**2
     deposited = (truth.height_um - truth.height_um[0]).mean(axis=(1, 2)) * field
     rest = np.arange(len(table)) != 4
     np.testing.assert_allclose(table["deposited_um3"][rest], deposited[rest], rtol=0.02, atol=5)
@@ -139,7 +139,7 @@ def test_dendrites_are_warned_of_and_healthy_growth_is_not(seed: int) -> None:
     assert not warned, why
     assert "falls" in why
     rng = np.random.default_rng(seed)
-    spikes = ndimage.gaussian_filter((rng.random(truth.bent.shape) < 0.004) * 1.0, 3)
+    spikes = ndimage.gaussian_filter((rng.random(truth.trench.shape) < 0.004) * 1.0, 3)
     spikes /= spikes.max()
     steps = np.clip(np.arange(len(height)) - 5, 0, None)[:, None, None]
     mossy = areal_over_time(height + 3 * steps * spikes, truth.times_s, pixel_um=PIXEL_UM, scale_um=1.0)
@@ -153,12 +153,12 @@ def test_dendrites_are_warned_of_and_healthy_growth_is_not(seed: int) -> None:
     assert not warned, why
 
 
-def test_too_short_a_run_says_so() -> None:
+def test_too_short_a_run_is_not_evaluated() -> None:
     truth = grown(1, scans=3)
     table = areal_over_time(truth.height_um, truth.times_s, pixel_um=PIXEL_UM)
     assert area_warning(table) == (
         False,
-        "fewer than 5 scans of plating: nothing can be said of area over volume",
+        "fewer than 5 scans of plating: too few to evaluate area over volume",
     )
 
 

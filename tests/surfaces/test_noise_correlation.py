@@ -29,22 +29,22 @@ def test_automatic_scale_under_errors_that_are_alike(surface, correlation_px, st
     height, truth = surface(x, y), true_mean(surface, x, y)
     sigma = 0.01 * np.ptp(height)
     noisy = height + sigma * correlated(height.shape, correlation_px, 5)
-    bent = lee.curvature(noisy, pixel_um=pixel_um, height_sigma_um=sigma if stated else None)
-    assert bent.noise_correlation_px == pytest.approx(correlation_px, rel=0.45, abs=0.01)
+    curved = lee.curvature(noisy, pixel_um=pixel_um, height_sigma_um=sigma if stated else None)
+    assert curved.noise_correlation_px == pytest.approx(correlation_px, rel=0.45, abs=0.01)
     # Errors alike over a tenth of the surface's own size look like part of it: their size is then a guess.
-    assert 0.6 * sigma < bent.noise_um < (1.6 if stated or correlation_px < 4 else 3) * sigma
+    assert 0.6 * sigma < curved.noise_um < (1.6 if stated or correlation_px < 4 else 3) * sigma
 
     def error(of):
         return np.sqrt(np.nanmean((of.mean_per_um - truth) ** 2))
 
     others = [
-        lee.curvature(noisy, pixel_um=pixel_um, scale_um=factor * bent.scale_um)
+        lee.curvature(noisy, pixel_um=pixel_um, scale_um=factor * curved.scale_um)
         for factor in 2.0 ** np.arange(-2, 1.6, 0.25)
-        if factor * bent.radius_px < 128
+        if factor * curved.radius_px < 128
     ]
     best = min(others, key=error)
-    assert best.scale_um / 1.75 < bent.scale_um < 1.75 * best.scale_um
-    assert error(bent) < 1.7 * error(best)
+    assert best.scale_um / 1.75 < curved.scale_um < 1.75 * best.scale_um
+    assert error(curved) < 1.7 * error(best)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -56,22 +56,22 @@ def test_uncertainty_is_that_of_errors_that_are_alike(family, correlation_px, sc
     for seed in range(4):
         errors = sigma * correlated((300, 300), correlation_px, seed)
         options = {"pixel_um": 1.0, "scale_um": scale_px, "family": family, "height_sigma_um": sigma}
-        bent = lee.curvature(errors, noise_correlation_px=correlation_px, **options)
-        inside = slice(bent.radius_px, -bent.radius_px)
-        seen.append((bent.mean_per_um / bent.mean_sigma_per_um)[inside, inside].ravel())
-    assert bent.noise_correlation_px == correlation_px
+        curved = lee.curvature(errors, noise_correlation_px=correlation_px, **options)
+        inside = slice(curved.radius_px, -curved.radius_px)
+        seen.append((curved.mean_per_um / curved.mean_sigma_per_um)[inside, inside].ravel())
+    assert curved.noise_correlation_px == correlation_px
     assert np.std(np.concatenate(seen)) == pytest.approx(1, abs=0.12 if scale_px < 10 else 0.3)
 
 
 def test_a_known_correlation_is_taken():
     x, y, pixel_um = field(256)
     noisy = hills(x, y) + 0.1 * correlated(x.shape, 2, 1)
-    told = lee.curvature(noisy, pixel_um=pixel_um, noise_correlation_px=2)
-    assert told.noise_correlation_px == 2
-    assert told.noise_um == pytest.approx(0.1, rel=0.3)
+    given = lee.curvature(noisy, pixel_um=pixel_um, noise_correlation_px=2)
+    assert given.noise_correlation_px == 2
+    assert given.noise_um == pytest.approx(0.1, rel=0.3)
     white = lee.curvature(noisy, pixel_um=pixel_um, noise_correlation_px=0)
     assert white.noise_um < 0.02
-    assert white.scale_um < 0.6 * told.scale_um
+    assert white.scale_um < 0.6 * given.scale_um
     given = lee.curvature(noisy, pixel_um=pixel_um, scale_um=3.0)
     assert (given.noise_um, given.noise_correlation_px) == (None, None)
 
@@ -84,18 +84,18 @@ def test_automatic_scale_of_a_reconstructed_surface(scene, seed, height_noise_um
     scan = render_scan(drawn, z_um=np.arange(low - 4, high + 4, 0.25), seed=seed)
     found = lee.reconstruct(lee.ZStack.from_array(scan.frames, scan.z_um, scan.pixel_um), device="cpu")
     truth = lee.curvature(drawn.height_um, pixel_um=0.25, scale_um=0.3).mean_per_um
-    bent = lee.curvature(found.height_um, pixel_um=0.25, height_sigma_um=found.height_sigma_um)
-    assert 1 < bent.noise_correlation_px < 5
-    assert bent.noise_um == pytest.approx(height_noise_um, rel=0.5)
+    curved = lee.curvature(found.height_um, pixel_um=0.25, height_sigma_um=found.height_sigma_um)
+    assert 1 < curved.noise_correlation_px < 5
+    assert curved.noise_um == pytest.approx(height_noise_um, rel=0.5)
 
     def error(of):
         return np.sqrt(np.nanmean((of.mean_per_um - truth) ** 2))
 
     scales = 0.25 * 2.0 ** np.arange(0, 4.6, 0.25)
     best = min(error(lee.curvature(found.height_um, pixel_um=0.25, scale_um=scale)) for scale in scales)
-    assert error(bent) < 1.5 * best
-    same_scale = lee.curvature(drawn.height_um, pixel_um=0.25, scale_um=bent.scale_um).mean_per_um
-    share = np.abs(bent.mean_per_um - same_scale) / bent.mean_sigma_per_um
+    assert error(curved) < 1.5 * best
+    same_scale = lee.curvature(drawn.height_um, pixel_um=0.25, scale_um=curved.scale_um).mean_per_um
+    share = np.abs(curved.mean_per_um - same_scale) / curved.mean_sigma_per_um
     assert 0.5 < 1.48 * np.nanmedian(share) < 1.5
 
 

@@ -1,4 +1,4 @@
-"""Regions lie where they were drawn or bent, and their curves follow the truth within their errors."""
+"""Regions are where they were drawn or curved, and their curves follow the truth within their errors."""
 
 from __future__ import annotations
 
@@ -88,10 +88,10 @@ def test_grooves_and_ridges_are_found_for_what_they_are(seed: int) -> None:
         groove = -4 * np.exp(-((x - 15) ** 2) / (2 * 2.0**2))
         ridge = 4 * np.exp(-((x - 42) ** 2) / (2 * 2.0**2))
         heights.append(groove + ridge + rng.normal(0, 0.03, y.shape))
-    bent = np.stack([lee.curvature(one, pixel_um=PIXEL_UM, scale_um=1.0).mean_per_um for one in heights])
-    bent[2, 50:80, 40:80] = np.nan
-    bent[3] *= -1  # one scan gone wrong does not turn a trench into a ridge
-    found = find_regions(bent, pixel_um=PIXEL_UM, threshold_per_um=0.1)
+    curved = np.stack([lee.curvature(one, pixel_um=PIXEL_UM, scale_um=1.0).mean_per_um for one in heights])
+    curved[2, 50:80, 40:80] = np.nan
+    curved[3] *= -1  # one scan gone wrong does not turn a trench into a ridge
+    found = find_regions(curved, pixel_um=PIXEL_UM, threshold_per_um=0.1)
     where = {one.kind: np.zeros(y.shape, np.bool_) for one in found}
     for one in found:
         where[one.kind] |= one.mask
@@ -102,10 +102,10 @@ def test_grooves_and_ridges_are_found_for_what_they_are(seed: int) -> None:
 
 
 def test_specks_and_flat_fields_are_no_regions() -> None:
-    bent = np.zeros((100, 100), np.float32)
-    bent[20:24, 20:24] = 1.0
-    assert find_regions(bent, pixel_um=1, threshold_per_um=0.2) == []
-    assert len(find_regions(bent, pixel_um=1, threshold_per_um=0.2, min_area_um2=4)) == 1
+    curved = np.zeros((100, 100), np.float32)
+    curved[20:24, 20:24] = 1.0
+    assert find_regions(curved, pixel_um=1, threshold_per_um=0.2) == []
+    assert len(find_regions(curved, pixel_um=1, threshold_per_um=0.2, min_area_um2=4)) == 1
     assert find_regions(np.full((9, 9), np.nan), pixel_um=1) == []
 
 
@@ -127,9 +127,9 @@ def curves_of(seed: int, regions: list[Region], height: np.ndarray, sigma: np.nd
 def test_curves_follow_the_truth_within_their_errors(seed: int) -> None:
     truth = grown(seed)
     height, sigma = measured(truth, seed, outliers=0)
-    masks = {"T": truth.bent > 0.7, "P": truth.bent < -0.7}
+    masks = {"T": truth.trench > 0.7, "P": truth.trench < -0.7}
     corners = [[5, 5], [5, 25], [30, 20], [25, 4]]
-    drawn = polygon("R", corners, truth.bent.shape, PIXEL_UM)
+    drawn = polygon("R", corners, truth.trench.shape, PIXEL_UM)
     regions = [Region("T", "trench", masks["T"]), Region("P", "protrusion", masks["P"]), drawn]
     curves = curves_of(seed, regions, height, sigma)
     assert len(curves) == 3 * len(truth.times_s)

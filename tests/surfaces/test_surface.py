@@ -70,10 +70,10 @@ def test_maps_carry_their_pixel_size_in_um(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "written"), [("uint8", "uint8"), ("uint16", "uint16"), ("float32", "float32")]
+    ("dtype", "written"), [("uint8", "uint8"), ("uint16", "uint16"), ("float32", "float32")]
 )
-def test_the_image_keeps_the_cameras_bit_depth(tmp_path: Path, told: str, written: str) -> None:
-    some_surface(dtype=told).save(tmp_path / "out")
+def test_the_image_keeps_the_cameras_bit_depth(tmp_path: Path, dtype: str, written: str) -> None:
+    some_surface(dtype=dtype).save(tmp_path / "out")
     assert tifffile.imread(tmp_path / "out" / "refocused.tif").dtype == written
 
 
@@ -131,7 +131,7 @@ def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("failure", "said", "message"),
+    ("failure", "raised", "message"),
     [
         (
             OSError(errno.ENOSPC, "No space left on device"),
@@ -150,7 +150,7 @@ def test_a_write_that_fails_leaves_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     failure: BaseException,
-    said: type[BaseException],
+    raised: type[BaseException],
     message: str,
 ) -> None:
     whole = lee.surfaces.surface.write_map
@@ -161,7 +161,7 @@ def test_a_write_that_fails_leaves_nothing(
         whole(path, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(lee.surfaces.surface, "write_map", fail_late)
-    with pytest.raises(said, match=message) as caught:
+    with pytest.raises(raised, match=message) as caught:
         some_surface().save(tmp_path / "out")
     assert "\n" not in str(caught.value)
     assert nothing_left(tmp_path)

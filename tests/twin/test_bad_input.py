@@ -1,4 +1,4 @@
-"""What the twin cannot be given: each told in one line, before the solve."""
+"""Input that the twin cannot use: refused in one line, before the solve."""
 
 import numpy as np
 import pytest

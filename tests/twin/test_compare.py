@@ -101,7 +101,7 @@ def test_rates_along_the_normal_are_turned_into_rates_of_height():
     assert beside.statistics.iloc[0].rms < 1e-4
     without = compare(model(), measured, pixel_um=PIXEL_UM)
     assert without.statistics.iloc[0].ratio == pytest.approx(np.sqrt(2))
-    assert any("taken to be vertical" in said for said in without.notes)
+    assert any("taken to be vertical" in message for message in without.notes)
 
 
 def test_measured_rates_are_scaled_to_the_current_the_twin_was_given():
@@ -140,7 +140,7 @@ def test_a_uniform_rate_has_nothing_to_correlate_with():
 
 
 @pytest.mark.parametrize(
-    ("computed", "measured", "changed", "said"),
+    ("computed", "measured", "changed", "message"),
     [
         (
             np.ones(SHAPE),
@@ -163,8 +163,8 @@ def test_a_uniform_rate_has_nothing_to_correlate_with():
         ),
     ],
 )
-def test_what_does_not_fit_is_told(computed, measured, changed, said):
-    with pytest.raises(InputError, match=said):
+def test_what_does_not_fit_is_refused(computed, measured, changed, message):
+    with pytest.raises(InputError, match=message):
         compare(computed, measured, **({"pixel_um": PIXEL_UM} | changed))
 
 

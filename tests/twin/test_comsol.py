@@ -212,9 +212,9 @@ def test_the_folder_says_what_it_is(tmp_path):
         "LeeTwin.java", "mesh.mphtxt", "height.txt", "exchange_current.txt", "efficiency.txt", "cell.toml",
         "README.txt",
     }  # fmt: skip
-    told = (folder / "README.txt").read_text()
-    assert "NOT VERIFIED AGAINST COMSOL" in told
-    assert "comsol compile LeeTwin.java" in told
+    readme = (folder / "README.txt").read_text()
+    assert "NOT VERIFIED AGAINST COMSOL" in readme
+    assert "comsol compile LeeTwin.java" in readme
     assert "Not verified against COMSOL" in (folder / "LeeTwin.java").read_text()
     assert Cell.load(folder / "cell.toml") == Cell()
     with pytest.raises(InputError, match="exists already"):
@@ -249,8 +249,8 @@ def test_with_comsol_the_same_calls_are_played_and_saved(tmp_path, monkeypatch):
     class Played:
         """A model that notes the calls made on it."""
 
-        def __init__(self, said=""):
-            self.said = said
+        def __init__(self, message=""):
+            self.message = message
 
         def __getattr__(self, name):
             def call(*arguments):
@@ -309,7 +309,7 @@ def test_arguments_become_java():
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"times_s": []}, "times_s must be rising times above 0 s"),
         ({"times_s": [10, 1]}, "times_s must be rising"),
@@ -319,8 +319,8 @@ def test_arguments_become_java():
         ({"exchange_current": np.full((30, 42), np.nan)}, "exchange_current must be finite"),
     ],
 )
-def test_what_cannot_be_exported_is_refused(tmp_path, changed, said):
-    with pytest.raises(InputError, match=said):
+def test_what_cannot_be_exported_is_refused(tmp_path, changed, message):
+    with pytest.raises(InputError, match=message):
         export(tmp_path / "twin", **changed)
     assert not (tmp_path / "twin").exists()
 

@@ -96,7 +96,7 @@ def test_one_value_is_given_where_the_noise_explains_the_rest():
     found = efficiency_map(full, 0.8 * full + noise(4, 3.0), 3.2, pixel_um=PIXEL_UM)
     assert np.ptp(found.value) < 0.01
     assert found.value.mean() == pytest.approx(0.8, abs=3 * 3.0 / 38 / np.sqrt(full.size))
-    assert any("one value explains" in said for said in found.notes)
+    assert any("one value explains" in message for message in found.notes)
 
 
 def test_too_small_standard_deviations_are_told():
@@ -128,12 +128,12 @@ def test_a_known_exchange_current_is_recovered():
     assert electrode.calls - 1 == found.evaluations == len(seen) <= 6
     assert seen[0][1] > 5 > seen[-1][1]
     assert found.chi2_per_pixel == pytest.approx(found.expected_chi2_per_pixel, rel=0.05)
-    assert not any("does not explain" in said for said in found.notes)
+    assert not any("does not explain" in message for message in found.notes)
     assert found.efficiency == pytest.approx(0.8, rel=0.01)
     ratio = np.log(found.value / truth)
     assert ratio.std() < 0.045  # of a map that varies by 0.3
     assert np.exp(np.log(found.value).mean()) == pytest.approx(30.0)
-    assert any("geometric mean is set to 30 A/m²" in said for said in found.notes)
+    assert any("geometric mean is set to 30 A/m²" in message for message in found.notes)
 
 
 def test_rates_that_no_exchange_current_explains_are_told():
@@ -145,7 +145,7 @@ def test_rates_that_no_exchange_current_explains_are_told():
         electrode.rate, measured, 0.5, pixel_um=PIXEL_UM, start_a_per_m2=30.0, max_solves=3
     )
     assert found.chi2_per_pixel > 10
-    assert any("does not explain the rates" in said for said in found.notes)
+    assert any("does not explain the rates" in message for message in found.notes)
 
 
 def test_the_linear_solver_solves_its_equation():
@@ -160,7 +160,7 @@ def test_the_linear_solver_solves_its_equation():
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"full_rate_nm_per_s": np.zeros(SHAPE)}, "finite and above 0 everywhere"),
         ({"measured_nm_per_s": np.ones((3, 3))}, r"measured rates are \(3, 3\)"),
@@ -172,19 +172,19 @@ def test_the_linear_solver_solves_its_equation():
         ({"regularisation": -1.0}, "regularisation is -1.0; give a number above 0"),
     ],
 )
-def test_what_cannot_be_used_is_refused(changed, said):
+def test_what_cannot_be_used_is_refused(changed, message):
     given = {
         "full_rate_nm_per_s": np.full(SHAPE, 38.0),
         "measured_nm_per_s": np.full(SHAPE, 30.0),
         "sigma_nm_per_s": 1.0,
         "pixel_um": 1.0,
     } | changed
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         efficiency_map(**given)
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"start_a_per_m2": 0.0}, "start_a_per_m2 is 0.0; give A/m² above 0"),
         ({"max_solves": 1}, "max_solves is 1; give 2 or more"),
@@ -192,7 +192,7 @@ def test_what_cannot_be_used_is_refused(changed, said):
         ({"solve": lambda exchange: -exchange}, "not finite and above 0"),
     ],
 )
-def test_a_search_that_cannot_be_is_refused(changed, said):
+def test_a_search_that_cannot_be_is_refused(changed, message):
     given = {"solve": lambda exchange: exchange, "start_a_per_m2": 30.0, "max_solves": 4} | changed
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         exchange_current_map(given.pop("solve"), np.full(SHAPE, 30.0), 1.0, pixel_um=1.0, **given)

@@ -41,7 +41,7 @@ def test_concentrations_at_100_s(even):
 
 
 def test_even_kinetics_never_plate_more_in_the_trench(even):
-    """82 mA/cm² in the trench and 72 on the protrusion are reported; even kinetics say 63 and 74."""
+    """82 mA/cm² in the trench and 72 on the protrusion are reported; even kinetics give 63 and 74."""
     current = even.current_density_ma_per_cm2[0, 0]
     assert current[MIDDLE] == pytest.approx(63, abs=1)
     assert current[EDGE] == pytest.approx(74, abs=1)

@@ -75,12 +75,14 @@ def test_every_map_is_a_tiff_that_knows_its_pixels(written):
 
 def test_the_folder_tells_what_was_assumed_and_how_it_went(written):
     solution, folder = written
-    told = json.loads((folder / "solution.json").read_text())
-    assert told["notes"] == ["made by hand"]
-    assert told["largest_mass_error"] == 2e-9
-    assert told["steps"] == 2
-    assert told["cell"]["transference"] == 0.398
-    assert told["maps"]["rate_nm_per_s"][0]["median"] == pytest.approx(np.median(solution.rate_nm_per_s[0]))
+    described = json.loads((folder / "solution.json").read_text())
+    assert described["notes"] == ["made by hand"]
+    assert described["largest_mass_error"] == 2e-9
+    assert described["steps"] == 2
+    assert described["cell"]["transference"] == 0.398
+    assert described["maps"]["rate_nm_per_s"][0]["median"] == pytest.approx(
+        np.median(solution.rate_nm_per_s[0])
+    )
     books = pd.read_csv(folder / "balances.csv")
     assert list(books.time_s) == [1.0, 100.0]
     assert list(books.last_residual) == [1e-9, 1e-9]

@@ -101,14 +101,14 @@ def test_no_current_changes_nothing():
 
 def test_above_the_limiting_current_it_stops_with_what_it_has_and_tells_the_sand_time():
     cell = Cell(current_density_ma_per_cm2=700.0)
-    told, seen = [], []
+    reported, seen = [], []
     with pytest.warns(RuntimeWarning, match="stopped at"):
         solution = solve(
             FLAT,
             pixel_um=10.0,
             cell=cell,
             times_s=[1.0, 50.0],
-            report=told.append,
+            report=reported.append,
             progress=seen.append,
             mesh=MeshSize(columns=(1, 1), layers=40),
         )
@@ -117,6 +117,6 @@ def test_above_the_limiting_current_it_stops_with_what_it_has_and_tells_the_sand
     assert solution.times_s[0] == 1.0
     assert cell.sand_time_s < solution.times_s[1] < 1.2 * cell.sand_time_s
     assert 0 < solution.concentration_mol_per_l[1].min() < 0.1
-    assert "Sand time 5.58 s" in told[0]
-    assert any("above the limiting one" in line for line in told)
+    assert "Sand time 5.58 s" in reported[0]
+    assert any("above the limiting one" in line for line in reported)
     assert seen == list(solution.balances)

@@ -98,11 +98,11 @@ def test_rates_are_scaled_to_the_cells_current():
     assert rates[0, 0] * found.window_ma_per_cm2 / 80 == pytest.approx(30.0)
     assert found.share == pytest.approx(found.ratio * found.under_ma_per_cm2 / 80)
     assert np.isnan(rates[0, 1])
-    assert any("500 µm past the anode's edge" in said for said in found.assumptions)
+    assert any("500 µm past the anode's edge" in message for message in found.assumptions)
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"gap_um": 0}, "gap_um is 0; give µm above 0"),
         ({"beyond_um": -1}, "beyond_um is -1; give µm, 0 or more"),
@@ -113,8 +113,8 @@ def test_rates_are_scaled_to_the_cells_current():
         ({"anode_back": "open"}, "anode_back is 'open'; give insulated or active"),
     ],
 )
-def test_impossible_sections_are_refused(changed, said):
-    with pytest.raises(InputError, match=said):
+def test_impossible_sections_are_refused(changed, message):
+    with pytest.raises(InputError, match=message):
         CellSection(**changed)
 
 

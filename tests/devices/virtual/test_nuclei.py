@@ -232,8 +232,8 @@ def test_trenches_get_more_by_their_curvature():
     scale = growing.curvature_per_um(0.0).std()
     for t in np.arange(0.5, 60.0):
         gy, gx = np.gradient(growing.height_um(t), PIXEL_UM)
-        bent = growing.curvature_per_um(t) / scale
-        expected += np.exp(0.6 * bent - t / 40) * np.sqrt(1 + gx**2 + gy**2) * 0.05 * PIXEL_UM**2
+        curved = growing.curvature_per_um(t) / scale
+        expected += np.exp(0.6 * curved - t / 40) * np.sqrt(1 + gx**2 + gy**2) * 0.05 * PIXEL_UM**2
     found = np.zeros(growing.shape)
     places = np.rint([(n.y_um / PIXEL_UM, n.x_um / PIXEL_UM) for n in nuclei]).astype(int)
     np.add.at(found, tuple(places.T), 1)

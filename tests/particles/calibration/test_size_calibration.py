@@ -1,4 +1,4 @@
-"""Diameters by a calibration are right, as sure as they say, and never given beyond its range."""
+"""Diameters by a calibration are right within their sigma, and never given beyond its range."""
 
 from __future__ import annotations
 

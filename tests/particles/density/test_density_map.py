@@ -1,4 +1,4 @@
-"""Densities are particles over true area, and what is said of curvature holds as often as it claims."""
+"""Densities are particles over true area; intervals of the relation to curvature have their coverage."""
 
 from __future__ import annotations
 
@@ -165,8 +165,10 @@ def test_the_scale_follows_what_density_does() -> None:
     shape, area = (128, 128), np.full((128, 128), AREA_UM2)
     even = density_map(drawn_from(np.full(shape, 0.1), area, rng, PIXEL_UM), pixel_um=PIXEL_UM, shape=shape)
     assert even.scale_um > 12
-    bent = smooth_field(shape, 24, rng)
-    uneven = density_map(drawn_from(0.1 * np.exp(bent), area, rng, PIXEL_UM), pixel_um=PIXEL_UM, shape=shape)
+    curved = smooth_field(shape, 24, rng)
+    uneven = density_map(
+        drawn_from(0.1 * np.exp(curved), area, rng, PIXEL_UM), pixel_um=PIXEL_UM, shape=shape
+    )
     assert 1.5 < uneven.scale_um < 5
     assert "cross-validation" in uneven.scale_rule
     few = density_map(table(np.arange(5.0), np.arange(5.0)), pixel_um=PIXEL_UM, shape=shape)
@@ -215,25 +217,25 @@ def test_the_kernel_sums_to_one_and_never_below_zero() -> None:
 def simulated(seed: int, strength: float, count: int, hidden: float = 0.0):
     shape = (200, 200)
     rng = np.random.default_rng(seed)
-    bent = smooth_field(shape, 20, rng).astype(float)
-    known = np.exp(strength * bent - strength**2 / 2) * count / (bent.size * AREA_UM2)
+    curved = smooth_field(shape, 20, rng).astype(float)
+    known = np.exp(strength * curved - strength**2 / 2) * count / (curved.size * AREA_UM2)
     other = np.exp(hidden * smooth_field(shape, 30, rng).astype(float) - hidden**2 / 2)
     particles = drawn_from(known * other, np.full(shape, AREA_UM2), rng, PIXEL_UM)
-    return bent / 10, known, density_map(particles, pixel_um=PIXEL_UM, shape=shape)
+    return curved / 10, known, density_map(particles, pixel_um=PIXEL_UM, shape=shape)
 
 
 def test_bins_are_particles_over_area() -> None:
     rng = np.random.default_rng(7)
     height = 2 * smooth_field((70, 80), 20, rng)
     surface = surface_of(height, PIXEL_UM)
-    bent = rng.normal(0, 0.1, height.shape)
-    bent[:9] = np.nan
+    curved = rng.normal(0, 0.1, height.shape)
+    curved[:9] = np.nan
     found = density_map(table(*rng.uniform(0, 34, (2, 500))), pixel_um=PIXEL_UM, surface=surface)
-    relation = relate_density(found, bent, bins=4)
+    relation = relate_density(found, curved, bins=4)
     assert len(relation.edges_per_um) == 5
     for b in range(4):
         low, high = relation.edges_per_um[b : b + 2]
-        here = (bent >= low) & ((bent < high) if b < 3 else (bent <= high))
+        here = (curved >= low) & ((curved < high) if b < 3 else (curved <= high))
         assert relation.count[b] == found.counts.per_pixel[here].sum()
         assert relation.area_um2[b] == pytest.approx(found.field.area_um2[here].sum(), rel=1e-5)
         assert low <= relation.centres_per_um[b] <= high
@@ -247,11 +249,11 @@ def test_bins_are_particles_over_area() -> None:
 
 def test_chance_is_that_of_a_particle_above_a_place() -> None:
     rng = np.random.default_rng(8)
-    bent = rng.normal(0, 1, (30, 40)).round(1)
-    found = density_map(table(*rng.uniform(0, 14, (2, 60))), pixel_um=PIXEL_UM, shape=bent.shape)
-    at = np.repeat(bent.ravel(), found.counts.per_pixel.ravel())[:, None]
-    expected = ((at > bent.ravel()) + 0.5 * (at == bent.ravel())).mean()
-    assert relate_density(found, bent).chance == pytest.approx(expected, abs=1e-6)
+    curved = rng.normal(0, 1, (30, 40)).round(1)
+    found = density_map(table(*rng.uniform(0, 14, (2, 60))), pixel_um=PIXEL_UM, shape=curved.shape)
+    at = np.repeat(curved.ravel(), found.counts.per_pixel.ravel())[:, None]
+    expected = ((at > curved.ravel()) + 0.5 * (at == curved.ravel())).mean()
+    assert relate_density(found, curved).chance == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -266,17 +268,17 @@ def test_chance_is_that_of_a_particle_above_a_place() -> None:
 def test_intervals_hold_the_truth_as_often_as_they_claim(strength: float, count: int) -> None:
     runs, held = 20, {"bins": 0.0, "ratio": 0.0, "chance": 0.0}
     for seed in range(runs):
-        bent, truth, density = simulated(200 + seed, strength, count)
-        found = relate_density(density, bent, resamples=250)
+        curved, truth, density = simulated(200 + seed, strength, count)
+        found = relate_density(density, curved, resamples=250)
         bins = len(found.count)
-        place = np.clip(np.searchsorted(found.edges_per_um, bent.ravel(), side="right") - 1, 0, bins - 1)
+        place = np.clip(np.searchsorted(found.edges_per_um, curved.ravel(), side="right") - 1, 0, bins - 1)
         means = np.bincount(place, truth.ravel()) / np.bincount(place)
         held["bins"] += ((found.low <= means) & (means <= found.high)).mean()
-        thirds = np.quantile(bent, [1 / 3, 2 / 3])
-        ratio = truth[bent >= thirds[1]].mean() / truth[bent <= thirds[0]].mean()
+        thirds = np.quantile(curved, [1 / 3, 2 / 3])
+        ratio = truth[curved >= thirds[1]].mean() / truth[curved <= thirds[0]].mean()
         low, high = found.trench_to_peak_interval
         held["ratio"] += low <= ratio <= high
-        rank = np.argsort(np.argsort(bent.ravel())) / bent.size
+        rank = np.argsort(np.argsort(curved.ravel())) / curved.size
         low, high = found.chance_interval
         held["chance"] += low <= (rank * truth.ravel()).sum() / truth.sum() <= high
     assert held["bins"] / runs > 0.91
@@ -287,8 +289,8 @@ def test_intervals_hold_the_truth_as_often_as_they_claim(strength: float, count:
 def test_without_a_relation_the_map_is_seldom_said_to_have_one() -> None:
     holds = []
     for seed in range(30):
-        bent, _, density = simulated(400 + seed, 0.0, 300)
-        relation = relate_density(density, bent, resamples=200).relation
+        curved, _, density = simulated(400 + seed, 0.0, 300)
+        relation = relate_density(density, curved, resamples=200).relation
         for low, high in (relation.spearman_interval, relation.pearson_interval):
             holds.append(low <= 0 <= high)
     assert np.mean(holds) > 0.78
@@ -297,8 +299,8 @@ def test_without_a_relation_the_map_is_seldom_said_to_have_one() -> None:
 def test_what_curvature_does_not_tell_widens_the_intervals() -> None:
     poisson, outer, bins = 0, 0, 0
     for seed in range(20):
-        bent, truth, density = simulated(600 + seed, 0.0, 3000, hidden=0.6)
-        found = relate_density(density, bent, resamples=250)
+        curved, truth, density = simulated(600 + seed, 0.0, 3000, hidden=0.6)
+        found = relate_density(density, curved, resamples=250)
         poisson += int(((found.poisson[0] <= truth[0, 0]) & (truth[0, 0] <= found.poisson[1])).sum())
         outer += int(((found.low <= truth[0, 0]) & (truth[0, 0] <= found.high)).sum())
         bins += len(found.count)
@@ -307,19 +309,19 @@ def test_what_curvature_does_not_tell_widens_the_intervals() -> None:
 
 
 def test_a_strong_relation_is_found_by_few_particles() -> None:
-    bent, _, density = simulated(1, 1.0, 60)
-    found = relate_density(density, bent)
+    curved, _, density = simulated(1, 1.0, 60)
+    found = relate_density(density, curved)
     assert found.trench_to_peak_interval[0] > 1
     assert found.chance_interval[0] > 0.5
-    same = relate_density(density, bent)
+    same = relate_density(density, curved)
     np.testing.assert_array_equal(same.low, found.low)
     assert same.chance_interval == found.chance_interval
 
 
 def test_particles_in_trenches_only_have_an_infinite_ratio() -> None:
-    bent = np.tile(np.linspace(-1, 1, 60), (60, 1))
+    curved = np.tile(np.linspace(-1, 1, 60), (60, 1))
     found = relate_density(
-        density_map(table(np.arange(30.0), np.full(30, 29.0)), pixel_um=PIXEL_UM, shape=bent.shape), bent
+        density_map(table(np.arange(30.0), np.full(30, 29.0)), pixel_um=PIXEL_UM, shape=curved.shape), curved
     )
     assert found.trench_to_peak == np.inf
     assert found.trench_to_peak_interval[0] > 5
@@ -327,13 +329,13 @@ def test_particles_in_trenches_only_have_an_infinite_ratio() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 7), (40, 50)])
-@pytest.mark.parametrize("bent", [0.0, np.nan])
-def test_nothing_to_relate_is_unknown(shape: tuple[int, int], bent: float) -> None:
+@pytest.mark.parametrize("curved", [0.0, np.nan])
+def test_nothing_to_relate_is_unknown(shape: tuple[int, int], curved: float) -> None:
     none = density_map(empty_table(), pixel_um=PIXEL_UM, shape=shape)
-    found = relate_density(none, np.full(shape, bent))
+    found = relate_density(none, np.full(shape, curved))
     assert np.isnan([found.trench_to_peak, found.chance]).all()
     assert found.count.sum() == 0
-    if np.isnan(bent):
+    if np.isnan(curved):
         assert found.note.startswith("the field has only 0 blocks")
 
 

@@ -1,4 +1,4 @@
-"""Figures of particles show them where they are, as large as they say."""
+"""Figures of particles show them where they are, at their size."""
 
 from __future__ import annotations
 
@@ -138,9 +138,9 @@ def test_flags_have_colours_of_their_own(early: Nucleated) -> None:
     circles = Circles.for_particles(particles, (9, 9))
     assert list(markers(particles, circles)) == [SIZED, SMALLER, LARGER, UNKNOWN, SIZED]
     figure = overlay_figure(early.particles, early.image, pixel_um=PIXEL_UM, colour="flag")
-    told = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert told[0] == f"wide ({(early.particles['flag'] == 'wide').sum()})"
-    assert any(line.startswith("below range (") for line in told)
+    shown = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert shown[0] == f"wide ({(early.particles['flag'] == 'wide').sum()})"
+    assert any(line.startswith("below range (") for line in shown)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (12, 3)])
@@ -255,11 +255,11 @@ def test_histograms_share_their_bins_and_tell_the_rest(over_time: pd.DataFrame) 
     figure = size_figure(over_time, times_s=[10, 50, 80])
     edges = [{round(patch.get_x(), 6) for patch in axes.patches[:8]} for axes in figure.axes]
     assert edges[0] == edges[1] == edges[2]
-    told = [axes.texts[0].get_text() for axes in figure.axes]
+    shown = [axes.texts[0].get_text() for axes in figure.axes]
     first = over_time[over_time["time_s"] == 10]
-    assert told[0].startswith(f"t = 10 s: {len(first)} particles\nmedian 2")
-    assert f"{(first['flag'] == 'below_range').sum()} fainter than the calibration range" in told[0]
-    assert told[2] == "t = 80 s: no particles found"
+    assert shown[0].startswith(f"t = 10 s: {len(first)} particles\nmedian 2")
+    assert f"{(first['flag'] == 'below_range').sum()} fainter than the calibration range" in shown[0]
+    assert shown[2] == "t = 80 s: no particles found"
     assert figure.axes[2].get_xlabel() == "particle diameter (nm)"
     assert drawn(figure).shape[1] == 1600
 

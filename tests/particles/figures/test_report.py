@@ -1,4 +1,4 @@
-"""The report of particles tells first what it came to, and holds everything in itself."""
+"""The report of particles opens with the results, and is one self-contained file."""
 
 from __future__ import annotations
 

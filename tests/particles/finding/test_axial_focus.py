@@ -144,7 +144,7 @@ def test_the_depth_is_found_from_bright_ones_and_else_the_usual():
 
 def test_slices_count_by_their_noise_and_missing_ones_not_at_all():
     profile, sigma = drawn(np.full(500, 0.4), 30.0, 1.0, seed=7)
-    profile[6], sigma[6] = 500.0, 1e6  # a slice that tells nothing
+    profile[6], sigma[6] = 500.0, 1e6  # a slice without information
     profile[0] = np.nan
     sigma[1] = np.nan
     found, _ = fit_focus(profile, sigma, OFFSETS_UM, DEPTH_UM)

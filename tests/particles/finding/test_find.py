@@ -242,10 +242,10 @@ def test_it_does_not_depend_on_threads(gentle):
 
 
 def test_progress_rises_to_all_frames(gentle):
-    pair, told = gentle.pair, []
-    find_particles(*_stacks(pair), surface=gentle.found.surface, progress=lambda *done: told.append(done))
+    pair, reported = gentle.pair, []
+    find_particles(*_stacks(pair), surface=gentle.found.surface, progress=lambda *done: reported.append(done))
     total = len(pair.before) + len(pair.after)
-    assert told == [(k + 1, total) for k in range(total)]
+    assert reported == [(k + 1, total) for k in range(total)]
 
 
 def test_a_given_surface_is_used(gentle):

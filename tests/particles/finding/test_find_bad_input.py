@@ -1,4 +1,4 @@
-"""What particles cannot be looked for in is refused, in one line that says what to do."""
+"""Input in which particles cannot be found is refused, in one line with what to do."""
 
 from __future__ import annotations
 
@@ -172,8 +172,8 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_it_is_refused_in_one_line(case):
-    attempt, said = REFUSED[case]
-    with pytest.raises(InputError, match=said) as refused:
+    attempt, message = REFUSED[case]
+    with pytest.raises(InputError, match=message) as refused:
         attempt()
     assert "\n" not in str(refused.value)
 
@@ -186,7 +186,7 @@ def finder(**options):
 
 
 @pytest.mark.parametrize(
-    ("heights", "said"),
+    ("heights", "message"),
     [
         ([np.nan], "frame 0 is at nan µm; heights must rise or fall throughout"),
         ([0.0, 0.0], r"frame 1 is at 0\.0 µm; heights must rise or fall throughout"),
@@ -195,12 +195,12 @@ def finder(**options):
         ([0.0, np.inf], "frame 1 is at inf µm"),
     ],
 )
-def test_heights_that_turn_back_are_refused(heights, said):
+def test_heights_that_turn_back_are_refused(heights, message):
     begun = finder()
     frame = next(iter(pair().after))
     for z in heights[:-1]:
         begun.push(frame, z)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         begun.push(frame, heights[-1])
 
 

@@ -60,13 +60,13 @@ def test_two_frames_are_enough(frames):
     bright = truth["counts"] > truth["counts"].quantile(0.2)
     assert set(truth.index[bright & (truth["apart_um"] > 2)]) <= set(i)
     assert len(found) - len(j) <= 4
-    there, told = alone(truth, found, i, j)
+    there, reported = alone(truth, found, i, j)
     assert len(there) >= 12
     for axis in ("y", "x"):
-        off = told[f"{axis}_um"] - there[f"{axis}_um"]
+        off = reported[f"{axis}_um"] - there[f"{axis}_um"]
         assert np.median(np.abs(off)) < 0.1 * PIXEL_UM
-        assert np.sqrt(np.mean((off / told[f"{axis}_sigma_um"]) ** 2)) < 1.6
-    ratio = told["intensity_counts"] / there["counts"]
+        assert np.sqrt(np.mean((off / reported[f"{axis}_sigma_um"]) ** 2)) < 1.6
+    ratio = reported["intensity_counts"] / there["counts"]
     assert np.median(ratio) == pytest.approx(IN_GAUSSIAN, abs=0.04)
     assert np.std(ratio) < 0.1
     assert (found["time_s"] == 5).all()
@@ -177,13 +177,13 @@ def test_without_a_calibration_there_are_no_diameters():
 def test_a_calibration_gives_diameters():
     found = find_particles(*eight_bit(), pixel_um=PIXEL_UM, calibration=known_sizes(120, 360))
     truth = truth_of(SEEDED, rig.Sensor())
-    there, told = alone(truth, found, *matched(truth, found))
-    assert len(told) >= 12
-    ratio = told["diameter_nm"] / there["diameter_nm"]
+    there, reported = alone(truth, found, *matched(truth, found))
+    assert len(reported) >= 12
+    ratio = reported["diameter_nm"] / there["diameter_nm"]
     # The lamp is brighter in the middle than at the borders, which no calibration knows.
     assert np.median(ratio) == pytest.approx(1, abs=0.03)
     assert np.abs(ratio - 1).max() < 0.12
-    assert (told["diameter_sigma_nm"] > 0).all()
+    assert (reported["diameter_sigma_nm"] > 0).all()
 
 
 def test_what_the_calibration_does_not_reach_is_flagged():
@@ -225,7 +225,7 @@ def test_a_focus_far_from_the_surface_is_flagged():
     np.testing.assert_allclose(table["z_um"], 7.0)
     np.testing.assert_allclose(table["z_surface_sigma_um"], 0.05)
     assert table["planes"].tolist() == [5, 1, 7]
-    # Its own focus tells a particle's brightness, where there is one.
+    # A particle's brightness comes from its own focus, where there is one.
     assert table["intensity_counts"].to_numpy()[:2] == pytest.approx(2 * np.pi * 1.5**2 * 50, rel=0.3)
 
 
@@ -290,7 +290,7 @@ def test_tables_come_back_as_they_went(tmp_path, suffix):
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "message"),
     [
         (
             "none.csv",
@@ -302,10 +302,10 @@ def test_tables_come_back_as_they_went(tmp_path, suffix):
         ("no.parquet", "text", r"no\.parquet: cannot be read as a table"),
     ],
 )
-def test_what_is_no_table_is_refused(tmp_path, name, text, said):
+def test_what_is_no_table_is_refused(tmp_path, name, text, message):
     if text is not None:
         (tmp_path / name).write_text(text)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         read_table(tmp_path / name)
 
 

@@ -117,12 +117,12 @@ def test_a_shift_too_large_to_be_found_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("shared", "shift", "said"),
+    ("shared", "shift", "message"),
     [(0.49, (1.26, -3.0), r"only 49 % of their texture after a shift of \(1\.3, -3\.0\) px"),
      (-0.7, (0.0, 0.0), r"only 0 % of their texture")],
 )  # fmt: skip
-def test_the_refusal_tells_share_and_shift(shared, shift, said):
-    with pytest.raises(InputError, match=said):
+def test_the_refusal_states_share_and_shift(shared, shift, message):
+    with pytest.raises(InputError, match=message):
         require_shared_texture(Registration(shift, shared))
 
 
@@ -155,8 +155,8 @@ def test_the_common_shift_is_that_of_most_pairs_that_tell_one():
         (seen(f, seed=k).astype(np.uint8), seen(f, (2.2, -0.7), seed=k + 9).astype(np.uint8))
         for k, f in enumerate(fields)
     ]
-    pairs.append((seen(fields[0]), seen(fields[1])))  # tells nothing
-    pairs.append((seen(fields[0], seed=20), seen(fields[0], (-4.0, 4.0), seed=21)))  # tells another
+    pairs.append((seen(fields[0]), seen(fields[1])))  # no information
+    pairs.append((seen(fields[0], seed=20), seen(fields[0], (-4.0, 4.0), seed=21)))  # another shift
     np.testing.assert_allclose(common_shift(pairs), (2.2, -0.7), atol=0.1)
 
 

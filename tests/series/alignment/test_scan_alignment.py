@@ -1,4 +1,4 @@
-"""Scans are laid over each other to a few hundredths of a pixel though the surface grows in between."""
+"""Scans are aligned to a few hundredths of a pixel though the surface grows in between."""
 
 from __future__ import annotations
 

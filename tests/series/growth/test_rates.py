@@ -34,7 +34,7 @@ def test_rates_are_within_two_and_a_half_nanometres_a_second(runs, seed: int) ->
     assert max(rms(one) for one in error) < 4  # the first and last scans included
     mean = np.abs([np.nanmean(one) for one in error])
     assert mean[2:-2].max() < 0.5
-    assert mean.max() < 2  # with scans to one side only, how the rate changes is told less well
+    assert mean.max() < 2  # with scans to one side only, the change of the rate is less certain
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -76,7 +76,7 @@ def test_one_wild_height_of_a_window_is_left_out(window: int) -> None:
         off = np.abs(found.rate_nm_per_s[wild] - 40)
         assert off.max() < 6 * rms(clean.rate_nm_per_s - 40)
         assert found.left_out_share[4] == pytest.approx(100 / 64**2, rel=0.2)
-    else:  # which of three is wrong cannot be told
+    else:  # which of three is wrong cannot be known
         assert np.isnan(found.rate_nm_per_s[wild][3:6]).all()
 
 
@@ -171,7 +171,7 @@ def test_scans_are_taken_one_after_the_other(runs) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_trench_to_protrusion_ratio_is_within_three_percent(runs, seed: int) -> None:
     truth, height, sigma, found = runs[seed]
-    regions = [Region("T", "trench", truth.bent > 0.7), Region("P", "protrusion", truth.bent < -0.7)]
+    regions = [Region("T", "trench", truth.trench > 0.7), Region("P", "protrusion", truth.trench < -0.7)]
     curves = region_curves(
         regions,
         height,
@@ -182,7 +182,9 @@ def test_trench_to_protrusion_ratio_is_within_three_percent(runs, seed: int) -> 
         sigmas_um=sigma,
     )
     ratio = rate_ratio(curves)
-    expected = [one[truth.bent > 0.7].mean() / one[truth.bent < -0.7].mean() for one in truth.rate_nm_per_s]
+    expected = [
+        one[truth.trench > 0.7].mean() / one[truth.trench < -0.7].mean() for one in truth.rate_nm_per_s
+    ]
     assert expected[0] > 2.5
     error = ratio["ratio"] / expected - 1
     assert np.abs(error[1:-1]).max() < 0.03  # must 10 %

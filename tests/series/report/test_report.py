@@ -52,17 +52,17 @@ def test_the_page_reads_from_what_it_came_to_down_to_how(written: tuple[Path, li
 
 def test_the_summary_tells_the_numbers() -> None:
     text, table = summary(results())
-    told = {str(row["quantity"]): str(row["value"]) for row in table}
-    assert told["scans"] == "6 in 50 s, 1 without a surface"
-    assert told["field"] == "32 × 24 µm (64 × 48 pixels of 0.5 µm)"
-    assert told["measured"] == "98.4 % of the field in the median scan, 98.4 % in the worst"
-    assert told["rate, plating"] == "4 scans, median 40 nm/s in the first, 40 nm/s in the last"
-    assert told["rate, stripping"] == "2 scans, median -40 nm/s in the first, -40 nm/s in the last"
-    assert told["σ of the rate of a pixel"] == "3 nm/s in the median scan"
+    shown = {str(row["quantity"]): str(row["value"]) for row in table}
+    assert shown["scans"] == "6 in 50 s, 1 without a surface"
+    assert shown["field"] == "32 × 24 µm (64 × 48 pixels of 0.5 µm)"
+    assert shown["measured"] == "98.4 % of the field in the median scan, 98.4 % in the worst"
+    assert shown["rate, plating"] == "4 scans, median 40 nm/s in the first, 40 nm/s in the last"
+    assert shown["rate, stripping"] == "2 scans, median -40 nm/s in the first, -40 nm/s in the last"
+    assert shown["σ of the rate of a pixel"] == "3 nm/s in the median scan"
     assert (
-        told["trench and protrusion rates, plating"] == "2.00 to 1 in the first scan, 2.00 to 1 in the last"
+        shown["trench and protrusion rates, plating"] == "2.00 to 1 in the first scan, 2.00 to 1 in the last"
     )
-    assert told["curvature and rate, plating"] == "Spearman ρ = 0.80, 95 % interval 0.70 to 0.90"
+    assert shown["curvature and rate, plating"] == "Spearman ρ = 0.80, 95 % interval 0.70 to 0.90"
     assert text.startswith(
         "Only six scans were taken.\n\nscan_2.tif has no surface: the file ends early.\n\n"
     )

@@ -13,11 +13,11 @@ public class ModelUtil {
     return (Model) printing(Model.class, "model");
   }
 
-  private static Object printing(final Class<?> type, final String said) {
+  private static Object printing(final Class<?> type, final String chain) {
     InvocationHandler handler = new InvocationHandler() {
       public Object invoke(Object proxy, Method method, Object[] arguments) {
-        if (method.getDeclaringClass() == Object.class) return said;
-        String call = said + "." + method.getName() + "(" + told(arguments) + ")";
+        if (method.getDeclaringClass() == Object.class) return chain;
+        String call = chain + "." + method.getName() + "(" + written(arguments) + ")";
         Class<?> result = method.getReturnType();
         String name = method.getName();
         if (result == void.class || name.equals("create")) System.out.println(call);
@@ -27,7 +27,7 @@ public class ModelUtil {
     return Proxy.newProxyInstance(type.getClassLoader(), new Class<?>[] {type}, handler);
   }
 
-  private static String told(Object[] arguments) {
+  private static String written(Object[] arguments) {
     if (arguments == null) return "";
     String[] each = new String[arguments.length];
     for (int k = 0; k < each.length; k++) {
