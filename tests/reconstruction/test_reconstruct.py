@@ -8,7 +8,7 @@ import pytest
 
 import lee
 from lee.devices.virtual import Flash, gentle, render_scan, rugged
-from lee.errors import InputError
+from lee.errors import DeviceError, InputError
 from lee.kernels.backend import resolve_device
 from lee.reconstruction.parameters import RIG_DEPTH_OF_FIELD_UM, ReconstructParams
 from lee.reconstruction.reconstruct import reconstruct
@@ -238,3 +238,22 @@ def test_a_target_larger_than_the_frame_is_refused():
 
 def test_devices_are_resolved():
     assert resolve_device("cpu").kind == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("focus", "reason"),
+    [
+        ("variance", "no CUDA device is usable: none here"),
+        ("wavelet", "focus measure 'wavelet' runs on the processor only"),
+    ],
+)
+def test_a_surface_records_why_it_was_measured_on_the_processor(monkeypatch, focus, reason):
+    def none():
+        raise DeviceError("none here")
+
+    monkeypatch.setattr("lee.kernels.backend.cuda_device", none)
+    scan = render_scan(gentle((48, 48), 0.25, 1), z_um=np.arange(-6, 12, 0.4))
+    stack = lee.ZStack.from_array(scan.frames, scan.z_um, scan.pixel_um)
+    surface = lee.reconstruct(stack, params=lee.ReconstructParams(focus=focus))
+    assert surface.provenance.device.kind == "cpu"
+    assert surface.provenance.device.reason == reason

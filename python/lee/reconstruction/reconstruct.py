@@ -84,9 +84,9 @@ def reconstruct(
             raise
         where = fall_back_to_the_processor(error)
         surface = scan("cpu")
-        surface.provenance = replace(surface.provenance, device=ComputeDevice(**asdict(where)))
     surface.provenance = replace(
         surface.provenance,
+        device=ComputeDevice(**asdict(where)),
         scan=ScanSource.from_json(stack.metadata),
         parameters=asdict(chosen),
         depth_of_field=DepthOfField(depth, depth_source),

@@ -294,7 +294,9 @@ def device_for(focus: str, device: str) -> Device:
         If `device` is "cuda" and no CUDA device is usable.
     """
     kinds = focus_measure(focus).devices
-    where = resolve_device("cpu" if device == "auto" and "cuda" not in kinds else device)
+    if device == "auto" and "cuda" not in kinds:
+        return replace(resolve_device("cpu"), reason=f"focus measure {focus!r} runs on the processor only")
+    where = resolve_device(device)
     if where.kind not in kinds:
         raise InputError(f"focus is {focus!r}, which runs on the processor; give device='cpu' or 'auto'")
     return where
