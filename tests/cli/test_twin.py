@@ -184,11 +184,11 @@ def test_compare_takes_a_run_that_was_analysed(folder, capsys, tmp_path):
     assert "t = 40 s" not in out
 
 
-def test_grow_writes_the_growth_and_goes_on_from_its_snapshots(folder, capsys, tmp_path):
+def test_grow_writes_the_growth_and_resumes_from_its_checkpoints(folder, capsys, tmp_path):
     options = [folder / "height.tif", "--columns", "4", "--layers", "4", "--every-s", "2", "--no-films"]
     kept = tmp_path / "kept"
     code, out, err = outcome_of(
-        capsys, "grow", *options, "-o", tmp_path / "grown", "--until-s", "4", "--snapshots", kept
+        capsys, "grow", *options, "-o", tmp_path / "grown", "--until-s", "4", "--checkpoints", kept
     )
     assert (code, err) == (0, "")
     grown = load_maps(tmp_path / "grown")
@@ -200,7 +200,7 @@ def test_grow_writes_the_growth_and_goes_on_from_its_snapshots(folder, capsys, t
     begun = {path.name: path.stat().st_mtime_ns for path in kept.glob("time_*")}
     assert len(begun) == 3
     code, _, _ = outcome_of(
-        capsys, "grow", *options, "-o", tmp_path / "again", "--until-s", "4", "--snapshots", kept
+        capsys, "grow", *options, "-o", tmp_path / "again", "--until-s", "4", "--checkpoints", kept
     )
     assert code == 0
     assert {path.name: path.stat().st_mtime_ns for path in kept.glob("time_*")} == begun
@@ -271,7 +271,7 @@ def test_every_command_has_an_example(command, capsys):
         ),
         (["solve", "{height}", "-o", "{solution}"], 1, "exists already"),
         (["solve", "{height}", "-o", "{tmp}/o", "--columns", "0"], 2, "0 is not in the range"),
-        (["grow", "{height}", "-o", "{tmp}/o", "--until-s", "0"], 2, "0 is no time: give seconds above 0"),
+        (["grow", "{height}", "-o", "{tmp}/o", "--until-s", "0"], 2, "0 is not a time: give seconds above 0"),
         (["grow", "{height}", "-o", "{solution}"], 1, "exists already"),
         (["compare", "{tmp}/none", "{height}", "-o", "{tmp}/o"], 1, "holds no solution.json"),
         (["compare", "{solution}", "{small}", "-o", "{tmp}/o"], 1, "give one grid"),

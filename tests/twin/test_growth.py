@@ -132,7 +132,7 @@ def test_a_folder_of_another_growth_is_refused(tmp_path):
         InputError, match="holds a growth of another surface, cell or mesh; give a new folder"
     ):
         grown(cell=Cell(gamma=0.6), times_s=[1.0], folder=tmp_path)
-    with pytest.raises(InputError, match="holds snapshots at other times; give the same times_s"):
+    with pytest.raises(InputError, match="holds checkpoints at other times; give the same times_s"):
         grown(times_s=[2.0], folder=tmp_path)
     (tmp_path / "growth.json").write_text("{")
     with pytest.raises(InputError, match=r"growth\.json: cannot be read; give a new folder"):

@@ -20,7 +20,7 @@ from lee.twin.mesh.front import height_rate
 from lee.twin.mesh.moving import MeshPosition, MovingMesh
 from lee.twin.model import Model, make_model
 from lee.twin.results.builder import SolutionBuilder
-from lee.twin.results.snapshots import Snapshots, fingerprint
+from lee.twin.results.checkpoints import Checkpoints, fingerprint
 from lee.twin.results.solution import Balance, Solution
 from lee.twin.solve import check_times, why_stopped
 from lee.twin.solver.equations import State
@@ -87,15 +87,17 @@ def grow(
         report(line)  # type: ignore[misc]
     made = time.perf_counter()
     builder = SolutionBuilder(model)
-    snapshots = None if folder is None else _snapshots(folder, model, tolerance)
-    saved = snapshots.load() if snapshots else None
+    checkpoints = None if folder is None else _checkpoints(folder, model, tolerance)
+    saved = checkpoints.load() if checkpoints else None
     if saved is None:
-        run = _Growth(model, builder, tolerance, snapshots)
+        run = _Growth(model, builder, tolerance, checkpoints)
     else:
-        run = _resumed(model, builder, tolerance, snapshots, saved)
+        run = _resumed(model, builder, tolerance, checkpoints, saved)
     done = len(builder.states)
     if [float(state["time_s"]) for state in builder.states] != times[:done]:
-        raise InputError(f"{folder}: holds snapshots at other times; give the same times_s, or a new folder")
+        raise InputError(
+            f"{folder}: holds checkpoints at other times; give the same times_s, or a new folder"
+        )
     advance(run, times[done:], progress)
     if builder.stopped:
         warnings.warn(builder.stopped, RuntimeWarning, stacklevel=2)
@@ -111,10 +113,10 @@ class _Growth:
         model: Model,
         builder: SolutionBuilder,
         tolerance: float,
-        snapshots: Snapshots | None,
+        checkpoints: Checkpoints | None,
         position: MeshPosition | None = None,
     ) -> None:
-        self._model, self._builder, self._snapshots = model, builder, snapshots
+        self._model, self._builder, self._checkpoints = model, builder, checkpoints
         columns = model.columns
         self._solver = SubstepSolver(model.problem, columns.shape)
         self._rates: deque[tuple[float, NDArray[np.float64]]] = deque(maxlen=2)
@@ -146,9 +148,9 @@ class _Growth:
     def record(self) -> None:
         """Record the state at the end of the last step, and save it."""
         self._add_state()
-        if self._snapshots:
+        if self._checkpoints:
             states = self._builder.states
-            self._snapshots.save(states[-1], self.checkpoint(), self._builder.balances, len(states))
+            self._checkpoints.save(states[-1], self.checkpoint(), self._builder.balances, len(states))
 
     def stop(self, cause: StoppedEarly) -> None:
         """Record why the growth ended; the last state is not saved, for no time asked for was reached."""
@@ -219,7 +221,7 @@ class _Growth:
             raise StoppedEarly(
                 f"stopped at {self.time_s:.4g} s: a wall has grown to "
                 f"{np.degrees(np.arctan(steep)):.0f} degrees, too steep for a height map; "
-                "what was reached is kept",
+                "the results so far are kept",
                 self.time_s,
             )
         if self._mesh.position.plane_um <= height.max():
@@ -228,7 +230,7 @@ class _Growth:
             )
 
 
-def _snapshots(folder: str | Path, model: Model, tolerance: float) -> Snapshots:
+def _checkpoints(folder: str | Path, model: Model, tolerance: float) -> Checkpoints:
     columns, problem = model.columns, model.problem
     of = fingerprint(
         columns.pixels_um,
@@ -241,18 +243,18 @@ def _snapshots(folder: str | Path, model: Model, tolerance: float) -> Snapshots:
         tolerance,
     )
     about = {"cell": model.cell.to_dict(), "pixel_um": columns.pixel_um, "mesh": columns.shape}
-    return Snapshots(folder, of, about)
+    return Checkpoints(folder, of, about)
 
 
 def _resumed(
     model: Model,
     builder: SolutionBuilder,
     tolerance: float,
-    snapshots: Snapshots | None,
+    checkpoints: Checkpoints | None,
     saved: tuple[Any, Any, Any],
 ) -> _Growth:
     builder.states, known, builder.balances = saved
     position = MeshPosition(known["height_um"], float(known["plane_um"]))
-    run = _Growth(model, builder, tolerance, snapshots, position)
+    run = _Growth(model, builder, tolerance, checkpoints, position)
     run.restore(known)
     return run

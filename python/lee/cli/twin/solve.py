@@ -193,10 +193,10 @@ def _report(found: "Solution", output: Path, begun: float) -> None:
 @click.command(no_args_is_help=True)
 @input_options
 @click.option("-o", "--output", type=PATH, required=True, metavar="DIR", help="Folder to write.")
-@click.option("--until-s", type=seconds, default=1460.0, show_default=True, help="How long it grows.")
+@click.option("--until-s", type=seconds, default=1460.0, show_default=True, help="Duration of the growth.")
 @click.option("--every-s", type=seconds, default=60.0, show_default=True, help="Time from map to map.")
 @click.option(
-    "--snapshots", type=PATH, metavar="DIR",
+    "--checkpoints", type=PATH, metavar="DIR",
     help="Folder of checkpoints to resume from; by default beside the output.",
 )  # fmt: skip
 @no_films_option
@@ -206,7 +206,7 @@ def grow(
     output: Path,
     until_s: float,
     every_s: float,
-    snapshots: Path | None,
+    checkpoints: Path | None,
     no_films: bool,
     overwrite: bool,
 ) -> None:
@@ -222,7 +222,7 @@ def grow(
     from lee.twin import grow as compute
 
     given = _read(inputs, output, overwrite)
-    kept = snapshots or output.parent / f"{output.name}-snapshots"
+    kept = checkpoints or output.parent / f"{output.name}-checkpoints"
     times = [*np.arange(0.0, until_s * (1 - 1e-9), every_s).tolist(), until_s]
     begun = time.perf_counter()
     with time_bar(output.name, until_s) as progress:

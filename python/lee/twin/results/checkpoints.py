@@ -29,7 +29,7 @@ def fingerprint(*parts: Any) -> str:
     return digest.hexdigest()
 
 
-class Snapshots:
+class Checkpoints:
     """A folder with one file for each time, and one to resume from.
 
     ``growth.json`` describes the growth, ``time_00000.npz`` and so on hold the maps, ``resume.npz`` the
