@@ -17,7 +17,7 @@ def cuda():
 
 @pytest.fixture
 def undrawn():
-    """Leave pictures blank, where they are not what is looked at."""
+    """Leave pictures blank, where they are not what is tested."""
     with pictures.undrawn():
         yield
 

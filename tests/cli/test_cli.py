@@ -81,8 +81,11 @@ def test_a_process_ends_as_its_command_did(tmp_path):
         (["frobnicate"], "lee: no such command 'frobnicate'; see lee --help"),
         (["reconstruct", "x"], "missing option '-o' / '--output'; see lee reconstruct --help"),
         (["reconstruct", "x", "-o", "y", "--sharpen"], "no such option '--sharpen'"),
-        (["reconstruct", "x", "-o", "y", "--pixel-um", "0"], "'--pixel-um': 0 is no length: give µm above 0"),
-        (["reconstruct", "x", "-o", "y", "--z-step-um", "nan"], "'--z-step-um': nan is no length"),
+        (
+            ["reconstruct", "x", "-o", "y", "--pixel-um", "0"],
+            "'--pixel-um': 0 is not a length: give µm above 0",
+        ),
+        (["reconstruct", "x", "-o", "y", "--z-step-um", "nan"], "'--z-step-um': nan is not a length"),
         (["reconstruct", "x", "-o", "y", "--z-step-um", "1", "--z-csv", "z"], "both given: give one of them"),
         (["reconstruct", "x", "-o", "y", "--device", "tpu"], "'--device': 'tpu' is not one of"),
         (

@@ -88,7 +88,7 @@ def test_a_stated_correlation_widens_the_uncertainty(surface, tmp_path, capsys, 
     [
         (["--noise-correlation-px", "-1"], 2, "-1.0 is not in the range x>=0"),
         (["--scale-um", "0.01"], 1, "curvature: scale_um is 0.010000, 0.020000 pixels; give at least 0.26"),
-        (["--scale-um", "much"], 2, "much is no length: give µm above 0"),
+        (["--scale-um", "much"], 2, "much is not a length: give µm above 0"),
         (["--family", "mean"], 2, "'mean' is not one of"),
     ],
 )

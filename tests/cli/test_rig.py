@@ -95,7 +95,7 @@ def test_doctor_reports_a_missing_device(config, tmp_path, capsys):
 def test_a_run_is_recorded_and_goes_on(config, tmp_path, capsys):
     assert recording(config, tmp_path / "run", "--duration-s", "2") == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("63 frames a scan, 0.3997")
+    assert lines[0].startswith("63 frames per scan, 0.3997")
     assert lines[1].startswith("scan_000.raw: complete: 63 of 63 frames; surface")
     scans = len(lines) - 2
     assert lines[-1] == f"{tmp_path / 'run'}: {scans} of {scans} scans complete"
@@ -180,7 +180,7 @@ def test_what_was_converted_already_is_skipped(config, tmp_path, capsys):
     assert recording(config, run_folder, "--duration-s", "0.3", "--no-surfaces") == 0
     assert run(["rig", "convert", str(run_folder)]) == 0
     assert run(["rig", "convert", str(run_folder)]) == 0
-    assert "scan_000.raw: was converted already" in capsys.readouterr().out
+    assert "scan_000.raw: already converted" in capsys.readouterr().out
     one = run_folder / "scans" / "scan_000.raw"
     assert run(["rig", "convert", str(one)]) == 1
     assert "exists already" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`--target`: what is looked at, as text."""
+"""`--target`: the structure of interest, as text."""
 
 import json
 
@@ -55,6 +55,6 @@ def test_a_target_larger_than_the_frame(tmp_path, scan, capsys):
     line = capsys.readouterr().err
     assert (
         line
-        == "lee: target: 500x500 px is larger than the frames, 64x72: give its height and width in pixels\n"
+        == "lee: target: 500×500 px is larger than the frames, 64×72: give its height and width in pixels\n"
     )
     assert not (tmp_path / "out").exists()

@@ -187,10 +187,10 @@ def test_it_reports_its_identity_and_what_it_applied():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"exposure_s": 100.0}, "exposure_s 100 must lie in 1e-05 to 10"),
-        ({"pixel_format": "Mono12"}, "pixel_format 'Mono12' is none of its Mono8, Mono16"),
+        ({"exposure_s": 100.0}, "exposure_s 100 must be in 1e-05 to 10"),
+        ({"pixel_format": "Mono12"}, "pixel_format 'Mono12' is not one of Mono8, Mono16"),
         ({"region": (0, 2000, 64, 64)}, r"region \(0, 2000, 64, 64\) leaves its sensor of \(2048, 2048\)"),
-        ({"buffers": 0}, "buffers 0 must lie in 1 to 1000"),
+        ({"buffers": 0}, "buffers 0 must be in 1 to 1000"),
         ({"frames_per_s": 0.0}, "frames_per_s 0 must be above 0"),
     ],
 )
@@ -212,7 +212,7 @@ def test_it_is_set_up_before_it_starts_and_not_while_it_runs(camera):
 @with_library
 def test_a_line_it_does_not_have_is_refused():
     camera = AravisDriver(serial="Fake_1", trigger_line="Line7").open()
-    with pytest.raises(InputError, match="trigger_line 'Line7' is none of its Line0, Software"):
+    with pytest.raises(InputError, match="trigger_line 'Line7' is not one of Line0, Software"):
         camera.configure(CameraSettings(exposure_s=0.001))
     camera.close()
 

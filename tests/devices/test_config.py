@@ -98,7 +98,7 @@ def test_a_camera_or_a_stage_alone():
             SMALLEST + "counts_per_um = 0\n",
             r"counts_per_um is 0; it must be a number above 0, at most 1e\+06",
         ),
-        ("[camera\n", r"is no TOML \("),
+        ("[camera\n", r"is not TOML \("),
     ],
 )
 def test_what_may_not_stand_in_a_file(tmp_path, text, message):
@@ -115,7 +115,7 @@ def test_what_may_not_stand_in_a_file(tmp_path, text, message):
     [
         ("exposure_ms", 3, r"exposure_ms is unknown; keys are driver, serial, exposure_s, "),
         ("exposure_s", 3000, r"exposure_s is 3000; it must be a number above 0, at most 10"),
-        ("exposure_s", 1e-6, r"exposure_s 1e-06 must lie in"),
+        ("exposure_s", 1e-6, r"exposure_s 1e-06 must be in"),
         ("buffers", 2.5, r"buffers is 2\.5; it must be a whole number at least 1, at most 1000"),
         ("buffers", 0, r"buffers is 0; it must be a whole number"),
         ("triggered", 1, r"triggered is 1; it must be true or false"),

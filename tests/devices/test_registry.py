@@ -112,7 +112,7 @@ def test_what_is_no_driver_is_named():
         MissingDependency, match=r"lee.cameras: the driver 'torn' .*NoSuchDriver\) cannot be loaded"
     ):
         camera_drivers["torn"]
-    with pytest.raises(InputError, match=r"swapped = .*:ToyStageDriver is no CameraDriver; update"):
+    with pytest.raises(InputError, match=r"swapped = .*:ToyStageDriver is not a CameraDriver; update"):
         camera_drivers["swapped"]
     with pytest.raises(InputError, match="there is no driver 'web'; it is one of virtual, aravis"):
         camera_drivers["web"]
@@ -127,7 +127,7 @@ def test_a_driver_of_this_process_is_added_once(monkeypatch):
         assert rig.camera.grey == 7
     with pytest.raises(InputError, match="there is a driver 'grey' already; give yours another name"):
         camera_drivers.add("grey", ToyCameraDriver)
-    with pytest.raises(InputError, match=r"lee\.cameras: brick is no CameraDriver"):
+    with pytest.raises(InputError, match=r"lee\.cameras: brick is not a CameraDriver"):
         camera_drivers.add("brick", ToyStageDriver)
 
 

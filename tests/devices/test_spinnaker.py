@@ -199,10 +199,10 @@ def test_packed_pixels_are_not_taken_and_what_is_taken_is_reported(cable, format
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"exposure_s": 100.0}, "exposure_s 100 must lie in 6e-06 to 30"),
-        ({"pixel_format": "RGB8"}, "pixel_format 'RGB8' is none of its Mono8, Mono16"),
+        ({"exposure_s": 100.0}, "exposure_s 100 must be in 6e-06 to 30"),
+        ({"pixel_format": "RGB8"}, "pixel_format 'RGB8' is not one of Mono8, Mono16"),
         ({"region": (0, 40, 16, 32)}, r"region \(0, 40, 16, 32\) leaves its sensor of \(48, 64\)"),
-        ({"buffers": 0}, "buffers 0 must lie in 1 to 500"),
+        ({"buffers": 0}, "buffers 0 must be in 1 to 500"),
         ({"frames_per_s": 0.0}, "frames_per_s 0 must be above 0"),
     ],
 )
@@ -215,7 +215,7 @@ def test_what_it_cannot_do_is_refused(camera, change, message):
 
 def test_what_is_refused_for_pulses_and_while_it_runs(device):
     camera = SpinnakerCamera(trigger_line="Line7")
-    with pytest.raises(InputError, match="trigger_line 'Line7' is none of its Software, Line0, Line2"):
+    with pytest.raises(InputError, match="trigger_line 'Line7' is not one of Software, Line0, Line2"):
         camera.configure(TRIGGERED)
     camera.configure(FREE)
     camera.start()

@@ -99,7 +99,7 @@ def test_a_broken_entry_point_is_skipped_with_a_warning(monkeypatch: pytest.Monk
     messages = [str(warning.message) for warning in warned]
     assert len(messages) == 2
     assert "no attribute 'Missing'" in messages[0]
-    assert "is no exporter; it needs suffix, holds, summary, companions and write()" in messages[1]
+    assert "is not an exporter; it needs suffix, holds, summary, companions and write()" in messages[1]
 
 
 def test_a_suffix_belongs_to_one_format(registered: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,5 +88,5 @@ def test_misuse_is_told(surface: Surface, tmp_path: Path) -> None:
         view(surface, colour="red")
     with pytest.raises(InputError, match="stretch is 0"):
         view(surface, stretch=0)
-    with pytest.raises(InputError, match=r"'v\.txt' is no picture"):
+    with pytest.raises(InputError, match=r"'v\.txt' is not a picture"):
         view(surface, screenshot=tmp_path / "v.txt")

@@ -176,7 +176,7 @@ def test_nothing_is_moved_between_host_and_device(cuda):
         TypeError, match="argmax_refocus: stack on the CUDA device but focus not; nothing is moved silently"
     ):
         argmax_refocus_of(device, frames)
-    with pytest.raises(InputError, match="argmax_refocus: z_um lies on the CUDA device; give heights in the"):
+    with pytest.raises(InputError, match="argmax_refocus: z_um is on the CUDA device; give heights in the"):
         argmax_refocus_of(device, device, z_um=cuda.array(np.arange(4.0)))
 
 

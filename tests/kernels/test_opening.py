@@ -249,7 +249,7 @@ def test_bad_arguments_are_refused(arguments, message):
         (lambda: rectangle(0, 3), "rectangle: 0 by 3 px; both extents must be at least 1"),
         (
             lambda: Footprint(np.ones((2, 2)), (2, 0)),
-            r"the centre \(2, 0\) lies outside the mask of shape \(2, 2\)",
+            r"the centre \(2, 0\) is outside the mask of shape \(2, 2\)",
         ),
     ],
 )

@@ -151,7 +151,7 @@ def test_a_disk_that_takes_no_frame_is_reported(tmp_path, monkeypatch):
     threading.Timer(0.8, free.set).start()
     taken, _, _ = scanned(tmp_path / "a.raw")
     assert isinstance(taken.fault, Backpressure)
-    assert "the disk took no frame for 0.2 s" in str(taken.fault)
+    assert "the disk accepted no frame for 0.2 s" in str(taken.fault)
     assert 8 <= taken.ledger.frames_written < 81
     assert len(lee.open_stack(taken.path)) == taken.ledger.frames_written
 

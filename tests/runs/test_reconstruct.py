@@ -188,7 +188,7 @@ def test_scans_of_different_size_or_calibration_are_reported(folder):
     frames = tifffile.imread(odd)
     metadata = {"axes": "ZYX", "PhysicalSizeX": 0.4, "PhysicalSizeY": 0.4, "PhysicalSizeZ": 0.2}
     tifffile.imwrite(odd, frames[:, :60], ome=True, metadata=metadata)
-    with pytest.raises(InputError, match=r"scan_002.ome.tif: is 60x72 pixels, scan_000.ome.tif 72x72; crop"):
+    with pytest.raises(InputError, match=r"scan_002.ome.tif: is 60×72 pixels, scan_000.ome.tif 72×72; crop"):
         reconstruct_run(open_run(folder), device="cpu")
     metadata |= {"PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5}
     tifffile.imwrite(odd, frames, ome=True, metadata=metadata)

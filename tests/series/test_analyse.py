@@ -177,7 +177,7 @@ def test_drawn_regions_and_references(folder, undrawn):
     [
         (
             {"regions": {"far": {"polygon_um": [[900, 900], [900, 910], [910, 900]]}}},
-            "far lies outside the field",
+            "far is outside the field",
         ),
         ({"regions": "none.json"}, r"none\.json: cannot be read .*give a JSON file of regions"),
         ({"regions": {"R1": {}}}, "region R1: give"),

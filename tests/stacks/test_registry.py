@@ -126,7 +126,7 @@ def test_a_broken_entry_point_is_skipped_with_a_warning(monkeypatch: pytest.Monk
     messages = [str(warning.message) for warning in warned]
     assert len(messages) == 2
     assert "no attribute 'Missing'" in messages[0]
-    assert "is no stack reader; it needs name, reads, recognises() and open()" in messages[1]
+    assert "is not a stack reader; it needs name, reads, recognises() and open()" in messages[1]
 
 
 def test_a_name_belongs_to_one_reader(registered: None) -> None:

@@ -58,10 +58,10 @@ def test_definitions_are_read_in_order_with_their_kind() -> None:
 
 def test_bad_regions_are_one_line() -> None:
     with pytest.raises(
-        InputError, match=r"region R4 lies outside the field, which spans \(0, 0\) to \(29.5, 39.5\)"
+        InputError, match=r"region R4 is outside the field, which spans \(0, 0\) to \(29.5, 39.5\)"
     ):
         polygon("R4", [[100, 100], [100, 120], [120, 120]], SHAPE, 0.5)
-    with pytest.raises(InputError, match=r"region R4 lies outside the field"):
+    with pytest.raises(InputError, match=r"region R4 is outside the field"):
         polygon("R4", [[-9, -9], [-9, -5], [-5, -5]], SHAPE, 0.5)
     with pytest.raises(InputError, match=r"region R4: give three or more corners"):
         polygon("R4", [[1, 1], [2, 2]], SHAPE, 0.5)

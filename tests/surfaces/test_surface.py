@@ -91,7 +91,7 @@ def test_the_description_is_strict_json_whatever_the_metadata_holds(tmp_path: Pa
     )
     surface.save(tmp_path / "out")
     text = (tmp_path / "out" / "surface.json").read_text()
-    found = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    found = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert found["metadata"] == {"z": [0.0, 0.2], "n": 3, "gap": None, "path": str(Path("a/b"))}
     assert found["coverage"] == pytest.approx(surface.valid.mean())
     assert found["versions"]["numpy"] == np.__version__

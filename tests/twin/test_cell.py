@@ -101,7 +101,7 @@ def test_a_file_that_cannot_be_used_is_told_with_its_name(tmp_path):
     with pytest.raises(InputError, match=r"cell\.toml: cannot be read"):
         Cell.load(path)
     path.write_text("[cell\n")
-    with pytest.raises(InputError, match=r"cell\.toml: is no TOML"):
+    with pytest.raises(InputError, match=r"cell\.toml: is not TOML"):
         Cell.load(path)
     path.write_text("[cell]\nlayer = 5\n")
     with pytest.raises(

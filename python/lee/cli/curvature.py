@@ -24,7 +24,8 @@ from lee.cli.options import PATH, overwrite_option, pixel_of_map_option, scale_o
     "--noise-correlation-px",
     type=click.FloatRange(min=0),
     metavar="PX",
-    help="Correlation of the height errors, as of white noise after this Gaussian; by default estimated.",
+    help="Correlation length of the height errors: that of white noise smoothed by this Gaussian; by default "
+    "estimated.",
 )
 @pixel_of_map_option
 @threads_option

@@ -21,7 +21,7 @@ def um(text: str) -> float:
     except ValueError:
         length = math.nan
     if not (math.isfinite(length) and length > 0):
-        raise click.BadParameter(f"{text} is no length: give µm above 0")
+        raise click.BadParameter(f"{text} is not a length: give µm above 0")
     return length
 
 
@@ -37,12 +37,12 @@ def seconds(text: str) -> float:
     except ValueError:
         given = math.nan
     if not (math.isfinite(given) and given > 0):
-        raise click.BadParameter(f"{text} is no time: give seconds above 0")
+        raise click.BadParameter(f"{text} is not a time: give seconds above 0")
     return given
 
 
 threads_option = click.option(
-    "--threads", type=click.IntRange(min=0), default=0, show_default="all cores", help="Threads of a process."
+    "--threads", type=click.IntRange(min=0), default=0, show_default="all cores", help="Threads per process."
 )
 overwrite_option = click.option(
     "--overwrite", is_flag=True, help="Replace an existing result; without it, nothing is replaced."

@@ -174,7 +174,7 @@ def calibrate(table: Path, output: Path, figure: Path | None, overwrite: bool) -
     """Fit particle diameter against scattered intensity.
 
     TABLE is a CSV file with one row for each particle and the columns intensity_counts, as measured by `lee
-    particles`, and diameter_nm, as measured by an electron microscope, say. The columns
+    particles`, and diameter_nm, for example from an electron microscope. The columns
     intensity_sigma_counts and diameter_sigma_nm, their standard deviations, are optional. The counts must
     come from the same exposure as the scans to which the calibration is applied.
 

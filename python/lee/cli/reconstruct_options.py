@@ -59,7 +59,7 @@ _OPTIONS = (
     click.option(
         "--target",
         type=shape,
-        help="Shape and size of what is looked at, in px: disk:25, ellipse:20x40 (height x width), "
+        help="Shape and size of the structure of interest, in px: disk:25, ellipse:20x40 (height x width), "
         "rectangle:20x40@30 (turned by 30 degrees), or auto, which estimates it from the sharpest frame.",
     ),
     click.option(

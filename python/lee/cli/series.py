@@ -44,7 +44,9 @@ def line(text: str) -> "Line":
     metavar="local|ADDRESS",
     help="Reconstruct through Dask, on this computer or a cluster; by default in processes on this computer.",
 )
-@click.option("--workers", type=click.IntRange(min=0), default=0, show_default="all cores", help="Processes.")
+@click.option(
+    "--workers", type=click.IntRange(min=0), default=0, show_default="all cores", help="Number of processes."
+)
 @click.option(
     "--from-scratch", is_flag=True, help="Discard RUN/surfaces.zarr and reconstruct every scan again."
 )
@@ -95,7 +97,7 @@ def series(
 
     RUN is a folder with scans taken one after another, or with a folder scans that holds them, and
     scans.csv. The header of scans.csv is scan,time_s; the columns phase (plating, stripping, rest), z_step_um
-    and pixel_um are optional. Surfaces go to RUN/surfaces.zarr; called again, only missing ones are added.
+    and pixel_um are optional. Surfaces go to RUN/surfaces.zarr; a later call adds only missing ones.
     RUN/series is brought up to date: report.html to read, with growth, rates, curvature, regions, area and
     volume as figures, films, tables (CSV) and maps (zarr).
 

@@ -1,4 +1,4 @@
-"""The value of `--target`: shape and size of what is looked at, as text."""
+"""The value of `--target`: shape and size of the structure of interest, as text."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def target_of(wanted: Wanted, stack: ZStack) -> Target:
         rows, columns = wanted.size_px
         if rows > stack.shape[1] or columns > stack.shape[2]:
             raise InputError(
-                f"target: {rows:g}x{columns:g} px is larger than the frames, "
-                f"{stack.shape[1]}x{stack.shape[2]}: give its height and width in pixels"
+                f"target: {rows:g}×{columns:g} px is larger than the frames, "
+                f"{stack.shape[1]}×{stack.shape[2]}: give its height and width in pixels"
             )
         return wanted
     tried = np.unique(np.linspace(0, len(stack) - 1, _TRIED_FRAMES).astype(int))

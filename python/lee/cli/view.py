@@ -30,7 +30,7 @@ def view(
     pixel_um: float | None,
     overwrite: bool,
 ) -> None:
-    """Show SURFACE in 3D, or draw it into a picture.
+    """Show SURFACE in 3D, or save a picture of it.
 
     SURFACE is a folder that `lee reconstruct` wrote, or a height map in µm as TIFF. The window needs the
     extra `view` (pyvista). Pixels that were not measured are orange.

@@ -70,7 +70,7 @@ def _read(path: Path) -> Mapping[str, object]:
     except OSError as error:
         raise unreadable(path, error, "give a rig's TOML file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is no TOML ({str(error).splitlines()[0]})") from error
+        raise InputError(f"{path}: is not TOML ({str(error).splitlines()[0]})") from error
 
 
 def _section(name: str, held: Mapping[str, object], section: str, drivers: Registry[Section]) -> Section:

@@ -80,7 +80,7 @@ class Registry(Generic[D]):
     def _checked(self, driver: object, name: str) -> type[D]:
         if not (isinstance(driver, type) and issubclass(driver, self._kind)):
             raise InputError(
-                f"{self._group}: {name} is no {self._kind.__name__}; update the package that offers it"
+                f"{self._group}: {name} is not a {self._kind.__name__}; update the package that offers it"
             )
         return driver
 

@@ -183,4 +183,4 @@ class StreamingCamera(Camera):
 
 def refused_exposure(asked_s: float, lowest_s: float, highest_s: float) -> InputError:
     """Return the error for an exposure that a camera cannot do."""
-    return InputError(f"camera: exposure_s {asked_s:g} must lie in {lowest_s:g} to {highest_s:g}")
+    return InputError(f"camera: exposure_s {asked_s:g} must be in {lowest_s:g} to {highest_s:g}")

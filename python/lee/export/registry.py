@@ -77,7 +77,8 @@ def exporter_for(path: Path) -> Exporter:
 def _check(exporter: object, where: str, known: dict[str, Exporter]) -> None:
     if not isinstance(exporter, Exporter):
         raise InputError(
-            f"{where}: {exporter!r} is no exporter; it needs suffix, holds, summary, companions and write()"
+            f"{where}: {exporter!r} is not an exporter; it needs suffix, holds, summary, "
+            "companions and write()"
         )
     if not exporter.suffix.startswith(".") or exporter.suffix != exporter.suffix.lower():
         raise InputError(

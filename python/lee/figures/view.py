@@ -92,7 +92,7 @@ def view(
     target = None if screenshot is None else Path(screenshot)
     if target is not None and target.suffix.lower() not in _PICTURES:
         raise InputError(
-            f"{target.name!r} is no picture: give the screenshot a suffix of {', '.join(_PICTURES)}"
+            f"{target.name!r} is not a picture: give the screenshot a suffix of {', '.join(_PICTURES)}"
         )
     if target is None:
         pyvista = import_pyvista()

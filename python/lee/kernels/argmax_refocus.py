@@ -77,7 +77,7 @@ def argmax_refocus(
             f"argmax_refocus: stack is {frames.shape} but focus is {curves.shape}; give equal shapes"
         )
     if is_cuda(z_um):
-        raise InputError("argmax_refocus: z_um lies on the CUDA device; give heights in the host's memory")
+        raise InputError("argmax_refocus: z_um is on the CUDA device; give heights in the host's memory")
     z = np.arange(len(frames), dtype=np.float64) if z_um is None else np.asarray(z_um, dtype=np.float64)
     if z.shape != (len(frames),):
         raise InputError(

@@ -38,7 +38,7 @@ class Footprint:
         h, w = mask.shape
         y, x = (h // 2, w // 2) if tuple(self.centre) == (-1, -1) else (int(v) for v in self.centre)
         if not (0 <= y < h and 0 <= x < w):
-            raise InputError(f"footprint: the centre {(y, x)} lies outside the mask of shape {(h, w)}")
+            raise InputError(f"footprint: the centre {(y, x)} is outside the mask of shape {(h, w)}")
         mask.setflags(write=False)
         object.__setattr__(self, "mask", mask)
         object.__setattr__(self, "centre", (y, x))

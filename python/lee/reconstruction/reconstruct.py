@@ -36,7 +36,7 @@ def reconstruct(
     stack : ZStack
         From `lee.open_stack`; read frame by frame, so it may be larger than memory.
     target : Target, optional
-        Shape and size of what is looked at; sets the finest window.
+        Shape and size of the structure of interest; sets the finest window.
     params : ReconstructParams, optional
     device : {"auto", "cpu", "cuda"}
         Where the kernels run; ``provenance.device`` records where they did. "auto" takes a CUDA device where

@@ -46,7 +46,7 @@ class Refocuser:
         Where the kernels run. "auto" takes a CUDA device where one is usable, and the processor, with a
         warning, if the device's memory does not suffice for the first frame.
     target : Target, optional
-        Shape and size of what is looked at; sets the finest window.
+        Shape and size of the structure of interest; sets the finest window.
 
     Raises
     ------

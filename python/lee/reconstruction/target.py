@@ -1,4 +1,4 @@
-"""The target: shape and size of what is looked at, such as a particle, a grain, an electrode's texture."""
+"""The target: shape and size of the structure of interest, such as a particle, a grain, a texture."""
 
 import math
 import re
@@ -24,7 +24,7 @@ _MIN_CORNERED_PX = 8.0  # smaller ones show no corners
 
 @dataclass(frozen=True)
 class Target:
-    """Shape and size of what is looked at.
+    """Shape and size of the structure of interest.
 
     Parameters
     ----------

@@ -66,7 +66,7 @@ class FrameWriter:
             self._queue.put(frame, timeout=_DISK_TIMEOUT_S)
         except queue.Full:
             raise Backpressure(
-                f"{self._segment.path}: the disk took no frame for {_DISK_TIMEOUT_S:g} s; check it, or "
+                f"{self._segment.path}: the disk accepted no frame for {_DISK_TIMEOUT_S:g} s; check it, or "
                 "record elsewhere"
             ) from None
         finally:

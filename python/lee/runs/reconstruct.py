@@ -266,8 +266,8 @@ def _common_size(run: Run) -> tuple[tuple[int, int], float, dict[int, str]]:
     for k, found in opened.items():
         if found.shape != like.shape:
             raise InputError(
-                f"{run.scans[k]}: is {found.shape[0]}x{found.shape[1]} pixels, {run.names[first]} "
-                f"{like.shape[0]}x{like.shape[1]}; crop all scans of a run alike, or remove it"
+                f"{run.scans[k]}: is {found.shape[0]}×{found.shape[1]} pixels, {run.names[first]} "
+                f"{like.shape[0]}×{like.shape[1]}; crop all scans of a run alike, or remove it"
             )
         if abs(found.pixel_um / like.pixel_um - 1) > 1e-6:
             raise InputError(

@@ -95,7 +95,7 @@ def open_source(path: Path) -> FrameSource:
 def _check(reader: object, where: str, known: dict[str, StackReader]) -> None:
     if not isinstance(reader, StackReader):
         raise InputError(
-            f"{where}: {reader!r} is no stack reader; it needs name, reads, recognises() and open()"
+            f"{where}: {reader!r} is not a stack reader; it needs name, reads, recognises() and open()"
         )
     if reader.name in known:
         raise InputError(f"{where}: there is a reader {reader.name!r} already; give yours another name")

@@ -255,19 +255,19 @@ def _array(value: object) -> NDArray[np.float64]:
 
 def _mapping(value: object) -> dict[str, object]:
     if not isinstance(value, Mapping):
-        raise TypeError(f"{value!r} is no JSON object")
+        raise TypeError(f"{value!r} is not a JSON object")
     return {str(key): entry for key, entry in value.items()}
 
 
 def _sequence(value: object) -> Sequence[object]:
     if not isinstance(value, Sequence) or isinstance(value, str):
-        raise TypeError(f"{value!r} is no list")
+        raise TypeError(f"{value!r} is not a list")
     return value
 
 
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{value!r} is no number")
+        raise TypeError(f"{value!r} is not a number")
     return float(value)
 
 

@@ -82,7 +82,7 @@ def polygon(
             inside ^= crossed & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0))
     if not inside.any():
         far = tuple(round((n - 1) * pixel_um, 6) for n in shape)
-        raise InputError(f"region {name} lies outside the field, which spans (0, 0) to {far} µm")
+        raise InputError(f"region {name} is outside the field, which spans (0, 0) to {far} µm")
     mask[low[0] : high[0], low[1] : high[1]] = inside
     return Region(name, kind, mask)
 

@@ -345,4 +345,4 @@ def _read(path: Path) -> Mapping[str, Any]:
     except OSError as error:
         raise unreadable(path, error, "give a cell's TOML file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is no TOML ({str(error).splitlines()[0]})") from error
+        raise InputError(f"{path}: is not TOML ({str(error).splitlines()[0]})") from error

@@ -75,7 +75,7 @@ def solve(
     Returns
     -------
     Solution
-        ``stopped`` gives the reason if it ended early; what was reached is kept.
+        ``stopped`` gives the reason if it ended early; the results so far are kept.
 
     Raises
     ------

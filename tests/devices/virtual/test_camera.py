@@ -54,12 +54,12 @@ def test_settings_are_rounded_and_read_back():
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"exposure_s": 3000.0}, r"exposure_s 3000 must lie in"),
-        ({"exposure_s": float("nan")}, r"exposure_s nan must lie in"),
-        ({"pixel_format": "RGB8"}, r"'RGB8' is none of Mono8, Mono10, Mono12, Mono16"),
+        ({"exposure_s": 3000.0}, r"exposure_s 3000 must be in"),
+        ({"exposure_s": float("nan")}, r"exposure_s nan must be in"),
+        ({"pixel_format": "RGB8"}, r"'RGB8' is not one of Mono8, Mono10, Mono12, Mono16"),
         ({"region": (0, 0, 17, 24)}, r"region \(0, 0, 17, 24\) leaves its sensor of \(16, 24\) px"),
         ({"region": (-4, 0, 8, 8)}, r"leaves its sensor"),
-        ({"buffers": 0}, r"buffers 0 must lie in 1 to 1000"),
+        ({"buffers": 0}, r"buffers 0 must be in 1 to 1000"),
         ({"frames_per_s": 0.0}, r"frames_per_s 0 must be above 0"),
     ],
 )

@@ -196,7 +196,7 @@ def test_a_part_of_a_scan_has_its_own_time():
         ({"step_um": 0}, r"step_um 0 must be above 0"),
         ({"shift_px": np.zeros((3, 2))}, r"shift_px must be finite, its total or one for each of 2 scans"),
         ({"axial_um": [0.0, 1.0, 2.0]}, r"axial_um must be finite, its total or one for each of 2 scans"),
-        ({"shift_px": (30.0, 0.0)}, r"a drift of 30 px leaves nothing of 40 x 40 px"),
+        ({"shift_px": (30.0, 0.0)}, r"a drift of 30 px leaves nothing of 40 × 40 px"),
     ],
 )
 def test_runs_that_cannot_be(options, message):

@@ -72,7 +72,7 @@ def test_table_agrees_with_the_integral() -> None:
 
 
 def test_impossible_optics_are_refused() -> None:
-    with pytest.raises(InputError, match=r"na 1\.4 must lie between 0 and the refractive index 1\.36"):
+    with pytest.raises(InputError, match=r"na 1\.4 must be between 0 and the refractive index 1\.36"):
         Optics(na=1.4)
     with pytest.raises(InputError, match="wavelength_um 0 must be above 0"):
         Optics(wavelength_um=0)

@@ -193,7 +193,7 @@ def test_unusable_scans_are_refused(options: dict, message: str) -> None:
 
 
 def test_unusable_cameras_are_refused() -> None:
-    with pytest.raises(InputError, match="bit_depth 7 must lie between 8 and 16"):
+    with pytest.raises(InputError, match="bit_depth 7 must be between 8 and 16"):
         Sensor(bit_depth=7)
     with pytest.raises(InputError, match="mean_share between 0 and 1"):
         Sensor(mean_share=1.5)

@@ -265,7 +265,7 @@ def test_what_it_refuses():
         stage.begin_scan(fast)
     with pytest.raises(InputError, match="no scan was begun"):
         stage.end_scan(timeout_s=1.0)
-    with pytest.raises(InputError, match="position_um -5 must lie in its limits"):
+    with pytest.raises(InputError, match="position_um -5 must be within its limits"):
         VirtualStage(position_um=-5)
 
 

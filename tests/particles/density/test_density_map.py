@@ -364,7 +364,7 @@ def test_bad_input_of_the_map_is_one_line(options: dict, match: str) -> None:
 
 
 def test_positions_of_another_grid_are_refused() -> None:
-    with pytest.raises(InputError, match="all 2 are beyond the field of 20 x 10 pixels"):
+    with pytest.raises(InputError, match="all 2 are beyond the field of 20 × 10 pixels"):
         density_map(table(np.array([50.0, 90.0]), np.array([1.0, 2.0])), pixel_um=PIXEL_UM, shape=(10, 20))
 
 

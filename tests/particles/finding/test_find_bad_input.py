@@ -77,12 +77,12 @@ def of_frames(before=FRAME, after=FRAME, **options):
 REFUSED = {
     "frames of two shapes": (
         lambda: of_frames(after=FRAME[:50]),
-        r"before has 64 x 64 pixels \(rows x columns\) but after has 50 x 64; "
+        r"before has 64 × 64 pixels \(rows × columns\) but after has 50 × 64; "
         "give two scans of the same camera setting",
     ),
     "stacks of two shapes": (
         lambda: of_stacks(after=stack(np.zeros((5, 100, 128), np.uint8), np.arange(5))),
-        r"before has 128 x 128 pixels \(rows x columns\) but after has 100 x 128",
+        r"before has 128 × 128 pixels \(rows × columns\) but after has 100 × 128",
     ),
     "no common height": (
         lambda: of_stacks(after=stack(z_um=Z_UM + 50), surface=surface()),

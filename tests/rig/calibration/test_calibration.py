@@ -345,7 +345,7 @@ def test_its_help_has_an_example(capsys):
         (["--level-px", "0", "0", "9", "9", "--known-step-um", "20"], 2, "give --level-px twice"),
         (["--end-um", "990"], 1, "give a start below the end"),
         (["--repeats", "1"], 2, "1 is not in the range"),
-        (["--known-step-um", "-3"], 2, "is no length"),
+        (["--known-step-um", "-3"], 2, "is not a length"),
     ],
 )
 def test_what_the_command_cannot_do(tmp_path, capsys, options, code, message):

@@ -151,8 +151,8 @@ def test_with_a_token_nobody_enters_without_it(tmp_path):
         ("::", None, "others can reach ::"),
         ("127.0.0.1", "short", "the token must be 16 or more"),
         ("127.0.0.1", "spaces are no good here", "the token must be 16 or more"),
-        ("no-such-host.invalid", None, "--host no-such-host.invalid is no address of this computer"),
-        ("192.0.2.1", TOKEN, "192.0.2.1 is no address of this computer"),
+        ("no-such-host.invalid", None, "--host no-such-host.invalid is not an address of this computer"),
+        ("192.0.2.1", TOKEN, "192.0.2.1 is not an address of this computer"),
     ],
 )
 def test_an_address_that_cannot_be_listened_on_is_refused(host, token, message):
@@ -226,7 +226,7 @@ def test_the_command_line_serves_until_it_is_asked_to_end(tmp_path):
     asked = [sys.executable, "-m", "lee", *command(tmp_path, "--port", "0")]
     with subprocess.Popen(asked, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
         try:
-            assert process.stdout.readline().startswith("36 frames a scan")
+            assert process.stdout.readline().startswith("36 frames per scan")
             port = int(re.search(r"open http://127\.0\.0\.1:(\d+)/", process.stdout.readline()).group(1))
             server = type("Served", (), {"port": port})
             assert ask(server, "/start", "POST").status == 200

@@ -11,7 +11,9 @@ from lee.cli.rig.options import config_argument, lead_option, pixel_option, scan
 @click.command(no_args_is_help=True)
 @config_argument
 @click.option("-o", "--output", type=PATH, required=True, metavar="TOML", help="Calibration file to write.")
-@click.option("--start-um", type=float, required=True, help="Height below the sample, as the stage counts.")
+@click.option(
+    "--start-um", type=float, required=True, help="Height below the sample, in the stage's coordinate."
+)
 @click.option("--end-um", type=float, required=True, help="Height above the sample.")
 @step_option
 @lead_option

@@ -29,7 +29,7 @@ def convert(recorded: Path, remove_raw: bool, overwrite: bool) -> None:
     done = 0
     for raw in scans:
         if recorded.is_dir() and not overwrite and raw.with_suffix(".zarr").exists():
-            click.echo(f"{raw.name}: was converted already")
+            click.echo(f"{raw.name}: already converted")
             continue
         with progress_bar(raw.name) as progress:
             place = convert_scan(raw, remove_raw=remove_raw, overwrite=overwrite, progress=progress)

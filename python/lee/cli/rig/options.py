@@ -33,7 +33,7 @@ _OPTIONS = (
     config_argument,
     click.option("-o", "--output", type=PATH, required=True, metavar="RUN", help="Folder of the run."),
     click.option(
-        "--start-um", type=float, required=True, help="Height of the first frame, as the stage counts."
+        "--start-um", type=float, required=True, help="Height of the first frame, in the stage's coordinate."
     ),
     click.option("--end-um", type=float, required=True, help="Height at which a scan ends."),
     step_option,
@@ -92,7 +92,7 @@ def run_plan(rig: Rig, config: RigConfig, options: RunOptions) -> RunPlan:
         lead_um=options["lead_um"],
     )
     click.echo(
-        f"{scan.pulses} frames a scan, {scan.step_um:.6f} µm apart, at {scan.speed_um_per_s:.2f} µm/s: "
+        f"{scan.pulses} frames per scan, {scan.step_um:.6f} µm apart, at {scan.speed_um_per_s:.2f} µm/s: "
         f"{scan.seconds:.1f} s"
     )
     return RunPlan(

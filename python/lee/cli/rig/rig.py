@@ -38,7 +38,7 @@ rig.add_command(convert)
     type=PATH,
     default=".",
     show_default=True,
-    help="Folder that a run would be recorded in.",
+    help="Folder in which a run would be recorded.",
 )
 def doctor(config: Path | None, output: Path) -> None:
     """Report what the rig has and what it lacks; nothing moves.
@@ -90,7 +90,7 @@ def probe_disk(folder: Path, frames_per_s: float, frame_px: tuple[int, int], mb:
 def record(**options: Unpack[RunOptions]) -> None:
     """Scan again and again, record every frame, and measure surfaces meanwhile.
 
-    The step is rounded to whole counts of the stage. RUN is a folder that `lee series` takes; a run that is
+    The step is rounded to whole counts of the stage. RUN is a folder that `lee series` reads; a run that is
     recorded into it again continues after the last scan. Every scan is on the disk and accounted for before
     the next begins. One line a scan reports frames written, lost and missed.
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--sigma", metavar="TIF|NM/S", help="Standard deviation of the measured rates.")
 @click.option(
     "--time-s", type=click.FloatRange(min=0), metavar="S",
-    help="When a single map was measured; by default the solution's last time.",
+    help="Time at which a single map was measured; by default the solution's last time.",
 )  # fmt: skip
 @click.option(
     "--window-share", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True,
@@ -105,7 +105,7 @@ def compare(
             f"slope {row['slope']:.2f}{_interval(row, 'slope')}"
         )
     if found.statistics["slope_low"].isna().any():
-        click.echo("no intervals where the field holds fewer than 8 places that differ independently")
+        click.echo("no intervals: the field holds fewer than 8 independent blocks")
     click.echo(f"{output}: look at {output / 'comparison.png'}")
 
 
@@ -169,5 +169,5 @@ def _exchange_current(computed: "SolutionMaps", found: "Comparison") -> "Inversi
         found,
         mesh=mesh,
         start_a_per_m2=start if isinstance(start, float) else computed.cell.exchange_current_a_per_m2,
-        progress=lambda done, chi2: click.echo(f"solve {done}: squared misfit {chi2:.3g} a pixel"),
+        progress=lambda done, chi2: click.echo(f"solve {done}: squared misfit {chi2:.3g} per pixel"),
     )

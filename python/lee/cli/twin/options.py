@@ -46,11 +46,11 @@ _OPTIONS = (
     cell_option,
     click.option(
         "--exchange-current", metavar="TIF|A/M2",
-        help="At the bulk concentration: a map on the surface's pixels, or one number.",
+        help="Exchange current at the bulk concentration: a map on the surface's pixels, or one number.",
     ),
     click.option(
         "--efficiency", metavar="TIF|SHARE",
-        help="Of growth, 0 to 1.5: a map on the surface's pixels, or one number.",
+        help="Current efficiency of growth, 0 to 1.5: a map on the surface's pixels, or one number.",
     ),
     click.option(
         "--columns", type=click.IntRange(min=1), metavar="N",
@@ -62,7 +62,7 @@ _OPTIONS = (
     ),
     click.option(
         "--smooth-um", type=click.FloatRange(min=0), metavar="UM",
-        help="Smooth the heights by this Gaussian; by default only relief finer than the columns goes.",
+        help="Smooth the heights by this Gaussian; by default only relief finer than the columns is removed.",
     ),
     pixel_of_map_option,
 )  # fmt: skip

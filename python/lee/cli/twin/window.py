@@ -11,7 +11,7 @@ from lee.cli.twin.options import cell_of, cell_option, length_option
 
 @click.command()
 @cell_option
-@length_option("--gap-um", 2000.0, "Between the electrodes.")
+@length_option("--gap-um", 2000.0, "Distance between the electrodes.")
 @length_option("--anode-um", 10_000.0, "Width of the anode from a wall or plane of symmetry.")
 @length_option("--extension-um", 500.0, "How far the cathode reaches past the anode's edge.")
 @click.option("--beyond-um", type=click.FloatRange(min=0), default=0.0, show_default=True,
@@ -19,9 +19,9 @@ from lee.cli.twin.options import cell_of, cell_option, length_option
 @click.option("--above-um", type=click.FloatRange(min=0), default=0.0, show_default=True,
               help="Electrolyte above the anode's face; 0: an insulating plane.")  # fmt: skip
 @click.option("--anode-back", type=click.Choice(["insulated", "active"]), default="insulated",
-              show_default=True, help="Where there is electrolyte above it.")  # fmt: skip
+              show_default=True, help="Back of the anode, if there is electrolyte above it.")  # fmt: skip
 @click.option("--window-um", type=(float, float), default=(200.0, 400.0), show_default=True,
-              metavar="FROM TO", help="What the microscope sees, from the anode's edge.")  # fmt: skip
+              metavar="FROM TO", help="What the microscope sees, as distances from the edge.")  # fmt: skip
 @click.option("--kind", type=click.Choice(["secondary", "primary"]), default="secondary", show_default=True,
               help="With kinetics; or without polarisation.")  # fmt: skip
 @click.option("-o", "--output", type=PATH, metavar="PNG", help="Draw the current along the cathode.")

@@ -94,7 +94,7 @@ class AravisCamera(StreamingCamera):
         """Set it up and read back what it applied; `Camera.configure`."""
         self._check_idle()
         if not 1 <= settings.buffers <= MAX_BUFFERS:
-            raise InputError(f"camera: buffers {settings.buffers} must lie in 1 to {MAX_BUFFERS}")
+            raise InputError(f"camera: buffers {settings.buffers} must be in 1 to {MAX_BUFFERS}")
         self._drop_stream()
         camera = self._camera
         self._choose("AcquisitionMode", "Continuous")
@@ -213,7 +213,7 @@ class AravisCamera(StreamingCamera):
     def _set_pixel_format(self, asked: str) -> None:
         can = [name for name in self._call.choices(self._camera, "PixelFormat") if name in PIXEL_BYTES]
         if asked not in can:
-            raise InputError(f"camera: pixel_format {asked!r} is none of its {', '.join(can) or 'grey ones'}")
+            raise InputError(f"camera: pixel_format {asked!r} is not one of {', '.join(can) or 'grey ones'}")
         self._call("arv_camera_set_pixel_format_from_string", self._camera, asked.encode())
 
     def _set_region(self, asked: Region | None) -> Region:
@@ -242,7 +242,7 @@ class AravisCamera(StreamingCamera):
     def _set_trigger(self) -> None:
         lines = self._call.choices(self._camera, "TriggerSource")
         if self._line not in lines:
-            raise InputError(f"camera: trigger_line {self._line!r} is none of its {', '.join(lines)}")
+            raise InputError(f"camera: trigger_line {self._line!r} is not one of {', '.join(lines)}")
         # Frame start, rising edge, and every other trigger off.
         self._call("arv_camera_set_trigger", self._camera, self._line.encode())
         # Else a pulse that comes while the frame before is read out makes no frame.

@@ -110,7 +110,7 @@ class SpinnakerCamera(StreamingCamera):
         """Send a pulse by command, where ``trigger_line`` is "Software"."""
         self._check_answers()
         if not self._nodes.execute("TriggerSoftware"):
-            raise InputError('camera: it takes no pulse by command; set trigger_line to "Software"')
+            raise InputError('camera: it accepts no software trigger; set trigger_line to "Software"')
 
     # --- acquisitions; `StreamingCamera` ---
 
@@ -167,7 +167,7 @@ class SpinnakerCamera(StreamingCamera):
         name = "StreamBufferCountManual"
         low, high = self._stream_nodes.bounds(name) or (1, 1000)
         if not 1 <= asked <= high:
-            raise InputError(f"camera: buffers {asked} must lie in 1 to {high:g}")
+            raise InputError(f"camera: buffers {asked} must be in 1 to {high:g}")
         # A full queue must not drop the frames that wait in it.
         self._stream_nodes.choose("StreamBufferHandlingMode", "OldestFirst")
         self._stream_nodes.choose("StreamBufferCountMode", "Manual")
@@ -182,7 +182,7 @@ class SpinnakerCamera(StreamingCamera):
         fit = next((name for name in TAKEN_FOR.get(asked, ()) if name in can), None)
         if fit is None or not nodes.choose("PixelFormat", fit):
             known = ", ".join(name for name in can if name in TAKEN_FOR) or "grey ones"
-            raise InputError(f"camera: pixel_format {asked!r} is none of its {known}")
+            raise InputError(f"camera: pixel_format {asked!r} is not one of {known}")
         return nodes.text("PixelFormat")
 
     def _set_region(self, asked: Region | None) -> Region:
@@ -225,7 +225,7 @@ class SpinnakerCamera(StreamingCamera):
         nodes.choose("TriggerSelector", "FrameStart")
         lines = nodes.choices("TriggerSource")
         if self._line not in lines:
-            raise InputError(f"camera: trigger_line {self._line!r} is none of its {', '.join(lines)}")
+            raise InputError(f"camera: trigger_line {self._line!r} is not one of {', '.join(lines)}")
         if nodes.choose("LineSelector", self._line):
             nodes.choose("LineMode", "Input")
         nodes.choose("TriggerSource", self._line)

@@ -161,7 +161,7 @@ def counts_in(particles: pd.DataFrame, field: Field) -> Counts:
     if known.any() and not inside.any():
         reach = ", ".join(f"{n} {np.nanmin(v):.3g} to {np.nanmax(v):.3g}" for n, v in (("x", x), ("y", y)))
         raise InputError(
-            f"particles: all {len(particles)} are beyond the field of {shape[1]} x {shape[0]} pixels "
+            f"particles: all {len(particles)} are beyond the field of {shape[1]} × {shape[0]} pixels "
             f"(found at {reach}); give positions in µm on the grid of the map"
         )
     place = np.floor(y[inside] + 0.5).astype(np.intp) * shape[1] + np.floor(x[inside] + 0.5).astype(np.intp)

@@ -252,8 +252,8 @@ def _saturation(*frames: NDArray[np.generic]) -> float:
 def _require_same_shape(before: tuple[int, ...], after: tuple[int, ...]) -> None:
     if before != after:
         raise InputError(
-            f"particles: before has {before[0]} x {before[1]} pixels (rows x columns) but after has "
-            f"{after[0]} x {after[1]}; give two scans of the same camera setting"
+            f"particles: before has {before[0]} × {before[1]} pixels (rows × columns) but after has "
+            f"{after[0]} × {after[1]}; give two scans of the same camera setting"
         )
 
 

@@ -99,7 +99,8 @@ def addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         raise InputError(
-            f"live: --host {host} is no address of this computer ({error}); give one that is, or omit --host"
+            f"live: --host {host} is not an address of this computer ({error}); give one that is, "
+            "or omit --host"
         ) from error
     return [(family, str(address[0]).partition("%")[0]) for family, _, _, _, address in found]
 

@@ -291,7 +291,7 @@ def _message(error: Exception, host: str, port: int) -> str:
     if number == errno.EADDRINUSE:
         return f"live: port {port} of {host} is in use; stop what uses it, or give another --port"
     if number == errno.EADDRNOTAVAIL:
-        return f"live: {host} is no address of this computer; give one of its own, or omit --host"
+        return f"live: {host} is not an address of this computer; give one of its own, or omit --host"
     if number == errno.EACCES:
         return f"live: port {port} needs administrator rights; give a --port above 1023"
     return f"live: cannot listen on port {port} of {host} ({error}); give another --port"

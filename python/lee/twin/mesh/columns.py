@@ -160,7 +160,7 @@ def make_columns(
     if before > 0:
         before *= x[-1] * y[-1] / ((pixels.shape[0] - 1) * (pixels.shape[1] - 1) * pixel_um**2)
         notes.append(
-            f"mesh of {cells[0]} x {cells[1]} columns and {size.layers} layers; true area "
+            f"mesh of {cells[0]} × {cells[1]} columns and {size.layers} layers; true area "
             f"{after / (x[-1] * y[-1]):.4f} of the seen one, {100 * (1 - after / before):.2f} % of it lost"
         )
     return Columns(x, y, share, nodes, plane, pixels, heights.filled, pixel_um, tuple(notes))

@@ -222,13 +222,13 @@ class VirtualCamera(Camera):
         can = self._timing
         low, high = can.exposure_s
         if not low <= asked.exposure_s <= high:
-            raise InputError(f"camera: exposure_s {asked.exposure_s:g} must lie in {low:g} to {high:g}")
+            raise InputError(f"camera: exposure_s {asked.exposure_s:g} must be in {low:g} to {high:g}")
         if asked.pixel_format not in BITS:
-            raise InputError(f"camera: pixel_format {asked.pixel_format!r} is none of {', '.join(BITS)}")
+            raise InputError(f"camera: pixel_format {asked.pixel_format!r} is not one of {', '.join(BITS)}")
         if asked.triggered and self._line is None:
             raise InputError("camera: triggered, but no stage's pulses reach it; set triggered to false")
         if not 1 <= asked.buffers <= can.max_buffers:
-            raise InputError(f"camera: buffers {asked.buffers} must lie in 1 to {can.max_buffers}")
+            raise InputError(f"camera: buffers {asked.buffers} must be in 1 to {can.max_buffers}")
         if not 0 < asked.frames_per_s < inf:
             raise InputError(f"camera: frames_per_s {asked.frames_per_s:g} must be above 0")
         top, left, tall, wide = fitted_region(asked.region, self._bank.shape, [can.region_step_px] * 4)

@@ -71,6 +71,6 @@ class VirtualStageDriver(StageDriver):
         for key, value in (("position_um", self.position_um), ("scene_at_um", self.scene_at_um)):
             if key in given and not self.lowest_um <= value <= self.highest_um:
                 raise InputError(
-                    f"{where} {key} is {value:g}; it must lie in the limits, "
+                    f"{where} {key} is {value:g}; it must be within the limits, "
                     f"{self.lowest_um:g} to {self.highest_um:g}"
                 )

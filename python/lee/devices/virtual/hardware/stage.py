@@ -72,7 +72,7 @@ class VirtualStage(Stage):
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if not limits_um[0] <= position_um <= limits_um[1]:
-            raise InputError(f"stage: position_um {position_um:g} must lie in its limits {limits_um} µm")
+            raise InputError(f"stage: position_um {position_um:g} must be within its limits {limits_um} µm")
         self._scene_at_um = scene_at_um
         self._scale, self._counts_pulses, self._watchdog_s = counts_per_um, counts_pulses, watchdog_s
         self._clock, self._sleep = clock, sleep

@@ -37,7 +37,7 @@ class Optics:
     def __post_init__(self) -> None:
         if not 0 < self.na < self.refractive_index:
             raise InputError(
-                f"optics: na {self.na} must lie between 0 and the refractive index {self.refractive_index}"
+                f"optics: na {self.na} must be between 0 and the refractive index {self.refractive_index}"
             )
         if not self.wavelength_um > 0:
             raise InputError(f"optics: wavelength_um {self.wavelength_um} must be above 0")

@@ -43,7 +43,7 @@ class Sensor:
 
     def __post_init__(self) -> None:
         if not 8 <= self.bit_depth <= 16:
-            raise InputError(f"sensor: bit_depth {self.bit_depth} must lie between 8 and 16")
+            raise InputError(f"sensor: bit_depth {self.bit_depth} must be between 8 and 16")
         if not self.full_well_e > 0 or not 0 < self.mean_share < 1:
             raise InputError("sensor: full_well_e must be above 0 and mean_share between 0 and 1")
 

@@ -185,7 +185,7 @@ def appeared(
         If `end_s` does not lie after `begin_s`, or no scan of the run began then.
     """
     if not end_s > begin_s:
-        raise InputError(f"appeared: end_s {end_s} must lie after begin_s {begin_s}")
+        raise InputError(f"appeared: end_s {end_s} must be after begin_s {begin_s}")
     if isinstance(known, GrowingScene):
         y, x = places(known.nuclei)
         before, after = (

@@ -289,7 +289,7 @@ def _heights(growing: GrowingScene, times: NDArray[np.float64], step_um: float) 
 def _inside(shape: tuple[int, int], shifts: NDArray[np.float64]) -> tuple[slice, slice]:
     rim = int(np.ceil(np.abs(shifts).max()))
     if 2 * rim >= min(shape) - 8:
-        raise InputError(f"growing scene: a drift of {rim} px leaves nothing of {shape[0]} x {shape[1]} px")
+        raise InputError(f"growing scene: a drift of {rim} px leaves nothing of {shape[0]} × {shape[1]} px")
     return slice(rim, shape[0] - rim), slice(rim, shape[1] - rim)
 
 

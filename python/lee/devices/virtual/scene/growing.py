@@ -78,7 +78,7 @@ class GrowingScene:
     def mean_rate_nm_per_s(self, begin_s: float, end_s: float) -> Map:
         """Return the rate (H, W) nm/s averaged between two times."""
         if not end_s > begin_s:
-            raise InputError(f"growing scene: end_s {end_s} must lie after begin_s {begin_s}")
+            raise InputError(f"growing scene: end_s {end_s} must be after begin_s {begin_s}")
         fading = np.exp(-self._decay * self.law.levelling_um2(end_s))
         fading -= np.exp(-self._decay * self.law.levelling_um2(begin_s))
         change = fft.idctn(self._spectrum * fading, norm="ortho")

@@ -53,7 +53,7 @@ class Nucleus:
         if not 0 < self.diameter_nm < np.inf:
             raise InputError(f"nucleus: diameter_nm {self.diameter_nm} must be above 0")
         if not self.born_s < self.gone_s:
-            raise InputError(f"nucleus: gone_s {self.gone_s} must lie after born_s {self.born_s}")
+            raise InputError(f"nucleus: gone_s {self.gone_s} must be after born_s {self.born_s}")
         if not 0 < self.growth_s < np.inf:
             raise InputError(f"nucleus: growth_s {self.growth_s} must be above 0")
 
@@ -176,7 +176,7 @@ def scattered(
         )
     if not 0 <= clustered <= 1 or cluster_size < 1 or not 0 <= cluster_um < np.inf:
         raise InputError(
-            f"nuclei: clustered {clustered} must lie between 0 and 1, cluster_size {cluster_size} be 1 or "
+            f"nuclei: clustered {clustered} must be between 0 and 1, cluster_size {cluster_size} be 1 or "
             f"above and cluster_um {cluster_um} 0 or above"
         )
     rng = np.random.default_rng([seed, 7])
