@@ -97,6 +97,15 @@ def test_names_say_what_a_file_holds():
     assert not [name_of(path) for path in SOURCES if EMPTY_NAMES.search(path.stem)]
 
 
+def test_a_public_class_name_has_one_meaning():
+    homes: dict[str, list[str]] = {}
+    for path in (p for p in SOURCES if name_of(p).startswith("python/lee/") and p.suffix == ".py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(name_of(path))
+    assert not {name: where for name, where in homes.items() if len(where) > 1}
+
+
 def test_no_word_that_belongs_elsewhere():
     for path in FILES:
         try:

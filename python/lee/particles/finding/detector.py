@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lee.surfaces.surface import Surface
 
 Map = NDArray[np.float32]
-Path = NDArray[np.float64]
+Numbers = NDArray[np.float64]
 
 # A point in green light through the rig's objective: 0.21 lambda / NA (Zhang, Zerubia, Olivo-Marin 2007).
 RIG_SPOT_UM = 0.23
@@ -94,7 +94,7 @@ class ParticleDetector:
         options: DetectionOptions | None = None,
         *,
         heights_um: NDArray[np.float64] | None = None,
-        drift_px: Path | None = None,
+        drift_px: Numbers | None = None,
         shift_px: tuple[float, float] = (0.0, 0.0),
         progress: Callable[[int, int], None] | None = None,
     ) -> None:
@@ -283,7 +283,7 @@ class ParticleDetector:
     def _new_slices(self) -> SurfaceSlices:
         return SurfaceSlices(self._smooth, self._heights, self._step, _REACH)
 
-    def _known_drift(self) -> tuple[Path, Path]:
+    def _known_drift(self) -> tuple[Numbers, Numbers]:
         known = np.array(sorted(self._drift))
         return known[:, 0], -known[:, 1:]
 
@@ -298,7 +298,7 @@ class ParticleDetector:
         return SATURATED_SHARE * full_scale(self._largest_count)
 
     @staticmethod
-    def _add(slices: SurfaceSlices, number: int, plane: Map, z_um: Path, move_px: Path) -> None:
+    def _add(slices: SurfaceSlices, number: int, plane: Map, z_um: Numbers, move_px: Numbers) -> None:
         at = slices.heights_um[number]
         slices.add(
             number, _moved(plane, (np.interp(at, z_um, move_px[:, 0]), np.interp(at, z_um, move_px[:, 1])))

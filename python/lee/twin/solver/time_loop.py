@@ -16,7 +16,7 @@ class StoppedEarly(Exception):  # noqa: N818  no misuse: what was reached stands
         self.time_s = time_s
 
 
-class Run(Protocol):
+class Transient(Protocol):
     """A solution that advances in time: over a surface at rest, a growing one, or on several ranks."""
 
     @property
@@ -43,12 +43,14 @@ class Run(Protocol):
         ...
 
 
-def advance(run: Run, times_s: Sequence[float], progress: Callable[[Balance], object] | None) -> None:
+def advance(
+    transient: Transient, times_s: Sequence[float], progress: Callable[[Balance], object] | None
+) -> None:
     """Step through all times, and record the state at each.
 
     Parameters
     ----------
-    run : Run
+    transient : Transient
     times_s : sequence of float
         Rising.
     progress : callable or None
@@ -56,10 +58,10 @@ def advance(run: Run, times_s: Sequence[float], progress: Callable[[Balance], ob
     """
     try:
         for moment in times_s:
-            while run.time_s < moment:
-                balance = run.step(moment)
+            while transient.time_s < moment:
+                balance = transient.step(moment)
                 if progress:
                     progress(balance)
-            run.record()
+            transient.record()
     except StoppedEarly as cause:
-        run.stop(cause)
+        transient.stop(cause)
