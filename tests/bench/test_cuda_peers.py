@@ -112,7 +112,7 @@ def test_runs_of_a_footprint_and_groups_of_frames_are_counted():
 
 
 @pytest.mark.parametrize("stem", BENCHES)
-def test_they_run_and_say_what_their_times_mean(cuda, capsys, monkeypatch, stem):
+def test_they_run_and_state_what_their_times_mean(cuda, capsys, monkeypatch, stem):
     monkeypatch.setattr(cuda_timing, "LEAST_MS", 0.0)
     main = import_module(f"bench.bench_{stem}").main
     assert main(["--device", "cuda", "--quick", "--runs", "1"]) == 0
@@ -126,7 +126,7 @@ def test_they_run_and_say_what_their_times_mean(cuda, capsys, monkeypatch, stem)
 
 
 @pytest.mark.parametrize("stem", BENCHES)
-def test_without_a_usable_device_they_say_why(stem):
+def test_without_a_usable_device_they_state_why(stem):
     command = [sys.executable, "-m", f"bench.bench_{stem}", "--device", "cuda", "--quick"]
     environment = {**os.environ, "LEE_EMULATED_NO_DEVICE": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(

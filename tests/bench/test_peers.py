@@ -50,7 +50,7 @@ def test_a_focus_curve_without_a_top_takes_its_largest_frame():
     assert np.array_equal(peers.fitted_heights(rising, z), np.full((2, 2), 19.0))
 
 
-def test_variance_and_tenengrad_are_what_they_say():
+def test_variance_and_tenengrad_are_as_stated():
     frame = np.random.default_rng(1).uniform(0, 255, (15, 15)).astype(np.float32)
     window = frame[5:10, 5:10].astype(np.float64)
     assert peers.variance(frame, 5)[7, 7] == pytest.approx(window.var(), rel=1e-3)
@@ -191,7 +191,7 @@ def test_flatness_finds_levels_and_counts_outliers_inside_them():
 # --- spots ---
 
 
-def test_fields_of_spots_are_what_they_say():
+def test_fields_of_spots_are_as_stated():
     field = spots.random_field(300, 60, seed=1, peaks=(3.0, 9.0), share=0.25)
     assert (len(field.places), field.clustered.sum()) == (60, 15)
     assert np.all((field.peaks >= 3) & (field.peaks <= 9))

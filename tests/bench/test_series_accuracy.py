@@ -32,7 +32,7 @@ def test_the_derivatives_are_those_of_the_height(name, seed):
     assert np.isfinite(exact.mean_per_um).all()
 
 
-def test_the_bowl_of_a_sphere_is_bent_alike_everywhere_and_its_area_is_known():
+def test_the_bowl_of_a_sphere_has_one_curvature_everywhere_and_its_area_is_known():
     rng = np.random.default_rng(4)
     surface = SURFACES["sphere"](rng)
     exact, _ = sampled(surface, 64)
@@ -71,7 +71,7 @@ def test_noisy_truth_is_the_truth_and_noise():
 
 
 @pytest.mark.parametrize("draw", [rig_run, rays_run])
-def test_either_renderer_shows_the_truth_where_it_says(draw, monkeypatch):
+def test_either_renderer_shows_the_truth_where_stated(draw, monkeypatch):
     monkeypatch.setattr(growing_runs, "_found", plainly_found)
     run = draw(96, 2, 2)
     assert run.height_um.shape == run.truth_um.shape == run.rate_nm_per_s.shape == (2, 96, 96)

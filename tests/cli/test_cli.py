@@ -156,7 +156,7 @@ def test_an_older_result_is_replaced_only_when_asked(tmp_path, stack, capsys, un
     assert (out / "surface.json").stat().st_mtime_ns > before
 
 
-def test_rejected_frames_are_told(tmp_path, scan, capsys, undrawn):
+def test_rejected_frames_are_reported(tmp_path, scan, capsys, undrawn):
     frames = scan.frames.copy()
     frames[20] = 255
     np.save(tmp_path / "flash.npy", frames)

@@ -100,6 +100,6 @@ def test_bad_input_is_one_line_and_writes_nothing(surface, tmp_path, capsys, ext
     assert not (tmp_path / "curvature").exists()
 
 
-def test_a_missing_surface_is_said(tmp_path, capsys):
+def test_a_missing_surface_is_reported(tmp_path, capsys):
     assert run(["curvature", str(tmp_path / "none"), "-o", str(tmp_path / "curvature")]) == 1
     assert "does not exist" in capsys.readouterr().err

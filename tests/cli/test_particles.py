@@ -98,7 +98,7 @@ def test_the_table_holds_the_particles(done):
     np.testing.assert_allclose(table["x"] * PIXEL_UM, table["x_um"], atol=1e-4)
 
 
-def test_the_description_says_what_it_was_made_with(done, scans):
+def test_the_description_states_what_it_was_made_with(done, scans):
     described = json.loads((done / "particles.json").read_text())
     table = read_table(done / "particles.csv")
     assert described["format"] == "lee particles"
@@ -137,7 +137,7 @@ def test_the_report_holds_its_pictures(done):
             assert len(np.unique(np.asarray(image.convert("L")))) > 10
 
 
-def test_what_it_says(scans, tmp_path, capsys, undrawn):
+def test_what_it_prints(scans, tmp_path, capsys, undrawn):
     """Without a calibration; and as a scan of nuclei that disappear, with Parquet, on a given surface."""
     pytest.importorskip("pyarrow")
     capsys.readouterr()

@@ -92,7 +92,7 @@ def test_doctor_reports_a_missing_device(config, tmp_path, capsys):
     assert "stage" in err
 
 
-def test_a_run_is_recorded_and_goes_on(config, tmp_path, capsys):
+def test_a_run_is_recorded_and_continues(config, tmp_path, capsys):
     assert recording(config, tmp_path / "run", "--duration-s", "2") == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("63 frames per scan, 0.3997")
@@ -150,7 +150,7 @@ def test_help_has_an_example(command, capsys):
     assert f"lee rig {command}" in capsys.readouterr().out.split("Example:")[1]
 
 
-def test_a_converted_run_goes_on_and_keeps_its_surfaces(config, tmp_path, capsys):
+def test_a_converted_run_continues_and_keeps_its_surfaces(config, tmp_path, capsys):
     run_folder = tmp_path / "run"
     assert recording(config, run_folder, "--duration-s", "1.4") == 0
     scans = len(open_run(run_folder))

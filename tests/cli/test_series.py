@@ -28,7 +28,7 @@ def outcome_of(capsys, *arguments):
     return code, captured.out, captured.err
 
 
-def test_it_tells_what_it_found(folder, capsys, undrawn):
+def test_it_reports_what_it_found(folder, capsys, undrawn):
     code, out, err = outcome_of(capsys, folder, "--no-films", "--scale-um", "2.5", "--fit-scans", 3)
     assert (code, err) == (0, "")
     assert "report.html: 3 of 3 scans over 20 s, median rate" in out
@@ -69,7 +69,7 @@ def test_each_fault_is_one_line(folder, tmp_path, capsys, monkeypatch, arguments
     assert len(err.strip().splitlines()) == 1
 
 
-def test_a_hole_is_told_and_stops_nothing(tmp_path, capsys, undrawn):
+def test_a_hole_is_reported_and_stops_nothing(tmp_path, capsys, undrawn):
     folder = tmp_path / "run"
     render_run(folder, growing_electrode((72, 72), 0.4, 1, relief_um=4.0), scans=3)
     (folder / "scans" / "scan_001.ome.tif").write_bytes(b"II*\0 damaged")

@@ -45,7 +45,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-def test_solve_writes_what_it_tells(folder, capsys):
+def test_solve_writes_what_it_reports(folder, capsys):
     found = load_maps(folder / "solution")
     assert list(found.times_s) == [1, 20]
     assert found.cell == Cell()
@@ -60,7 +60,7 @@ def test_solve_writes_what_it_tells(folder, capsys):
     assert (folder / "solution" / "environment.png").is_file()
 
 
-def test_solve_tells_the_cell_and_what_came_of_it(folder, capsys):
+def test_solve_reports_the_cell_and_the_outcome(folder, capsys):
     code, out, err = outcome_of(
         capsys, "solve", folder / "height.tif", "-o", folder / "even", "--kind", "secondary", *COARSE,
         "--times-s", "1", "--efficiency", "0.5",
@@ -216,7 +216,7 @@ def test_export_writes_the_java(folder, capsys, tmp_path):
     assert '"tlist", "0 1 10 100"' in (tmp_path / "comsol" / "LeeTwin.java").read_text()
 
 
-def test_the_window_and_the_cell_are_told(capsys, tmp_path):
+def test_the_window_and_the_cell_are_reported(capsys, tmp_path):
     code, out, _ = outcome_of(capsys, "window", "-o", tmp_path / "window.png")
     assert code == 0
     assert (tmp_path / "window.png").is_file()
@@ -234,7 +234,7 @@ def test_it_is_a_program(tmp_path):
 
 
 @pytest.mark.parametrize("command", ["solve", "grow"])
-def test_a_missing_ngsolve_is_told_with_what_to_do(folder, capsys, tmp_path, monkeypatch, command):
+def test_a_missing_ngsolve_is_reported_with_what_to_do(folder, capsys, tmp_path, monkeypatch, command):
     monkeypatch.setitem(sys.modules, "ngsolve", None)
     code, _, err = outcome_of(capsys, command, folder / "height.tif", "-o", tmp_path / "o", *COARSE)
     assert code == 1

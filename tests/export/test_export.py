@@ -218,7 +218,7 @@ def test_a_full_disk_keeps_the_older_file(tmp_path: Path, monkeypatch: pytest.Mo
     assert target.read_text() == "older"
 
 
-def test_misuse_is_told(tmp_path: Path) -> None:
+def test_misuse_is_reported(tmp_path: Path) -> None:
     surface = marked_surface()
     with pytest.raises(InputError, match=r"'m\.fbx': no format has this suffix; use one of \.glb"):
         surface.export(tmp_path / "m.fbx")

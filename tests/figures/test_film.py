@@ -115,7 +115,7 @@ def test_what_was_not_measured_has_no_colour_of_the_map() -> None:
     )
 
 
-def test_a_scan_without_surface_says_so() -> None:
+def test_a_scan_without_surface_is_reported() -> None:
     scale = ColourScale("viridis", 0, 100, "neither")
     empty = drawn_map(scale, np.full((500, 500), np.nan, np.float32))
     assert (empty[230:270, 180:320] == 20).any()
@@ -190,7 +190,7 @@ def test_an_interrupted_film_leaves_the_older_one(tmp_path: Path) -> None:
         ({"pixel_um": -1.0}, "pixel_um is -1: give µm above 0"),
     ],
 )
-def test_bad_input_is_said_in_one_line(tmp_path: Path, change: dict, match: str) -> None:
+def test_bad_input_is_reported_in_one_line(tmp_path: Path, change: dict, match: str) -> None:
     options = {"path": "film.mp4", "maps": maps(), "kind": "rate", "times_s": TIMES, "pixel_um": 1.0} | change
     path = tmp_path / options.pop("path")
     with pytest.raises(InputError, match=match) as raised:
@@ -199,13 +199,15 @@ def test_bad_input_is_said_in_one_line(tmp_path: Path, change: dict, match: str)
     assert not list(tmp_path.iterdir())
 
 
-def test_without_ffmpeg_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ffmpeg_the_error_names_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "absent"))
     with pytest.raises(MissingDependency, match=r"films need ffmpeg.*pip install imageio-ffmpeg"):
         write_film(tmp_path / "f.mp4", maps(), kind="rate", times_s=TIMES, pixel_um=1)
 
 
-def test_an_encoder_that_dies_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_encoder_that_dies_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "ffmpeg"
     broken.write_text("#!/bin/sh\necho 'ffmpeg version 9'\nexit 1\n")
     broken.chmod(0o755)

@@ -56,7 +56,7 @@ def test_the_top_of_the_image_is_far_away(tmp_path: Path) -> None:
     assert np.nonzero(yellow)[0].mean() > np.nonzero(purple)[0].mean() + 20
 
 
-def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(film_relief, "rendering_unavailable", lambda: "pyvista is missing: pip install it")
     with pytest.raises(MissingDependency, match="cannot be drawn: pyvista is missing: pip install it"):
         write_relief_film(tmp_path / "r.mp4", growing(), times_s=[0, 1, 2], pixel_um=0.5)
@@ -71,7 +71,7 @@ def test_what_is_missing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ({"stretch": 0.0}, "stretch is 0: it must be a positive number"),
     ],
 )
-def test_bad_input_is_said(tmp_path: Path, change: dict, match: str) -> None:
+def test_bad_input_is_reported(tmp_path: Path, change: dict, match: str) -> None:
     options = {"times_s": [0.0, 1.0, 2.0], "pixel_um": 0.5} | change
     with pytest.raises(InputError, match=match):
         write_relief_film(tmp_path / "r.mp4", growing(), **options)

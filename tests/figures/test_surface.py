@@ -67,7 +67,7 @@ def test_what_was_not_measured_stays_blank() -> None:
     np.testing.assert_array_equal(np.ma.getmaskarray(drawn), ~surface.valid)
 
 
-def test_error_maps_tell_the_errors_in_numbers() -> None:
+def test_error_maps_show_the_errors_in_numbers() -> None:
     surface, truth = noisy_surface()
     figure = error_maps(surface, truth)
     error = (surface.height_um - truth)[surface.valid]

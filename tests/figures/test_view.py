@@ -64,7 +64,7 @@ def test_without_pyvista_a_coarse_picture_comes_with_a_warning(
     assert len(picture.convert("RGB").getcolors(1 << 20)) > 200
 
 
-def test_without_graphics_libraries_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_graphics_libraries_the_error_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lee.figures.view, "find_spec", lambda _: True)
     monkeypatch.setattr(lee.figures.view, "_TRIAL", "import os; os.abort()")
     assert "apt install libegl1" in (lee.figures.view.rendering_unavailable() or "")
@@ -83,7 +83,7 @@ def test_a_window_needs_a_display(surface: Surface, monkeypatch: pytest.MonkeyPa
         view(surface)
 
 
-def test_misuse_is_told(surface: Surface, tmp_path: Path) -> None:
+def test_misuse_is_reported(surface: Surface, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="colour is 'red': use one of height, image"):
         view(surface, colour="red")
     with pytest.raises(InputError, match="stretch is 0"):

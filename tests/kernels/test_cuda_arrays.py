@@ -45,7 +45,7 @@ def test_what_lies_on_the_host_is_not_on_a_device(values):
     assert not cuda_arrays.is_cuda(values)
 
 
-def test_an_array_says_itself_where_it_lies():
+def test_an_array_states_itself_where_it_lies():
     assert cuda_arrays.is_cuda(SimpleNamespace(__cuda_array_interface__={}))
     for device, cuda in {1: False, 2: True, 3: False, 13: True}.items():
         assert cuda_arrays.is_cuda(ByDlpack(np.zeros(2), device)) is cuda
@@ -158,7 +158,7 @@ def test_the_core_takes_only_what_it_is_made_for(cuda):
         _core.flat_morphology("erosion", height, mask, **call, out=out.reshape(12))
 
 
-def test_the_device_tells_what_it_is(cuda):
+def test_the_device_reports_what_it_is(cuda):
     device = _core.cuda_device()
     assert device["name"]
     assert device["compute_capability"] >= (7, 5)
@@ -235,7 +235,7 @@ def test_a_missing_device_is_reported(cuda, what, environment, message):
         ),
     ],
 )
-def test_memory_that_cannot_be_used_is_told(cuda, environment, message):
+def test_memory_that_cannot_be_used_is_reported(cuda, environment, message):
     if not cuda.emulated:
         pytest.skip("only where CUDA kernels run on the host is memory made to be elsewhere")
     assert asked("opening", **environment).startswith(f"lee.errors {message}")

@@ -321,7 +321,7 @@ def test_instruction_sets_agree_bit_for_bit():
     assert prints[0][1] != hashlib.sha256().hexdigest()
 
 
-def test_the_scale_that_was_used_is_told():
+def test_the_scale_that_was_used_is_reported():
     curved = lee.curvature(np.zeros((50, 50)), pixel_um=0.5, scale_um=2.0)
     assert curved.scale_um == pytest.approx(2.0, rel=0.1)
     assert curved.scale_um == pytest.approx(0.5 * reference.scale_of(curved.radius_px))

@@ -171,7 +171,7 @@ def test_plateaus_are_one_particle_in_their_middle(backend, size, dtype):
     np.testing.assert_allclose(places(found), middle, atol=0.02)
 
 
-def test_equal_spots_are_told_in_order(backend):
+def test_equal_spots_are_reported_in_order(backend):
     """Whole pixels between them, so that maxima tie."""
     true = np.array([(y, x) for y in (12, 32, 52) for x in (12, 32, 52, 72)], float)
     after = (100 + 50 * drawn((64, 84), true, 1.0, SIGMA_PX)).astype(np.float32)

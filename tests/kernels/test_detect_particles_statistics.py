@@ -25,7 +25,7 @@ def on_a_grid(side_px, step_px, rng):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8])
-def test_false_alarms_are_as_many_as_told(dtype):
+def test_false_alarms_are_as_many_as_stated(dtype):
     count, expected = 40, 10.0
     nothing = np.zeros((512, 512))
     options = {"spot_sigma_px": SIGMA_PX, "false_alarms": expected, "threads": 1}
@@ -136,7 +136,7 @@ def test_the_width_of_points_is_found(sigma_px):
     assert np.all(found.width_px >= np.float32(found.spot_sigma_px))
 
 
-def test_the_width_is_the_expected_one_where_too_few_tell():
+def test_the_width_is_the_expected_one_where_too_few_spots_show():
     few = drawn((256, 256), [(50, 50), (100, 130), (200, 80)], 30.0, 2.0)
     found = lee.detect_particles(*frames(few, 1), expected_sigma_px=1.9)
     assert found.spot_sigma_px == 1.9
@@ -144,7 +144,7 @@ def test_the_width_is_the_expected_one_where_too_few_tell():
 
 
 @pytest.mark.parametrize("ratio", [1.0, 0.5])
-def test_close_pairs_are_told_apart(ratio):
+def test_close_pairs_are_distinguished(ratio):
     rng = np.random.default_rng(6)
     middles = on_a_grid(512, 36, rng)
     turn = rng.uniform(0, 2 * np.pi, len(middles))

@@ -218,7 +218,7 @@ def test_noise_is_what_differs_between_neighbours():
     assert core.noise == pytest.approx(0.09 * 24 / 25 / 1.01 * 12 / 64, rel=0.15)
 
 
-def test_noise_is_told_from_texture_that_is_in_focus_all_over():
+def test_noise_is_distinguished_from_texture_that_is_in_focus_all_over():
     frames, _ = scan_of((62, 200), 20, np.float32, noise=0.0, uneven=False)
     noise = 3 * np.random.default_rng(3).normal(size=frames.shape).astype(np.float32)
     core = pushed(frames + noise, 0.7 * np.arange(20))

@@ -176,7 +176,7 @@ def test_reconstruct_begins_again_where_memory_runs_out_at_the_end(cuda, monkeyp
         lee.reconstruct(stack, device="cuda")
 
 
-def test_the_command_line_says_where_it_worked(cuda, tmp_path, capsys):
+def test_the_command_line_states_where_it_worked(cuda, tmp_path, capsys):
     scan = render_scan(gentle((64, 64), 0.25, 1), z_um=np.arange(-6, 12, 0.3))
     np.save(tmp_path / "scan.npy", scan.frames)
     line = ["reconstruct", str(tmp_path / "scan.npy"), "--z-step-um", "0.3", "--pixel-um", "0.25"]
@@ -186,7 +186,7 @@ def test_the_command_line_says_where_it_worked(cuda, tmp_path, capsys):
     assert f", on the processor ({_core.instruction_set()})" in capsys.readouterr().out
 
 
-def test_without_a_device_auto_takes_the_processor_and_says_why(monkeypatch):
+def test_without_a_device_auto_takes_the_processor_and_states_why(monkeypatch):
     def none():
         raise DeviceError("device_info: no NVIDIA driver is installed; install one, or work on the CPU")
 

@@ -55,7 +55,7 @@ def test_elongated_grains_are_found_with_their_angle(angle):
     assert abs((turned + 90) % 180 - 90) < 6
 
 
-def test_rectangles_are_told_from_ellipses():
+def test_rectangles_are_distinguished_from_ellipses():
     found = Target.estimate(scattered(Target("rectangle", (12, 32)), 60))
     assert found.shape == "rectangle"
     assert found.size_px == pytest.approx((12, 32), rel=0.15)

@@ -192,7 +192,7 @@ def test_the_top_holds_rooms_and_nothing_else():
     assert {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()} == set(MAY_IMPORT)
 
 
-def test_every_room_says_why_it_is_one():
+def test_every_room_states_why_it_is_one():
     for path in (p for p in PACKAGE.rglob("__init__.py") if p.parent != PACKAGE):
         assert ast.get_docstring(ast.parse(path.read_text())), name_of(path)
 

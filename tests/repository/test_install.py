@@ -73,7 +73,7 @@ def test_the_cpp_snippet_builds_against_the_install_and_runs(tmp_path, source):
     assert ran(tmp_path / "build" / "rig") == "height 5.0 um\n"
 
 
-def test_cuda_without_its_compiler_says_what_is_missing(tmp_path):
+def test_cuda_without_its_compiler_states_what_is_missing(tmp_path):
     command = [*CMAKE, "-S", ROOT, "-B", tmp_path, "-G", "Ninja", "-DLEE_CUDA=ON"]
     # The one place where CMake looks first.
     environment = {**os.environ, "CUDACXX": str(tmp_path / "nvcc")}

@@ -87,13 +87,13 @@ LONGER = {
 }
 
 
-def test_a_long_file_says_one_thing():
+def test_a_long_file_has_one_subject():
     """A file beyond the wall may say two things: split it, or state above why it does not."""
     lengths = {name_of(path): len(path.read_text().splitlines()) for path in SOURCES}
     assert {name for name, n in lengths.items() if n > WALL} == set(LONGER)
 
 
-def test_names_say_what_a_file_holds():
+def test_names_state_what_a_file_holds():
     assert not [name_of(path) for path in SOURCES if EMPTY_NAMES.search(path.stem)]
 
 

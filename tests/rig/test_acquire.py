@@ -109,7 +109,7 @@ def test_a_fault_ends_the_scan_and_loses_nothing(tmp_path, faults, fault, frames
     rig.close()
 
 
-def test_a_camera_too_slow_misses_pulses_and_says_so(tmp_path):
+def test_a_camera_too_slow_misses_pulses_and_reports_it(tmp_path):
     taken, plan, _ = scanned(tmp_path / "a.raw", Faults(slow_camera_s=0.02))
     assert taken.ledger.frames_written < 0.6 * plan.pulses
     assert taken.ledger.missed_triggers > 0.4 * plan.pulses
@@ -274,7 +274,7 @@ def test_what_cannot_be_recorded_is_refused_before_it_begins(tmp_path, options, 
     assert not list(tmp_path.rglob("*.raw"))
 
 
-def test_a_run_whose_first_scan_gave_no_surface_goes_on(tmp_path):
+def test_a_run_whose_first_scan_gave_no_surface_continues(tmp_path):
     with pytest.raises(DeviceLost, match="does not answer"):
         list(recorded(tmp_path / "run", Faults(unplug_camera=At(pulse=1))))
     taken = list(recorded(tmp_path / "run", duration_s=6.0))

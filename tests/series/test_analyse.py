@@ -139,7 +139,7 @@ def test_a_run_that_begins_with_a_hole_is_held_against_its_first_surface(folder,
     assert np.isfinite(found.maps("delta_um")[3]).mean() > 0.8
 
 
-def test_two_scans_tell_growth_but_no_rate(folder):
+def test_two_scans_show_growth_but_no_rate(folder):
     for later in range(2, SCANS):
         (folder / "scans" / f"scan_{later:03d}.ome.tif").unlink()
     lines = (folder / "scans.csv").read_text().splitlines()[:3]
@@ -189,14 +189,14 @@ def test_drawn_regions_and_references(folder, undrawn):
         ({"scale_um": 0.01}, "scale"),
     ],
 )
-def test_what_cannot_be_done_is_said_and_nothing_is_lost(found, options, match):
+def test_what_cannot_be_done_is_reported_and_nothing_is_lost(found, options, match):
     before = {path: path.stat().st_mtime_ns for path in found.path.rglob("*")}
     with pytest.raises(InputError, match=match):
         analyse(open_run(found.path.parent), SeriesOptions(films=False, **options))
     assert {path: path.stat().st_mtime_ns for path in found.path.rglob("*")} == before
 
 
-def test_models_that_cannot_be_used_are_said(folder):
+def test_models_that_cannot_be_used_are_reported(folder):
     model = folder / "model.csv"
     for text, match in (
         ("t,h\n0,0\n", "must hold numbers under the header time_s,height_um"),
@@ -211,7 +211,7 @@ def test_models_that_cannot_be_used_are_said(folder):
         analyse(open_run(folder), SeriesOptions(films=False, regions=folder / "regions.json"))
 
 
-def test_a_run_without_surfaces_is_said(folder):
+def test_a_run_without_surfaces_is_reported(folder):
     store = SurfaceStore.open(folder / SURFACES, mode="r+")
     for k in range(SCANS):
         store.fail(k, "dark")
@@ -230,7 +230,7 @@ def tabled(capfd, folder):
     assert rows == ["whole", "again, surfaces there", "without films"]
 
 
-def test_the_benchmark_tells_of_three_runs(capfd, tmp_path, undrawn, monkeypatch):
+def test_the_benchmark_covers_three_runs(capfd, tmp_path, undrawn, monkeypatch):
     written = []
 
     def here(command, **options):

@@ -110,7 +110,7 @@ def test_the_same_seed_gives_the_same_numbers() -> None:
     assert first.spearman_interval != other.spearman_interval
 
 
-def test_a_field_too_small_for_an_interval_says_so() -> None:
+def test_a_field_too_small_for_an_interval_is_reported() -> None:
     curved, rate = related(2, 0.5, size_px=60, shape=(64, 64))
     found = relate(curved, rate, pixel_um=0.25)
     assert np.isfinite(found.spearman)

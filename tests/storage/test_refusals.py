@@ -42,7 +42,7 @@ def test_a_missing_file_is_the_callers_and_a_locked_one_the_systems(tmp_path):
     assert type(unreadable("a.toml", PermissionError(errno.EACCES, "Permission denied"), "")) is StorageError
 
 
-def test_a_full_disk_is_told_from_a_locked_place():
+def test_a_full_disk_is_distinguished_from_a_locked_place():
     full = unwritable("out", OSError(errno.ENOSPC, "No space left on device"))
     assert str(full) == "no space left to write out: free some, or write elsewhere"
     locked = unwritable("out", PermissionError(errno.EACCES, "Permission denied"))

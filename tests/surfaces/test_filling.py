@@ -53,7 +53,7 @@ def test_nothing_valid_is_all_zero():
     ],
     ids=["inside", "border", "several"],
 )
-def test_a_plane_goes_on_through_holes(boxes):
+def test_a_plane_continues_through_holes(boxes):
     height = plane((64, 90))
     valid = holed(height.shape, *boxes)
     np.testing.assert_allclose(fill(height, valid), height, atol=0.1)

@@ -32,7 +32,7 @@ def test_a_surface_without_uncertainty_gives_none():
     assert height_map(surface, operation="curvature").height_sigma_um is None
 
 
-def test_filled_heights_are_taken_where_they_are_asked_for_and_told_apart():
+def test_filled_heights_are_taken_where_they_are_asked_for_and_distinguished():
     surface = some_surface()
     found = height_map(surface, operation="twin", filled=True)
     assert found.height_um is surface.height_filled_um

@@ -196,7 +196,7 @@ def test_a_height_map_alone_is_a_surface(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("unit", "number", "pixel_um"), [("nm", 0.01, 0.1), ("mm", 500.0, 2.0), ("\\u00B5m", 4.0, 0.25)]
 )
-def test_a_height_map_may_tell_its_pixel_size_in_other_units(
+def test_a_height_map_may_state_its_pixel_size_in_other_units(
     tmp_path: Path, unit: str, number: float, pixel_um: float
 ) -> None:
     tifffile.imwrite(
@@ -229,7 +229,7 @@ def test_unusable_places_are_named(tmp_path: Path) -> None:
         Surface.load(tmp_path / "gap.tif", pixel_um=1)
 
 
-def test_a_damaged_result_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_damaged_result_is_reported_in_one_line(tmp_path: Path) -> None:
     some_surface().save(tmp_path / "out")
     height = tmp_path / "out" / "height_um.tif"
     whole = height.read_bytes()
@@ -298,7 +298,7 @@ def test_xarray_has_named_axes_units_and_the_provenance() -> None:
     assert json.loads(found.attrs["provenance"]) == surface.metadata
 
 
-def test_without_xarray_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_xarray_the_message_states_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "xarray", None)
     with pytest.raises(MissingDependency, match=r"to_xarray needs xarray: pip install xarray"):
         some_surface().to_xarray()

@@ -32,13 +32,13 @@ FLAT = np.zeros((2, 2))
         ),
     ],
 )
-def test_what_cannot_be_used_is_told_in_one_line(given, message):
+def test_what_cannot_be_used_is_reported_in_one_line(given, message):
     with pytest.raises(InputError, match=message) as caught:
         solve(FLAT, **{**SMALL, **given})
     assert "\n" not in str(caught.value)
 
 
-def test_holes_in_a_map_of_the_reaction_are_filled_and_told():
+def test_holes_in_a_map_of_the_reaction_are_filled_and_reported():
     efficiency = np.full((8, 8), 0.8)
     efficiency[2:4, 2:4] = np.nan
     solution = solve(np.zeros((8, 8)), **{**SMALL, "efficiency": efficiency, "kind": "secondary"})
@@ -46,7 +46,7 @@ def test_holes_in_a_map_of_the_reaction_are_filled_and_told():
     np.testing.assert_allclose(solution.rate_nm_per_s, 0.8 * solution.cell.growth_nm_per_s, rtol=1e-4)
 
 
-def test_holes_in_the_surface_are_filled_marked_and_told():
+def test_holes_in_the_surface_are_filled_marked_and_reported():
     height = np.zeros((8, 8))
     height[2:4, 2:4] = np.nan
     solution = solve(height, **{**SMALL, "times_s": [1.0]})
@@ -56,7 +56,7 @@ def test_holes_in_the_surface_are_filled_marked_and_told():
     assert any("was not measured and is filled in" in note for note in solution.notes)
 
 
-def test_a_solver_that_does_not_converge_tells_its_residuals_and_keeps_the_last_good_state(monkeypatch):
+def test_a_solver_that_does_not_converge_reports_its_residuals_and_keeps_the_last_good_state(monkeypatch):
     times = [0.01, 1.0]
     real = lee.twin.solver.newton.SubstepSolver.solve
 
@@ -76,7 +76,7 @@ def test_a_solver_that_does_not_converge_tells_its_residuals_and_keeps_the_last_
     assert np.isfinite(solution.concentration_mol_per_l).all()
 
 
-def test_a_potential_that_is_not_found_is_told(monkeypatch):
+def test_a_potential_that_is_not_found_is_reported(monkeypatch):
     monkeypatch.setattr(lee.twin.solver.newton, "ITERATIONS", 1)
     height = 10 * np.cos(np.pi * (np.arange(16) + 0.5) / 16)[None]
     with pytest.raises(InputError, match=r"potential at the bulk concentration is not found \(residuals "):

@@ -56,7 +56,7 @@ def test_the_potential_of_a_zinc_reference_and_of_a_lithium_one():
     assert Cell(charge=1).diffusion_potential == pytest.approx(2 * (1 - 0.398))
 
 
-def test_summary_tells_what_is_foretold():
+def test_summary_states_what_is_predicted():
     text = Cell().summary()
     assert "Sand time 427" in text
     assert "Wagner number" in text
@@ -90,13 +90,13 @@ def test_a_file_gives_the_same_cell_back(tmp_path):
         ({"layer_um": 10, "gap_um": 20}, "layer_um and gap_um are both given; give one"),
     ],
 )
-def test_what_cannot_be_is_told_in_one_line(given, message):
+def test_impossible_cells_are_reported_in_one_line(given, message):
     with pytest.raises(InputError, match=message) as caught:
         Cell(**given)
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_cannot_be_used_is_told_with_its_name(tmp_path):
+def test_a_file_that_cannot_be_used_is_reported_with_its_name(tmp_path):
     path = tmp_path / "cell.toml"
     with pytest.raises(InputError, match=r"cell\.toml: cannot be read"):
         Cell.load(path)

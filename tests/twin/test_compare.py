@@ -168,7 +168,7 @@ def test_what_does_not_fit_is_refused(computed, measured, changed, message):
         compare(computed, measured, **({"pixel_um": PIXEL_UM} | changed))
 
 
-def test_times_beyond_the_solution_are_told():
+def test_times_beyond_the_solution_are_reported():
     held = solution([model()] * 2, [10.0, 20.0])
     with pytest.raises(InputError, match="measured from 5 to 5 s, computed from 10 to 20 s"):
         compare(held, model(), times_s=5.0)

@@ -206,7 +206,7 @@ def test_maps_are_written_as_grids_with_y_up(tmp_path):
     assert np.unique(np.loadtxt((folder / "efficiency.txt").read_text().splitlines()[4:])) == [0.8]
 
 
-def test_the_folder_says_what_it_is(tmp_path):
+def test_the_folder_states_what_it_is(tmp_path):
     folder = export(tmp_path / "twin")
     assert {entry.name for entry in folder.iterdir()} == {
         "LeeTwin.java", "mesh.mphtxt", "height.txt", "exchange_current.txt", "efficiency.txt", "cell.toml",
@@ -235,7 +235,7 @@ def test_without_comsol_the_model_is_not_built(tmp_path, monkeypatch):
     assert not (tmp_path / "always").exists()
 
 
-def test_a_missing_mph_is_told(tmp_path, monkeypatch):
+def test_a_missing_mph_is_reported(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mph", None)
     with pytest.raises(MissingDependency, match=r"mph is missing.*pip install 'lee-microscopy\[twin\]'"):
         export(tmp_path / "twin", build="always")

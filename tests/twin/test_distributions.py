@@ -33,7 +33,7 @@ def amplitude(values, x_um):
 
 
 @pytest.mark.parametrize("wagner", [0.01, 0.1, 1.0, 10.0, 100.0])
-def test_a_sinusoidal_electrode_modulates_the_current_as_linear_theory_says(wagner):
+def test_a_sinusoidal_electrode_modulates_the_current_as_linear_theory_predicts(wagner):
     """δi/i = k a coth(kH) / (1 + Wa coth(kH)), Wa = κ k dη/di: first order in the amplitude a."""
     cell = with_wagner(wagner, Cell(layer_um=50.0, current_density_ma_per_cm2=1.0))
     x = (np.arange(256) + 0.5) * WAVELENGTH_UM / 256

@@ -49,7 +49,7 @@ def test_the_drift_moves_no_constant_where_the_mesh_is_swept_evenly():
     assert rows[..., 0].sum() == pytest.approx(0.7 * 6, rel=1e-12)
 
 
-def test_without_ngsolve_it_says_how_to_install_it(monkeypatch):
+def test_without_ngsolve_it_states_how_to_install_it(monkeypatch):
     real = builtins.__import__
 
     def absent(name, *rest, **more):

@@ -93,7 +93,7 @@ def test_a_growth_in_a_closed_gap_keeps_the_gap():
     assert max(b.mass_error for b in solution.balances) <= 1e-6
 
 
-def test_an_interrupted_growth_goes_on_to_the_same_result(tmp_path, monkeypatch):
+def test_an_interrupted_growth_resumes_to_the_same_result(tmp_path, monkeypatch):
     times = (20.0, 40.0, 60.0)
     whole = grown(times_s=times, folder=tmp_path / "whole")
     seen = []

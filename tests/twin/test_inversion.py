@@ -99,7 +99,7 @@ def test_one_value_is_given_where_the_noise_explains_the_rest():
     assert any("one value explains" in message for message in found.notes)
 
 
-def test_too_small_standard_deviations_are_told():
+def test_too_small_standard_deviations_are_reported():
     full = np.full(SHAPE, 38.0)
     measured = 0.8 * full + noise(4, 3.0)
     measured[::2, ::2] = -40.0  # no efficiency makes it negative
@@ -108,7 +108,7 @@ def test_too_small_standard_deviations_are_told():
     assert np.isnan(found.sigma).all()
 
 
-def test_efficiencies_beyond_what_is_likely_are_told():
+def test_efficiencies_beyond_what_is_likely_are_reported():
     full = np.full(SHAPE, 10.0)
     found = efficiency_map(full, 2 * full + noise(4, 0.1), 0.1, pixel_um=PIXEL_UM, draws=0)
     assert any("100.0 % of the measured field would need an efficiency above 1.5" in n for n in found.notes)
@@ -136,7 +136,7 @@ def test_a_known_exchange_current_is_recovered():
     assert any("geometric mean is set to 30 A/m²" in message for message in found.notes)
 
 
-def test_rates_that_no_exchange_current_explains_are_told():
+def test_rates_that_no_exchange_current_explains_are_reported():
     cell = Cell()
     electrode = FlatElectrode(cell, PIXEL_UM)
     measured = np.full(SHAPE, 30.0)

@@ -69,7 +69,7 @@ def test_maps_go_to_columns_and_back():
     assert columns.to_pixels(np.stack([nodes, nodes])).shape == (2, 20, 30)
 
 
-def test_what_was_not_measured_is_filled_and_told():
+def test_what_was_not_measured_is_filled_and_reported():
     height = np.full((16, 16), 4.0)
     height[5:9, 5:9] = np.nan
     columns = mesh_over(height)
@@ -78,7 +78,7 @@ def test_what_was_not_measured_is_filled_and_told():
     assert "6.2 % of the surface was not measured" in columns.notes[0]
 
 
-def test_steep_walls_are_told_and_then_refused():
+def test_steep_walls_are_reported_and_then_refused():
     x = np.arange(32) * 1.0
     assert "walls of up to 72 degrees" in mesh_over(np.tile(np.minimum(3.0 * x, 30), (4, 1))).notes[0]
     with pytest.raises(InputError, match=r"wall of 84 degrees near x = 15 µm.*larger smooth_um"):
@@ -102,7 +102,7 @@ def test_steep_walls_are_told_and_then_refused():
         ),
     ],
 )
-def test_what_cannot_be_meshed_is_told_in_one_line(height, more, message):
+def test_what_cannot_be_meshed_is_reported_in_one_line(height, more, message):
     with pytest.raises(InputError, match=message) as caught:
         mesh_over(height, **more)
     assert "\n" not in str(caught.value)

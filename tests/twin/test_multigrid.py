@@ -22,7 +22,7 @@ from lee.twin.solver.scales import Scales
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_gmres_solves_a_small_system_exactly_and_tells_when_it_does_not():
+def test_gmres_solves_a_small_system_exactly_and_reports_when_it_does_not():
     random = np.random.default_rng(1)
     matrix = np.eye(12) * 4 + random.normal(size=(12, 12))
     right = random.normal(size=12)

@@ -73,7 +73,7 @@ def test_every_map_is_a_tiff_that_knows_its_pixels(written):
         assert tif.imagej_metadata["unit"] == "um"
 
 
-def test_the_folder_tells_what_was_assumed_and_how_it_went(written):
+def test_the_folder_reports_what_was_assumed_and_how_it_went(written):
     solution, folder = written
     described = json.loads((folder / "solution.json").read_text())
     assert described["notes"] == ["made by hand"]
@@ -262,7 +262,7 @@ def test_a_solution_without_a_time_is_refused(tmp_path):
     assert not (tmp_path / "solution").exists()
 
 
-def test_damaged_folders_are_told(written, tmp_path):
+def test_damaged_folders_are_reported(written, tmp_path):
     with pytest.raises(
         InputError, match=r"holds no solution\.json: give a folder written by `lee twin solve`"
     ):

@@ -99,7 +99,7 @@ def test_no_current_changes_nothing():
     assert_balanced(solution)
 
 
-def test_above_the_limiting_current_it_stops_with_what_it_has_and_tells_the_sand_time():
+def test_above_the_limiting_current_it_stops_with_what_it_has_and_reports_the_sand_time():
     cell = Cell(current_density_ma_per_cm2=700.0)
     reported, seen = [], []
     with pytest.warns(RuntimeWarning, match="stopped at"):

@@ -128,7 +128,7 @@ def test_a_cell_without_current_is_refused():
         window_current(cell(current_density_ma_per_cm2=0.0))
 
 
-def test_a_missing_ngsolve_is_told(monkeypatch):
+def test_a_missing_ngsolve_is_reported(monkeypatch):
     monkeypatch.setitem(sys.modules, "ngsolve", None)
     with pytest.raises(MissingDependency, match=r"needs NGSolve .*pip install 'lee-microscopy\[twin\]'"):
         window_current(cell())

@@ -67,7 +67,7 @@ ROWS = "".join(f"{10 * 2**k},{100 * 1.3**k:g}\n" for k in range(8))
         ("resonant", False),
     ],
 )
-def test_diameters_are_right_and_as_sure_as_they_say(law: str, given: bool) -> None:
+def test_diameters_are_right_and_within_their_stated_error(law: str, given: bool) -> None:
     off, held = [], []
     for case in CASES:
         within = []
@@ -186,7 +186,7 @@ def test_beyond_the_range_there_is_no_diameter() -> None:
         (([1.0], [-1.0]), "intensity_sigma_counts is -1: give errors of 0 or more"),
     ],
 )
-def test_bad_particles_are_told(arguments: tuple, match: str) -> None:
+def test_bad_particles_are_reported(arguments: tuple, match: str) -> None:
     with pytest.raises(InputError, match=match):
         example().diameter(*arguments)
 
@@ -241,7 +241,7 @@ def test_a_table_is_read(tmp_path: Path) -> None:
         (HEADER + '"1,5\n', "unexpected end of data"),
     ],
 )
-def test_bad_tables_are_told_in_one_line(tmp_path: Path, text: str, match: str) -> None:
+def test_bad_tables_are_reported_in_one_line(tmp_path: Path, text: str, match: str) -> None:
     path = write(tmp_path / "beads.csv", text)
     with pytest.raises(InputError, match=match) as caught:
         load_calibration(path)
@@ -249,7 +249,7 @@ def test_bad_tables_are_told_in_one_line(tmp_path: Path, text: str, match: str) 
     assert "\n" not in str(caught.value)
 
 
-def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_are_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none.csv: cannot be read .No such file"):
         load_calibration(tmp_path / "none.csv")
     with pytest.raises(InputError, match=r": cannot be read .Is a directory"):
@@ -277,7 +277,7 @@ def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
         ([1, 2, 3, 4, 5], [2, 1, 5, 3, 4], "too much scatter to fit how diameters rise"),
     ],
 )
-def test_what_cannot_be_fitted_is_told(counts: list, nm: list, match: str) -> None:
+def test_what_cannot_be_fitted_is_reported(counts: list, nm: list, match: str) -> None:
     with pytest.raises(InputError, match=match):
         Calibration.fit(counts, nm)
 
@@ -335,7 +335,7 @@ def test_a_failed_save_leaves_the_older_file(tmp_path: Path, monkeypatch: pytest
         ),
     ],
 )
-def test_a_damaged_file_is_told_in_one_line(tmp_path: Path, change: dict, match: str) -> None:
+def test_a_damaged_file_is_reported_in_one_line(tmp_path: Path, change: dict, match: str) -> None:
     path = example().save(tmp_path / "beads.json")
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(InputError, match=match) as caught:
@@ -344,7 +344,7 @@ def test_a_damaged_file_is_told_in_one_line(tmp_path: Path, change: dict, match:
     assert str(path) in str(caught.value)
 
 
-def test_what_is_no_json_is_told(tmp_path: Path) -> None:
+def test_what_is_no_json_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not JSON: give a file written by"):
         load_calibration(write(tmp_path / "a.json", HEADER + ROWS))
     with pytest.raises(InputError, match="is not a size calibration"):

@@ -286,7 +286,7 @@ def test_intervals_hold_the_truth_as_often_as_they_claim(strength: float, count:
     assert held["chance"] / runs > 0.82
 
 
-def test_without_a_relation_the_map_is_seldom_said_to_have_one() -> None:
+def test_without_a_relation_the_map_is_seldom_reported_to_have_one() -> None:
     holds = []
     for seed in range(30):
         curved, _, density = simulated(400 + seed, 0.0, 300)
@@ -296,7 +296,7 @@ def test_without_a_relation_the_map_is_seldom_said_to_have_one() -> None:
     assert np.mean(holds) > 0.78
 
 
-def test_what_curvature_does_not_tell_widens_the_intervals() -> None:
+def test_what_curvature_does_not_show_widens_the_intervals() -> None:
     poisson, outer, bins = 0, 0, 0
     for seed in range(20):
         curved, truth, density = simulated(600 + seed, 0.0, 3000, hidden=0.6)

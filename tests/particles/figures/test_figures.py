@@ -68,7 +68,7 @@ def words(figure: Figure) -> str:
 # --- on the image ---
 
 
-def test_a_circle_is_as_large_as_it_says_and_where_the_particle_is() -> None:
+def test_a_circle_is_as_large_as_stated_and_where_the_particle_is() -> None:
     image = np.full((100, 140), 100.0)
     particles = table(np.array([10.0]), np.array([25.0]), diameter_nm=500.0)
     plain, circled = (
@@ -90,7 +90,7 @@ def test_a_circle_is_as_large_as_it_says_and_where_the_particle_is() -> None:
     assert titles(plain)[0] == "no particles found"
 
 
-def test_reference_circles_tell_the_magnification(early: Nucleated) -> None:
+def test_reference_circles_show_the_magnification(early: Nucleated) -> None:
     circles = Circles.for_particles(early.particles, (60, 76))
     assert circles.by_size
     assert circles.legend == f"circles: particles, diameter × {circles.factor:g}"
@@ -251,7 +251,7 @@ def test_the_median_is_within_its_interval_as_often_as_claimed() -> None:
     assert 0.94 < np.mean(held) < 0.985
 
 
-def test_histograms_share_their_bins_and_tell_the_rest(over_time: pd.DataFrame) -> None:
+def test_histograms_share_their_bins_and_show_the_rest(over_time: pd.DataFrame) -> None:
     figure = size_figure(over_time, times_s=[10, 50, 80])
     edges = [{round(patch.get_x(), 6) for patch in axes.patches[:8]} for axes in figure.axes]
     assert edges[0] == edges[1] == edges[2]
@@ -325,7 +325,7 @@ def test_the_relation_shows_counts_over_area_and_the_map(early: Nucleated) -> No
     assert drawn(figure).shape[1] == 1600
 
 
-def test_no_particles_are_said_in_every_figure(early: Nucleated) -> None:
+def test_no_particles_are_reported_in_every_figure(early: Nucleated) -> None:
     density = density_map(empty_table(), pixel_um=PIXEL_UM, surface=early.surface)
     relation = relate_density(density, early.curvature_per_um, resamples=20)
     for figure in (
@@ -342,7 +342,7 @@ def test_no_particles_are_said_in_every_figure(early: Nucleated) -> None:
 # --- times ---
 
 
-def test_times_are_told_apart() -> None:
+def test_times_are_distinguished() -> None:
     particles = pd.concat([table(np.zeros(2), np.zeros(2), time_s=t) for t in (50.00001, 10.0)])
     assert {time: len(part) for time, part in by_time(particles).items()} == {10.0: 2, 50.00001: 2}
     assert [len(part) for part in by_time(particles, [10, 30, 50]).values()] == [2, 0, 2]
@@ -381,12 +381,12 @@ def test_times_are_told_apart() -> None:
         ),
     ],
 )
-def test_what_cannot_be_drawn_is_said(draw, match: str) -> None:
+def test_what_cannot_be_drawn_is_reported(draw, match: str) -> None:
     with pytest.raises(InputError, match=match):
         draw(empty_table())
 
 
-def test_a_missing_renderer_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_renderer_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "lee.particles.figures.relief.rendering_unavailable", lambda: "pyvista is missing: pip install it"
     )

@@ -170,7 +170,7 @@ def test_what_was_seen_may_differ_from_time_to_time() -> None:
         ({"image": np.zeros((150, 191))}, r"the surface is \(150, 190\), the given shape is \(150, 191\)"),
     ],
 )
-def test_what_does_not_fit_is_said(tmp_path: Path, changed: dict, match: str) -> None:
+def test_what_does_not_fit_is_reported(tmp_path: Path, changed: dict, match: str) -> None:
     with pytest.raises(InputError, match=match):
         write_particle_report(tmp_path / "r", replace(of_one_time(results()), **changed))
     assert not (tmp_path / "r").exists()

@@ -185,7 +185,7 @@ def test_darkness_has_no_focus():
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_too_few_slices_tell_no_focus(count):
+def test_too_few_slices_show_no_focus(count):
     offsets = OFFSETS_UM[:count]
     found, _ = fit_focus(np.full((count, 2), 9.0), np.ones((count, 2)), offsets, DEPTH_UM)
     assert np.isnan(found.offset_um).all()

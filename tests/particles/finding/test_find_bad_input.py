@@ -222,12 +222,12 @@ def test_a_refused_frame_does_no_harm():
     assert len(begun.finish().particles) >= 8
 
 
-def test_a_scan_that_never_came_is_told():
+def test_a_scan_that_never_came_is_reported():
     with pytest.raises(InputError, match=r"before covers -2 to 2\.25 µm and after nothing"):
         finder().finish()
 
 
-def test_a_scan_that_ended_too_soon_is_told():
+def test_a_scan_that_ended_too_soon_is_reported():
     begun = finder()
     for frame, z in zip(list(pair().after)[:2], Z_UM[:2], strict=True):
         begun.push(frame, float(z))
@@ -244,7 +244,7 @@ def test_scans_in_coarse_steps_are_warned_of():
         find_particles(*coarse, surface=surface())
 
 
-def test_steps_too_wide_to_interpolate_between_are_told(tmp_path):
+def test_steps_too_wide_to_interpolate_between_are_reported(tmp_path):
     """Where the user looks: as a warning, with the table, and in the report."""
     from lee.devices.virtual.runs.scan_file import write_ome_scan
     from lee.particles.finding.scan_pairs import pairs_of

@@ -110,7 +110,7 @@ def test_equal_frames_hold_nothing(frames):
     assert len(find_particles(frames[1], frames[1], pixel_um=PIXEL_UM)) == 0
 
 
-def test_a_frame_that_moved_is_laid_over(frames):
+def test_a_frame_that_moved_is_registered(frames):
     before, after, truth = frames
     moved = np.roll(before, (4, -3), axis=(0, 1))  # all but its borders
     found = find_particles(moved, after, pixel_um=PIXEL_UM)

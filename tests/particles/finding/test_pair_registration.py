@@ -84,7 +84,7 @@ def test_nothing_seen_is_nothing_found():
 
 
 @pytest.mark.parametrize("noise", [0.5, 2.0, 4.0])
-def test_what_is_shared_is_told_beside_noise(noise):
+def test_what_is_shared_is_reported_beside_noise(noise):
     """Half of each picture's variance is common, whatever the noise."""
     common, one, two = (world(seed) for seed in (7, 8, 9))
     half = np.sqrt(0.5)
@@ -149,7 +149,7 @@ def test_pictures_just_large_enough_are_registered():
 # --- many pairs ---
 
 
-def test_the_common_shift_is_that_of_most_pairs_that_tell_one():
+def test_the_common_shift_is_that_of_most_pairs_that_show_one():
     fields = [world(seed) for seed in range(16, 19)]
     pairs = [
         (seen(f, seed=k).astype(np.uint8), seen(f, (2.2, -0.7), seed=k + 9).astype(np.uint8))
@@ -160,6 +160,6 @@ def test_the_common_shift_is_that_of_most_pairs_that_tell_one():
     np.testing.assert_allclose(common_shift(pairs), (2.2, -0.7), atol=0.1)
 
 
-def test_without_a_pair_that_tells_there_is_no_common_shift():
+def test_without_a_pair_that_shows_one_there_is_no_common_shift():
     assert common_shift([]) == (0.0, 0.0)
     assert common_shift([(seen(world(22)), seen(world(23)))]) == (0.0, 0.0)

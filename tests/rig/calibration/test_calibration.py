@@ -277,7 +277,7 @@ def test_the_file_holds_what_a_rig_takes_and_its_origin(tmp_path):
     )
 
 
-def test_without_a_standard_the_file_says_what_is_missing(tmp_path):
+def test_without_a_standard_the_file_states_what_is_missing(tmp_path):
     path = tmp_path / "backlash.toml"
     write_calibration(path, PLAY, None, stage=STAGE)
     assert tomllib.loads(path.read_text()) == {"stage": {"backlash_um": 1.5}}

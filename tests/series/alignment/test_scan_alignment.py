@@ -137,7 +137,7 @@ def test_a_stated_mean_growth_gives_the_axial_drift(seed: int) -> None:
     assert "stated" in found.implies
 
 
-def test_without_a_reference_axial_drift_is_left_and_said() -> None:
+def test_without_a_reference_axial_drift_is_left_and_reported() -> None:
     _, height, image, _, _ = recorded(1)
     found = align(height, image, pixel_um=PIXEL_UM)
     assert found.reference == "none"

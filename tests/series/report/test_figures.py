@@ -114,7 +114,7 @@ def test_a_map_has_its_top_up_and_its_extent_in_um() -> None:
     assert first.yaxis_inverted()
 
 
-def test_a_scan_without_surface_is_said_and_hatched() -> None:
+def test_a_scan_without_surface_is_named_and_hatched() -> None:
     figure = maps_over_time(results().heights, kind="height", times_s=TIMES, pixel_um=PIXEL_UM)
     lost = panels(figure)[LOST]
     assert lost.get_title() == "t = 20 s, not measured"
@@ -190,7 +190,7 @@ def test_curves_of_regions_have_bands_units_and_phases() -> None:
     np.testing.assert_allclose(np.asarray(figure.axes[2].get_lines()[0].get_ydata(), float), 2, rtol=0.02)
 
 
-def test_more_regions_than_can_be_told_apart_are_counted() -> None:
+def test_more_regions_than_can_be_distinguished_are_counted() -> None:
     table = pd.DataFrame(
         [
             {"region": f"R{k}", "time_s": t, "height_um": k, "rate_nm_per_s": 1.0}
@@ -273,6 +273,6 @@ def test_a_profile_shows_height_curvature_and_rate() -> None:
         (lambda: profile_figure({}), "no profile to draw"),
     ],
 )
-def test_what_cannot_be_drawn_is_said(draw, match) -> None:
+def test_what_cannot_be_drawn_is_reported(draw, match) -> None:
     with pytest.raises(InputError, match=match):
         draw()

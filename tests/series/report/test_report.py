@@ -50,7 +50,7 @@ def test_the_page_reads_from_what_it_came_to_down_to_how(written: tuple[Path, li
     assert "<run>" not in written[0].read_text(encoding="utf-8")
 
 
-def test_the_summary_tells_the_numbers() -> None:
+def test_the_summary_reports_the_numbers() -> None:
     text, table = summary(results())
     shown = {str(row["quantity"]): str(row["value"]) for row in table}
     assert shown["scans"] == "6 in 50 s, 1 without a surface"
