@@ -27,3 +27,8 @@ class DeviceMemoryError(DeviceError):
 
 class RigFault(LeeError, RuntimeError):  # noqa: N818  these are the names the rig's users know
     """A camera, a stage or a recording failed while it was in use; `lee.devices.faults` names the kinds."""
+
+
+def reason_of(error: BaseException) -> str:
+    """Return the message of another library's error as one line, to be quoted in one of lee's."""
+    return " ".join(str(error).split()) or type(error).__name__

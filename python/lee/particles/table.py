@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lee.errors import InputError, MissingDependency
+from lee.errors import InputError, MissingDependency, reason_of
 from lee.storage.atomic import new_file
 from lee.storage.refusals import unreadable
 
@@ -137,9 +137,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
     except OSError as error:
         raise unreadable(path, error, "give a table written by `lee particles`") from error
     except (ValueError, pd.errors.ParserError) as error:
-        raise InputError(
-            f"{path}: cannot be read as a table of particles ({' '.join(str(error).split())})"
-        ) from error
+        raise InputError(f"{path}: cannot be read as a table of particles ({reason_of(error)})") from error
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise InputError(f"{path}: has no column {missing[0]}; give a table written by `lee particles`")

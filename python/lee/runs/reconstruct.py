@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 
-from lee.errors import InputError, LeeError
+from lee.errors import InputError, LeeError, reason_of
 from lee.reconstruction.parameters import ReconstructParams
 from lee.runs.lock import run_locked
 from lee.runs.run import SURFACES, Run, recorded_name
@@ -140,7 +140,7 @@ def _measure(job: _Job) -> str | None:
         if not surface.valid.any():
             raise InputError(f"{job.run.scans[job.k]}: nothing in it comes into focus")
     except (LeeError, OSError, MemoryError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = reason_of(error)
         store.fail(job.k, reason)
         return reason
     store.write(job.k, surface)
@@ -254,7 +254,7 @@ def _common_size(run: Run) -> tuple[tuple[int, int], float, dict[int, str]]:
             with run.open_scan(k) as stack:
                 return _ScanSize((stack.shape[1], stack.shape[2]), stack.pixel_um)
         except (LeeError, OSError) as error:
-            return " ".join(str(error).split())
+            return reason_of(error)
 
     with ThreadPoolExecutor(_MAX_OPEN) as pool:
         seen = list(pool.map(look, range(len(run))))

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 import tifffile
 
-from lee.errors import InputError, LeeError
+from lee.errors import InputError, LeeError, reason_of
 from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
 from lee.recording.segment_reader import header_of
 from lee.storage.refusals import unreadable
@@ -71,7 +71,7 @@ def read_scans_csv(path: Path, scans: Sequence[Path]) -> list[ScanEntry]:
     except OSError as error:
         raise unreadable(path, error, "give a CSV file with the header scan,time_s") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({' '.join(str(error).split())})") from error
+        raise InputError(f"{path}: cannot be read as CSV ({reason_of(error)})") from error
     missing = [scan.name for scan in scans if scan.name not in found]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""

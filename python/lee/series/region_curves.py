@@ -115,7 +115,7 @@ def region_curves(
     heights_um : T of (H, W) float32, µm
         Aligned, NaN where not measured; read one after the other.
     rates_nm_per_s, rate_sigmas_nm_per_s : T of (H, W) float32, nm/s
-        As from `lee.series.growth.growth`.
+        As from `lee.series.growth.rates.growth`.
     times_s : (T,) s
     pixel_um : float, µm
     sigmas_um : T of (H, W) float32, µm, optional

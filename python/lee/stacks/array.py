@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lee.errors import InputError
-from lee.stacks.grey import Frame, Samples, as_grey, grey_dtype, one_line
+from lee.errors import InputError, reason_of
+from lee.stacks.grey import Frame, Samples, as_grey, grey_dtype
 from lee.stacks.reader import FrameSource
 
 
@@ -84,6 +84,6 @@ class NpyReader:
             if isinstance(error, PermissionError):
                 raise
             raise InputError(
-                f"{path}: not a readable .npy array, perhaps truncated ({one_line(error)}); copy it again"
+                f"{path}: not a readable .npy array, perhaps truncated ({reason_of(error)}); copy it again"
             ) from error
         return ArraySource(array, str(path), copy=True, metadata={"format": "npy"})

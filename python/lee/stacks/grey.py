@@ -71,8 +71,3 @@ def _luminance(image: Samples) -> Samples:
         return (total >> 16).astype(image.dtype.newbyteorder("="))
     channels = image[..., :3].astype(np.float64)
     return np.asarray(channels @ np.array([0.299, 0.587, 0.114]), dtype=np.float32)
-
-
-def one_line(error: BaseException) -> str:
-    """Message of an error without line breaks."""
-    return " ".join(str(error).split()) or type(error).__name__

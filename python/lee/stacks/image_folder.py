@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from PIL.PngImagePlugin import PngImageFile
 
-from lee.errors import InputError
-from lee.stacks.grey import Frame, Samples, as_grey, grey_dtype, one_line
+from lee.errors import InputError, reason_of
+from lee.stacks.grey import Frame, Samples, as_grey, grey_dtype
 from lee.stacks.reader import FrameSource
 from lee.stacks.tiff import TIFF_SUFFIXES, TiffSource, check_pages, read_page, tiff_pixel_um
 from lee.stacks.z_positions import read_z_csv
@@ -104,7 +104,7 @@ def _fault(error: BaseException) -> str:
         return "may not be read (permission denied)"
     if isinstance(error, UnidentifiedImageError):
         return "is not an image of the kind its name states, or is damaged"
-    return f"cannot be decoded, it is damaged or truncated ({one_line(error)})"
+    return f"cannot be decoded, it is damaged or truncated ({reason_of(error)})"
 
 
 def _header(path: Path) -> tuple[tuple[int, int], np.dtype[np.generic], bool]:

@@ -11,8 +11,8 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
-from lee.errors import InputError
-from lee.stacks.grey import Frame, Samples, as_grey, grey_dtype, one_line
+from lee.errors import InputError, reason_of
+from lee.stacks.grey import Frame, Samples, as_grey, grey_dtype
 from lee.stacks.reader import FrameSource
 from lee.stacks.units import um_per_unit
 
@@ -45,7 +45,7 @@ class ZarrSource(FrameSource):
             raise
         except Exception as error:  # zarr raises many kinds on damaged metadata
             raise InputError(
-                f"{path}: is not a readable OME-Zarr or zarr array ({one_line(error)}); copy it again"
+                f"{path}: is not a readable OME-Zarr or zarr array ({reason_of(error)}); copy it again"
             ) from error
 
     def _open(self, node: zarr.Array[Any] | zarr.Group) -> None:
@@ -124,7 +124,7 @@ class ZarrSource(FrameSource):
                 image = self._kept[1][k - first]
         except Exception as error:  # codecs raise errors of any kind on damaged chunks
             raise InputError(
-                f"{self.name(k)}: cannot be decoded, a chunk is damaged or truncated ({one_line(error)}); "
+                f"{self.name(k)}: cannot be decoded, a chunk is damaged or truncated ({reason_of(error)}); "
                 "copy it again or leave the frame out"
             ) from error
         frame = as_grey(image, self.name(k))

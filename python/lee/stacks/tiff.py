@@ -12,9 +12,9 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from lee.errors import InputError
+from lee.errors import InputError, reason_of
 from lee.stacks.array import ArraySource
-from lee.stacks.grey import Frame, Samples, as_grey, grey_dtype, one_line
+from lee.stacks.grey import Frame, Samples, as_grey, grey_dtype
 from lee.stacks.ome_xml import read_ome
 from lee.stacks.reader import FrameSource
 from lee.stacks.units import um_per_unit
@@ -47,7 +47,7 @@ class TiffSource(FrameSource):
             raise
         except Exception as error:  # tifffile raises many kinds on damaged files
             raise InputError(
-                f"{path}: is not a readable TIFF file ({one_line(error)}); copy it again"
+                f"{path}: is not a readable TIFF file ({reason_of(error)}); copy it again"
             ) from error
         try:
             self._open()
@@ -57,7 +57,7 @@ class TiffSource(FrameSource):
         except Exception as error:  # tifffile raises many kinds on damaged files
             self._tif.close()
             raise InputError(
-                f"{path}: its page list is damaged or truncated ({one_line(error)}); copy the file again"
+                f"{path}: its page list is damaged or truncated ({reason_of(error)}); copy the file again"
             ) from error
 
     def _open(self) -> None:
@@ -108,7 +108,7 @@ class TiffSource(FrameSource):
             block = np.memmap(series.keyframe.parent.filehandle.path, dtype, "r", series.dataoffset, shape)
         except ValueError as error:
             raise InputError(
-                f"{self._path}: is truncated ({one_line(error)}); copy the file again"
+                f"{self._path}: is truncated ({reason_of(error)}); copy the file again"
             ) from error
         self._block = ArraySource(block, str(self._path), copy=True)
 
@@ -239,7 +239,7 @@ def read_page(page: Page, where: str) -> Frame:
     except Exception as error:  # decoders raise errors of any kind on damaged files
         advice = "pip install imagecodecs" if "imagecodecs" in str(error) else "replace it or leave it out"
         raise InputError(
-            f"{where}: cannot be decoded, it is damaged or truncated ({one_line(error)}); {advice}"
+            f"{where}: cannot be decoded, it is damaged or truncated ({reason_of(error)}); {advice}"
         ) from error
     if keyframe.photometric == tifffile.PHOTOMETRIC.PALETTE and keyframe.colormap is not None:
         image = (keyframe.colormap >> 8).astype(np.uint8).T[image]

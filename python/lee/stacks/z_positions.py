@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lee.errors import InputError
+from lee.errors import InputError, reason_of
 from lee.recording.heights import checked_z
 from lee.storage.refusals import unreadable
 
@@ -61,7 +61,7 @@ def read_z_csv(path: str | os.PathLike[str], count: int | None = None) -> NDArra
     except OSError as error:
         raise unreadable(name, error, "give a CSV file with the header frame,z_um") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{name}: cannot be read as CSV ({' '.join(str(error).split())})") from error
+        raise InputError(f"{name}: cannot be read as CSV ({reason_of(error)})") from error
     expected = len(heights) if count is None else count
     if len(heights) != expected:
         raise InputError(

@@ -12,7 +12,7 @@ from typing import NoReturn, cast
 from lee.devices.faults import DeviceLost
 from lee.devices.found_camera import FoundCamera
 from lee.devices.spinnaker.pyspin import CameraList, CameraPtr, Node, NodeMap, PySpin, System
-from lee.errors import InputError, MissingDependency
+from lee.errors import InputError, MissingDependency, reason_of
 
 WHERE = "get the camera vendor's wheel (Teledyne's Spinnaker SDK for Python), or take driver = \"aravis\""
 _NAMESAKE = (
@@ -45,7 +45,7 @@ def vendors_own() -> PySpin:
             raise MissingDependency(f"camera: PySpin is not installed; {WHERE}") from error
         raise MissingDependency(f"camera: PySpin needs {error.name}; {WHERE}") from error
     except Exception as error:  # libraries of the vendor that do not fit fail in many ways
-        reason = " ".join(str(error).split())
+        reason = reason_of(error)
         raise MissingDependency(f"camera: PySpin cannot be loaded ({reason}); {WHERE}") from error
     if not all(hasattr(module, name) for name in _VENDORS_OWN):
         raise MissingDependency(_NAMESAKE)
@@ -63,7 +63,7 @@ def message_of(error: Exception) -> str:
     That holds a pointer to the camera: while the error is kept, the system could not be released.
     """
     error.__traceback__ = None
-    return " ".join(str(error).split())
+    return reason_of(error)
 
 
 def raise_meaning(error: Exception, what: str) -> NoReturn:

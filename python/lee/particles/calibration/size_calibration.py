@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from lee.errors import InputError
+from lee.errors import InputError, reason_of
 from lee.particles.calibration.curve import Curve, Values
 from lee.particles.calibration.fit import Points, fit_curve
 from lee.particles.calibration.table import COLUMNS, checked, read_calibration_table
@@ -199,7 +199,7 @@ class Calibration:
         try:
             return _restored(stored)
         except (KeyError, TypeError, ValueError, OverflowError) as error:
-            reason = f"it lacks {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+            reason = f"it lacks {error}" if isinstance(error, KeyError) else reason_of(error)
             raise InputError(
                 f"{path} is damaged ({reason}): fit the calibration again from its table"
             ) from error

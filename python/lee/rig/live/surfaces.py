@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lee.errors import reason_of
 from lee.figures.maps import ColourScale
 from lee.rig.live.growth_so_far import GrowthSoFar
 from lee.rig.live.pictures import bar_colours, map_png, map_scale, relief
@@ -88,7 +89,7 @@ class SurfaceWatch:
         try:
             step()
         except Exception as error:  # whatever it is, the run continues, and the next surface is tried
-            return f"cannot be shown completely: {type(error).__name__}: {' '.join(str(error).split())}"
+            return f"cannot be shown completely: {type(error).__name__}: {reason_of(error)}"
         return ""
 
     def _reload(self) -> None:
