@@ -13,7 +13,7 @@ class StorageError(LeeError, OSError):
     """The system refuses to read or write: no permission, no space, a disk that fails."""
 
 
-class MissingDependency(LeeError, ImportError):  # noqa: N818  the name says what is wrong
+class MissingDependency(LeeError, ImportError):  # noqa: N818  the name states what is wrong
     """A package or library that only some of `lee` needs is missing, or cannot be loaded."""
 
 

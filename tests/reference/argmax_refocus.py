@@ -1,9 +1,9 @@
-"""The definition of `lee.kernels.argmax_refocus`, pixel by pixel: slow, and short enough to be believed."""
+"""The definition of `lee.kernels.argmax_refocus`, pixel by pixel, slow and short."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST_SHARE = 1e-12
+MIN_SHARE = 1e-12
 
 
 def plane_of(curve: NDArray[np.float32]) -> int:
@@ -23,7 +23,7 @@ def peak_of(curve: NDArray[np.float32], z_um: NDArray[np.float64], reach: int) -
     planes = np.arange(max(0, k - reach), min(len(curve), k + reach + 1))
     with np.errstate(invalid="ignore"):
         share = curve[planes] / curve[k]
-        planes, share = planes[share >= LEAST_SHARE], share[share >= LEAST_SHARE].astype(np.float64)
+        planes, share = planes[share >= MIN_SHARE], share[share >= MIN_SHARE].astype(np.float64)
     if len(planes) < 3:
         return np.nan, np.nan
     u = z_um[planes] - z_um[k]

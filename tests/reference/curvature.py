@@ -1,4 +1,4 @@
-"""The definition of `lee.curvature`, pixel by pixel: slow, and short enough to be believed."""
+"""The definition of `lee.curvature`, pixel by pixel: slow, and short enough to check by eye."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,6 +1,6 @@
-"""The checkable parts of `lee.detect_particles` by their definitions: slow, and short enough to be believed.
+"""The checkable parts of `lee.detect_particles` by their definitions, slow and short.
 
-What the kernel decides on the way (tiles, textures, which spots to add) is held against truth, not here.
+What the kernel decides on the way (tiles, textures, which spots to add) is compared with truth, not here.
 """
 
 from dataclasses import dataclass

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 F = np.float32
 Plane = NDArray[np.float32]
-GROUPS_A_DEPTH, SPACING_A_DEPTH, MOST_FRAMES = 4.4, 0.75, 256
+GROUPS_A_DEPTH, SPACING_A_DEPTH, MAX_FRAMES = 4.4, 0.75, 256
 # Of the normal equations, relative to the product of their diagonal.
-LEAST_DETERMINANT = 1e-3
+MIN_DETERMINANT = 1e-3
 ONE_WAY = F(0.15)
 TILE, NOISE_ROWS, CELL, LEVELS = (64, 256), 16, 16, 4
 
@@ -102,7 +102,7 @@ def group_frames(frames, z_um, drift_px, depth_um) -> list[Group]:
     limit = depth_um / GROUPS_A_DEPTH * (1 - 1e-6)
     for k, (frame, z) in enumerate(zip(frames, z_um, strict=True)):
         dy, dx = (0.0, 0.0) if drift_px is None else drift_px[k]
-        if not groups or abs(z - groups[-1].first_z) > limit or len(groups[-1].z) == MOST_FRAMES:
+        if not groups or abs(z - groups[-1].first_z) > limit or len(groups[-1].z) == MAX_FRAMES:
             groups.append(Group(np.zeros(frame.shape, F), (_round(dy), _round(dx)), z))
         group = groups[-1]
         y = np.clip(np.arange(frame.shape[0]) + group.shift[0], 0, frame.shape[0] - 1)
@@ -260,7 +260,7 @@ def fit(
     right = np.einsum("ik,k...->...i", design, weight * np.log(np.maximum(ratio, 1e-12)))
     scale = np.prod(np.diagonal(normal, axis1=-2, axis2=-1), axis=-1)
     determinant = np.linalg.det(normal)
-    solvable, settled = determinant > 1e-12 * scale, determinant > LEAST_DETERMINANT * scale
+    solvable, settled = determinant > 1e-12 * scale, determinant > MIN_DETERMINANT * scale
     normal[~solvable] = np.eye(3)
     _, b, c = np.moveaxis(np.linalg.solve(normal, right[..., None])[..., 0], -1, 0)
     limit = max(abs(u[1]), abs(u[3]))

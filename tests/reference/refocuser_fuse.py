@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 Map = NDArray[np.float64]
 COARSEST, NEIGHBOURS, GAUSSIAN_MEAN = 2, 5, 0.798
-FAR, SURE, MOST_MISFIT, DOMINANCE = 3.0, 15.0, 12.0, 8.0
+FAR, SURE, MAX_MISFIT, DOMINANCE = 3.0, 15.0, 12.0, 8.0
 # Times the noise of one pixel over the root of a window's pixels: above it a maximum is no noise.
 SIGNIFICANT = 6.0
 # Shares in the variance of the result: the filter's, detail, coarse detail, slope, curvature, scatter.
@@ -85,7 +85,7 @@ def refine(height: Map, variance: Map, detail: Map, level, k: int, width: float)
     found = np.maximum(spread**2 - box_sums(expected, NEIGHBOURS) / total, 4e-5 * width**2)
     surface = np.minimum(found, detail)
 
-    misfit = np.minimum((z - height) ** 2 / (surface + own), MOST_MISFIT)
+    misfit = np.minimum((z - height) ** 2 / (surface + own), MAX_MISFIT)
     cost = misfit + np.log(surface + own) + DOMINANCE * np.log((ratio[0] + 2) / (ratio + 2))
     pick = np.argmin(np.where(known, cost, np.inf), axis=0)[None]
     d, s2, r = (np.take_along_axis(part, pick, 0)[0] for part in (z - height, own, ratio))

@@ -37,15 +37,15 @@ CASES = {
 
 def numbers(solution):
     """Give what is compared, as arrays."""
-    fields, books = solution.fields, solution.balances
+    fields, balances = solution.fields, solution.balances
     return {
         "concentration": fields.concentration_mol_per_l,
         "potential": fields.potential_v,
         "current": fields.current_density_ma_per_cm2,
         "electrode_v": solution.electrode_v,
-        "steps": np.array([b.step_s for b in books]),
-        "books": np.array([max(b.charge_error, b.mass_error) for b in books]),
-        "iterations": np.array([b.linear_iterations for b in books]),
+        "steps": np.array([b.step_s for b in balances]),
+        "balances": np.array([max(b.charge_error, b.mass_error) for b in balances]),
+        "iterations": np.array([b.linear_iterations for b in balances]),
     }
 
 

@@ -1,4 +1,4 @@
-"""The twin on a mesh that moves: order of the whole scheme, constants that stay, books that balance."""
+"""The twin on a mesh that moves: order of the whole scheme, constants that stay, balances that balance."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_a_manufactured_solution_on_finer_meshes():
 
 
 def moved(cell, *, seed, steps=6):
-    """Move a mesh at random in 1 s steps; give the start, the stepper and the books."""
+    """Move a mesh at random in 1 s steps; give the start, the stepper and the balances."""
     random = np.random.default_rng(seed)
     x, y = np.linspace(0, 30, 6), np.linspace(0, 20, 5)
     share = np.linspace(0, 1, 9) ** 1.5
@@ -49,26 +49,26 @@ def moved(cell, *, seed, steps=6):
     stepper = Stepper(
         solver, lambda begin, length: mesh.toward(places[round(begin) + 1], begin, length), start, step_s=1.0
     )
-    books = []
+    balances = []
     for end in range(1, steps + 1):
-        books.append(stepper.step(end))
+        balances.append(stepper.step(end))
         mesh.accept()
         solver.forget()
-    return stepper, books
+    return stepper, balances
 
 
 @pytest.mark.parametrize("cell", [Cell(), Cell(gap_um=40.0)], ids=["stirred", "closed"])
 def test_a_constant_concentration_stays_one_while_the_mesh_moves(cell):
     still = Cell(**{**cell.to_dict(), "current_density_ma_per_cm2": 0.0})
-    stepper, books = moved(still, seed=1)
+    stepper, balances = moved(still, seed=1)
     # What the constant leaves in the equations of the moving mesh, before anything is solved.
-    assert max(max(b.residuals) for b in books) < 1e-10
+    assert max(max(b.residuals) for b in balances) < 1e-10
     np.testing.assert_allclose(stepper.state.fields[0], 1.0, rtol=0, atol=1e-10)
     np.testing.assert_allclose(stepper.state.fields[1], 0.0, rtol=0, atol=1e-10)
 
 
 @pytest.mark.parametrize("cell", [Cell(), Cell(gap_um=40.0)], ids=["stirred", "closed"])
 def test_charge_and_salt_balance_while_the_mesh_moves(cell):
-    _, books = moved(cell, seed=2)
-    assert max(b.charge_error for b in books) <= 1e-6
-    assert max(b.mass_error for b in books) <= 1e-6
+    _, balances = moved(cell, seed=2)
+    assert max(b.charge_error for b in balances) <= 1e-6
+    assert max(b.mass_error for b in balances) <= 1e-6

@@ -72,7 +72,7 @@ def test_two_ranks_one_rank_and_one_machine_give_the_same(found, case):
             scale = np.abs(serial[name]).max()
             np.testing.assert_allclose(got[name], serial[name], rtol=0, atol=1e-7 * scale)
         np.testing.assert_allclose(got["steps"], serial["steps"], rtol=1e-5)
-        assert got["books"].size == 0 or got["books"].max() <= 1e-6
+        assert got["balances"].size == 0 or got["balances"].max() <= 1e-6
         # The strips' preconditioner is about as good as that of one machine.
         assert got["iterations"].sum() <= 1.3 * serial["iterations"].sum()
 

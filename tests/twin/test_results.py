@@ -83,9 +83,9 @@ def test_the_folder_reports_what_was_assumed_and_how_it_went(written):
     assert described["maps"]["rate_nm_per_s"][0]["median"] == pytest.approx(
         np.median(solution.rate_nm_per_s[0])
     )
-    books = pd.read_csv(folder / "balances.csv")
-    assert list(books.time_s) == [1.0, 100.0]
-    assert list(books.last_residual) == [1e-9, 1e-9]
+    balances = pd.read_csv(folder / "balances.csv")
+    assert list(balances.time_s) == [1.0, 100.0]
+    assert list(balances.last_residual) == [1e-9, 1e-9]
     for name in ("environment.png", "potentials.png", "electrode.png"):
         assert (folder / name).stat().st_size > 20_000
     assert not list(folder.glob("*.mp4"))

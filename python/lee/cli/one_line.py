@@ -1,4 +1,4 @@
-"""Errors and warnings as one line that says what is wrong, where, and what to do."""
+"""Errors and warnings as one line: what is wrong, where, and what to do."""
 
 import errno
 import logging

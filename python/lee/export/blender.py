@@ -20,7 +20,7 @@ _METRES_PER_UM = 1e-3  # 1 µm is shown as 1 mm, as in the glTF models
 
 
 def require_bpy() -> Bpy:
-    """Import Blender's module, or say how to install it.
+    """Import Blender's module, or raise an error that names how to install it.
 
     Raises
     ------

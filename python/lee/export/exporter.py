@@ -66,7 +66,7 @@ class Exporter(Protocol):
 
 
 class MeshExporter(Exporter):
-    """A format that holds a mesh: it says how one is written, `write` makes the mesh."""
+    """A format that holds a mesh: a subclass writes it, `write` makes it."""
 
     holds: Holds = "mesh"
 

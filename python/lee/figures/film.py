@@ -90,7 +90,7 @@ def checked(
     pixel_um: float,
     frames_per_s: float | None,
 ) -> tuple[int, int]:
-    """Return the shape of the maps of a film, or raise an InputError that says what does not fit."""
+    """Return the shape of the maps of a film, or raise an InputError that states what does not fit."""
     if path.suffix.lower() != ".mp4":
         raise InputError(f"{path.name!r}: a film's name ends in .mp4")
     if len(maps) == 0:

@@ -83,7 +83,7 @@ def view(
     Warns
     -----
     UserWarning
-        If a picture is drawn coarsely; it says what to install.
+        If a picture is drawn coarsely; it names what to install.
     """
     if colour not in COLOURS:
         raise InputError(f"colour is {colour!r}: use one of {', '.join(COLOURS)}")
@@ -192,7 +192,7 @@ def _draw_coarsely(
 
 
 def import_pyvista() -> PyVista:
-    """Import pyvista, or raise an error that says how to install it."""
+    """Import pyvista, or raise an error that names how to install it."""
     try:
         import pyvista
     except ImportError as error:

@@ -16,7 +16,7 @@ from lee.kernels.footprint import Footprint, as_footprint
 
 
 class AdaptiveVariance(NamedTuple):
-    """Normalised local variance, and the footprint each pixel's was taken over."""
+    """Normalised local variance, and the footprint it was taken over at each pixel."""
 
     focus: NDArray[np.float32]
     window: NDArray[np.uint8]
@@ -40,8 +40,8 @@ def adaptive_variance(
     footprints for which the largest focus over the planes exceeds ``e * (1 + significance * sqrt(2 /
     n))``: n is the number of the footprint's pixels, ``e = noise * (1 - 1 / n)`` (``1 - 1 /
     detail_px**2`` with `detail_px`) is what noise alone gives and ``e * sqrt(2 / n)`` its standard
-    deviation. Where none does, it takes the largest. One footprint serves all planes of a pixel, or its
-    focus curve would be torn.
+    deviation. Where none does, it takes the largest. One footprint serves all planes of a pixel;
+    otherwise its focus curve would jump.
 
     Parameters
     ----------
@@ -56,12 +56,12 @@ def adaptive_variance(
     detail_px : int, optional
         By default the variance about the footprint's own mean. An odd number >= 3: about the mean m of the
         square of that size around each pixel, ``(v - m)**2 / m`` averaged over the footprint; shading and the
-        relief's large forms then lend no focus.
+        relief's large forms then add no focus.
     noise : float, counts, optional
         Normalised variance of noise alone: for shot noise counts per photon, whatever the brightness. By
         default from the stack: the median squared response to (1 -2 1) along y and x, over the mean.
     significance : float
-        Standard deviations by which texture must stand out of the noise for a footprint to do.
+        Standard deviations by which texture must exceed the noise for a footprint to be large enough.
     threads : int
         0 = all available cores. The result does not depend on it.
 
@@ -69,7 +69,7 @@ def adaptive_variance(
     -------
     AdaptiveVariance
         ``focus``, float32 counts in the shape of `stack`, >= 0: 0 where the mean is not positive and
-        throughout constant images, NaN where the footprint sees no pixel. ``window`` (H, W) uint8, index
+        throughout constant images, NaN where the footprint holds no pixel. ``window`` (H, W) uint8, index
         into `scales`. ``noise``, what was used; NaN where a single scale made it unnecessary; of a stack on
         a CUDA device an array of no dimensions, since the call does not wait for it.
 

@@ -1,4 +1,4 @@
-"""Argmax refocus: the plane in best focus at every pixel, and the height its focus curve peaks at."""
+"""Argmax refocus: the plane in best focus at every pixel, and the height at which its focus curve peaks."""
 
 from typing import NamedTuple
 
@@ -29,7 +29,7 @@ def argmax_refocus(
     reach: int = 6,
     threads: int = 0,
 ) -> Refocused:
-    """Keep, at every pixel, the plane in best focus, and the height its focus curve peaks at.
+    """Keep, at every pixel, the plane in best focus, and the height at which its focus curve peaks.
 
     The height is the vertex of the parabola fitted to the logarithm of the focus over the planes within
     `reach` of the maximum: of a Gaussian focus curve, its centre. The samples are weighted by their focus
@@ -44,9 +44,9 @@ def argmax_refocus(
         Focus measure of `stack`; larger is sharper. NaN never wins.
     z_um : (Z,) float64, µm, optional
         Heights of the planes, strictly rising or falling, in steps of any size; always in the host's memory.
-        By default planes lie 1 apart, and heights count planes.
+        By default planes are 1 apart, and heights count planes.
     reach : int
-        Planes to each side of the maximum that the fit takes in, at least 1; clipped at the ends of the scan.
+        Planes to each side of the maximum that the fit uses, at least 1; clipped at the ends of the scan.
     threads : int
         0 = all available cores. The result does not depend on it.
 
@@ -57,7 +57,7 @@ def argmax_refocus(
         NaN throughout. ``sharp`` (H, W) float32, counts in that plane, not interpolated. ``height_um``
         (H, W) float32: NaN where the maximum is the first or the last plane, is not positive, or no peak
         fits. ``sigma_um`` (H, W) float32: its standard deviation from the residuals of the fit, so from
-        the noise of the curve and its misfit; NaN also where only three planes took part.
+        the noise of the curve and its misfit; NaN also where only three planes were used.
 
     Raises
     ------

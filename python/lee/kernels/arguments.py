@@ -11,7 +11,7 @@ from lee.kernels import cuda_arrays
 from lee.kernels.cuda_arrays import CudaArray
 from lee.kernels.footprint import Footprint
 
-# Counts as a camera delivers them, or measured otherwise.
+# Counts as a camera delivers them, or floats.
 Frames: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.float32]
 
 

@@ -19,7 +19,7 @@ class Device:
     name : str
         Instruction set, or name of the card.
     reason : str
-        One line for a person.
+        Why it was chosen, in one line.
     """
 
     kind: Literal["cpu", "cuda"]
@@ -45,7 +45,7 @@ def cuda_device() -> dict[str, Any]:
     Raises
     ------
     DeviceError
-        If none is usable: the message says why.
+        If none is usable; the message states why.
     """
     return _core.cuda_device()
 

@@ -37,7 +37,7 @@ class DetectedParticles(NamedTuple):
     peak_sigma: Values
     """Standard deviations, the uncertainty of overlapping neighbours included."""
     snr: Values
-    """Signal-to-noise ratio behind the matched filter, neighbours taken away."""
+    """Signal-to-noise ratio behind the matched filter, neighbours subtracted."""
     flags: NDArray[np.uint8]
     """uint8, sums of `lee.kernels.detect_particles.FLAG_BITS`."""
     spot_sigma_px: float
@@ -45,14 +45,14 @@ class DetectedParticles(NamedTuple):
     sigma_from: int
     """Bright spots it was found from; 0 where it was given or expected."""
     threshold_snr: float
-    """Least signal-to-noise ratio of a spot alone; without its neighbours a crowded one can have less."""
+    """Detection threshold for a single spot; a crowded one, its neighbours subtracted, can have less."""
     noise: float
     """Standard deviation of a pixel's difference, counts: median over the field."""
     excess: float
-    """Noise behind the matched filter, over what white noise gives: more than 1 where texture is left."""
+    """Noise behind the matched filter, over what white noise gives: more than 1 where texture remains."""
     not_measured: int
     saturated: int
-    """Pixels that took no part."""
+    """Pixels that were ignored."""
     left_out: int
     """Spots beyond what a crowded place can hold."""
 
@@ -78,12 +78,12 @@ def detect_particles(
 ) -> DetectedParticles:
     """Find the bright spots that appear between two frames of the same place.
 
-    `before` is moved over `after` and taken from it. What can be had by moving, refocusing and brightening
-    `before` is fitted to the difference in tiles of about 64 px and taken away (after Alard & Lupton, ApJ 503
-    (1998) 325), so that the surface's own texture does not pose as particles. Noise is estimated from tile to
-    tile, as a straight line over brightness. A filter matched to a Gaussian spot gives a signal-to-noise
-    ratio; its maxima above a threshold are fitted by Gaussians, overlapping ones together, and where the fit
-    leaves something spots are added or split as long as chi square falls by more than noise explains.
+    `before` is aligned with `after` and subtracted from it. Differences that a shift, defocus or change of
+    brightness of `before` explains are fitted in tiles of about 64 px and subtracted (after Alard & Lupton,
+    ApJ 503 (1998) 325), so that the surface's own texture is not mistaken for particles. Noise is estimated
+    tile by tile, its variance as a straight line over brightness. A filter matched to a Gaussian spot gives a
+    signal-to-noise ratio; its maxima above a threshold are fitted by Gaussians, overlapping ones together.
+    Where residuals remain, spots are added or split as long as chi square falls by more than noise explains.
 
     The threshold is where noise alone is expected to have `false_alarms` maxima in the field (of a Gaussian
     random field: Adler, The Geometry of Random Fields, 1981). A position is good to about 0.80 px over the
@@ -92,33 +92,33 @@ def detect_particles(
     Parameters
     ----------
     before, after : (H, W) uint8, uint16 or float32, counts
-        Other real dtypes are copied to float32. Pixels that are NaN, infinite or saturated in either take no
-        part. CUDA arrays must be of one of these dtypes, and contiguous.
+        Other real dtypes are copied to float32. Pixels that are NaN, infinite or saturated in either are
+        ignored. CUDA arrays must be of one of these dtypes, and contiguous.
     axial : (H, W) float32, optional
         How `before` changes with height, any unit: what a surface that has grown between the frames changes.
         Without it the Laplacian of `before` stands in for it.
     spot_sigma_px : float, px, optional
-        Standard deviation of the Gaussian a point shows as, 0.5 to 6. By default from the bright spots of
-        the frame; with fewer than eight it is `expected_sigma_px`.
+        Standard deviation of the Gaussian that a point appears as, 0.5 to 6. By default from the bright spots
+        of the frame; with fewer than eight it is `expected_sigma_px`.
     expected_sigma_px : float, px
         See `spot_sigma_px`.
     false_alarms : float
         False particles expected in a pair of frames without any.
     threshold_snr : float, optional
-        Least signal-to-noise ratio, instead of `false_alarms`.
+        Smallest signal-to-noise ratio, instead of `false_alarms`.
     saturation : float, counts
         Pixels at and above it are saturated.
     shift_px : (float, float), px
         Displacement (dy, dx) from `before` to `after`.
     disappearing : bool
-        Look for what disappears instead.
+        Find particles that disappear instead.
     threads : int
         0 = all available cores. The result does not depend on it.
 
     Returns
     -------
     DetectedParticles
-        Positions lie on the pixels of `after`. Arrays are CuPy's where the frames lie on a CUDA device; the
+        Positions are in pixels of `after`. Arrays are CuPy's where the frames are on a CUDA device; the
         call then waits for the device.
 
     Raises
@@ -126,7 +126,7 @@ def detect_particles(
     InputError
         If shapes or dtypes do not fit, or an option is out of its range.
     TypeError
-        If some arrays lie on a CUDA device and some do not.
+        If some arrays are on a CUDA device and some are not.
     """
     operation = "detect_particles"
     check_threads(operation, threads)

@@ -1,4 +1,4 @@
-"""Shapes a local operation looks at: disk, ellipse, rectangle, or any mask."""
+"""Footprints: the neighbourhood of a local operation, as disk, ellipse, rectangle, or any mask."""
 
 import math
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ class Footprint:
     mask : (h, w) bool
         The pixels that belong to the shape; at least one. Even sizes and holes are allowed.
     centre : (int, int), optional
-        Row and column in `mask` that lie on the pixel looked at; the default is ``(h // 2, w // 2)``.
+        Row and column in `mask` of the pixel that the result is for; the default is ``(h // 2, w // 2)``.
 
     Raises
     ------
     InputError
-        If `mask` is not two-dimensional or holds no pixel, or `centre` lies outside it.
+        If `mask` is not two-dimensional or holds no pixel, or `centre` is outside it.
     """
 
     mask: NDArray[np.bool_]

@@ -34,8 +34,8 @@ def opening(
 
     Outliers are detected against the flat opening and its dual, since spikes point both ways: a pixel is a
     peak where ``height - opening > threshold`` and takes the opening's value; on what is left, a pixel is a
-    pit where ``closing - height > threshold`` and takes the closing's value. A pixel that both steps touch
-    keeps its own height where that lies within the threshold of the closing.
+    pit where ``closing - height > threshold`` and takes the closing's value. A pixel changed by both steps
+    keeps its own height where that is within the threshold of the closing.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def opening(
     threshold : float, unit of `height_um`, optional
         How far an outlier stands out. 0 with ``pits=False`` gives the plain flat opening. By default,
         local: in tiles of 128 by 128 pixels the median plus `mad_factor` times 1.4826 MAD of the residue,
-        interpolated between tile centres; only every fourth pixel of every fourth row is looked at in
+        interpolated between tile centres; only every fourth pixel of every fourth row is used in
         images above 65536 pixels. Where more than half the residue is zero (a noise-free relief), so is the
         limit.
     mad_factor : float
@@ -61,8 +61,8 @@ def opening(
     Returns
     -------
     Opened
-        ``height_um`` (H, W) float32 and ``removed`` (H, W) int8: 1 where a peak went, -1 where a pit went,
-        0 elsewhere.
+        ``height_um`` (H, W) float32 and ``removed`` (H, W) int8: 1 where a peak was removed, -1 where a pit
+        was, 0 elsewhere.
 
     Raises
     ------
@@ -107,7 +107,7 @@ def flat_morphology(
     Parameters
     ----------
     operation : {"erosion", "dilation", "opening", "closing"}
-        The erosion at p is the least height over p + s, s in the footprint; the dilation the greatest over
+        The erosion at p is the smallest height over p + s, s in the footprint; the dilation the largest over
         p - s.
     height_um : (H, W) float32, any unit
         Other real dtypes are copied to float32. NaN and infinite pixels count as absent.
@@ -119,7 +119,7 @@ def flat_morphology(
     Returns
     -------
     (H, W) float32
-        Erosion and dilation are NaN where they see no height; opening and closing keep what is not
+        Erosion and dilation are NaN where the footprint holds no height; opening and closing keep what is not
         measured, and what no placement of the footprint covers.
 
     Raises

@@ -1,4 +1,4 @@
-"""The arrays of a store of surfaces, and the file in which readers find them."""
+"""The arrays of a store of surfaces in zarr: maps, coordinates, and the state of each scan."""
 
 from __future__ import annotations
 

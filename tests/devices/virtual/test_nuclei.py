@@ -146,16 +146,16 @@ def test_the_default_camera_sees_120_nm_at_twice_the_noise_and_350_nm_below_satu
 
 
 @pytest.mark.parametrize("diameter_nm", [150.0, 250.0, 400.0])
-def test_a_spot_holds_the_counts_foretold(diameter_nm):
+def test_a_spot_holds_the_counts_predicted(diameter_nm):
     scene, place = plain((96, 96)), (31.3 * PIXEL_UM, 60.8 * PIXEL_UM)
     nucleus = rig.Nucleus(*place, diameter_nm)
     added = gain(scene, [nucleus], [nucleus.centre_um, nucleus.centre_um + 1.0])
-    foretold = rig.intensity_counts(diameter_nm, scene, CLEAR, at_um=place)
-    np.testing.assert_allclose(added.sum(axis=(1, 2)), foretold, rtol=0.02)
+    predicted = rig.intensity_counts(diameter_nm, scene, CLEAR, at_um=place)
+    np.testing.assert_allclose(added.sum(axis=(1, 2)), predicted, rtol=0.02)
     assert rig.intensity_counts([diameter_nm], scene).shape == (1,)
     eight = rig.intensity_counts(diameter_nm, scene)
     assert eight * 257 == pytest.approx(float(rig.intensity_counts(diameter_nm, scene, CLEAR)))
-    assert foretold < rig.intensity_counts(diameter_nm, scene, CLEAR)
+    assert predicted < rig.intensity_counts(diameter_nm, scene, CLEAR)
 
 
 def test_nuclei_do_not_change_the_exposure():

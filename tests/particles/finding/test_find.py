@@ -161,7 +161,7 @@ def _stacks(pair):
 
 
 @pytest.mark.parametrize("make", [pytest.param(rig.gentle, marks=pytest.mark.slow), rig.rugged, rig.flat])
-def test_without_particles_there_are_as_many_false_ones_as_foretold(make):
+def test_without_particles_there_are_as_many_false_ones_as_predicted(make):
     counts = []
     for seed in range(3):
         options = {} if make is rig.flat else {"relief_um": 4.0}

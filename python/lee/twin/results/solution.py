@@ -74,7 +74,7 @@ class Solution:
     """The local electrochemical environment over the electrode.
 
     Maps are on the height map's pixels, (T, H, W) float32. Filled pixels are computed like the others;
-    `filled` tells them apart.
+    `filled` marks them.
 
     Attributes
     ----------
