@@ -231,7 +231,7 @@ def test_view_replaces_a_picture_only_when_asked(tmp_path, surface, capsys):
 
 
 def test_bench_prints_a_table(capsys, monkeypatch):
-    monkeypatch.setattr("lee.rig.throughput.SIZES", ((64, 80),))
+    monkeypatch.setattr("lee.reconstruction.throughput.SIZES", ((64, 80),))
     assert run(["bench", "--runs", "1", "--threads", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["what", "size", "ms", "per", "s", "Mpx/s", "GB/s"]

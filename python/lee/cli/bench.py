@@ -20,7 +20,7 @@ def bench(runs: int, threads: int) -> None:
     Example:
       lee bench --runs 3
     """  # noqa: D301  click wants the character itself
-    from lee.rig.throughput import table
+    from lee.reconstruction.throughput import table
 
     for line in table(runs=runs, threads=threads):
         click.echo(line)
