@@ -97,7 +97,7 @@ def windows_row(runs: int) -> str:
 
     mine, peer = medians_ms(runs, ours, lambda: composed_windows(stack, footprints, 1.0))
     times = f"{mine:.1f} ms, OpenCV {peer:.1f} ms, {peer / mine:.1f} times"
-    return f"disks {RADII}, 4 planes 1024x1024, one a pixel: {times}"
+    return f"disks {RADII}, 4 planes 1024x1024, one per pixel: {times}"
 
 
 def compositions(image: Any, footprint: Footprint) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Both compute the plain flat opening of the same float32 image with all available
 
 With --device cuda: the modified opening with a given threshold, on an image in the device's memory, beside
 the same composed from grey_erosion and grey_dilation of cupyx.scipy.ndimage. "memory %" counts what the four
-passes read and write, each once, 47 bytes a pixel, as a share of what the memory's clocks allow; "minima %"
+passes read and write, each once, 47 bytes per pixel, as a share of what the memory's clocks allow; "minima %"
 two minima for each run of the footprint in each pass, as a share of what the multiprocessors' clocks allow.
 """
 

@@ -4,7 +4,7 @@ The same work: a whole scan with its frames in the device's memory, pushed until
 `close` included; "with fusion" also combines the windows into one height map, which only ours does.
 "streamed" takes the frames from host memory; "of copy %" is its rate relative to copying the same bytes from
 pinned memory, measured in the same run. A scan repeats the rendered frames several times while z goes on; the
-set-up is included. Gpx/s are pixels of frames a second.
+set-up is included. Gpx/s are pixels of frames per second.
 
 "memory %" counts each frame read once, and the state read and written once for each group of frames, as a
 share of what the memory's clocks allow. "operations %" counts additions, multiplications, comparisons,

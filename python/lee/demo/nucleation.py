@@ -58,7 +58,7 @@ class NucleiDemo:
     calibration: Calibration
 
     def rows(self) -> list[dict[str, str]]:
-        """Return particles found and true particles as a table, a row a time."""
+        """Return particles found and true particles as a table, a row per time."""
         return self.found
 
     def section(self, folder: Path) -> Section:

@@ -24,11 +24,11 @@ class ScanPlan:
     step_counts : int
         From pulse to pulse: positive rises, negative falls.
     pulses : int
-        Pulses, one a frame.
+        Pulses, one per frame.
     counts_per_um : float
         Scale of the stage, from its calibration.
     frames_per_s : float
-        Pulses a second while the stage runs at its speed.
+        Pulses per second while the stage runs at its speed.
     lead_counts : int
         Distance before the first pulse and after the last, for acceleration and braking.
     """

@@ -46,7 +46,7 @@ class Mesh:
 
 
 def build_mesh(surface: "Surface", *, filled: bool = True, max_vertices: int = MAX_VERTICES) -> Mesh:
-    """Turn a surface into triangles, one vertex a pixel or, where that is too many, one a block of pixels.
+    """Turn a surface into triangles, one vertex per pixel or, if that is too many, per block of pixels.
 
     Parameters
     ----------

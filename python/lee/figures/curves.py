@@ -121,7 +121,7 @@ def area_and_volume(table: "pd.DataFrame", *, phases: Sequence[str] | None = Non
     table : DataFrame
         Columns ``time_s``, ``area_um2``, ``volume_um3`` and ``area_per_volume_per_um``.
     phases : sequence of str, optional
-        One a row.
+        One per row.
 
     Returns
     -------

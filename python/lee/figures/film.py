@@ -1,4 +1,4 @@
-"""Films of a run: one map a scan, drawn and encoded frame by frame."""
+"""Films of a run: one map per scan, drawn and encoded frame by frame."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

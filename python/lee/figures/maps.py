@@ -25,7 +25,7 @@ _NO_DATA, _NO_DATA_LINES = "#d9d9d9", "#9a9a9a"
 
 
 class Maps(Protocol):
-    """Maps of a run, (T, H, W): an array, a Zarr array, or anything else that gives one (H, W) map a scan."""
+    """Maps of a run, (T, H, W): an array, a Zarr array, or anything that gives one (H, W) map per scan."""
 
     def __len__(self) -> int:
         """How many scans there are."""

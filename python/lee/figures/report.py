@@ -41,7 +41,7 @@ class Section:
     text : str
         Paragraphs, separated by empty lines.
     table : sequence of mapping
-        One mapping a row; the keys of the first are the columns.
+        One mapping per row; the keys of the first are the columns.
     pictures : mapping of str to Figure or path
         Caption to figure, picture file (PNG, JPEG, GIF) or film (MP4).
     """

@@ -1,6 +1,6 @@
 """Raw scans on disk: every pulse is a written frame or a stated loss, and a file is readable after any crash.
 
-A scan is a segment: header, one record a frame, footer with the ledger of frames. `layout` has its bytes,
+A scan is a segment: header, one record per frame, footer with the ledger of frames. `layout` has its bytes,
 `convert` makes an OME-Zarr of it.
 """
 

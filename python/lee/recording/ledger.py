@@ -144,7 +144,7 @@ def account(
         When exposures began, by the camera's clock; NaN where not known.
     pulses_planned : int
     frames_per_s : float
-        Pulses a second as planned. Where the rate of the frames themselves is within 15 % of it, or of a
+        Pulses per second as planned. Where the rate of the frames themselves is within 15 % of it, or of a
         whole fraction of it, theirs counts.
     pulses_counted : int
         By the stage, -1 unknown.

@@ -72,7 +72,7 @@ class ScanResult(NamedTuple):
 
 
 def max_frames(plan: ScanPlan, settings: CameraSettings) -> int:
-    """Return how many frames a scan can have: one a pulse, or what the rate of a free camera gives."""
+    """Return how many frames a scan can have: one per pulse, or what the rate of a free camera gives."""
     if settings.triggered:
         return plan.pulses
     return ceil(1.05 * plan.pulses * settings.frames_per_s / plan.frames_per_s) + 8

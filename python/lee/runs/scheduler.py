@@ -121,7 +121,7 @@ def _through_dask(
             "--scheduler needs dask, which is not installed: pip install 'lee-microscopy[cluster]'"
         ) from None
     distributed: Any = found
-    # One thread a process: the Python parts of a job would only wait for one another as threads.
+    # One thread per process: the Python parts of a job would only wait for one another as threads.
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": _RETRIES}),
         _client(distributed, scheduler, workers) as client,

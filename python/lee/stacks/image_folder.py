@@ -41,7 +41,7 @@ def image_files(folder: Path) -> list[Path]:
 
 
 class FolderSource(FrameSource):
-    """One image file a frame.
+    """One image file per frame.
 
     Every file's header is read on opening, so that a frame of other size or kind is found before any work
     starts; pixels are decoded when asked for.
@@ -182,7 +182,7 @@ def _deep_colour(path: Path, image: PngImageFile) -> NDArray[np.uint16]:
 
 
 class ImageFolderReader:
-    """A folder of images, one a frame."""
+    """A folder of images, one per frame."""
 
     name = "image folder"
     reads = f"a folder of images ({', '.join(sorted(IMAGE_SUFFIXES))})"

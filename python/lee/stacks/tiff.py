@@ -100,7 +100,7 @@ class TiffSource(FrameSource):
         if not contiguous:
             raise InputError(
                 f"{self._path}: {self._count} frames in {len(series.pages)} compressed pages; "
-                "save it with one page a frame"
+                "save it with one page per frame"
             )
         shape = (self._count, sizes["Y"], sizes["X"])
         dtype = series.keyframe.dtype.newbyteorder(self._tif.byteorder)

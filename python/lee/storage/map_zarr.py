@@ -73,7 +73,7 @@ def make_axes(
 
 
 def make_states(group: Any, count: int) -> None:
-    """Make the state and the record of each scan, a file a scan."""
+    """Make the state and the record of each scan, one file per scan."""
     flags = {"flag_values": [0, 1, 2], "flag_meanings": "waiting written failed"}
     for name, kind, attributes in (
         ("state", "uint8", {"long_name": "whether the scan is written", **flags}),

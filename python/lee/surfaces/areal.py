@@ -196,9 +196,9 @@ def areal_over_time(
     Returns
     -------
     DataFrame
-        A row a scan: ``scan time_s``, the fields of `Areal`, ``volume_um3`` over the datum, ``deposited_um3``
-        since the first measured scan, both over the whole field, the mean counting where not measured,
-        ``area_per_volume_per_um`` and ``datum_um``. NaN for scans without a surface.
+        A row per scan: ``scan time_s``, the fields of `Areal`, ``volume_um3`` over the datum,
+        ``deposited_um3`` since the first measured scan, both over the whole field (the mean counting where
+        not measured), ``area_per_volume_per_um`` and ``datum_um``. NaN for scans without a surface.
 
     Raises
     ------

@@ -58,7 +58,7 @@ def profile(
     Returns
     -------
     Profile
-        One point a pixel; bilinear, and NaN beside pixels that were not measured.
+        One point per pixel; bilinear, and NaN beside pixels that were not measured.
 
     Raises
     ------

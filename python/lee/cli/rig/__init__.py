@@ -1,1 +1,1 @@
-"""`lee rig`: one module a command, and the options they share."""
+"""`lee rig`: one module per command, and the options they share."""

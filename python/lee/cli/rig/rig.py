@@ -92,7 +92,7 @@ def record(**options: Unpack[RunOptions]) -> None:
 
     The step is rounded to whole counts of the stage. RUN is a folder that `lee series` reads; a run that is
     recorded into it again continues after the last scan. Every scan is on the disk and accounted for before
-    the next begins. One line a scan reports frames written, lost and missed.
+    the next begins. One line per scan reports frames written, lost and missed.
 
     \b
     Example:

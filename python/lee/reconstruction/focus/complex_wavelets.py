@@ -111,7 +111,7 @@ def wavelet_heights(
     steps = np.diff(z)
     if z.ndim != 1 or z.size == 0 or not np.isfinite(z).all() or not ((steps > 0).all() or (steps < 0).all()):
         raise InputError(
-            "wavelet: z_um is not a strictly rising or falling list of heights; give one a frame"
+            "wavelet: z_um is not a strictly rising or falling list of heights; give one per frame"
         )
     if reach < 1:
         raise InputError(f"wavelet: reach is {reach}; give a number of planes >= 1")
@@ -229,7 +229,7 @@ def _smooth(band: Map) -> Map:
 
 
 def focus_from(energies: list[list[Map]], mean: Map, grey: Map) -> Map:
-    """Gather the subbands into one value a pixel; from level to level by linear interpolation."""
+    """Gather the subbands into one value per pixel; from level to level by linear interpolation."""
     total = np.zeros_like(mean)
     for level in range(LEVELS, 0, -1):
         energy = np.sum(energies[level - 1], axis=0)

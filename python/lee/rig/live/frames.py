@@ -122,7 +122,7 @@ class FrameWatch:
         return None if drawn is None else drawn.state | {"age_s": time.monotonic() - drawn.taken_s}
 
     def rates(self) -> tuple[float, float]:
-        """Return frames a second over the last second, and bytes a second over the last five."""
+        """Return frames per second over the last second, and bytes per second over the last five."""
         counts = list(self._counts)
         newest = counts[-1]
         frames, bytes_ = (

@@ -48,7 +48,7 @@ class Comparison:
         Standard deviation of the measured ones, scaled likewise; NaN where not known.
     pixel_um : float
     statistics : DataFrame
-        A row a time: ``time_s n blocks computed_mean measured_mean ratio bias bias_low bias_high rms
+        A row per time: ``time_s n blocks computed_mean measured_mean ratio bias bias_low bias_high rms
         noise_rms chi2 correlation correlation_low correlation_high slope slope_low slope_high``. Rates in
         nm/s; the slope is of measured on computed; intervals hold 95 %, from blocks drawn with replacement,
         and are NaN where the field has fewer than 8 blocks.

@@ -124,7 +124,7 @@ def write_electrode(path: Path, solution: Solution, k: int) -> None:
 
 
 def write_series(path: Path, times_s: Sequence[float] | NDArray[np.float64], names: Sequence[str]) -> None:
-    """Write a ParaView collection (.pvd): one file a time."""
+    """Write a ParaView collection (.pvd): one file per time."""
     entries = "".join(
         f'<DataSet timestep="{time:.12g}" part="0" file={quoteattr(name)}/>\n'
         for time, name in zip(times_s, names, strict=True)

@@ -136,7 +136,7 @@ def iter_frames(
                 if _flash_frame(flash.at, len(z)) == k:
                     gain, added = gain * flash.gain, added + flash.added
             light = (light * np.float32(gain) + np.float32(added)) * lamp
-            # One generator a frame: neither chunks nor earlier frames change a frame's noise.
+            # One generator per frame: neither chunks nor earlier frames change a frame's noise.
             yield sensor.expose(light * np.float32(brightness), np.random.default_rng([seed, k]))
 
 
