@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+import lee
 from lee import _core
 from tests.support.readme import ROOT, commands, only
+from tests.support.repository_files import FILES
 
 # CMake of this environment, so that a machine without one of its own can run the tests.
 CMAKE = [sys.executable, "-m", "cmake"]
@@ -86,3 +88,11 @@ def test_cuda_without_its_compiler_states_what_is_missing(tmp_path):
 def test_the_distribution_carries_the_core_and_its_version():
     assert importlib.metadata.version("lee-microscopy") == _core.__version__
     assert "lee" in {entry.name for entry in importlib.metadata.entry_points(group="console_scripts")}
+
+
+def test_the_installed_package_holds_every_file_of_the_source():
+    installed = Path(lee.__file__).parent
+    source = ROOT / "python/lee"
+    kept = {".py", ".pyi", ".typed", ".html", ".css", ".js", ".svg"}
+    files = {path.relative_to(source) for path in FILES if source in path.parents and path.suffix in kept}
+    assert not [name.as_posix() for name in sorted(files) if not (installed / name).is_file()]

@@ -27,7 +27,7 @@ NEW = {
     "python/lee/kernels/<stem>.py": "function.py",
     "bench/bench_<stem>.py": "benchmark.py",
     "tests/reference/<stem>.py": "oracle.py",
-    "tests/kernels/test_<stem>.py": "function_test.py",
+    "tests/kernels/test_<stem>.py": "function_checks.py",
     "tests/cpp/test_<stem>.cpp": "test.cpp",
 }
 

@@ -116,7 +116,7 @@ def test_a_field_too_small_for_an_interval_is_reported() -> None:
     assert np.isfinite(found.spearman)
     assert np.isnan(found.spearman_interval).all()
     assert np.isnan(found.low).all()
-    assert "too few places" in found.note
+    assert "too few for an interval" in found.note
 
 
 def test_nothing_measured_is_nan_with_a_note() -> None:
