@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import tifffile
 import zarr
 from PIL import Image
 
+from lee.errors import InputError
 from lee.stacks.stack import ZStack, open_stack
 
 RNG = np.random.default_rng(5)
@@ -139,10 +141,37 @@ def test_multi_page_tiff(tmp_path: Path, bigtiff: bool, compression: str | None,
     same(opened(tmp_path), U16)  # the folder with this one file means the file
 
 
+@pytest.mark.parametrize("damage", [slice(8, 40), slice(8, 200)])
+def test_damaged_lzw_is_not_taken_for_a_missing_package(tmp_path: Path, damage: slice) -> None:
+    images = [Image.fromarray(frame) for frame in U8]
+    images[0].save(tmp_path / "a.tif", save_all=True, append_images=images[1:], compression="tiff_lzw")
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    data[damage] = b"\xff" * (damage.stop - damage.start)
+    (tmp_path / "a.tif").write_bytes(data)
+    with pytest.raises(InputError, match="frame 0: cannot be decoded, it is damaged or truncated"):
+        opened(tmp_path / "a.tif")[0]
+
+
 def test_tiff_compressed_with_lzw_needs_no_further_package(tmp_path: Path) -> None:
     images = [Image.fromarray(frame) for frame in U8]
     images[0].save(tmp_path / "scan.tif", save_all=True, append_images=images[1:], compression="tiff_lzw")
     same(opened(tmp_path / "scan.tif"), U8)
+
+
+@pytest.mark.parametrize(("code", "name"), [(50000, "ZSTD"), (34712, "JPEG2000"), (50001, "WEBP")])
+def test_a_compression_that_nothing_decodes_is_named(tmp_path: Path, code: int, name: str) -> None:
+    if find_spec("imagecodecs") or find_spec("compression"):
+        pytest.skip("this Python decodes them")
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, U8, photometric="minisblack", metadata=None)
+    with tifffile.TiffFile(path) as tif:
+        places = [page.tags["Compression"].valueoffset for page in tif.pages]
+    data = bytearray(path.read_bytes())
+    for place in places:
+        data[place : place + 2] = code.to_bytes(2, "little")
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=f"decodes its compression, {name}; pip install imagecodecs"):
+        opened(path)[0]
 
 
 @pytest.mark.parametrize("planar", ["contig", "separate"])
@@ -185,7 +214,7 @@ def test_ome_tiff_positions_and_pixel_size(tmp_path: Path) -> None:
         ({"PositionZ": [3.0] * 5}, "OME PhysicalSizeZ"),
         ({"PositionZ": [1.0, 2, 3, 4, 5], "PositionZUnit": ["reference frame"] * 5}, "OME PhysicalSizeZ"),
         ({"PositionZ": [0, 0.0002, 0.0004, 0.0006, 0.0008]}, "OME PhysicalSizeZ"),
-        ({"PositionZ": [0, 0.2, 0.4, 0.6, 0.8]}, "OME PositionZ, unit not stated, taken as um"),
+        ({"PositionZ": [0, 0.2, 0.4, 0.6, 0.8]}, "OME PositionZ, unit not stated, taken as µm"),
     ],
 )
 def test_ome_tiff_step(tmp_path: Path, plane: dict[str, object], source: str) -> None:
@@ -202,6 +231,30 @@ def test_ome_tiff_step(tmp_path: Path, plane: dict[str, object], source: str) ->
     assert np.allclose(stack.z_um, np.arange(5) * 0.2)
     assert stack.metadata["z_um_source"] == source
     assert np.isclose(stack.pixel_um, 0.3)
+
+
+@pytest.mark.parametrize("order", [[4, 3, 2, 1, 0], [2, 0, 1, 4, 3]])
+def test_ome_tiff_whose_planes_are_in_another_order_than_its_pages(tmp_path: Path, order: list[int]) -> None:
+    planes = "".join(
+        f'<TiffData FirstZ="{z}" FirstC="0" FirstT="0" IFD="{page}" PlaneCount="1"/>'
+        for page, z in enumerate(order)
+    )
+    schema = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+    sizes = 'SizeX="31" SizeY="24" SizeZ="5" SizeC="1" SizeT="1"'
+    units = 'PhysicalSizeX="0.5" PhysicalSizeY="0.5" PhysicalSizeZ="0.4"'
+    xml = (
+        f'<?xml version="1.0"?><OME xmlns="{schema}"><Image ID="Image:0">'
+        f'<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" {sizes} {units}>'
+        f'<Channel ID="Channel:0:0"/>{planes}</Pixels></Image></OME>'
+    )
+    path = tmp_path / "a.ome.tif"
+    with tifffile.TiffWriter(path) as file:
+        for page, z in enumerate(order):
+            file.write(U8[z], photometric="minisblack", metadata=None, description=xml if page == 0 else None)
+    stack = open_stack(path)
+    same(stack, U8)
+    assert np.allclose(stack.z_um, 0.4 * np.arange(5))
+    assert stack.pixel_um == pytest.approx(0.5)
 
 
 def test_imagej_stack(tmp_path: Path) -> None:
@@ -258,6 +311,25 @@ def test_ome_zarr_sharded_with_uneven_heights(tmp_path: Path) -> None:
     stack = open_stack(tmp_path / "a.zarr")
     same(stack, U8)
     assert stack.z_um.tolist() == [5, 4, 3.5, 2, 1]
+
+
+def test_ome_zarr_without_units_is_taken_as_um_with_a_note(tmp_path: Path) -> None:
+    group = zarr.open_group(str(tmp_path / "a.zarr"), mode="w", zarr_format=2)
+    group.create_array("0", data=U8, chunks=(1, 24, 31))
+    scale = {"type": "scale", "scale": [0.4, 0.5, 0.5]}
+    group.attrs["multiscales"] = [
+        {
+            "version": "0.4",
+            "axes": [{"name": name, "type": "space"} for name in "zyx"],
+            "datasets": [{"path": "0", "coordinateTransformations": [scale]}],
+        }
+    ]
+    stack = open_stack(tmp_path / "a.zarr")
+    same(stack, U8)
+    assert np.allclose(stack.z_um, 0.4 * np.arange(5))
+    assert stack.pixel_um == 0.5
+    for key in ("z_um_source", "pixel_um_source"):
+        assert stack.metadata[key] == "OME-Zarr scale, unit not stated, taken as µm"
 
 
 def test_plain_zarr_array(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def read_ome(xml: str, count: int, where: str) -> OmeCalibration:
     if positions is not None and not unit_stated and step and _contradicts(positions, step):
         positions = None
     if positions is not None:
-        source = "OME PositionZ" if unit_stated else "OME PositionZ, unit not stated, taken as um"
+        source = "OME PositionZ" if unit_stated else "OME PositionZ, unit not stated, taken as µm"
         return OmeCalibration(positions, source, pixel)
     if step is not None:
         if not math.isfinite(step) or step <= 0:

@@ -103,9 +103,9 @@ class ZarrSource(FrameSource):
     ) -> None:
         um = [um_per_unit(unit) for unit in units]
         # Without a unit a scale of 1 is a default nobody chose; any other is taken as µm, as writers mean it.
-        assumed = [unit is None and scale != 1 for unit, scale in zip(units, scales, strict=True)]
+        assumed = [unit is None and bool(scale != 1) for unit, scale in zip(units, scales, strict=True)]
         factor = [1.0 if guess else value for guess, value in zip(assumed, um, strict=True)]
-        note = ", unit not stated, taken as um"
+        note = ", unit not stated, taken as µm"
         if factor[0] is not None:
             self.z_um = (offsets[0] + scales[0] * np.arange(self.shape[0], dtype=np.float64)) * factor[0]
             self.z_um_source = "OME-Zarr scale" + note * assumed[0]

@@ -73,7 +73,8 @@ class TiffSource(FrameSource):
             self._take_series(series[0])
         else:
             self._count = len(self._tif.pages)
-        page: Page = self._pages[0]
+        # The first frame need not be the first page, which alone has all tags; it may even be missing.
+        page: Page = next(page for page in self._pages if page is not None).keyframe
         height, width = page.shape[page.axes.index("Y")], page.shape[page.axes.index("X")]
         palette = page.photometric == tifffile.PHOTOMETRIC.PALETTE
         self.shape = (self._count, height, width)
@@ -231,15 +232,20 @@ def read_page(page: Page, where: str) -> Frame:
     Raises
     ------
     InputError
-        If it is damaged, truncated, or compressed in a way that nothing installed can decode.
+        If it is damaged or truncated, or nothing installed decodes its compression.
     """
     keyframe = page.keyframe
     try:
         image = _decode(page)
     except Exception as error:  # decoders raise errors of any kind on damaged files
-        advice = "pip install imagecodecs" if "imagecodecs" in str(error) else "replace it or leave it out"
+        if isinstance(error, ImportError) or "imagecodecs" in str(error):
+            raise InputError(
+                f"{where}: nothing installed decodes its compression, {keyframe.compression.name}; "
+                "pip install imagecodecs"
+            ) from error
         raise InputError(
-            f"{where}: cannot be decoded, it is damaged or truncated ({reason_of(error)}); {advice}"
+            f"{where}: cannot be decoded, it is damaged or truncated ({reason_of(error)}); "
+            "replace it or leave it out"
         ) from error
     if keyframe.photometric == tifffile.PHOTOMETRIC.PALETTE and keyframe.colormap is not None:
         image = (keyframe.colormap >> 8).astype(np.uint8).T[image]
@@ -254,13 +260,24 @@ def read_page(page: Page, where: str) -> Frame:
 def _decode(page: Page) -> Samples:
     try:
         return np.asarray(page.asarray())
-    except ValueError as error:
-        if "imagecodecs" not in str(error) or not isinstance(page.index, int):
+    except (ImportError, ValueError) as error:
+        missing = isinstance(error, ImportError) or "imagecodecs" in str(error)
+        if not missing or not isinstance(page.index, int):
             raise
-        # tifffile needs a package for LZW and its kin that Pillow decodes without.
-        with Image.open(page.parent.filehandle.path) as image:
-            image.seek(page.index)
-            pixels = np.asarray(image)
+        try:
+            pixels = _decode_with_pillow(page)
+        except Exception:
+            # Pillow always decodes LZW; of another compression it may lack the decoder, too.
+            if page.keyframe.compression == tifffile.COMPRESSION.LZW:
+                raise
+            raise error from None
         if pixels.shape != page.shape or pixels.dtype != page.dtype:
             raise
         return pixels
+
+
+def _decode_with_pillow(page: Page) -> Samples:
+    """Decode what tifffile needs a package for and Pillow does not, such as LZW."""
+    with Image.open(page.parent.filehandle.path) as image:
+        image.seek(page.index)
+        return np.asarray(image)
