@@ -84,3 +84,18 @@ def test_holes_do_not_see_each_other_s_fill():
     one = fill(height, holed(height.shape, np.s_[20:40, 20:40]))
     both = fill(height, holed(height.shape, np.s_[20:40, 20:40], np.s_[20:40, 80:100]))
     np.testing.assert_array_equal(both[:, :60], one[:, :60])
+
+
+@pytest.mark.parametrize("measured", [1, 2, 3, 5, 20])
+def test_a_field_with_hardly_a_pixel_measured_is_filled_from_the_nearest(measured):
+    rng = np.random.default_rng(measured)
+    height = np.full((96, 160), np.nan, np.float32)
+    places = rng.choice(height.size, measured, replace=False)
+    height.flat[places] = rng.normal(0, 5, measured)
+    valid = np.isfinite(height)
+    filled = fill(height, valid)
+    assert np.isfinite(filled).all()
+    np.testing.assert_array_equal(filled[valid], height[valid])
+    low, high = np.nanmin(height), np.nanmax(height)
+    slack = 0.5 * (high - low) + 1e-5
+    assert low - slack <= filled.min() <= filled.max() <= high + slack

@@ -88,6 +88,9 @@ def _fill_hole(
         coarse_hole, coarse_near = _blocks(hole, factor) > 0, _blocks(near, factor) > 0
         coarse_near &= ~coarse_hole | (_blocks(near, factor) > 0.5)
         coarse_hole &= ~coarse_near
+        if not coarse_near.any():  # a few pixels hold no plate
+            nearest = ndimage.distance_transform_edt(~near, return_distances=False, return_indices=True)
+            return np.asarray(height[tuple(nearest)], dtype=np.float64)
         weight = np.maximum(_blocks(near, factor), 1e-9)
         coarse = _plate(_blocks(np.where(near, height, 0), factor) / weight, coarse_hole, coarse_near)
         filled = ndimage.zoom(coarse, factor, order=1, grid_mode=True, mode="nearest")
