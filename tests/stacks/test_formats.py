@@ -233,8 +233,8 @@ def test_ome_tiff_step(tmp_path: Path, plane: dict[str, object], source: str) ->
     assert np.isclose(stack.pixel_um, 0.3)
 
 
-@pytest.mark.parametrize("order", [[4, 3, 2, 1, 0], [2, 0, 1, 4, 3]])
-def test_ome_tiff_whose_planes_are_in_another_order_than_its_pages(tmp_path: Path, order: list[int]) -> None:
+def ome_of_planes(path: Path, order: list[int]) -> Path:
+    """Write an OME-TIFF of five planes whose page k is plane ``order[k]``."""
     planes = "".join(
         f'<TiffData FirstZ="{z}" FirstC="0" FirstT="0" IFD="{page}" PlaneCount="1"/>'
         for page, z in enumerate(order)
@@ -247,14 +247,35 @@ def test_ome_tiff_whose_planes_are_in_another_order_than_its_pages(tmp_path: Pat
         f'<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" {sizes} {units}>'
         f'<Channel ID="Channel:0:0"/>{planes}</Pixels></Image></OME>'
     )
-    path = tmp_path / "a.ome.tif"
     with tifffile.TiffWriter(path) as file:
         for page, z in enumerate(order):
             file.write(U8[z], photometric="minisblack", metadata=None, description=xml if page == 0 else None)
-    stack = open_stack(path)
+    return path
+
+
+@pytest.mark.parametrize("order", [[4, 3, 2, 1, 0], [2, 0, 1, 4, 3]])
+def test_ome_tiff_whose_planes_are_in_another_order_than_its_pages(tmp_path: Path, order: list[int]) -> None:
+    stack = open_stack(ome_of_planes(tmp_path / "a.ome.tif", order))
     same(stack, U8)
     assert np.allclose(stack.z_um, 0.4 * np.arange(5))
     assert stack.pixel_um == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1]])
+def test_an_ome_tiff_of_a_stopped_acquisition_has_the_planes_that_are_there(
+    tmp_path: Path, order: list[int]
+) -> None:
+    with pytest.warns(UserWarning, match=r"holds 3 of the 5 planes that its OME-XML .*last 2 are missing"):
+        stack = open_stack(ome_of_planes(tmp_path / "a.ome.tif", order))
+    same(stack, U8[:3])
+    assert np.allclose(stack.z_um, [0, 0.4, 0.8])
+
+
+@pytest.mark.parametrize("order", [[0, 1, 3, 4], [4, 3, 2, 1]])
+def test_an_ome_tiff_with_a_gap_is_refused_when_it_is_opened(tmp_path: Path, order: list[int]) -> None:
+    gap = min({0, 1, 2, 3, 4} - set(order))
+    with pytest.raises(InputError, match=f"1 of its 5 planes, plane {gap} the first of them, are missing"):
+        open_stack(ome_of_planes(tmp_path / "a.ome.tif", order))
 
 
 def test_imagej_stack(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from threading import Lock
@@ -71,6 +72,7 @@ class TiffSource(FrameSource):
         self._block: ArraySource | None = None
         if len(series) == 1:
             self._take_series(series[0])
+            self._check_missing_planes()
         else:
             self._count = len(self._tif.pages)
         # The first frame need not be the first page, which alone has all tags; it may even be missing.
@@ -113,6 +115,26 @@ class TiffSource(FrameSource):
             ) from error
         self._block = ArraySource(block, str(self._path), copy=True)
 
+    def _check_missing_planes(self) -> None:
+        """Use the planes of an acquisition that was stopped; refuse a set of files with a gap in it."""
+        if self._block is not None:
+            return
+        missing = [k for k in range(self._count) if self._pages[k] is None]
+        present = self._count - len(missing)
+        if not missing:
+            return
+        if not present or missing[0] < present:
+            raise InputError(
+                f"{self._path}: {len(missing)} of its {self._count} planes, plane {missing[0]} the first of "
+                "them, are missing; put all files of the set in one folder"
+            )
+        warnings.warn(
+            f"{self._path}: holds {present} of the {self._count} planes that its OME-XML states, as after an "
+            f"acquisition that was stopped; the last {len(missing)} are missing",
+            stacklevel=2,
+        )
+        self._count = present
+
     def _format(self) -> str:
         if self._tif.is_ome:
             return "OME-TIFF"
@@ -136,11 +158,8 @@ class TiffSource(FrameSource):
         if self._block is not None:
             return self._block.read(k)
         where = self.name(k)
-        page = self._pages[k]
-        if page is None:
-            raise InputError(f"{where}: is missing from the file set; put all its files in one folder")
         with self._lock:
-            frame = read_page(page, where)
+            frame = read_page(self._pages[k], where)
         if frame.shape != self.shape[1:] or frame.dtype != self.dtype:
             raise InputError(
                 f"{where}: is {frame.shape} {frame.dtype}, expected {self.shape[1:]} {self.dtype}; "
