@@ -317,8 +317,7 @@ def test_a_camera_whose_transport_counts_otherwise_keeps_its_own_ids(camera, dev
 def test_frames_that_find_no_buffer_are_reported_and_the_others_can_be_had(cable, older):
     cable(Device("17", older=older))
     camera = SpinnakerCamera()
-    # Slow enough that no further frame is missed while the four are taken.
-    camera.configure(replace(FREE, buffers=4, frames_per_s=20.0))
+    camera.configure(replace(FREE, buffers=4, frames_per_s=20.0))  # no frame is missed between two calls
     camera.start()
     time.sleep(0.4)
     with pytest.raises(Backpressure, match="none of its 4 buffers free; take frames sooner"):
