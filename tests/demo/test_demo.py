@@ -130,7 +130,7 @@ def test_its_table_holds_lee_and_the_baseline_measures(one_demo):
     assert [line[: len(name)] for line, name in zip(lines[1:], names, strict=True)] == names
     assert {
         "lee",
-        "lee, under bubbles, filled",
+        "lee, occluded, filled",
         "baseline variance, 9 px",
         "baseline Tenengrad, 9 px",
     } <= set(names)

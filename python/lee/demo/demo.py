@@ -165,14 +165,14 @@ def _errors(surface: Surface, scan: RenderedScan) -> list[HeightErrors]:
     ]
     if touched.any():
         found += [
-            compare("lee, under bubbles", surface.height_um, truth, sigma_um=sigma, where=touched),
-            compare("lee, under bubbles, filled", surface.height_filled_um, truth, where=touched),
+            compare("lee, occluded", surface.height_um, truth, sigma_um=sigma, where=touched),
+            compare("lee, occluded, filled", surface.height_filled_um, truth, where=touched),
         ]
     # The drift is 0 in the middle of the scan: there the baseline sees the surface in its true place.
     for name, height in baseline_heights(scan.frames, scan.z_um, _WINDOW_PX).items():
         found.append(compare(f"baseline {name}, {_WINDOW_PX} px", height, scan.truth_um))
         if touched.any():
-            row = f"baseline {name}, under bubbles"
+            row = f"baseline {name}, occluded"
             found.append(compare(row, height, scan.truth_um, where=scan.touched))
     return found
 

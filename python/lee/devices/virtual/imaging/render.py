@@ -9,10 +9,11 @@ from scipy import ndimage
 
 from lee.devices.protocols import Counts
 from lee.devices.virtual.imaging.layers import Grid, LayeredScene, spike_height
+from lee.devices.virtual.imaging.occlusion import occlusion
 from lee.devices.virtual.imaging.optics import Optics, OtfTable
 from lee.devices.virtual.imaging.overlay import Overlay
 from lee.devices.virtual.imaging.sensor import Sensor
-from lee.devices.virtual.scene.bodies import is_present, place
+from lee.devices.virtual.scene.bodies import place
 from lee.devices.virtual.scene.nuclei import PointLights, lights
 from lee.devices.virtual.scene.scene import Scene
 from lee.errors import InputError
@@ -26,9 +27,10 @@ class RenderedScan:
     """A rendered scan and its truth.
 
     ``frames`` (Z, H, W) uint8 or uint16 counts; ``z_um`` (Z,) float64; ``truth_um`` (H, W) float32, the
-    surface of the undrifted scene; ``touched`` (H, W) bool, pixels that any bubble covered at any time;
-    ``drift_px`` (Z, 2) float64, how far frame k shows the scene moved, (dy, dx); ``flashed`` (Z,) bool,
-    frames with a flash.
+    surface of the undrifted scene; ``touched`` (H, W) bool, pixels that a bubble or flake covered in any
+    frame; ``hidden_share`` (H, W) float32, the share of the frames around a pixel's focus in which it was
+    covered, as `occlusion` says; ``drift_px`` (Z, 2) float64, how far frame k shows the scene moved,
+    (dy, dx); ``flashed`` (Z,) bool, frames with a flash.
     """
 
     frames: Counts
@@ -36,6 +38,7 @@ class RenderedScan:
     pixel_um: float
     truth_um: NDArray[np.float32]
     touched: NDArray[np.bool_]
+    hidden_share: NDArray[np.float32]
     drift_px: NDArray[np.float64]
     flashed: NDArray[np.bool_]
 
@@ -90,8 +93,16 @@ def render_scan(
         frames[k] = frame
     flashed = np.zeros(len(z), dtype=bool)
     flashed[[_flash_frame(flash.at, len(z)) for flash in scene.flashes]] = True
+    occluded = occlusion(scene, z)
     return RenderedScan(
-        frames, z, scene.pixel_um, scene.height_um, touched_by_bubbles(scene, len(z)), drift, flashed
+        frames,
+        z,
+        scene.pixel_um,
+        scene.height_um,
+        occluded.touched,
+        occluded.hidden_share,
+        drift,
+        flashed,
     )
 
 
@@ -159,19 +170,6 @@ def drift_path(drift_px: ArrayLike, count: int) -> NDArray[np.float64]:
     return drift
 
 
-def touched_by_bubbles(scene: Scene, count: int) -> NDArray[np.bool_]:
-    """Return which pixels (H, W) any bubble covers in any of `count` frames, drift aside."""
-    touched = np.zeros(scene.shape, dtype=bool)
-    y = np.arange(scene.shape[0])[:, None] * scene.pixel_um
-    x = np.arange(scene.shape[1])[None, :] * scene.pixel_um
-    for bubble in scene.bubbles:
-        for time in np.linspace(0, 1, count):
-            if is_present(bubble.present, float(time)):
-                cy, cx = place(bubble, float(time))
-                touched |= (y - cy) ** 2 + (x - cx) ** 2 <= bubble.radius_um**2
-    return touched
-
-
 def _checked_z(z_um: ArrayLike) -> NDArray[np.float64]:
     z = np.asarray(z_um, dtype=np.float64)
     if z.ndim != 1 or z.size == 0 or not np.isfinite(z).all():
@@ -185,8 +183,10 @@ def _flash_frame(at: float, count: int) -> int:
 
 def _farthest_um(scene: Scene, points: PointLights, z: NDArray[np.float64]) -> float:
     heights = [float(scene.height_um.min()), float(scene.height_um.max())]
-    heights += [bubble.z_um + 0.5 * bubble.radius_um for bubble in scene.bubbles]
-    heights += [flake.z_um for flake in scene.debris]
+    for body in scene.floating:
+        for time in body.present:
+            at = place(body, time)
+            heights += [at.z_um - at.radius_um, at.z_um + at.radius_um]
     heights += [spike_height(spike, scene.height_um, scene.pixel_um) for spike in scene.spikes]
     heights += points.z_um.tolist()
     return max(float(np.abs(z - height).max()) for height in (min(heights), max(heights)))

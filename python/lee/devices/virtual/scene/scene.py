@@ -65,6 +65,11 @@ class Scene:
         """Height and width in pixels."""
         return self.height_um.shape[0], self.height_um.shape[1]
 
+    @property
+    def floating(self) -> tuple[Bubble | Debris, ...]:
+        """What floats above the surface and may cover it."""
+        return *self.bubbles, *self.debris
+
     def z_range(self, step_um: float = 0.2, margin_um: float = 3.0) -> NDArray[np.float64]:
         """Return stage positions, (Z,) µm, that scan the whole relief with a margin at both ends."""
         low = float(self.height_um.min()) - margin_um
