@@ -209,11 +209,13 @@ def test_tiff_pages_of_different_size(tmp_path: Path) -> None:
     refuse(r"a.tif, frame 3: is \(19, 30\) uint8, the first \(20, 30\)", tmp_path / "a.tif", z_step_um=1)
 
 
-def test_channels_and_times_are_refused(tmp_path: Path) -> None:
+def test_channels_and_times_are_listed(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "c.ome.tif", np.stack([FRAMES] * 2), metadata={"axes": "CZYX"})
-    refuse("axes CZYX .*not C of 2", tmp_path / "c.ome.tif", z_step_um=1)
+    refuse(
+        r"holds 2 channels, 6 planes of z; .* give channel \(--channel\)", tmp_path / "c.ome.tif", z_step_um=1
+    )
     tifffile.imwrite(tmp_path / "t.ome.tif", FRAMES, metadata={"axes": "TYX"})
-    refuse("not T of 6", tmp_path / "t.ome.tif", z_step_um=1)
+    refuse(r"holds 6 times and no z; .*: z_axis='t' \(--z-axis\)", tmp_path / "t.ome.tif")
     zarr.create_array(tmp_path / "a.zarr", shape=(2, *FRAMES.shape), chunks=(1, 1, 20, 30), dtype="uint8")
     refuse("needs z, y and x, not axis 0 of 2", tmp_path / "a.zarr", z_step_um=1)
     zarr.open_group(tmp_path / "b.zarr", mode="w")

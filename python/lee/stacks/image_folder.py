@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tifffile
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
-from PIL.PngImagePlugin import PngImageFile
 
-from lee.errors import InputError, reason_of
-from lee.stacks.grey import Frame, Samples, as_grey, grey_dtype
-from lee.stacks.reader import FrameSource
-from lee.stacks.tiff import TIFF_SUFFIXES, TiffSource, check_pages, read_page, tiff_pixel_um
-from lee.stacks.z_positions import read_z_csv
+from lee.errors import InputError
+from lee.stacks.calibration.stated import heights_of
+from lee.stacks.folder.image_file import IMAGE_SUFFIXES, ImageHeader, read_header, read_image
+from lee.stacks.folder.names import FrameOrder, order_of
+from lee.stacks.grey import Frame, grey_dtype
+from lee.stacks.reader import FrameSource, PlaneSet
+from lee.stacks.tiff.ome_xml import OmeXml
+from lee.stacks.tiff.page_list import TIFF_SUFFIXES, check_page_list
+from lee.stacks.tiff.planes import TiffPlanes
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"}) | TIFF_SUFFIXES
 Z_CSV = "z_um.csv"
-
-_SIXTEEN_BIT = {"I;16", "I;16B", "I;16L", "I;16N"}
 
 
 def natural_key(name: str) -> tuple[tuple[str | int, ...], str]:
@@ -47,44 +45,81 @@ class FolderSource(FrameSource):
     starts; pixels are decoded when asked for.
     """
 
-    def __init__(self, folder: Path, files: list[Path]) -> None:
-        self._files = files
-        size, dtype, colour = _header(files[0])
-        for k, path in enumerate(files[1:], start=1):
-            other_size, other_dtype, other_colour = _header(path)
-            colour = colour or other_colour
-            if other_size != size:
+    def __init__(self, folder: Path, order: FrameOrder) -> None:
+        self._files = files = order.files
+        headers = [read_header(path) for path in files]
+        self._compare(headers)
+        first = headers[0]
+        self.shape = (len(files), *first.size)
+        self.dtype = grey_dtype(first.dtype, str(files[0]))
+        self.metadata = {"format": "image folder", "first_file": files[0].name, "last_file": files[-1].name}
+        self.metadata["source_dtype"] = str(first.dtype)
+        if any(header.colour for header in headers):
+            self.metadata["luminance"] = "Rec. 601"
+        self._calibrate(headers)
+        if order.z_um is not None:
+            self.z_um, self.z_um_source = order.z_um, order.z_um_source
+        self.uneven = order.uneven
+        if (folder / Z_CSV).is_file():
+            self.z_table = folder / Z_CSV
+        if self.z_um is None and order.uneven:
+            self.z_um_doubt = order.uneven
+        self.notes = (*order.notes, *self._mixtures(headers))
+
+    def _compare(self, headers: Sequence[ImageHeader]) -> None:
+        first = headers[0]
+        for k, header in enumerate(headers):
+            if header.size != first.size:
                 raise InputError(
-                    f"{self.name(k)}: is {other_size[1]}×{other_size[0]}, the first is {size[1]}×{size[0]} "
-                    "(width × height); frames must have one size, take it out of the folder"
+                    f"{self.name(k)}: is {header.size[1]}×{header.size[0]}, the first is "
+                    f"{first.size[1]}×{first.size[0]} (width × height); frames must have one size, take it "
+                    "out of the folder"
                 )
-            if grey_dtype(other_dtype, str(path)) != grey_dtype(dtype, str(files[0])):
+            if grey_dtype(header.dtype, self.name(k)) != grey_dtype(first.dtype, self.name(0)):
                 raise InputError(
-                    f"{self.name(k)}: has {other_dtype} samples, the first frame has {dtype}; "
+                    f"{self.name(k)}: has {header.dtype} samples, the first frame has {first.dtype}; "
                     "frames must be of one kind"
                 )
-        self.shape = (len(files), *size)
-        self.dtype = grey_dtype(dtype, str(files[0]))
-        self.metadata = {"format": "image folder", "first_file": files[0].name, "last_file": files[-1].name}
-        self.metadata["source_dtype"] = str(dtype)
-        if colour:
-            self.metadata["luminance"] = "Rec. 601"
-        if files[0].suffix.lower() in TIFF_SUFFIXES:
-            with tifffile.TiffFile(files[0]) as tif:
-                self.pixel_yx_um, self.pixel_um_source = tiff_pixel_um(tif, tif.pages[0])
-        if (folder / Z_CSV).is_file():
-            self.z_um = read_z_csv(folder / Z_CSV, len(files))
-            self.z_um_source = f"CSV file {Z_CSV}"
+
+    def _mixtures(self, headers: Sequence[ImageHeader]) -> list[str]:
+        """Say which frames differ from the first in what hardly happens within one scan."""
+        first, said = headers[0], []
+        for name, first_value, values in (
+            ("depth, bits", first.bits, [header.bits for header in headers]),
+            ("colour", first.colour, [header.colour for header in headers]),
+            ("orientation in EXIF, which is ignored", first.turn, [header.turn for header in headers]),
+        ):
+            others = [self._files[k].name for k, value in enumerate(values) if value != first_value]
+            if others:
+                more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+                said.append(
+                    f"{others[0]}{more} differ{'' if more else 's'} from {self._files[0].name} in {name}"
+                )
+        return said
+
+    def _calibrate(self, headers: Sequence[ImageHeader]) -> None:
+        stated = [header.calibration for header in headers]
+        first = stated[0]
+        if first is None:
+            return
+        first.pixel.apply_to(self)
+        heights = [
+            np.nan if page is None or page.position_um is None else page.position_um for page in stated
+        ]
+        found = heights_of(
+            len(headers),
+            positions_um=np.array(heights) if np.isfinite(heights).all() else None,
+            positions=first.position,
+            step_um=first.step_um,
+            step=first.step,
+            unit_stated=first.unit_stated,
+        )
+        self.z_um, self.z_um_source, self.z_um_doubt = found.z_um, found.z_um_source, found.z_um_doubt
 
     def read(self, k: int) -> Frame:
         """Decode file k."""
         where = self.name(k)
-        try:
-            frame = _decode(self._files[k], where)
-        except InputError:
-            raise
-        except Exception as error:  # decoders raise errors of any kind on damaged files
-            raise InputError(f"{where}: {_fault(error)}; replace it or take it out of the folder") from error
+        frame = read_image(self._files[k], where)
         if frame.shape != self.shape[1:] or frame.dtype != self.dtype:
             raise InputError(
                 f"{where}: is {frame.shape} {frame.dtype}, expected {self.shape[1:]} {self.dtype}; "
@@ -97,88 +132,20 @@ class FolderSource(FrameSource):
         return f"{self._files[k]} (frame {k})"
 
 
-def _fault(error: BaseException) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "is no longer there"
-    if isinstance(error, PermissionError):
-        return "may not be read (permission denied)"
-    if isinstance(error, UnidentifiedImageError):
-        return "is not an image of the kind its name states, or is damaged"
-    return f"cannot be decoded, it is damaged or truncated ({reason_of(error)})"
+class FolderPlanes(PlaneSet):
+    """Images whose names run through channels, times or positions, and z."""
 
+    def __init__(self, folder: Path, order: FrameOrder) -> None:
+        self._folder = folder
+        self._order = order
+        self.axes = order.axes
 
-def _header(path: Path) -> tuple[tuple[int, int], np.dtype[np.generic], bool]:
-    """Size (H, W), sample dtype and whether there is colour, from the header alone."""
-    try:
-        if path.suffix.lower() in TIFF_SUFFIXES:
-            return _tiff_header(path)
-        with Image.open(path) as image:
-            return _describe(image)
-    except InputError:
-        raise
-    except Exception as error:
-        raise InputError(f"{path}: {_fault(error)}; replace it or take it out of the folder") from error
-
-
-def _tiff_header(path: Path) -> tuple[tuple[int, int], np.dtype[np.generic], bool]:
-    with tifffile.TiffFile(path) as tif:
-        pages = [page for page in tif.pages if not getattr(page, "is_reduced", False)]
-        if len(pages) > 1:
-            raise InputError(
-                f"{path}: holds {len(pages)} pages among single frames; give it alone, or split it"
-            )
-        check_pages(tif, str(path))
-        page: Any = tif.pages[0]
-        size = (page.shape[page.axes.index("Y")], page.shape[page.axes.index("X")])
-        palette = page.photometric == tifffile.PHOTOMETRIC.PALETTE
-        return size, np.dtype(np.uint8) if palette else page.dtype, palette or page.samplesperpixel >= 3
-
-
-def _describe(image: Image.Image) -> tuple[tuple[int, int], np.dtype[np.generic], bool]:
-    size = (image.height, image.width)
-    if image.mode in _SIXTEEN_BIT or _deep_png(image):
-        return size, np.dtype(np.uint16), image.mode not in _SIXTEEN_BIT
-    if image.mode in ("1", "L", "LA", "La"):
-        return size, np.dtype(np.uint8), False
-    if image.mode == "I":
-        return size, np.dtype(np.int32), False
-    if image.mode == "F":
-        return size, np.dtype(np.float32), False
-    return size, np.dtype(np.uint8), True
-
-
-def _deep_png(image: Image.Image) -> bool:
-    return isinstance(image, PngImageFile) and bool(image.tile) and str(image.tile[0].args).endswith(";16B")
-
-
-def _decode(path: Path, where: str) -> Frame:
-    if path.suffix.lower() in TIFF_SUFFIXES:
-        with tifffile.TiffFile(path) as tif:
-            return read_page(tif.pages[0], where)
-    return as_grey(_pixels(path), where)
-
-
-def _pixels(path: Path) -> Samples:
-    with Image.open(path) as image:
-        if isinstance(image, PngImageFile) and _deep_png(image) and image.mode not in _SIXTEEN_BIT:
-            return _deep_colour(path, image)
-        if image.mode == "1":
-            return np.asarray(image.convert("L"))
-        if image.mode in ("L", "LA", "I", "F", "RGB", "RGBA") or image.mode in _SIXTEEN_BIT:
-            return np.asarray(image)
-        return np.asarray(image.convert("RGB"))
-
-
-def _deep_colour(path: Path, image: PngImageFile) -> NDArray[np.uint16]:
-    """16-bit colour PNG, of which Pillow keeps the high bytes only: decode the low bytes in a second pass."""
-    raw_mode = str(image.tile[0].args)
-    if image.mode not in ("RGB", "RGBA"):
-        raise InputError(f"{path}: 16-bit grey with alpha is not supported; save it as 16-bit grey")
-    high = np.asarray(image).astype(np.uint16)
-    with PngImageFile(path) as again:
-        again.tile = [tile._replace(args=raw_mode.replace(";16B", ";16L")) for tile in again.tile]
-        low = np.asarray(again).astype(np.uint16)
-    return np.asarray((high << 8) | low)
+    def stack(self, depth: str | None, fixed: Mapping[str, int]) -> FolderSource:
+        """Open the images along `depth`."""
+        numbers = np.arange(len(self._order.files)).reshape(tuple(self.axes.values()))
+        chosen = numbers[tuple(slice(None) if axis == depth else fixed[axis] for axis in self.axes)]
+        files = [self._order.files[k] for k in np.atleast_1d(chosen)]
+        return FolderSource(self._folder, FrameOrder(files, notes=self._order.notes))
 
 
 class ImageFolderReader:
@@ -191,9 +158,21 @@ class ImageFolderReader:
         """Whether a folder holds an image."""
         return path.is_dir() and bool(image_files(path))
 
-    def open(self, path: Path) -> FrameSource:
-        """Read the headers; a folder that holds one TIFF stands for that file."""
+    def open(self, path: Path) -> FrameSource | PlaneSet:
+        """Judge the names and read the headers; a folder with one TIFF, or an OME set, stands for that."""
         files = image_files(path)
-        if len(files) == 1 and files[0].suffix.lower() in TIFF_SUFFIXES:
-            return TiffSource(files[0])
-        return FolderSource(path, files)
+        if files[0].suffix.lower() in TIFF_SUFFIXES and (len(files) == 1 or _is_ome_set(files[0])):
+            return TiffPlanes(files[0])
+        order = order_of(path, files)
+        return FolderPlanes(path, order) if order.axes else FolderSource(path, order)
+
+
+def _is_ome_set(path: Path) -> bool:
+    """Whether a file's OME-XML spreads one image over several files."""
+    try:
+        check_page_list(path)
+        with tifffile.TiffFile(path) as tif:
+            xml = tif.ome_metadata if tif.is_ome else None
+    except Exception:  # a damaged file is reported when its header is read
+        return False
+    return xml is not None and len(OmeXml(xml, str(path)).files()) > 1

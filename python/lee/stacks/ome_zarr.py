@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lee.errors import InputError, reason_of
 from lee.stacks.grey import Frame, Samples, as_grey, grey_dtype
 from lee.stacks.reader import FrameSource
-from lee.stacks.units import um_per_unit
+from lee.storage.length_units import um_per_unit
 
 _MARKERS = ("zarr.json", ".zgroup", ".zarray")
 

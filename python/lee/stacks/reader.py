@@ -1,8 +1,9 @@
-"""What a stack reader offers, and the source of frames that it opens."""
+"""What a stack reader offers, and what it opens: the frames of one stack, or planes with more axes than z."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -21,8 +22,21 @@ class FrameSource(ABC):
     dtype : uint8, uint16 or float32, of the frames that `read` returns.
     z_um : (Z,) float64 or None
         Heights stated by the file, not yet checked; `z_um_source` names where they stand in it.
+    z_um_doubt : str
+        What is wrong or contradictory about the heights that the file states: a warning where `z_um` is used,
+        the reason of the refusal where it is None. Empty if nothing is.
+    downward : str
+        The negative step that the file states, whose sign `z_um` ignores; empty if it states none.
+    z_table : Path or None
+        Table of the heights that lies beside the frames, as a user gives one; it goes before `z_um`.
+    uneven : str
+        Why the frames are not one step apart, which no step can be used for; empty if they may be.
     pixel_yx_um : (float, float) or None
         Pixel height and width stated by the file, not yet checked; `pixel_um_source` names where they stand.
+    pixel_um_doubt : str
+        As `z_um_doubt`, of the pixel size.
+    notes : tuple of str
+        Of what else the user is to be warned, one sentence each.
     metadata : dict
         JSON-able facts about the file.
     """
@@ -31,8 +45,14 @@ class FrameSource(ABC):
     dtype: GreyType
     z_um: NDArray[np.float64] | None = None
     z_um_source: str = ""
+    z_um_doubt: str = ""
+    downward: str = ""
+    z_table: Path | None = None
+    uneven: str = ""
     pixel_yx_um: tuple[float, float] | None = None
     pixel_um_source: str = ""
+    pixel_um_doubt: str = ""
+    notes: tuple[str, ...] = ()
     metadata: dict[str, object]
 
     @abstractmethod
@@ -45,6 +65,69 @@ class FrameSource(ABC):
 
     def close(self) -> None:  # noqa: B027  most sources hold nothing open
         """Release open files."""
+
+
+class PlaneSet(ABC):
+    """Planes along more axes than z, of which `lee.stacks.selection` chooses one stack.
+
+    Attributes
+    ----------
+    axes : dict of str to int
+        Length of every axis but y, x and colour, in the file's order. Keys are z, t, c (channel) and p
+        (position); an axis without a name has its place in that order as its key, "0", "1", ...
+    labels : dict of str to sequence of str
+        Names of the channels (c) or positions (p), where the file states them.
+    scanned : frozenset of str
+        Axes along which the file states that the height changes from plane to plane.
+    """
+
+    axes: dict[str, int]
+    labels: Mapping[str, Sequence[str]] = {}
+    scanned: frozenset[str] = frozenset()
+
+    @abstractmethod
+    def stack(self, depth: str | None, fixed: Mapping[str, int]) -> FrameSource:
+        """Open the planes along the axis `depth`, at the index `fixed` of every other axis.
+
+        The stack takes over the open files; `depth` is None where no axis is longer than one plane.
+        """
+
+    def close(self) -> None:  # noqa: B027  most sets hold nothing open
+        """Release open files."""
+
+
+class FrameRange(FrameSource):
+    """Some successive frames of a source: start to stop."""
+
+    def __init__(self, source: FrameSource, start: int, stop: int) -> None:
+        self._source = source
+        self._start = start
+        self.shape = (stop - start, *source.shape[1:])
+        self.dtype = source.dtype
+        self.z_um = None if source.z_um is None else source.z_um[start:stop]
+        self.metadata = source.metadata | {"frames_used": [start, stop]}
+        for name in (
+            "z_um_source",
+            "z_um_doubt",
+            "downward",
+            "pixel_yx_um",
+            "pixel_um_source",
+            "pixel_um_doubt",
+            "notes",
+        ):
+            setattr(self, name, getattr(source, name))
+
+    def read(self, k: int) -> Frame:
+        """Frame k of the range."""
+        return self._source.read(self._start + k)
+
+    def name(self, k: int) -> str:
+        """Name it as the source does."""
+        return self._source.name(self._start + k)
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()
 
 
 @runtime_checkable
@@ -69,12 +152,12 @@ class StackReader(Protocol):
         """
         ...
 
-    def open(self, path: Path) -> FrameSource:
+    def open(self, path: Path) -> FrameSource | PlaneSet:
         """Open what `recognises` took, without reading its frames.
 
         Raises
         ------
         InputError
-            If the file is damaged or holds something else than one z-stack: what is wrong, where, what to do.
+            If the file is damaged or holds no z-stack: what is wrong, where, what to do.
         """
         ...

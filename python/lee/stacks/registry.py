@@ -7,11 +7,13 @@ from pathlib import Path
 
 from lee.errors import InputError
 from lee.stacks.array import NpyReader
-from lee.stacks.image_folder import IMAGE_SUFFIXES, ImageFolderReader
+from lee.stacks.folder.image_file import IMAGE_SUFFIXES
+from lee.stacks.image_folder import ImageFolderReader
+from lee.stacks.internal_warnings import internal_warnings_hidden
 from lee.stacks.ome_zarr import ZarrReader
-from lee.stacks.reader import FrameSource, StackReader
+from lee.stacks.reader import FrameSource, PlaneSet, StackReader
 from lee.stacks.recorded_scan import RecordedScanReader
-from lee.stacks.tiff import TiffReader
+from lee.stacks.tiff.reader import TiffReader
 
 ENTRY_POINTS = "lee.stacks"
 # In the order in which they are asked: a folder is looked at as OME-Zarr before it is one of images.
@@ -70,8 +72,8 @@ def reader_for(path: Path) -> StackReader | None:
     return next((reader for reader in readers().values() if reader.recognises(path)), None)
 
 
-def open_source(path: Path) -> FrameSource:
-    """Open a stack with the reader that recognises it.
+def open_source(path: Path) -> FrameSource | PlaneSet:
+    """Open a file or folder with the reader that recognises it.
 
     Raises
     ------
@@ -84,7 +86,8 @@ def open_source(path: Path) -> FrameSource:
         raise FileNotFoundError(path)
     reader = reader_for(path)
     if reader is not None:
-        return reader.open(path)
+        with internal_warnings_hidden():
+            return reader.open(path)
     if path.is_file() and path.suffix.lower() in IMAGE_SUFFIXES:
         raise InputError(f"{path}: is a single image; give the folder that holds the frames of the scan")
     *others, last = (reader.reads for reader in readers().values())

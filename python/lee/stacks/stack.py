@@ -16,12 +16,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError, StorageError
 from lee.stacks.array import ArraySource
+from lee.stacks.calibration.immersion import Immersion
+from lee.stacks.calibration.pixel_size import pixel_size
+from lee.stacks.calibration.z_positions import GivenHeights, ZPositions, with_heights
 from lee.stacks.grey import Frame
 from lee.stacks.reader import FrameSource
 from lee.stacks.registry import open_source
-from lee.stacks.z_positions import ZPositions, resolve_z
+from lee.stacks.selection import Selection, select
 
 MIN_FRAMES = 3
+# More than any camera has; a damaged or hostile header may state anything.
+MAX_PIXELS = 10**9
 
 
 class ZStack:
@@ -83,7 +88,7 @@ class ZStack:
             If rank, dtype, number of frames, heights or pixel size cannot be used.
         """
         source = ArraySource(np.asarray(frames), "array", copy=False, metadata={"format": "array"})
-        return _calibrated(source, "array", z_um=z_um, z_step_um=z_step_um, pixel_um=pixel_um)
+        return _calibrated(source, "array", GivenHeights(z_um, z_step_um), pixel_um)
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -182,25 +187,50 @@ def open_stack(
     *,
     z_step_um: float | None = None,
     z_um: ZPositions | None = None,
+    z_range_um: float | tuple[float, float] | None = None,
     pixel_um: float | None = None,
+    channel: int | str | None = None,
+    time: int | None = None,
+    position: int | str | None = None,
+    z_axis: str | int | None = None,
+    descending: bool = False,
+    index_medium: float | None = None,
+    index_objective: float | None = None,
+    na: float | None = None,
 ) -> ZStack:
     """Open a z-stack without reading its frames.
 
     Parameters
     ----------
     path : folder or file
-        A folder of PNG, TIFF, JPEG or BMP images, ordered by the numbers in their names (other and hidden
-        files are ignored); a multi-page TIFF, BigTIFF, OME-TIFF or ImageJ stack; an OME-Zarr folder (NGFF 0.4
-        or 0.5, its largest level) or a plain zarr array; a ``.npy`` file, (Z, H, W) or (Z, H, W, 3); a scan
-        recorded by lee, ``.raw``; or what a reader in `lee.stacks.registry` recognises.
+        A folder of PNG, TIFF, JPEG or BMP images, in the order of the numbers in their names (other and
+        hidden files are ignored); a multi-page TIFF, BigTIFF, OME-TIFF, ImageJ or Micro-Manager stack; an
+        OME-Zarr folder (its largest level) or a plain zarr array; a ``.npy`` file, (Z, H, W) or (Z, H, W, 3);
+        a scan recorded by lee, ``.raw``; or what a reader in `lee.stacks.registry` recognises.
     z_step_um : float, µm
         Frame k is at k times this step.
     z_um : (Z,) µm, or path of a CSV file with the header ``frame,z_um`` (frames counted from 0)
-        Height of every frame. Not together with `z_step_um`. If neither is given, a ``z_um.csv`` in the
-        image folder is used, then the file's own metadata.
+        Height of every frame. If neither it nor a step or range is given, a ``z_um.csv`` in the image folder
+        is used, then heights in the names of images, then the file's own metadata.
+    z_range_um : float or (float, float), µm
+        Height of the last frame, or of the first and the last; frames are evenly spaced between.
     pixel_um : float, µm
         Pixel size; else the file's own; else 1.0 with a warning and
         ``metadata["pixel_um_source"] = "assumed"``.
+    channel, position : int or str
+        Which one of several, by its number from 0 or its name.
+    time : int
+        Which one of several times, from 0.
+    z_axis : {"z", "t", "c", "p"} or int
+        Axis along which the frames of the scan lie, where it is not called z: time, channel or position, or
+        the number of an axis without a name.
+    descending : bool
+        The scan was taken downwards: the first frame is the highest. The last frame of a step is at 0 then;
+        rising heights of the file are mirrored between their ends.
+    index_medium, index_objective, na : float
+        Refractive index of what the sample lies in, that for which the objective is made (1, a dry one, if
+        not given), and its numerical aperture (0 if not given). All heights are scaled by how far the focus
+        moves in the medium when the stage moves, as `lee.stacks.calibration.immersion` describes.
 
     Returns
     -------
@@ -211,78 +241,47 @@ def open_stack(
     Raises
     ------
     InputError
-        If the stack cannot be used: what is wrong, where, and what to do.
+        If the stack cannot be used: what is wrong, where, and what to do. Where a file holds several
+        channels, times or positions and none was chosen, the message lists them.
     """
+    given = GivenHeights(
+        z_um, z_step_um, z_range_um, descending, Immersion.of(index_medium, index_objective, na)
+    )
     place = Path(path)
     try:
-        source = open_source(place)
+        opened = open_source(place)
     except FileNotFoundError:
         raise InputError(f"{place}: no such file or folder; give an existing stack") from None
     except PermissionError:
         raise StorageError(f"{place}: may not be read (permission denied); change its permissions") from None
     try:
-        stack = _calibrated(source, str(place), z_um=z_um, z_step_um=z_step_um, pixel_um=pixel_um)
+        chosen = Selection(channel=channel, time=time, position=position, z_axis=z_axis)
+        source = select(opened, chosen, stepped=given.any, where=str(place))
+        stack = _calibrated(source, str(place), given, pixel_um)
     except BaseException:
-        source.close()
+        opened.close()
         raise
     stack.metadata = {"path": str(place), **stack.metadata}
     return stack
 
 
-def _calibrated(
-    source: FrameSource,
-    where: str,
-    *,
-    z_um: ZPositions | None,
-    z_step_um: float | None,
-    pixel_um: float | None,
-) -> ZStack:
+def _calibrated(source: FrameSource, where: str, given: GivenHeights, pixel_um: float | None) -> ZStack:
     count, height, width = source.shape
     if height == 0 or width == 0:
         raise InputError(f"{where}: frames of {width}×{height} pixels are empty; give frames with pixels")
+    if height * width > MAX_PIXELS:
+        raise InputError(
+            f"{where}: frames of {width}×{height} pixels are larger than can be measured "
+            f"({MAX_PIXELS:.0e} pixels); crop them, or copy the file again if that is not their size"
+        )
     if count < MIN_FRAMES:
         raise InputError(
             f"{where}: has {count} frame{'s' if count != 1 else ''}; a focus is found between frames, "
             f"at least {MIN_FRAMES} are needed"
         )
-    z, z_source = resolve_z(
-        count,
-        z_um=z_um,
-        z_step_um=z_step_um,
-        file_z_um=source.z_um,
-        file_source=source.z_um_source,
-        where=where,
-    )
-    pixel, pixel_source = _resolve_pixel(source, where, pixel_um)
+    for note in source.notes:
+        warnings.warn(f"{where}: {note}", stacklevel=3)
+    source, z, z_source = with_heights(source, given, where, stacklevel=3)
+    pixel, pixel_source = pixel_size(source, where, pixel_um, stacklevel=3)
     metadata = {**source.metadata, "z_um_source": z_source, "pixel_um_source": pixel_source}
     return ZStack(source, z, pixel, metadata)
-
-
-def _resolve_pixel(source: FrameSource, where: str, given: float | None) -> tuple[float, str]:
-    if given is not None:
-        return _checked_pixel(given, "pixel_um"), "given"
-    if source.pixel_yx_um is not None:
-        y, x = (_checked_pixel(size, f"{where}, {source.pixel_um_source}") for size in source.pixel_yx_um)
-        if abs(y - x) > 1e-3 * x:
-            raise InputError(
-                f"{where}, {source.pixel_um_source}: pixels of {x:g} × {y:g} µm are not square; "
-                "resample the stack, or give pixel_um (--pixel-um) if that is wrong"
-            )
-        return x, source.pixel_um_source
-    warnings.warn(
-        f"{where}: the stack has no pixel size; 1 µm is assumed, give it: pixel_um (--pixel-um)",
-        stacklevel=4,
-    )
-    return 1.0, "assumed"
-
-
-def _checked_pixel(value: object, source: str) -> float:
-    try:
-        pixel = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise InputError(f"{source}: {value!r} is not a pixel size; give it in µm") from None
-    if not math.isfinite(pixel) or pixel <= 0:
-        raise InputError(
-            f"{source}: a pixel size of {pixel:g} µm is impossible; give a positive, finite one (--pixel-um)"
-        )
-    return pixel

@@ -7,11 +7,9 @@ import numpy.typing as npt
 import tifffile
 
 from lee.errors import InputError
+from lee.storage.tiff_tags import grey_line, stated_pixel
 
-_UM_PER_UNIT = {
-    "nm": 1e-3, "um": 1.0, "µm": 1.0, "μm": 1.0, "\\u00b5m": 1.0, "micron": 1.0, "microns": 1.0,
-    "mm": 1e3, "cm": 1e4,
-}  # fmt: skip
+_MAX_ANISOTROPY = 1e-3
 
 
 def write_map(path: Path, values: npt.NDArray[np.generic], pixel_um: float) -> None:
@@ -36,38 +34,52 @@ def write_map(path: Path, values: npt.NDArray[np.generic], pixel_um: float) -> N
     )
 
 
-def read_map(path: Path) -> tuple[npt.NDArray[np.float32], float | None]:
+def read_map(path: Path, *, pixel_um: float | None = None) -> tuple[npt.NDArray[np.float32], float | None]:
     """Read a single-plane TIFF as float32, with its pixel size in µm where it carries one.
+
+    Numbers that ImageJ turns into values by a straight line are turned so.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    pixel_um : float, µm, optional
+        Size of a pixel, where it is known; that of the file is then ignored.
 
     Raises
     ------
     InputError
-        If the file is missing, no TIFF, damaged, or holds more than one plane.
+        If the file is missing, no TIFF, damaged, or holds several planes, or pixels are not square.
     """
     if not path.is_file():
         raise InputError(f"{path} is missing: reconstruct again")
     try:
         with tifffile.TiffFile(path) as tif:
             values = np.squeeze(tif.asarray())
-            pixel_um = _pixel_um(tif)
+            pixel_um = _square_pixel_um(tif, path) if pixel_um is None else pixel_um
+            line = grey_line(tif)
+    except InputError:
+        raise
     except Exception as error:  # tifffile meets damage with many kinds of exception
         raise InputError(f"{path} cannot be read as a TIFF ({_first_line(error)})") from error
     if values.ndim != 2 or values.dtype.kind not in "uif":
         raise InputError(f"{path} holds {values.dtype} of shape {values.shape}: one grey plane is needed")
+    if line is not None:
+        values = line[0] + line[1] * values.astype(np.float64)
     return values.astype(np.float32), pixel_um
 
 
-def _pixel_um(tif: tifffile.TiffFile) -> float | None:
-    page = tif.pages[0]
-    if not isinstance(page, tifffile.TiffPage) or "XResolution" not in page.tags:
+def _square_pixel_um(tif: tifffile.TiffFile, path: Path) -> float | None:
+    stated = stated_pixel(tif, tif.pages[0]).yx_um
+    if stated is None:
         return None
-    above, below = page.tags["XResolution"].value
-    if above <= 0 or below <= 0:
-        return None
-    unit_um = _UM_PER_UNIT.get(str((tif.imagej_metadata or {}).get("unit", "")).strip().lower())
-    if "ResolutionUnit" in page.tags and page.tags["ResolutionUnit"].value == 3:
-        unit_um = _UM_PER_UNIT["cm"]
-    return None if unit_um is None else unit_um * below / above
+    y, x = stated
+    if abs(y - x) > _MAX_ANISOTROPY * x:
+        raise InputError(
+            f"{path}: pixels of {x:g} × {y:g} µm (x, y) are not square: resample the map, or give the size "
+            "of a pixel if that is wrong (--pixel-um, pixel_um=)"
+        )
+    return x
 
 
 def _first_line(error: Exception) -> str:

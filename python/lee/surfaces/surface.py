@@ -308,8 +308,7 @@ def _load_folder(folder: Path) -> Surface:
 def _load_height(path: Path, pixel_um: float | None) -> Surface:
     from scipy.ndimage import distance_transform_edt
 
-    height, stored_um = read_map(path)
-    pixel_um = stored_um if pixel_um is None else pixel_um
+    height, pixel_um = read_map(path, pixel_um=pixel_um)
     if pixel_um is None:
         raise InputError(f"{path} does not hold the size of a pixel: give it in µm (--pixel-um, pixel_um=)")
     height = np.where(np.isfinite(height), height, np.float32(np.nan))

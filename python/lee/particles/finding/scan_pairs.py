@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from lee.errors import InputError
 from lee.runs.run import Run, open_run
-from lee.stacks.image_folder import IMAGE_SUFFIXES, FolderSource
+from lee.stacks.folder.image_file import read_single_image
 from lee.stacks.stack import ZStack, open_stack
-from lee.stacks.tiff import TIFF_SUFFIXES, TiffSource
 
 Image = NDArray[np.generic]
 
@@ -101,23 +100,9 @@ def _of_run(run: Run, k: int) -> ScanFile:
 @contextmanager
 def open_scan(scan: ScanFile) -> Iterator[ZStack | Image]:
     """Open a scan: a `ZStack`, or the (H, W) counts of a single image."""
-    frame = _read_single_image(scan.path)
+    frame = read_single_image(scan.path)
     if frame is not None:
         yield frame
         return
     with open_stack(scan.path, z_step_um=scan.z_step_um, pixel_um=scan.pixel_um) as stack:
         yield stack
-
-
-def _read_single_image(path: Path) -> Image | None:
-    """Read a file that holds one image; None if it holds none or several."""
-    suffix = path.suffix.lower()
-    if not path.is_file() or suffix not in IMAGE_SUFFIXES:
-        return None
-    if suffix not in TIFF_SUFFIXES:
-        return FolderSource(path.parent, [path]).read(0)
-    source = TiffSource(path)
-    try:
-        return source.read(0) if source.shape[0] == 1 else None
-    finally:
-        source.close()

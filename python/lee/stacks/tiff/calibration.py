@@ -1,0 +1,122 @@
+"""Heights, pixel size and grey scale that the tags of a TIFF file state."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import tifffile
+
+from lee.stacks.calibration.stated import PageCalibration, StatedCalibration, heights_of
+from lee.stacks.tiff.ome_xml import OmeXml
+from lee.stacks.tiff.page import Page
+from lee.storage.length_units import um_per_unit
+from lee.storage.tiff_tags import stated_pixel
+
+_MICRO_MANAGER_TAG = 51123
+_MM_POSITION = "Micro-Manager ZPositionUm"
+
+
+def resolution_calibration(tif: tifffile.TiffFile, page: Page) -> StatedCalibration:
+    """Pixel size from the resolution tags, in ImageJ's unit where there is one."""
+    pixel = stated_pixel(tif, page)
+    return StatedCalibration(
+        pixel_yx_um=pixel.yx_um, pixel_um_source=pixel.source, pixel_um_doubt=pixel.doubt
+    )
+
+
+def imagej_calibration(tif: tifffile.TiffFile, page: Page, count: int) -> StatedCalibration:
+    """Pixel size and spacing of an ImageJ stack."""
+    found = resolution_calibration(tif, page)
+    imagej = tif.imagej_metadata or {}
+    scale = um_per_unit(imagej.get("zunit") or imagej.get("unit"))
+    spacing = _number(imagej.get("spacing"))
+    if scale is not None and spacing is not None:
+        found.take_heights(
+            heights_of(count, positions_um=None, positions="", step_um=spacing * scale, step="ImageJ spacing")
+        )
+    return found
+
+
+def micro_manager_calibration(
+    tif: tifffile.TiffFile, pages: Sequence[Page], *, along_z: bool
+) -> StatedCalibration | None:
+    """Height of every frame, step and pixel size of a file of Micro-Manager; None if it is from elsewhere."""
+    frames = [_frame_facts(page) for page in pages[:1]]
+    summary = _summary(tif)
+    if not frames or (not frames[0] and not summary):
+        return None
+    if frames[0]:
+        frames += [_frame_facts(page) for page in pages[1:]]
+    return calibration_of_frames(frames, summary, along_z=along_z)
+
+
+def calibration_of_page(tif: tifffile.TiffFile, page: Page, where: str) -> PageCalibration:
+    """Calibration that a file with one page states."""
+    facts = _frame_facts(page)
+    xml = tif.ome_metadata if tif.is_ome else None
+    if xml:
+        found = OmeXml(xml, where).of_one_plane()
+        if found.pixel.pixel_yx_um is None:
+            found = replace(found, pixel=resolution_calibration(tif, page))
+    else:
+        found = PageCalibration(resolution_calibration(tif, page))
+    if facts:
+        recorded = calibration_of_frames([facts], _summary(tif), along_z=False)
+        if recorded.pixel_yx_um is not None:
+            found = replace(found, pixel=recorded)
+        z = _number(facts.get("ZPositionUm"))
+        if z is not None:
+            found = replace(found, position_um=z, position=_MM_POSITION, unit_stated=True)
+    return found
+
+
+def calibration_of_frames(
+    frames: Sequence[Mapping[str, object]], summary: Mapping[str, object], *, along_z: bool
+) -> StatedCalibration:
+    """Calibration from the metadata that Micro-Manager writes for every frame, and for the acquisition."""
+    heights = [_number(facts.get("ZPositionUm")) for facts in frames]
+    known = None if any(z is None for z in heights) else np.array(heights, dtype=np.float64)
+    step = _number(summary.get("z-step_um")) if along_z else None
+    found = heights_of(
+        len(frames),
+        positions_um=known,
+        positions=_MM_POSITION,
+        step_um=step or None,
+        step="Micro-Manager z-step_um",
+    )
+    pixel = _number(frames[0].get("PixelSizeUm")) or _number(summary.get("PixelSize_um"))
+    if pixel:
+        found.pixel_yx_um, found.pixel_um_source = (pixel, pixel), "Micro-Manager PixelSizeUm"
+    return found
+
+
+def _frame_facts(page: Page) -> Mapping[str, object]:
+    try:
+        tag = page.aspage().tags.get(_MICRO_MANAGER_TAG)
+    except Exception:  # a damaged page is reported when its pixels are read
+        return {}
+    if tag is None:
+        return {}
+    value = tag.value
+    if isinstance(value, str | bytes):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _summary(tif: tifffile.TiffFile) -> Mapping[str, object]:
+    metadata = tif.micromanager_metadata if tif.is_micromanager else None
+    summary = (metadata or {}).get("Summary")
+    return summary if isinstance(summary, dict) else {}
+
+
+def _number(value: object) -> float | None:
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None

@@ -1,0 +1,260 @@
+"""The planes of a TIFF file along its axes, and one stack of them."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import tifffile
+
+from lee.errors import InputError, reason_of
+from lee.stacks.array import ArraySource
+from lee.stacks.grey import Frame, grey_dtype
+from lee.stacks.reader import FrameSource, PlaneSet
+from lee.stacks.tiff.calibration import (
+    imagej_calibration,
+    micro_manager_calibration,
+    resolution_calibration,
+)
+from lee.stacks.tiff.ome_xml import OmeXml
+from lee.stacks.tiff.page import Page, check_pages, read_page
+from lee.stacks.tiff.page_list import check_page_list
+from lee.storage.tiff_tags import grey_line
+
+# tifffile's letters; those of an axis that the file does not name, such as I and Q, are not among them.
+_NAMED = {"Z": "z", "T": "t", "C": "c", "P": "p", "R": "p"}
+
+
+class TiffPlanes(PlaneSet):
+    """The pages of a TIFF file, or of the files of an OME or Micro-Manager set, along their axes.
+
+    Page headers are checked on opening: equal sizes, and no page that points beyond the end of the file.
+    Pixels are read page by page; if they are one uncompressed block, that block is mapped.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        check_page_list(path)
+        try:
+            self.file = tifffile.TiffFile(path)
+        except OSError:
+            raise
+        except Exception as error:  # tifffile raises many kinds on damaged files
+            raise InputError(
+                f"{path}: is not a readable TIFF file ({reason_of(error)}); copy it again"
+            ) from error
+        try:
+            self._open()
+        except (InputError, PermissionError):
+            self.file.close()
+            raise
+        except Exception as error:  # tifffile raises many kinds on damaged files
+            self.file.close()
+            raise InputError(
+                f"{path}: its page list is damaged or truncated ({reason_of(error)}); copy the file again"
+            ) from error
+
+    def _open(self) -> None:
+        check_pages(self.file, str(self.path))
+        xml = self.file.ome_metadata if self.file.is_ome else None
+        self.ome = None if not xml else OmeXml(xml, str(self.path))
+        series = self.file.series
+        self.block: ArraySource | None = None
+        if self.ome is not None and len(series) > 1:
+            self._take_images(series)
+        elif len(series) == 1:
+            self._take_series(series[0])
+        else:
+            self.pages: Sequence[Page | None] = [
+                page for page in self.file.pages if not getattr(page, "is_reduced", False)
+            ]
+            self.axes = {"0": len(self.pages)}
+        if self.ome is not None:
+            self.scanned = self.ome.scanned()
+            channels = self.ome.channels()
+            self.labels = {**self.labels, **({"c": channels} if channels else {})}
+
+    def _take_images(self, series: Sequence[Any]) -> None:
+        """Take the images of an OME-TIFF as positions, if they are alike."""
+        kinds = {(image.axes, image.shape) for image in series}
+        if len(kinds) > 1 or any(len(image.pages) != _planes_of(image) for image in series):
+            shapes = ", ".join(f"{image.axes} {image.shape}" for image in series[:6])
+            raise InputError(
+                f"{self.path}: holds {len(series)} images of different shape ({shapes}); save one z-stack to "
+                "a file of its own"
+            )
+        self.pages = [page for image in series for page in image.pages]
+        self.axes = {"p": len(series)} | _named(series[0].axes, series[0].shape, str(self.path))
+        if self.ome is not None and len(self.ome.names) == len(series):
+            self.labels = {"p": self.ome.names}
+
+    def _take_series(self, series: Any) -> None:
+        self.axes = _named(series.axes, series.shape, str(self.path))
+        self.pages = series.pages
+        count = math.prod(self.axes.values())
+        contiguous = series.dataoffset is not None and series.axes[-2:] == "YX"
+        grey = series.keyframe.photometric == tifffile.PHOTOMETRIC.MINISBLACK
+        if len(series.pages) == count and not (contiguous and grey and count > 1):
+            return
+        if not contiguous:
+            raise InputError(
+                f"{self.path}: {count} frames in {len(series.pages)} compressed pages; "
+                "save it with one page per frame"
+            )
+        dtype = series.keyframe.dtype.newbyteorder(self.file.byteorder)
+        place = series.keyframe.parent.filehandle.path
+        try:
+            block = np.memmap(place, dtype, "r", series.dataoffset, (count, *series.shape[-2:]))
+        except (ValueError, OverflowError) as error:
+            raise InputError(
+                f"{self.path}: is truncated, it states {count} frames and ends before; copy the file again"
+            ) from error
+        self.block = ArraySource(block, str(self.path), copy=True)
+
+    def stack(self, depth: str | None, fixed: Mapping[str, int]) -> TiffStack:
+        """Open the planes along `depth`."""
+        sizes = tuple(self.axes.values())
+        numbers = np.arange(math.prod(sizes)).reshape(sizes)
+        chosen = numbers[tuple(slice(None) if axis == depth else fixed[axis] for axis in self.axes)]
+        return TiffStack(self, np.atleast_1d(chosen).tolist(), depth, fixed)
+
+    @property
+    def single(self) -> bool:
+        """Whether it holds one plane only."""
+        return math.prod(self.axes.values()) == 1
+
+    def close(self) -> None:
+        """Close the file."""
+        self.file.close()
+
+
+def _planes_of(series: Any) -> int:
+    return math.prod(n for axis, n in zip(series.axes, series.shape, strict=True) if axis not in "YXS")
+
+
+def _named(axes: str, shape: Sequence[int], where: str) -> dict[str, int]:
+    """Return the axes of planes: by name, or by number where the name is none or stands twice."""
+    kept = [(axis, n) for axis, n in zip(axes, shape, strict=True) if axis not in "YXS"]
+    if axes.replace("S", "")[-2:] != "YX":
+        raise InputError(
+            f"{where}: its axes are {axes} {tuple(shape)}; save it with one page per frame, y and x last"
+        )
+    names = Counter(_NAMED.get(axis, "") for axis, _ in kept)
+    return {
+        _NAMED[axis] if axis in _NAMED and names[_NAMED[axis]] == 1 else str(k): n
+        for k, (axis, n) in enumerate(kept)
+    }
+
+
+class TiffStack(FrameSource):
+    """One stack of the planes of a TIFF file."""
+
+    def __init__(
+        self, planes: TiffPlanes, numbers: list[int], depth: str | None, fixed: Mapping[str, int]
+    ) -> None:
+        self._planes = planes
+        self._lock = Lock()
+        self._numbers = numbers
+        if planes.block is None:
+            self._check_missing_planes()
+        present = (planes.pages[k] for k in (self._numbers if planes.block is None else [0]))
+        page: Page = next(page for page in present if page is not None)
+        key = page.keyframe  # the first frame need not be the first page, which alone has all tags
+        height, width = key.shape[key.axes.index("Y")], key.shape[key.axes.index("X")]
+        palette = key.photometric == tifffile.PHOTOMETRIC.PALETTE
+        self.shape = (len(self._numbers), height, width)
+        self._line = grey_line(planes.file)
+        self.dtype = np.dtype(np.uint8) if palette else grey_dtype(key.dtype, str(planes.path))
+        self.metadata = {"format": self._format(), "source_dtype": str(key.dtype)}
+        if palette or key.samplesperpixel >= 3:
+            self.metadata["luminance"] = "Rec. 601"
+        if self._line is not None:
+            self.dtype = np.dtype(np.float32)
+            self.metadata["grey_offset_and_slope"] = list(self._line)
+        self._calibrate(key, depth, fixed)
+
+    def _check_missing_planes(self) -> None:
+        """Use the planes of an acquisition that was stopped; refuse a set of files with a gap in it."""
+        pages, count = self._planes.pages, len(self._numbers)
+        missing = [k for k, number in enumerate(self._numbers) if not _is_there(pages[number])]
+        present = count - len(missing)
+        if not missing:
+            return
+        if not present or missing[0] < present:
+            raise InputError(
+                f"{self._planes.path}: {len(missing)} of its {count} planes, plane {missing[0]} the first of "
+                "them, are missing; put all files of the set in one folder"
+            )
+        states = "OME-XML" if self._planes.ome is not None else "metadata"
+        self.notes = (
+            f"holds {present} of the {count} planes that its {states} states, as after an acquisition that "
+            f"was stopped; the last {len(missing)} are missing",
+        )
+        self._numbers = self._numbers[:present]
+
+    def _format(self) -> str:
+        file = self._planes.file
+        if self._planes.ome is not None:
+            return "OME-TIFF"
+        if file.is_micromanager:
+            return "Micro-Manager TIFF"
+        return "ImageJ TIFF" if file.is_imagej else "TIFF"
+
+    def _calibrate(self, key: Page, depth: str | None, fixed: Mapping[str, int]) -> None:
+        planes, count = self._planes, len(self._numbers)
+        along_z = depth in ("z", None) or depth.isdigit()
+        if planes.ome is not None:
+            found = planes.ome.calibration(fixed.get("p", 0), count, depth, fixed)
+            if found.pixel_yx_um is None:
+                found.pixel_yx_um = resolution_calibration(planes.file, key).pixel_yx_um
+        elif planes.file.is_imagej and along_z:
+            found = imagej_calibration(planes.file, key, count)
+        else:
+            found = resolution_calibration(planes.file, key)
+        if planes.block is None or len(planes.pages) == math.prod(planes.axes.values()):
+            pages = [planes.pages[k] for k in self._numbers]
+            recorded = micro_manager_calibration(planes.file, pages, along_z=along_z)
+            if recorded is not None:
+                if recorded.z_um is not None:
+                    found.take_heights(recorded)
+                if recorded.pixel_yx_um is not None:
+                    found.pixel_yx_um, found.pixel_um_source = recorded.pixel_yx_um, recorded.pixel_um_source
+        found.apply_to(self)
+
+    def read(self, k: int) -> Frame:
+        """Decode page k."""
+        number = self._numbers[k]
+        if self._planes.block is not None:
+            return self._on_line(self._planes.block.read(number))
+        where = self.name(k)
+        with self._lock:
+            frame = self._on_line(read_page(self._planes.pages[number], where))
+        if frame.shape != self.shape[1:] or frame.dtype != self.dtype:
+            raise InputError(
+                f"{where}: is {frame.shape} {frame.dtype}, expected {self.shape[1:]} {self.dtype}; "
+                "frames must have one size and kind"
+            )
+        return frame
+
+    def _on_line(self, frame: Frame) -> Frame:
+        if self._line is None:
+            return frame
+        offset, slope = self._line
+        return frame.astype(np.float32) * np.float32(slope) + np.float32(offset)
+
+    def name(self, k: int) -> str:
+        """File and frame number."""
+        return f"{self._planes.path}, frame {k}"
+
+    def close(self) -> None:
+        """Close the file."""
+        self._planes.close()
+
+
+def _is_there(page: Page | None) -> bool:
+    return page is not None and any(page.databytecounts)
