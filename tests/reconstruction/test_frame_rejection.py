@@ -25,7 +25,8 @@ def rejected(frames: np.ndarray) -> dict[int, str]:
     rejection = FrameRejection()
     verdicts = [verdict for frame in frames for verdict in rejection.push(frame)]
     verdicts += rejection.finish()
-    return {frame: reason for frame, reason in sorted(verdicts) if reason is not None}
+    assert [verdict.frame for verdict in verdicts] == list(range(len(frames)))
+    return {verdict.frame: verdict.reason for verdict in verdicts if verdict.reason is not None}
 
 
 @pytest.mark.parametrize("scene", [gentle, rugged, electrode])
@@ -43,11 +44,14 @@ def test_small_bubbles_and_glints_lose_nothing() -> None:
 
 @pytest.mark.parametrize("at", [[0], [7], [29], [7, 8], [7, 8, 9], [5, 12, 13, 20]])
 @pytest.mark.parametrize(
-    ("gain", "reason"), [(1.3, r"flash: \d+ % brighter"), (0.6, "light lost: 4[0-9] % darker")]
+    ("gain", "added", "reason"),
+    [(1.0, 45, r"flash: \d+ % brighter"), (2.5, 0, "flash"), (0.4, 0, r"light lost: [56]\d % darker")],
 )
-def test_flashes_and_lost_light(scan: np.ndarray, at: list[int], gain: float, reason: str) -> None:
+def test_flashes_and_lost_light(
+    scan: np.ndarray, at: list[int], gain: float, added: float, reason: str
+) -> None:
     frames = scan.copy()
-    frames[at] = np.clip(frames[at] * gain, 0, 255)
+    frames[at] = np.clip(frames[at] * gain + added, 0, 255)
     found = rejected(frames)
     assert list(found) == at
     assert all(re.match(reason, found[k]) for k in at)
@@ -58,6 +62,17 @@ def test_black_and_white_frames(scan: np.ndarray, value: int) -> None:
     frames = scan.copy()
     frames[[3, 11]] = value
     assert rejected(frames) == dict.fromkeys([3, 11], f"constant frame, all pixels are {value}")
+
+
+@pytest.mark.parametrize("first", [0, 5])
+def test_a_constant_frame_while_others_wait(scan: np.ndarray, first: int) -> None:
+    """Decisions are on the frames they are about, also when a later frame is decided on first."""
+    frames = scan.copy()
+    frames[first] = 255 - frames[first]
+    frames[first + 1] = 0
+    found = rejected(frames)
+    assert list(found) == [first, first + 1]
+    assert found[first + 1] == "constant frame, all pixels are 0"
 
 
 def test_a_large_object_crosses(scan: np.ndarray) -> None:
@@ -92,7 +107,7 @@ def test_decisions_come_in_order_and_without_delay(scan: np.ndarray) -> None:
 @pytest.mark.parametrize("scale", [16, 257])
 def test_16_bit_and_float_frames(scan: np.ndarray, scale: int) -> None:
     frames = scan.astype(np.uint16) * scale
-    frames[9] = np.minimum(frames[9].astype(int) * 2, 255 * scale)
+    frames[9] = np.minimum(frames[9].astype(int) + 60 * scale, 255 * scale)
     assert list(rejected(frames)) == [9]
     assert list(rejected(frames.astype(np.float32) - 300.0)) == [9]
 
@@ -102,7 +117,7 @@ def test_frames_of_any_size(shape: tuple[int, int]) -> None:
     frames = np.full((6, *shape), 100, np.uint8)
     frames += RNG.integers(0, 3, frames.shape, dtype=np.uint8)
     frames[:, 0, 0] = [100, 101, 102, 101, 100, 101]
-    frames[3] += 60
+    frames[3] += 120
     if shape != (1, 1):
         assert list(rejected(frames)) == [3]
     else:

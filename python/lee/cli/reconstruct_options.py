@@ -82,7 +82,11 @@ _OPTIONS = (
         help="Full width at half maximum of the focus curve; by default measured on the stack.",
     ),
     click.option("--no-drift", is_flag=True, help="Do not correct lateral drift within a scan."),
-    click.option("--keep-frames", is_flag=True, help="Do not reject frames with debris or flashes."),
+    click.option(
+        "--keep-frames",
+        is_flag=True,
+        help="Keep all frames, also those with debris, flashes or a flickering lamp.",
+    ),
     threads_option,
 )
 

@@ -1,61 +1,62 @@
 """Rejected frames: those with debris or a flash are found while they arrive, each with a reason.
 
 Focus changes a frame's sharpness but hardly its brightness, block by block; a jump of the brightness that is
-reversed later was not the sample.
+reversed later was not the sample. Where all blocks change by one factor it was the lamp.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lee.errors import InputError
-from lee.reconstruction.saturation import full_scale
+from lee.reconstruction.frame_features import FrameChange, FrameFeatures, change_of, features_of
+from lee.reconstruction.lamp_flicker import RunningLevel
 
 if TYPE_CHECKING:
     from lee.stacks.grey import Frame
 
-_BLOCKS = 32
-_ROWS_READ = 256
-
 # Changes from one frame to the next below these are never a jump, however steady the scan is.
-_MIN_JUMP_GAIN = 0.06
 _MIN_JUMP_PATTERN = 0.06
 _MIN_JUMP_SATURATED = 0.05
-
-# A block counts at most this much: a glint that appears and disappears in one place rejects no frame.
-_MAX_BLOCK_CHANGE = 0.25
 
 # A jump is this many times the median change of the recent good frames.
 _JUMP = 6.0
 _RECENT = 32
+
+# A lamp flickers between half and twice its level; what is brighter or darker is a flash, or light lost.
+_MOST_FLICKER = float(np.log(2.0))
+# Where counts have no zero, a factor is not told from added light: more than this is a jump.
+_MOST_WITHOUT_ZERO = 0.06
+
+# Added light leaves all contrast, in counts, as it was. A frame so much brighter is a flash if more than half
+# of the relative contrast that this would cost is lost, more than twice what the focus costs from frame to
+# frame, and more than so many standard errors.
+_MIN_ADDED = 0.1
+_ADDED_SHARE = 0.5
+_ADDED_JUMP = 2.0
+_ADDED_SIGMAS = 4.0
+# Change of the contrast, logarithm, that focus is taken to cause while too few frames show it.
+_USUAL_CONTRAST = 0.15
 
 # So many frames that agree with each other after a jump show the sample under new light.
 _NEW_LEVEL = 4
 
 
 class Verdict(NamedTuple):
-    """Decision on one frame: its number from 0, and the reason for rejection, None for a good one."""
+    """Decision on one frame: its number from 0, the reason for rejection, and its brightness.
+
+    ``reason`` is None for a good frame. ``factor`` is by how much the lamp made a good frame brighter than
+    the running level of the scan, 1 where it is not significant.
+    """
 
     frame: int
     reason: str | None
-
-
-class _Features(NamedTuple):
-    frame: int
-    level: float
-    pattern: NDArray[np.float64]
-    saturated: float
-
-
-class _Change(NamedTuple):
-    gain: float
-    pattern: float
-    saturated: float
+    factor: float = 1.0
 
 
 class FrameRejection:
@@ -63,18 +64,26 @@ class FrameRejection:
 
     A frame that continues the last good one without a jump is good at once. One that jumps waits: it is
     rejected when a later frame continues the last good one, and good when four frames in a row agree with
-    each other (a lamp that was turned up). Compared are the mean, the pattern of 32 by 32 block means and the
-    share of saturated pixels; a jump is large against the usual change in the scan, so coarse steps and drift
-    reject no frame. Constant frames are always rejected.
+    each other (what came to stay). Compared are the pattern of 32 by 32 block means, a common factor
+    aside, and the share of saturated pixels; a jump is large against the usual change in the scan, so coarse
+    steps and drift reject no frame. The common factor is the lamp's between half and twice the running level
+    of the scan, unless contrast is lost with it, as by added light. Constant frames are always rejected, and
+    so is a frame bit-equal to the one before: no camera sees the same noise twice.
     """
 
     def __init__(self) -> None:
         self._count = 0
         self._shape: tuple[int, ...] | None = None
         self._full_scale = 0
-        self._good: _Features | None = None
-        self._waiting: list[_Features] = []
-        self._changes: deque[_Change] = deque(maxlen=_RECENT)
+        self._last: tuple[Frame, FrameFeatures] | None = None
+        self._first_delivered = 0
+        self._good: FrameFeatures | None = None
+        self._waiting: list[FrameFeatures] = []
+        self._decided: dict[int, Verdict] = {}
+        self._told = 0
+        self._changes: deque[FrameChange] = deque(maxlen=_RECENT)
+        self._level = RunningLevel()
+        self._repeated: list[int] = []
 
     def push(self, frame: Frame) -> list[Verdict]:
         """Take the next frame; return the decisions now possible, in order of frames.
@@ -82,6 +91,7 @@ class FrameRejection:
         Parameters
         ----------
         frame : (H, W) uint8, uint16 or float32
+            Not to be changed before the next frame is pushed, which is compared with it.
 
         Raises
         ------
@@ -95,59 +105,137 @@ class FrameRejection:
         self._shape = frame.shape
         now = self._count
         self._count += 1
-        features = self._features(frame, now)
+        features = features_of(frame, now, self._full_scale)
         if features is None:
-            return [Verdict(now, f"constant frame, all pixels are {frame.flat[0]:g}")]
-        if self._good is not None and self._continues(self._good, features):
-            rejected = [self._rejected(one) for one in self._waiting]
-            self._accept(features)
-            return [*rejected, Verdict(now, None)]
-        self._waiting.append(features)
-        return self._settle(2 if self._good is None else _NEW_LEVEL)
+            self._decide(Verdict(now, f"constant frame, all pixels are {frame.flat[0]:g}"))
+        elif self._is_repeated(frame, features):
+            self._repeated.append(now)
+            self._decide(Verdict(now, f"bit-equal to frame {self._first_delivered}: delivered twice"))
+        else:
+            self._full_scale = 0 if np.isinf(features.full) else int(features.full)
+            self._judge(features)
+        return self._tell()
 
     def finish(self) -> list[Verdict]:
         """Decide on the frames still waiting at the end of the scan."""
         waiting, self._waiting = self._waiting, []
-        if self._good is None:
-            return [Verdict(features.frame, None) for features in waiting]
-        return [self._rejected(features) for features in waiting]
+        for features in waiting:
+            self._decide(Verdict(features.frame, None) if self._good is None else self._rejected(features))
+        return self._tell()
 
-    def _settle(self, agreeing: int) -> list[Verdict]:
+    @property
+    def repeated_frames(self) -> list[int]:
+        """Numbers of the frames so far that were bit-equal to the one before."""
+        return list(self._repeated)
+
+    @property
+    def flicker_percent(self) -> float:
+        """Root mean square of the lamp's flicker so far, percent; 0 where none is significant."""
+        return self._level.rms_percent
+
+    def _is_repeated(self, frame: Frame, features: FrameFeatures) -> bool:
+        last, self._last = self._last, (frame, features)
+        if (
+            last is not None
+            and np.array_equal(last[1].means, features.means)
+            and np.array_equal(last[0], frame)
+        ):
+            return True
+        self._first_delivered = features.frame
+        return False
+
+    def _judge(self, features: FrameFeatures) -> None:
+        if self._good is not None and self._continues(self._good, features):
+            for one in self._waiting:
+                self._decide(self._rejected(one))
+            self._accept(features)
+            return
+        self._waiting.append(features)
+        self._settle(2 if self._good is None else _NEW_LEVEL)
+
+    def _settle(self, agreeing: int) -> None:
         """Accept the last `agreeing` waiting frames if each continues the one before."""
         tail = self._waiting[-agreeing:]
         if len(tail) < agreeing or not all(self._continues(a, b) for a, b in pairwise(tail)):
-            return []
-        early = [self._rejected(features, tail[0]) for features in self._waiting[:-agreeing]]
+            return
+        for features in self._waiting[:-agreeing]:
+            self._decide(self._rejected(features, tail[0]))
         for features in tail:
             self._accept(features)
-        return [*early, *(Verdict(features.frame, None) for features in tail)]
 
-    def _accept(self, features: _Features) -> None:
-        if self._good is not None and features.frame == self._good.frame + 1:
-            self._changes.append(_change(self._good, features))
+    def _accept(self, features: FrameFeatures) -> None:
+        factor = 1.0
+        if self._good is not None:
+            change = change_of(self._good, features)
+            if features.frame == self._good.frame + 1:
+                self._changes.append(change)
+            if abs(self._level.deviation(change.ratio)) > _MOST_FLICKER:
+                self._level.take(change.ratio)
+                self._level.restart()
+            elif features.zero:
+                factor = self._level.take(change.ratio)
         self._good = features
         self._waiting = []
+        self._decide(Verdict(features.frame, None, factor))
 
-    def _limits(self, frames_apart: int) -> _Change:
-        usual = np.median(np.array(self._changes), axis=0) if self._changes else np.zeros(3)
-        floors = np.array([_MIN_JUMP_GAIN, _MIN_JUMP_PATTERN, _MIN_JUMP_SATURATED])
-        return _Change(*(np.maximum(floors, _JUMP * usual) * (1 + 0.5 * (frames_apart - 1))))
+    def _decide(self, verdict: Verdict) -> None:
+        self._decided[verdict.frame] = verdict
 
-    def _continues(self, before: _Features, features: _Features) -> bool:
-        change, limit = _change(before, features), self._limits(features.frame - before.frame)
-        return all(found <= allowed for found, allowed in zip(change, limit, strict=True))
+    def _tell(self) -> list[Verdict]:
+        told = []
+        while self._told in self._decided:
+            told.append(self._decided.pop(self._told))
+            self._told += 1
+        return told
 
-    def _rejected(self, features: _Features, reference: _Features | None = None) -> Verdict:
+    def _usual(self, of: Callable[[FrameChange], float]) -> float:
+        return float(np.median([abs(of(change)) for change in self._changes] or [0.0]))
+
+    def _pattern_limit(self, frames_apart: int) -> float:
+        return max(_MIN_JUMP_PATTERN, _JUMP * self._usual(lambda one: one.pattern)) * (
+            1 + 0.5 * (frames_apart - 1)
+        )
+
+    def _saturated_limit(self, frames_apart: int) -> float:
+        return max(_MIN_JUMP_SATURATED, _JUMP * self._usual(lambda one: one.saturated)) * (
+            1 + 0.5 * (frames_apart - 1)
+        )
+
+    def _continues(self, before: FrameFeatures, features: FrameFeatures) -> bool:
+        change, apart = change_of(before, features), features.frame - before.frame
+        return (
+            not self._is_lit_otherwise(before, features, change)
+            and change.pattern <= self._pattern_limit(apart)
+            and change.saturated <= self._saturated_limit(apart)
+        )
+
+    def _is_lit_otherwise(self, before: FrameFeatures, features: FrameFeatures, change: FrameChange) -> bool:
+        """Whether one of the frames has light added, or more or less light than a lamp's flicker makes."""
+        log = change.ratio.log
+        if not (before.zero and features.zero):
+            return abs(log) > max(_MOST_WITHOUT_ZERO, _JUMP * self._usual(lambda one: one.ratio.log))
+        deviation = self._level.deviation(change.ratio) if before is self._good else log
+        return abs(deviation) > _MOST_FLICKER or self._is_added(change)
+
+    def _is_added(self, change: FrameChange) -> bool:
+        """Whether the brighter frame has less relative contrast, as if light had been added."""
+        log, contrast = change.ratio.log, change.contrast
+        enough = len(self._changes) >= _NEW_LEVEL
+        usual = self._usual(lambda one: one.contrast.log) if enough else _USUAL_CONTRAST
+        limit = max(_ADDED_SHARE * abs(log), _ADDED_JUMP * usual, _ADDED_SIGMAS * contrast.sigma)
+        return abs(log) > _MIN_ADDED and bool(-contrast.log * np.sign(log) > limit)
+
+    def _rejected(self, features: FrameFeatures, reference: FrameFeatures | None = None) -> Verdict:
         good = reference or self._good or features
-        change, limit = _change(good, features), self._limits(1)
-        percent = 100 * (np.exp(change.gain) - 1)
-        if change.gain > limit.gain:
-            cause = "flash" if features.level > good.level else "light lost"
-            if features.level < good.level:
-                percent = 100 * (1 - np.exp(-change.gain))
-            word = "brighter" if features.level > good.level else "darker"
-            return Verdict(features.frame, f"{cause}: {percent:.0f} % {word} than frame {good.frame}")
-        if change.saturated > limit.saturated:
+        change = change_of(good, features)
+        if self._is_lit_otherwise(good, features, change):
+            log = change.ratio.log
+            if log > 0:
+                cause = f"flash: {100 * np.expm1(log):.0f} % brighter"
+            else:
+                cause = f"light lost: {-100 * np.expm1(log):.0f} % darker"
+            return Verdict(features.frame, f"{cause} than frame {good.frame}")
+        if change.saturated > self._saturated_limit(1):
             return Verdict(
                 features.frame, f"flash: {100 * features.saturated:.0f} % of the pixels are saturated"
             )
@@ -155,35 +243,3 @@ class FrameRejection:
             features.frame,
             f"occlusion: blocks differ by {100 * change.pattern:.0f} % rms from frame {good.frame}",
         )
-
-    def _features(self, frame: Frame, index: int) -> _Features | None:
-        step = max(1, frame.shape[0] // _ROWS_READ)
-        rows = frame[::step]
-        lowest, highest = rows.min(), rows.max()
-        if lowest == highest and frame.min() == frame.max():
-            return None
-        saturated = 0.0
-        if frame.dtype.kind == "u":
-            self._full_scale = max(self._full_scale, full_scale(int(highest)))
-            saturated = float(np.count_nonzero(rows == self._full_scale)) / rows.size
-        means = _block_means(rows)
-        # Float frames may have any zero: where their mean is near it, their spread takes its place.
-        level = max(float(np.abs(means).mean()), 0.02 * float(highest) - 0.02 * float(lowest), 1e-9)
-        return _Features(index, level, means / level, saturated)
-
-
-def _change(before: _Features, after: _Features) -> _Change:
-    difference = np.clip(after.pattern - before.pattern, -_MAX_BLOCK_CHANGE, _MAX_BLOCK_CHANGE)
-    return _Change(
-        abs(float(np.log(after.level / before.level))),
-        float(np.sqrt(np.mean(difference * difference))),
-        abs(after.saturated - before.saturated),
-    )
-
-
-def _block_means(rows: Frame) -> NDArray[np.float64]:
-    high, wide = (max(1, n // _BLOCKS) for n in rows.shape)
-    down, across = rows.shape[0] // high, rows.shape[1] // wide
-    kept = rows[: down * high, : across * wide]
-    lines = np.add.reduce(kept.reshape(down, high, across * wide), axis=1, dtype=np.float32)
-    return np.asarray(lines.reshape(down, across, wide).mean(axis=2, dtype=np.float64) / high)

@@ -28,7 +28,8 @@ class ReconstructParams:
     drift : bool
         Correct the lateral drift inside the scan.
     reject_frames : bool
-        Reject frames that debris or flashes spoil.
+        Reject frames that debris or flashes spoil or that were delivered twice, and divide the lamp's flicker
+        out of the others.
     depth_of_field_um : float, µm, optional
         Full width at half maximum of the focus curve; measured on the stack when not given.
     threads : int

@@ -15,6 +15,7 @@ from lee.kernels import cuda_arrays
 from lee.kernels.backend import Device, instruction_set, resolve_device
 from lee.reconstruction.focus.measure import FocusSearch, SearchOptions
 from lee.reconstruction.focus.registry import focus_measure
+from lee.reconstruction.lamp_flicker import without_flicker
 from lee.reconstruction.parameters import MIN_DRIFT_PX, RIG_DEPTH_OF_FIELD_UM, ReconstructParams
 from lee.reconstruction.saturation import SATURATED_SHARE, full_scale
 from lee.surfaces.provenance import ComputeDevice, DepthOfField, Provenance, RejectedFrame
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 _WINDOW_PX = (5, 5)
 # Frames between two estimates of the drift while a scan runs.
 _DRIFT_EVERY = 6
+# Numbers of frames in a warning; provenance has them all.
+_SHOWN_FRAMES = 10
 
 
 class Refocuser:
@@ -131,8 +134,9 @@ class Refocuser:
         if self._rejection is None:
             self._use(image, z, drift_px)
             return
-        self._waiting.append((image.copy(), z, drift_px))
-        self._settle(self._rejection.push(image))
+        kept = image.copy()
+        self._waiting.append((kept, z, drift_px))
+        self._settle(self._rejection.push(kept))
 
     def preview(self) -> NDArray[np.float32]:
         """Return the heights so far, (H, W) float32 µm; NaN where nothing has come into focus yet."""
@@ -148,6 +152,7 @@ class Refocuser:
         """
         if self._rejection is not None and not self._finished:
             self._settle(self._rejection.finish())
+            self._warn_of_repeated(self._rejection.repeated_frames)
         self._finished = True
         used = len(self._used_z)
         if used < 3:
@@ -172,6 +177,7 @@ class Refocuser:
             rejected_frames=self._rejected,
             drift_px=np.array(self._drift_of_frames),
             instruction_set=instruction_set(),
+            flicker_percent=None if self._rejection is None else round(self._rejection.flicker_percent, 2),
         )
         return assemble_surface(
             self._search,
@@ -242,11 +248,21 @@ class Refocuser:
         for verdict in verdicts:
             image, z, drift = self._waiting.popleft()
             if verdict.reason is None:
-                self._use(image, z, drift)
+                self._use(without_flicker(image, verdict.factor, full=self._full_scale), z, drift)
             else:
                 self._rejected.append(RejectedFrame(self._judged, z, verdict.reason))
                 self._drift_of_frames.append(self._drift if drift is None else drift)
                 self._judged += 1
+
+    def _warn_of_repeated(self, frames: list[int]) -> None:
+        if frames:
+            numbers = ", ".join(map(str, frames[:_SHOWN_FRAMES])) + (", …" if frames[_SHOWN_FRAMES:] else "")
+            plural = "s" if frames[1:] else ""
+            warnings.warn(
+                f"{len(frames)} frame{plural} ({numbers}) bit-equal to the one before: delivered twice, left "
+                "out; check camera and recording for lost frames",
+                stacklevel=3,
+            )
 
     def _use(self, image: Frame, z: float, drift: tuple[float, float] | None) -> None:
         if drift is not None:
