@@ -217,7 +217,11 @@ def test_channels_and_times_are_listed(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "t.ome.tif", FRAMES, metadata={"axes": "TYX"})
     refuse(r"holds 6 times and no z; .*: z_axis='t' \(--z-axis\)", tmp_path / "t.ome.tif")
     zarr.create_array(tmp_path / "a.zarr", shape=(2, *FRAMES.shape), chunks=(1, 1, 20, 30), dtype="uint8")
-    refuse("needs z, y and x, not axis 0 of 2", tmp_path / "a.zarr", z_step_um=1)
+    refuse(
+        "holds 2 planes along axis 0, 6 planes along axis 1, and does not name",
+        tmp_path / "a.zarr",
+        z_step_um=1,
+    )
     zarr.open_group(tmp_path / "b.zarr", mode="w")
     refuse("is a zarr group without multiscales metadata", tmp_path / "b.zarr", z_step_um=1)
 

@@ -27,9 +27,10 @@ _SHOWN_REJECTED = 5
 def reconstruct(stack: Path, output: Path, how: ReconstructOptions, overwrite: bool) -> None:
     """Measure the surface in STACK and write it as a folder.
 
-    STACK is a folder of images (PNG, TIFF, JPEG, BMP), a multi-page TIFF, OME-TIFF, ImageJ stack, OME-Zarr,
-    or a .npy file. The folder holds height, filled height, standard deviation and refocused image as TIFF, a
-    textured 3D model, a preview, and surface.json with calibration, parameters and rejected frames.
+    STACK is a folder of images (PNG, TIFF, JPEG, BMP), a multi-page TIFF, OME-TIFF, ImageJ or
+    Micro-Manager stack, OME-Zarr, or a .npy file. The folder written holds height, filled height, standard
+    deviation and refocused image as TIFF, a textured 3D model, a preview, and surface.json with calibration,
+    parameters and rejected frames.
 
     \b
     Example:
@@ -43,7 +44,9 @@ def reconstruct(stack: Path, output: Path, how: ReconstructOptions, overwrite: b
     from lee.surfaces.surface import FILES
 
     begun = time.perf_counter()
-    with open_stack(stack, z_step_um=how.z_step_um, z_um=how.z_csv, pixel_um=how.pixel_um) as frames:
+    with open_stack(
+        stack, z_step_um=how.z_step_um, z_um=how.z_csv, pixel_um=how.pixel_um, **how.for_stack()
+    ) as frames:
         try_new_folder(output, overwrite=overwrite, known=FILES)
         target = None if how.target is None else target_of(how.target, frames)
         params = how.params(ReconstructParams())

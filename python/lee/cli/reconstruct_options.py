@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from lee.cli.options import PATH, pixel_of_stack_option, threads_option, um, z_step_option
+from lee.cli.options import threads_option, um
+from lee.cli.stack_options import STACK_OPTIONS, StackChoice
 from lee.cli.target import shape
 from lee.reconstruction.focus.registry import DEFAULT_FOCUS, focus_names
 
@@ -20,12 +20,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ReconstructOptions:
+class ReconstructOptions(StackChoice):
     """How stacks are read and reconstructed, as given on the command line."""
 
-    z_step_um: float | None
-    z_csv: Path | None
-    pixel_um: float | None
     target: Wanted | None
     device: str
     focus: str
@@ -33,10 +30,6 @@ class ReconstructOptions:
     no_drift: bool
     keep_frames: bool
     threads: int
-
-    def __post_init__(self) -> None:
-        if self.z_step_um is not None and self.z_csv is not None:
-            raise click.UsageError("--z-step-um and --z-csv are both given: give one of them")
 
     def params(self, defaults: ReconstructParams) -> ReconstructParams:
         """Return the parameters asked for; what has no option is as in `defaults`."""
@@ -51,11 +44,7 @@ class ReconstructOptions:
 
 
 _OPTIONS = (
-    z_step_option,
-    click.option(
-        "--z-csv", type=PATH, metavar="CSV", help="Height of every frame; its header is frame,z_um."
-    ),
-    pixel_of_stack_option,
+    *STACK_OPTIONS,
     click.option(
         "--target",
         type=shape,

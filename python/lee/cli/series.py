@@ -114,7 +114,12 @@ def series(
 
     begun = time.perf_counter()
     opened = open_run(
-        run, interval_s=interval_s, z_step_um=how.z_step_um, z_um=how.z_csv, pixel_um=how.pixel_um
+        run,
+        interval_s=interval_s,
+        z_step_um=how.z_step_um,
+        z_um=how.z_csv,
+        pixel_um=how.pixel_um,
+        **how.for_stack(),
     )
     target = None if how.target is None else _target_in(opened, how.target)
     with progress_bar(run.name, "scan") as progress:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from lee.recording.segment_reader import is_being_written, is_segment
 from lee.runs.surface_store import SurfaceStore, checked_times
 from lee.runs.times import ScanEntry, read_scans_csv, recorded_times
 from lee.stacks.registry import reader_for
-from lee.stacks.stack import ZStack, open_stack
+from lee.stacks.stack import StackOptions, ZStack, open_stack
 
 SURFACES = "surfaces.zarr"
 RESULTS = "series"
@@ -46,6 +47,8 @@ class Run:
         Where the times are from.
     z_um : Path, optional
         Table of the frames' heights, for scans without a step of their own in `z_steps_um`.
+    reading : dict
+        How else the scans are read: further options of `lee.open_stack`.
     """
 
     path: Path
@@ -56,6 +59,7 @@ class Run:
     pixels_um: NDArray[np.float64]
     times_source: str
     z_um: Path | None = None
+    reading: StackOptions = field(default_factory=lambda: StackOptions())
 
     def __len__(self) -> int:
         """Return the number of scans."""
@@ -88,11 +92,15 @@ class Run:
     def open_scan(self, k: int) -> ZStack:
         """Open scan k with the calibration stated by the run, if there is one."""
         step, pixel = float(self.z_steps_um[k]), float(self.pixels_um[k])
+        reading = self.reading
+        if not np.isnan(step):
+            reading = {**reading, "z_range_um": None}
         return open_stack(
             self.scans[k],
             z_step_um=None if np.isnan(step) else step,
             z_um=self.z_um if np.isnan(step) else None,
             pixel_um=None if np.isnan(pixel) else pixel,
+            **reading,
         )
 
     def heights(self) -> Iterator[NDArray[np.float32]]:
@@ -142,6 +150,7 @@ def open_run(
     z_step_um: float | None = None,
     z_um: str | Path | None = None,
     pixel_um: float | None = None,
+    **reading: Unpack[StackOptions],
 ) -> Run:
     """Open a run's folder.
 
@@ -160,6 +169,8 @@ def open_run(
         Calibration of all scans for which ``scans.csv`` states none.
     z_um : str or Path, optional
         Table of the heights of the frames, with the header ``frame,z_um``, for the same scans as `z_step_um`.
+    **reading
+        How else the scans are read, as `lee.open_stack` takes it: ``channel``, ``descending`` and others.
 
     Raises
     ------
@@ -203,6 +214,7 @@ def open_run(
         pixels_um=_known([entry.pixel_um or pixel_um for entry in listed]),
         times_source=source,
         z_um=None if z_um is None else Path(z_um).absolute(),
+        reading=reading,
     )
 
 

@@ -80,9 +80,9 @@ class NpyReader:
         """Map the file; nothing but its header is read here."""
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
-            if isinstance(error, PermissionError):
-                raise
+        except PermissionError:
+            raise
+        except Exception as error:  # a damaged header raises errors of many kinds
             raise InputError(
                 f"{path}: not a readable .npy array, perhaps truncated ({reason_of(error)}); copy it again"
             ) from error

@@ -10,7 +10,7 @@ from lee.stacks.array import NpyReader
 from lee.stacks.folder.image_file import IMAGE_SUFFIXES
 from lee.stacks.image_folder import ImageFolderReader
 from lee.stacks.internal_warnings import internal_warnings_hidden
-from lee.stacks.ome_zarr import ZarrReader
+from lee.stacks.ome_zarr.reader import ZarrReader
 from lee.stacks.reader import FrameSource, PlaneSet, StackReader
 from lee.stacks.recorded_scan import RecordedScanReader
 from lee.stacks.tiff.reader import TiffReader

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,6 +28,20 @@ from lee.stacks.selection import Selection, select
 MIN_FRAMES = 3
 # More than any camera has; a damaged or hostile header may state anything.
 MAX_PIXELS = 10**9
+
+
+class StackOptions(TypedDict, total=False):
+    """Options of `open_stack` beside steps, heights and pixel size."""
+
+    z_range_um: float | tuple[float, float] | None
+    channel: int | str | None
+    time: int | None
+    position: int | str | None
+    z_axis: str | int | None
+    descending: bool
+    index_medium: float | None
+    index_objective: float | None
+    na: float | None
 
 
 class ZStack:

@@ -99,8 +99,8 @@ def with_heights(
             warnings.warn(f"{where}: {source.z_um_doubt}", stacklevel=stacklevel + 1)
         if source.downward and not given.descending:
             warnings.warn(
-                f"{where}: {source.downward}; its sign is ignored, as in Fiji, and the frames are taken to "
-                "rise; for a scan that goes down give descending=True (--descending)",
+                f"{where}: {source.downward}; the frames are taken to rise; for a scan that goes down give "
+                "descending=True (--descending)",
                 stacklevel=stacklevel + 1,
             )
         source = _moving_part(source, where, stacklevel=stacklevel + 1)

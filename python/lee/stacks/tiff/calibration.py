@@ -37,6 +37,8 @@ def imagej_calibration(tif: tifffile.TiffFile, page: Page, count: int) -> Stated
         found.take_heights(
             heights_of(count, positions_um=None, positions="", step_um=spacing * scale, step="ImageJ spacing")
         )
+    if found.downward:
+        found.downward += ", whose sign Fiji ignores"
     return found
 
 
