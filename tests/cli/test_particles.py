@@ -183,6 +183,52 @@ def test_two_images_are_enough(scans, tmp_path, capsys, suffix):
     assert table["z_um"].isna().all()
 
 
+def write_image(path, frame, pixel_yx_um=(PIXEL_UM, PIXEL_UM), imagej=True):
+    y, x = pixel_yx_um
+    if imagej:
+        tifffile.imwrite(path, frame, imagej=True, resolution=(1 / x, 1 / y), metadata={"unit": "um"})
+    else:
+        tifffile.imwrite(path, frame, ome=True, metadata={"axes": "YX", **_physical(y, x)})
+
+
+def _physical(y, x):
+    return {"PhysicalSizeY": y, "PhysicalSizeYUnit": "µm", "PhysicalSizeX": x, "PhysicalSizeXUnit": "µm"}
+
+
+@pytest.mark.parametrize("imagej", [False, True])
+@pytest.mark.parametrize("stating", [(0, 1), (0,), (1,)])
+def test_images_that_state_their_pixels_need_no_option(scans, tmp_path, capsys, undrawn, imagej, stating):
+    files = [tmp_path / name for name in ("before.tif", "after.tif")]
+    for k, file in enumerate(files):
+        frame = tifffile.imread(scans / f"i{k}.tif")
+        if k in stating:
+            write_image(file, frame, imagej=imagej)
+        else:
+            tifffile.imwrite(file, frame)
+    code, _, err = outcome_of(capsys, *files, "-o", tmp_path / "out")
+    assert (code, err) == (0, "")
+    detected = json.loads((tmp_path / "out" / "particles.json").read_text())["pairs"][0]
+    assert detected["pixel_um"] == pytest.approx(PIXEL_UM, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        (((0.1, 0.1), (0.2, 0.2)), "has pixels of 0.1 µm but"),
+        (((0.1, 0.1), (0.1, 0.2)), "pixels of 0.2 × 0.1 µm are not square"),
+    ],
+)
+def test_images_of_other_pixels_are_refused(scans, tmp_path, capsys, sizes, message):
+    files = [tmp_path / name for name in ("before.tif", "after.tif")]
+    for k, (file, size) in enumerate(zip(files, sizes, strict=True)):
+        write_image(file, tifffile.imread(scans / f"i{k}.tif"), size)
+    code, _, err = outcome_of(capsys, *files, "-o", tmp_path / "out")
+    assert code == 1
+    assert message in err
+    code, _, err = outcome_of(capsys, *files, "-o", tmp_path / "out", "--pixel-um", PIXEL_UM)
+    assert (code, err) == (0, "")
+
+
 # --- several times ---
 
 

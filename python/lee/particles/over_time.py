@@ -14,9 +14,8 @@ from lee.particles.evaluation import ParticleResults
 from lee.particles.finding.find import detect_between
 from lee.particles.finding.options import DetectionOptions
 from lee.particles.finding.pair_registration import register
-from lee.particles.finding.scan_pairs import ScanPair, open_scan
+from lee.particles.finding.scan_pairs import ScanPair, SingleImage, open_scan
 from lee.particles.table import empty_table
-from lee.stacks.stack import ZStack
 from lee.surfaces.curvature import curvature
 
 if TYPE_CHECKING:
@@ -115,16 +114,13 @@ def _detect_in(
     pair: ScanPair, options: DetectionOptions, surface: Surface | None, progress: Callable[[int, int], None]
 ) -> Detection:
     with open_scan(pair.before) as before, open_scan(pair.after) as after:
-        pixel = None if isinstance(after, ZStack) else pair.after.pixel_um
-        if not (isinstance(before, ZStack) or isinstance(after, ZStack)) and pixel is None:
-            raise InputError(
-                f"{pair.after.path}: the pixel size of a single image is unknown; give the size of its "
-                "pixels (--pixel-um)"
-            )
+        pixel = None
+        if isinstance(before, SingleImage) and isinstance(after, SingleImage):
+            pixel = _common_pixel(pair, before, after)
         try:
             return detect_between(
-                before,
-                after,
+                before.counts if isinstance(before, SingleImage) else before,
+                after.counts if isinstance(after, SingleImage) else after,
                 options,
                 pixel_um=pixel,
                 surface=surface,
@@ -133,6 +129,21 @@ def _detect_in(
             )
         except InputError as error:
             raise InputError(f"{pair.before.path.name} and {pair.after.path.name}: {error}") from error
+
+
+def _common_pixel(pair: ScanPair, before: SingleImage, after: SingleImage) -> float:
+    stated = [image.pixel_um for image in (before, after) if image.pixel_um is not None]
+    if not stated:
+        raise InputError(
+            f"{pair.after.path}: the pixel size of a single image is unknown; give the size of its pixels "
+            "(--pixel-um)"
+        )
+    if not np.isclose(stated[0], stated[-1], rtol=1e-3):
+        raise InputError(
+            f"{pair.before.path} has pixels of {stated[0]:g} µm but {pair.after.path} of {stated[-1]:g} µm; "
+            "give images of one pixel size, or the right size (--pixel-um)"
+        )
+    return stated[-1]
 
 
 def _curvatures(

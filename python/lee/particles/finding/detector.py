@@ -13,6 +13,7 @@ from scipy import ndimage
 from lee.errors import InputError
 from lee.kernels.detect_particles import DetectedParticles, detect_particles
 from lee.particles.finding.axial_focus import axial_profiles, find_halos, fit_focus
+from lee.particles.finding.common_scale import require_common_scale
 from lee.particles.finding.detection import Detection, details_of, table_of
 from lee.particles.finding.options import DetectionOptions
 from lee.particles.finding.pair_registration import register, require_shared_texture
@@ -184,8 +185,8 @@ class ParticleDetector:
         Raises
         ------
         InputError
-            If the surface is outside the range of heights that both scans cover, or the two share too little
-            texture.
+            If the surface is outside the range of heights that both scans cover, their counts are not on one
+            scale, or the two share too little texture.
         """
         for number, plane in self._planes.finish():
             self._add(self._later, number, plane, *self._known_drift())
@@ -202,6 +203,10 @@ class ParticleDetector:
             )
         weights = np.exp(-0.5 * (self._later.offsets_um / (_AVERAGING_DEPTH * self._depth_um)) ** 2)
         before, after = _averaged(earlier, later, weights)
+        note = require_common_scale(before, after)
+        if note is not None:
+            self._notes.append(note)
+            warnings.warn(f"particles: {note}", stacklevel=2)
         registered = register(before, after)
         require_shared_texture(registered)
         change = earlier[middle + 1] - earlier[middle - 1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, cast
 
@@ -13,6 +14,7 @@ from lee.errors import InputError
 from lee.kernels.arguments import planes
 from lee.kernels.cuda_arrays import is_cuda
 from lee.kernels.detect_particles import detect_particles
+from lee.particles.finding.common_scale import require_common_scale
 from lee.particles.finding.detection import Detection, details_of, table_of
 from lee.particles.finding.detector import ParticleDetector, expected_spot_px
 from lee.particles.finding.options import DetectionOptions
@@ -31,6 +33,8 @@ Scan = ZStack | ArrayLike
 Progress = Callable[[int, int], None]
 _Drift = NDArray[np.float64]
 
+# A warning names the line that calls `find_particles`.
+_CALLER = 4
 # Heights at which whole frames of the two scans are compared to register them.
 _COMPARED_HEIGHTS = 7
 
@@ -91,8 +95,9 @@ def find_particles(
     Raises
     ------
     InputError
-        If shapes or pixel sizes differ, the scans have no height in common, or they share so little texture
-        that their difference would be texture.
+        If shapes or pixel sizes differ, the scans have no height in common, their counts are not on one scale
+        (another bit depth or exposure), or they share so little texture that their difference would be
+        texture.
     """
     return detect_between(
         before,
@@ -154,7 +159,11 @@ def _between_frames(
     if surface is not None and surface.shape != later.shape:
         raise InputError(f"particles: the frames are {later.shape} but the surface is {surface.shape}")
     _require_same_scale(pixel_um=pixel_um, surface=surface)
-    registered = register(earlier.astype(np.float32), later.astype(np.float32))
+    first, image = earlier.astype(np.float32), later.astype(np.float32)
+    note = require_common_scale(first, image)
+    if note is not None:
+        warnings.warn(f"particles: {note}", stacklevel=_CALLER)
+    registered = register(first, image)
     require_shared_texture(registered)
     saturation = _saturation(earlier, later)
     detected = detect_particles(
@@ -171,10 +180,11 @@ def _between_frames(
     table = table_of(
         detected, pixel_um=pixel_um, time_s=time_s, surface=surface, calibration=options.calibration
     )
-    details = details_of(detected, registered, options.false_alarms, pixel_um)
+    notes = [] if note is None else [note]
+    details = details_of(detected, registered, options.false_alarms, pixel_um) | {"notes": notes}
     table.attrs.update(details)
     searched = np.isfinite(earlier) & np.isfinite(later) & (earlier < saturation) & (later < saturation)
-    return Detection(table, details, searched, later.astype(np.float32), surface)
+    return Detection(table, details, searched, image, surface)
 
 
 def _between_stacks(

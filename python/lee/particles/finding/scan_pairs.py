@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -13,10 +14,13 @@ from numpy.typing import NDArray
 
 from lee.errors import InputError
 from lee.runs.run import Run, open_run
-from lee.stacks.folder.image_file import read_single_image
+from lee.stacks.folder.image_file import read_header, read_single_image
 from lee.stacks.stack import ZStack, open_stack
 
 Image = NDArray[np.generic]
+
+# Share by which the sides of a square pixel may differ.
+_SQUARE = 1e-3
 
 
 class ScanFile(NamedTuple):
@@ -97,12 +101,46 @@ def _of_run(run: Run, k: int) -> ScanFile:
     )
 
 
+class SingleImage(NamedTuple):
+    """Counts (H, W) of a single image and the size of its pixels, None where it is not known."""
+
+    counts: Image
+    pixel_um: float | None
+
+
 @contextmanager
-def open_scan(scan: ScanFile) -> Iterator[ZStack | Image]:
-    """Open a scan: a `ZStack`, or the (H, W) counts of a single image."""
+def open_scan(scan: ScanFile) -> Iterator[ZStack | SingleImage]:
+    """Open a scan: a stack, or a single image.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or a single image states pixels that are not square.
+    """
     frame = read_single_image(scan.path)
     if frame is not None:
-        yield frame
+        yield SingleImage(frame, _stated_pixel_um(scan.path) if scan.pixel_um is None else scan.pixel_um)
         return
     with open_stack(scan.path, z_step_um=scan.z_step_um, pixel_um=scan.pixel_um) as stack:
         yield stack
+
+
+def _stated_pixel_um(path: Path) -> float | None:
+    calibration = read_header(path).calibration
+    if calibration is None or calibration.pixel.pixel_yx_um is None:
+        return None
+    stated = calibration.pixel
+    if stated.pixel_um_doubt:
+        warnings.warn(f"{path}: {stated.pixel_um_doubt}", stacklevel=2)
+    y, x = calibration.pixel.pixel_yx_um
+    if not (np.isfinite([y, x]).all() and min(y, x) > 0):
+        raise InputError(
+            f"{path}, {stated.pixel_um_source}: pixels of {x:g} × {y:g} µm are impossible; give their size "
+            "(--pixel-um)"
+        )
+    if abs(y - x) > _SQUARE * x:
+        raise InputError(
+            f"{path}, {stated.pixel_um_source}: pixels of {x:g} × {y:g} µm are not square; resample the "
+            "image, or give their size (--pixel-um) if that is wrong"
+        )
+    return x
