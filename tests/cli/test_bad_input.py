@@ -1,15 +1,18 @@
 """Input that cannot be used ends `lee reconstruct` with one clear line and leaves nothing behind."""
 
 import errno
+import importlib
 import resource
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from lee.cli import run
+from lee.cli.one_line import warnings_in_one_line
 from lee.devices.virtual import gentle, render_scan
 
 COUNT = 20
@@ -209,3 +212,20 @@ def test_every_kind_of_frame_goes_in(tmp_path, good, kind):
     options = ["--z-step-um", "0.25", "--pixel-um", "0.25"]
     assert run(["reconstruct", str(path), "-o", str(tmp_path / "out"), *options]) == 0
     assert (tmp_path / "out" / "surface.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("message", "where", "shown"),
+    [
+        ("the stack has no pixel size", "lee.stacks.stack", True),
+        ("invalid value encountered in divide", "lee.stacks.stack", False),
+        ("Mean of empty slice", "lee.stacks.stack", False),
+        ("reading array from closed file", "tifffile.tifffile", False),
+        ("the codec is not in the specification", "zarr.core.array", False),
+    ],
+)
+def test_warnings_of_libraries_are_not_shown(capsys, message, where, shown):
+    path = importlib.import_module(where).__file__
+    with warnings_in_one_line():
+        warnings.warn_explicit(message, UserWarning, path, 1)
+    assert capsys.readouterr().err == (f"lee: warning: {message}\n" if shown else "")

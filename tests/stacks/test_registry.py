@@ -109,7 +109,7 @@ def test_a_special_kind_of_a_known_format_may_have_a_reader_of_its_own(
 
 def test_every_built_in_format_is_a_reader_that_leaves_others_alone(tmp_path: Path) -> None:
     (tmp_path / "a.unknown").write_bytes(b"?")
-    names = ["OME-Zarr", "TIFF", "image folder", "npy", "recorded scan"]
+    names = [*("OME-Zarr", "NDTiff", "TIFF", "Micro-Manager images", "image folder", "npy", "recorded scan")]
     assert list(registry.readers()) == names
     for name, reader in registry.readers().items():
         assert isinstance(reader, StackReader)

@@ -3,20 +3,27 @@
 import errno
 import logging
 import os
+import re
 import sys
 import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TextIO
 
 import click
 from tqdm import tqdm
 
+import lee
 from lee.errors import LeeError
 
 DONE, FAILED, MISUSED = 0, 1, 2
 TRACEBACK = "LEE_TRACEBACK"
+
+_INSTALLED = str(Path(click.__file__).parents[1])
+_OWN = (str(Path(lee.__file__).parent), str(Path(click.__file__).parent))
+_ARITHMETIC = re.compile(r" encountered in |^(Mean of empty|All-NaN|Degrees of freedom)")
 
 
 def one_line(error: BaseException) -> str:
@@ -67,6 +74,13 @@ def _meaning_of_os_error(error: OSError) -> str:
     return f"{place}{error.strerror or error}: check the name and its permissions"
 
 
+def _is_a_librarys(message: str, filename: str) -> bool:
+    """Whether a warning is a library's word to its developers, and none of lee's to the user."""
+    if _ARITHMETIC.search(message):
+        return True
+    return filename.startswith(_INSTALLED) and not filename.startswith(_OWN)
+
+
 @contextmanager
 def warnings_in_one_line() -> Iterator[None]:
     """Print warnings as ``lee: warning: ...`` on stderr, above any progress bar."""
@@ -79,6 +93,8 @@ def warnings_in_one_line() -> Iterator[None]:
         file: TextIO | None = None,
         line: str | None = None,
     ) -> None:
+        if _is_a_librarys(str(message), filename):
+            return
         tqdm.write(f"lee: warning: {' '.join(str(message).split())}", file=file or sys.stderr)
 
     # tifffile logs what it then raises or recovers from.

@@ -10,6 +10,8 @@ from lee.stacks.array import NpyReader
 from lee.stacks.folder.image_file import IMAGE_SUFFIXES
 from lee.stacks.image_folder import ImageFolderReader
 from lee.stacks.internal_warnings import internal_warnings_hidden
+from lee.stacks.micro_manager.image_set import ImageSetReader
+from lee.stacks.micro_manager.ndtiff import NdTiffReader
 from lee.stacks.ome_zarr.reader import ZarrReader
 from lee.stacks.reader import FrameSource, PlaneSet, StackReader
 from lee.stacks.recorded_scan import RecordedScanReader
@@ -19,7 +21,9 @@ ENTRY_POINTS = "lee.stacks"
 # In the order in which they are asked: a folder is looked at as OME-Zarr before it is one of images.
 _BUILT_IN: tuple[StackReader, ...] = (
     ZarrReader(),
+    NdTiffReader(),
     TiffReader(),
+    ImageSetReader(),
     ImageFolderReader(),
     NpyReader(),
     RecordedScanReader(),

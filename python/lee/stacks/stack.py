@@ -289,13 +289,13 @@ def _calibrated(source: FrameSource, where: str, given: GivenHeights, pixel_um: 
             f"{where}: frames of {width}×{height} pixels are larger than can be measured "
             f"({MAX_PIXELS:.0e} pixels); crop them, or copy the file again if that is not their size"
         )
+    for note in source.notes:
+        warnings.warn(f"{where}: {note}", stacklevel=3)
     if count < MIN_FRAMES:
         raise InputError(
             f"{where}: has {count} frame{'s' if count != 1 else ''}; a focus is found between frames, "
             f"at least {MIN_FRAMES} are needed"
         )
-    for note in source.notes:
-        warnings.warn(f"{where}: {note}", stacklevel=3)
     source, z, z_source = with_heights(source, given, where, stacklevel=3)
     pixel, pixel_source = pixel_size(source, where, pixel_um, stacklevel=3)
     metadata = {**source.metadata, "z_um_source": z_source, "pixel_um_source": pixel_source}

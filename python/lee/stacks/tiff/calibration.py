@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
 import tifffile
 
 from lee.stacks.calibration.stated import PageCalibration, StatedCalibration, heights_of
+from lee.stacks.micro_manager.metadata import POSITION, calibration_of_frames, height_um, parsed
 from lee.stacks.tiff.ome_xml import OmeXml
 from lee.stacks.tiff.page import Page
 from lee.storage.length_units import um_per_unit
 from lee.storage.tiff_tags import stated_pixel
 
 _MICRO_MANAGER_TAG = 51123
-_MM_POSITION = "Micro-Manager ZPositionUm"
 
 
 def resolution_calibration(tif: tifffile.TiffFile, page: Page) -> StatedCalibration:
@@ -69,29 +67,9 @@ def calibration_of_page(tif: tifffile.TiffFile, page: Page, where: str) -> PageC
         recorded = calibration_of_frames([facts], _summary(tif), along_z=False)
         if recorded.pixel_yx_um is not None:
             found = replace(found, pixel=recorded)
-        z = _number(facts.get("ZPositionUm"))
+        z = height_um(facts)
         if z is not None:
-            found = replace(found, position_um=z, position=_MM_POSITION, unit_stated=True)
-    return found
-
-
-def calibration_of_frames(
-    frames: Sequence[Mapping[str, object]], summary: Mapping[str, object], *, along_z: bool
-) -> StatedCalibration:
-    """Calibration from the metadata that Micro-Manager writes for every frame, and for the acquisition."""
-    heights = [_number(facts.get("ZPositionUm")) for facts in frames]
-    known = None if any(z is None for z in heights) else np.array(heights, dtype=np.float64)
-    step = _number(summary.get("z-step_um")) if along_z else None
-    found = heights_of(
-        len(frames),
-        positions_um=known,
-        positions=_MM_POSITION,
-        step_um=step or None,
-        step="Micro-Manager z-step_um",
-    )
-    pixel = _number(frames[0].get("PixelSizeUm")) or _number(summary.get("PixelSize_um"))
-    if pixel:
-        found.pixel_yx_um, found.pixel_um_source = (pixel, pixel), "Micro-Manager PixelSizeUm"
+            found = replace(found, position_um=z, position=POSITION, unit_stated=True)
     return found
 
 
@@ -102,19 +80,12 @@ def _frame_facts(page: Page) -> Mapping[str, object]:
         return {}
     if tag is None:
         return {}
-    value = tag.value
-    if isinstance(value, str | bytes):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return {}
-    return value if isinstance(value, dict) else {}
+    return parsed(tag.value)
 
 
 def _summary(tif: tifffile.TiffFile) -> Mapping[str, object]:
     metadata = tif.micromanager_metadata if tif.is_micromanager else None
-    summary = (metadata or {}).get("Summary")
-    return summary if isinstance(summary, dict) else {}
+    return parsed((metadata or {}).get("Summary"))
 
 
 def _number(value: object) -> float | None:

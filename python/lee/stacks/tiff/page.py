@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def read_page(page: Page, where: str) -> Frame:
     """
     keyframe = page.keyframe
     try:
-        with log_hidden():
+        with log_hidden(), _opened(page):
             image = _decode(page)
     except Exception as error:  # decoders raise errors of any kind on damaged files
         if isinstance(error, ImportError) or "imagecodecs" in str(error):
@@ -91,6 +92,20 @@ def read_page(page: Page, where: str) -> Frame:
     if keyframe.photometric == tifffile.PHOTOMETRIC.MINISWHITE and grey.dtype.kind == "u":
         grey = np.invert(grey)
     return grey
+
+
+@contextmanager
+def _opened(page: Page) -> Iterator[None]:
+    """Open the page's file while it is read: of a set of files, tifffile keeps only the first one open."""
+    handle = page.parent.filehandle
+    if not handle.closed:
+        yield
+        return
+    handle.open()
+    try:
+        yield
+    finally:
+        handle.close()
 
 
 def _decode(page: Page) -> Samples:
