@@ -7,14 +7,13 @@ Sign: the content of frame k appears displaced by ``+drift[k]`` (dy, dx) pixels 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.linalg import spsolve
 
 from lee.errors import InputError
+from lee.reconstruction.drift_path import DriftPath
 from lee.reconstruction.registration import Displacement, TileGrid, TileSpectra
 
 if TYPE_CHECKING:
@@ -24,21 +23,6 @@ if TYPE_CHECKING:
 # Updates between compared frames: near ones look alike, far ones keep errors from adding up.
 _LAGS = (1, 2, 4, 8)
 _MAX_NODES = 160
-
-# Expected change of the drift, and of its velocity, from one compared frame to the next.
-_STEP_PX = 1.0
-_STEP_CHANGE_PX = 0.01
-
-# Comparisons less certain than this are ignored.
-_MAX_SIGMA_PX = 3.0
-
-
-class _Link(NamedTuple):
-    first: int
-    second: int
-    shift_px: NDArray[np.float64]
-    information: NDArray[np.float64]
-
 
 UpdateDisplacements = tuple[Displacement | None, list[Displacement | None]]
 
@@ -55,6 +39,13 @@ class DriftTracker:
     shape : (H, W), optional
         Of the frames; taken from the first when not given.
 
+    Attributes
+    ----------
+    count : int
+        Updates so far.
+    repeated : list of int
+        Updates whose frame shows bit by bit what the one before does.
+
     Notes
     -----
     Frames are not kept: only small spectra of the last 8 updates, and four comparisons an update.
@@ -64,7 +55,8 @@ class DriftTracker:
         self._shape = shape
         self._grid = TileGrid(shape) if shape is not None else None
         self._recent: deque[TileSpectra] = deque(maxlen=max(_LAGS))
-        self._count = 0
+        self.count = 0
+        self.repeated: list[int] = []
         self._whole = DriftPath()
 
     def update(self, frame: Frame, z_um: float) -> tuple[float, float]:
@@ -82,17 +74,19 @@ class DriftTracker:
             If the frame is not (H, W) as the first one.
         """
         if frame.ndim != 2:
-            raise InputError(f"drift: frame {self._count} has shape {frame.shape}, expected (H, W)")
+            raise InputError(f"drift: frame {self.count} has shape {frame.shape}, expected (H, W)")
         if self._grid is None or self._shape is None:
             self._shape = (frame.shape[0], frame.shape[1])
             self._grid = TileGrid(self._shape)
         if frame.shape != self._shape:
-            raise InputError(f"drift: frame {self._count} is {frame.shape}, expected {self._shape}")
+            raise InputError(f"drift: frame {self.count} is {frame.shape}, expected {self._shape}")
         spectra = self._grid.spectra(frame)
+        if self._recent and np.array_equal(self._recent[-1].spectra, spectra.spectra):
+            self.repeated.append(self.count)
         lags = [lag for lag in _LAGS if lag <= len(self._recent)]
         found = [self._grid.displacements(self._recent[-lag], spectra) for lag in lags]
         self._recent.append(spectra)
-        self._count += 1
+        self.count += 1
         return self._extend(lags, found)
 
     def _extend(self, lags: list[int], found: list[UpdateDisplacements]) -> tuple[float, float]:
@@ -102,80 +96,6 @@ class DriftTracker:
     def path(self) -> NDArray[np.float64]:
         """Return the drift of all frames taken so far, (N, 2) pixels, smooth, 0 at the first."""
         return self._whole.smooth()
-
-
-class DriftPath:
-    """Drift of the updates so far, and the comparisons that give it."""
-
-    def __init__(self) -> None:
-        self._links: list[_Link] = []
-        self.points: list[NDArray[np.float64]] = []
-
-    def extend(self, lags: list[int], found: list[Displacement | None]) -> NDArray[np.float64]:
-        """Take the comparisons of a new update with those `lags` before; return its drift."""
-        now = len(self.points)
-        predicted = self._predicted()
-        total: NDArray[np.float64] = np.eye(2) / _STEP_PX**2
-        pulled: NDArray[np.float64] = predicted / _STEP_PX**2
-        for lag, one in zip(lags, found, strict=True):
-            if one is None or np.sqrt(np.trace(one.covariance_px2)) > _MAX_SIGMA_PX:
-                continue
-            information = np.linalg.inv(one.covariance_px2).astype(np.float64)
-            self._links.append(_Link(now - lag, now, one.shift_px, information))
-            target = self.points[now - lag] + one.shift_px
-            off = target - predicted
-            weight = 1 / (1 + float(off @ off) / (4 * _STEP_PX**2))
-            total = total + weight * information
-            pulled = pulled + weight * information @ target
-        solved = np.linalg.solve(total, pulled) if self.points else np.zeros(2)
-        self.points.append(solved.astype(np.float64))
-        return self.points[-1]
-
-    def _predicted(self) -> NDArray[np.float64]:
-        if not self.points:
-            return np.zeros(2)
-        back = min(len(self.points) - 1, 4)
-        step = (self.points[-1] - self.points[-1 - back]) / max(back, 1)
-        return self.points[-1] + step
-
-    def smooth(self) -> NDArray[np.float64]:
-        """Return the smooth path that fits all comparisons, (N, 2) pixels."""
-        return _smooth_path(len(self.points), self._links)
-
-
-def _smooth_path(count: int, links: list[_Link]) -> NDArray[np.float64]:
-    """Fit a smooth path to the links; links that contradict it lose weight."""
-    if count < 2 or not links:
-        return np.zeros((count, 2))
-    size = 2 * count
-    first = np.array([link.first for link in links])
-    second = np.array([link.second for link in links])
-    shifts = np.array([link.shift_px for link in links])
-    information = np.array([link.information for link in links])
-    rows = np.arange(2 * len(links))
-    signs = np.repeat([-1.0, 1.0], 2 * len(links))
-    columns = np.concatenate([(2 * first[:, None] + [0, 1]).ravel(), (2 * second[:, None] + [0, 1]).ravel()])
-    differ = sparse.csr_array((signs, (np.r_[rows, rows], columns)), shape=(2 * len(links), size))
-    rough = _differences(count, 2) / _STEP_CHANGE_PX
-    still = _differences(count, 1) / _STEP_PX
-    anchor = sparse.csr_array(([1e6, 1e6], ([0, 1], [0, 1])), shape=(size, size))
-    prior = rough.T @ rough + still.T @ still + anchor
-    weight = np.ones(len(links))
-    path = np.zeros((count, 2))
-    for _ in range(6):
-        blocks = sparse.block_diag(list(weight[:, None, None] * information), format="csr")
-        path = spsolve((differ.T @ blocks @ differ + prior).tocsc(), differ.T @ blocks @ shifts.ravel())
-        residual = (differ @ path - shifts.ravel()).reshape(-1, 2)
-        distance = np.einsum("ni,nij,nj->n", residual, information, residual)
-        scale = max(float(np.median(distance)) / 1.4, 1.0)
-        weight = 1 / (scale * (1 + distance / (6 * scale)))
-    found = np.asarray(path).reshape(count, 2)
-    return np.asarray(found - found[0])
-
-
-def _differences(count: int, order: int) -> sparse.csr_array:
-    steps = np.diff(np.eye(count), order, axis=0) if count > order else np.zeros((1, count))
-    return sparse.csr_array(np.kron(steps, np.eye(2)))
 
 
 class Tracker(Protocol):

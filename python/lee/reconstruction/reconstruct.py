@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
@@ -9,13 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lee.errors import DeviceMemoryError
-from lee.reconstruction.parameters import MIN_DRIFT_PX, RIG_DEPTH_OF_FIELD_UM, ReconstructParams
+from lee.reconstruction.frame_motion import FrameMotion, frame_motion
+from lee.reconstruction.parameters import RIG_DEPTH_OF_FIELD_UM, ReconstructParams
 from lee.reconstruction.refocuser import Refocuser, device_for, fall_back_to_the_processor
+from lee.reconstruction.vibration import vibration_warning
 from lee.surfaces.provenance import ComputeDevice, DepthOfField, ScanSource
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from lee.reconstruction.target import Target
     from lee.stacks.stack import ZStack
     from lee.surfaces.surface import Surface
@@ -59,8 +60,9 @@ def reconstruct(
     """
     chosen = params or ReconstructParams()
     where = device_for(chosen.focus, device)
+    motion = _motion(stack, chosen)
+    stack = motion.steadied(stack)
     depth, depth_source = _depth_of_field(stack, chosen)
-    drift, agreement = _drift(stack, chosen)
 
     def scan(on: str) -> Surface:
         refocuser = Refocuser(
@@ -71,7 +73,7 @@ def reconstruct(
             target=target,
         )
         for k, frame in enumerate(stack):
-            at = (float(drift[k, 0]), float(drift[k, 1]))
+            at = (float(motion.drift_px[k, 0]), float(motion.drift_px[k, 1]))
             refocuser.push(frame, float(stack.z_um[k]), drift_px=at)
             if progress is not None:
                 progress(k + 1, len(stack))
@@ -90,8 +92,9 @@ def reconstruct(
         scan=ScanSource.from_json(stack.metadata),
         parameters=asdict(chosen),
         depth_of_field=DepthOfField(depth, depth_source),
-        drift_px=np.array([[round(float(v), 3) for v in at] for at in drift]),
-        drift_agreement=round(agreement, 4),
+        drift_px=np.round(motion.drift_px + motion.beside_px, 3),
+        drift_agreement=round(motion.agreement, 4),
+        vibration_px=round(motion.vibration_px, 3),
     )
     return surface
 
@@ -105,13 +108,10 @@ def _depth_of_field(stack: ZStack, params: ReconstructParams) -> tuple[float, st
     return (measured, "measured") if measured is not None else (RIG_DEPTH_OF_FIELD_UM, "assumed")
 
 
-def _drift(stack: ZStack, params: ReconstructParams) -> tuple[NDArray[np.float64], float]:
-    """Drift of every frame, (Z, 2) pixels, and the share of it that all quarters of the field agree on."""
-    from lee.reconstruction.drift import estimate_drift
-    from lee.reconstruction.robust_drift import RobustDriftTracker
-
-    if not params.drift or min(stack.shape[1:]) < MIN_DRIFT_PX:
-        return np.zeros((len(stack), 2)), 1.0
-    tracker = RobustDriftTracker((stack.shape[1], stack.shape[2]))
-    drift = estimate_drift(stack, frames_between=params.drift_every, tracker=tracker)
-    return drift, tracker.agreement()
+def _motion(stack: ZStack, params: ReconstructParams) -> FrameMotion:
+    if not params.drift:
+        return FrameMotion.none(len(stack))
+    motion = frame_motion(stack, every=params.drift_every)
+    if not motion.is_followed:
+        warnings.warn(vibration_warning(motion.vibration_px), stacklevel=3)
+    return motion

@@ -163,6 +163,11 @@ class Refocuser:
                 "look at the frames, or keep them all (reject_frames=False)"
             )
         from lee.reconstruction.assembly import assemble_surface
+        from lee.reconstruction.vibration import vibration_warning
+
+        vibration = None if self._tracker is None else self._tracker.vibration_px()
+        if vibration:
+            warnings.warn(vibration_warning(vibration), stacklevel=2)
 
         depth_source = "assumed" if self._params.depth_of_field_um is None else "given"
         provenance = Provenance(
@@ -177,6 +182,7 @@ class Refocuser:
             rejected_frames=self._rejected,
             drift_px=np.array(self._drift_of_frames),
             instruction_set=instruction_set(),
+            vibration_px=None if vibration is None else round(vibration, 3),
             flicker_percent=None if self._rejection is None else round(self._rejection.flicker_percent, 2),
         )
         return assemble_surface(

@@ -1,4 +1,4 @@
-"""Lateral drift that steep relief does not distort.
+"""Lateral drift that steep relief does not distort, and vibration beside it.
 
 Drift moves the whole field alike. The apparent motion of steep relief, whose sharp contours move with z,
 differs from place to place. So drift is estimated in each quarter of the field, too, and only the share of it
@@ -10,7 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.reconstruction.drift import DriftPath, DriftTracker, UpdateDisplacements
+from lee.reconstruction.drift import DriftTracker, UpdateDisplacements
+from lee.reconstruction.drift_path import DriftPath, ShakenPath
+from lee.reconstruction.vibration import vibration_px
 
 # Where the quarters agree on the drift within half of its size, half of it is used; the share rises as the
 # square.
@@ -31,15 +33,15 @@ class RobustDriftTracker(DriftTracker):
 
     def __init__(self, shape: tuple[int, int]) -> None:
         super().__init__(shape)
-        enough = min(shape) // 2 >= _MIN_QUARTER_PX
-        self._quarters = [DriftPath() for _ in range(4)] if enough else []
+        self._enough = min(shape) // 2 >= _MIN_QUARTER_PX
+        self._quarters = [DriftPath() for _ in range(4)]
 
     def _extend(self, lags: list[int], found: list[UpdateDisplacements]) -> tuple[float, float]:
         dy, dx = super()._extend(lags, found)
-        if not self._quarters:
-            return dy, dx
         for index, quarter in enumerate(self._quarters):
             quarter.extend(lags, [quarters[index] for _, quarters in found])
+        if not self._enough:
+            return dy, dx
         share = _agreement(np.array([quarter.points for quarter in self._quarters]))
         return share * dy, share * dx
 
@@ -49,9 +51,22 @@ class RobustDriftTracker(DriftTracker):
 
     def agreement(self) -> float:
         """Return the share of the drift, 0 to 1, that the quarters of the field agree on."""
-        if not self._quarters:
+        if not self._enough:
             return 1.0
         return _agreement(np.stack([quarter.smooth() for quarter in self._quarters]))
+
+    def vibration_px(self) -> float:
+        """Return the vibration that the quarters share, rms of each axis, pixels; 0 if not significant."""
+        return vibration_px([quarter.steps() for quarter in self._quarters])
+
+    def shaken(self, vibration_px: float) -> tuple[ShakenPath, float]:
+        """Return drift with vibration beside it, and the share of the drift that the quarters agree on."""
+        whole = self._whole.shaken(vibration_px)
+        if not self._enough:
+            return whole, 1.0
+        smooth = np.stack([quarter.shaken(vibration_px).smooth_px for quarter in self._quarters])
+        share = _agreement(smooth)
+        return whole._replace(smooth_px=share * whole.smooth_px), share
 
 
 def _agreement(paths: NDArray[np.float64]) -> float:

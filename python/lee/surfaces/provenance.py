@@ -112,6 +112,9 @@ class Provenance:
         Displacement (dy, dx) of the sample in each frame of the scan; (0, 2) where not recorded.
     drift_agreement : float, optional
         Share of the drift that the parts of the field agree on.
+    vibration_px : float, optional
+        Root mean square of what frames are displaced by beside the slow drift, of each axis; 0 where no
+        vibration was significant.
     flicker_percent : float, optional
         Root mean square of the lamp's flicker that was divided out; 0 where none was significant.
     not_measured_px : mapping
@@ -138,6 +141,7 @@ class Provenance:
     depth_of_field: DepthOfField | None = None
     drift_px: NDArray[np.float64] = field(default_factory=_no_drift, repr=False)
     drift_agreement: float | None = None
+    vibration_px: float | None = None
     flicker_percent: float | None = None
     not_measured_px: Mapping[str, int] = field(default_factory=dict)
     device: ComputeDevice | None = None
@@ -196,6 +200,8 @@ class Provenance:
             found["depth_of_field_source"] = self.depth_of_field.source
         if self.drift_agreement is not None:
             found["drift_trust"] = self.drift_agreement
+        if self.vibration_px is not None:
+            found["vibration_px"] = self.vibration_px
         if self.flicker_percent is not None:
             found["flicker_percent"] = self.flicker_percent
         if self.synchronisation is not None:
@@ -221,7 +227,7 @@ class Provenance:
         z_range, window = left.pop("z_range_um", None), left.pop("window_px", None)
         device, stack = left.pop("device", None), left.pop("stack", None)
         synchronisation, agreement = left.pop("synchronisation", None), left.pop("drift_trust", None)
-        flicker = left.pop("flicker_percent", None)
+        vibration, flicker = left.pop("vibration_px", None), left.pop("flicker_percent", None)
         return cls(
             scan=None if stack is None else ScanSource.from_json(_mapping(stack)),
             frames=_count(left.pop("frames", None)),
@@ -234,6 +240,7 @@ class Provenance:
             depth_of_field=None if depth is None else DepthOfField(_number(depth), source),
             drift_px=_array(drift).reshape(-1, 2),
             drift_agreement=None if agreement is None else _number(agreement),
+            vibration_px=None if vibration is None else _number(vibration),
             flicker_percent=None if flicker is None else _number(flicker),
             not_measured_px={
                 key: int(_number(value)) for key, value in _mapping(left.pop("not_measured_px", {})).items()
