@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lee.errors import DeviceMemoryError
-from lee.reconstruction.frame_motion import FrameMotion, frame_motion
+from lee.reconstruction.motion.frame_motion import FrameMotion, frame_motion
+from lee.reconstruction.motion.vibration import vibration_warning
 from lee.reconstruction.parameters import RIG_DEPTH_OF_FIELD_UM, ReconstructParams
 from lee.reconstruction.refocuser import Refocuser, device_for, fall_back_to_the_processor
-from lee.reconstruction.vibration import vibration_warning
 from lee.surfaces.provenance import ComputeDevice, DepthOfField, ScanSource
 
 if TYPE_CHECKING:

@@ -69,7 +69,7 @@ class Refocuser:
         target: Target | None = None,
     ) -> None:
         from lee.reconstruction.frame_rejection import FrameRejection
-        from lee.reconstruction.robust_drift import RobustDriftTracker
+        from lee.reconstruction.motion.robust_drift import RobustDriftTracker
 
         if len(shape) != 2 or min(shape) < 1:
             raise InputError(f"refocuser: shape is {tuple(shape)}; give the frames' (height, width)")
@@ -163,7 +163,7 @@ class Refocuser:
                 "look at the frames, or keep them all (reject_frames=False)"
             )
         from lee.reconstruction.assembly import assemble_surface
-        from lee.reconstruction.vibration import vibration_warning
+        from lee.reconstruction.motion.vibration import vibration_warning
 
         vibration = None if self._tracker is None else self._tracker.vibration_px()
         if vibration:

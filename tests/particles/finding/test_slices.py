@@ -12,7 +12,7 @@ from lee.errors import InputError
 from lee.particles.finding.planes import PlaneAverager, common_heights, line_weights
 from lee.particles.finding.slices import SurfaceSlices
 from lee.particles.finding.texture import remove_texture
-from lee.reconstruction.subpixel_shift import shift_frame
+from lee.reconstruction.motion.subpixel_shift import shift_frame
 
 SHAPE = (9, 11)
 

@@ -8,7 +8,7 @@ import pytest
 from lee.devices.virtual import Optics
 from lee.devices.virtual.scene.texture import facing, grains
 from lee.errors import InputError
-from lee.reconstruction.subpixel_shift import shift_frame
+from lee.reconstruction.motion.subpixel_shift import shift_frame
 from lee.series.alignment.lateral_drift import lateral_drift
 from lee.series.alignment.scan_alignment import align, apply_alignment
 from lee.surfaces.resampling import shift_map

@@ -20,9 +20,9 @@ from lee.particles.finding.pair_registration import register, require_shared_tex
 from lee.particles.finding.planes import PlaneAverager, common_heights
 from lee.particles.finding.slices import SurfaceSlices
 from lee.particles.finding.texture import remove_texture
+from lee.reconstruction.motion.subpixel_shift import shift_frame
 from lee.reconstruction.parameters import RIG_DEPTH_OF_FIELD_UM
 from lee.reconstruction.saturation import SATURATED_SHARE, full_scale
-from lee.reconstruction.subpixel_shift import shift_frame
 
 if TYPE_CHECKING:
     from lee.stacks.stack import ZStack
@@ -76,7 +76,7 @@ class ParticleDetector:
     heights_um : (Z,) float, µm, optional
         Heights of the later scan's frames, where known in advance; by default those of `before`.
     drift_px : (Z, 2) float, px, optional
-        Drift within `before`, as `lee.reconstruction.drift.estimate_drift` returns it.
+        Drift within `before`, as `lee.reconstruction.motion.drift.estimate_drift` returns it.
     shift_px : (dy, dx), px
         Displacement of the later scan's first frame against the first frame of `before`.
     progress : callable, optional

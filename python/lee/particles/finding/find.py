@@ -19,9 +19,9 @@ from lee.particles.finding.detection import Detection, details_of, table_of
 from lee.particles.finding.detector import ParticleDetector, expected_spot_px
 from lee.particles.finding.options import DetectionOptions
 from lee.particles.finding.pair_registration import common_shift, register, require_shared_texture
-from lee.reconstruction.drift import estimate_drift
+from lee.reconstruction.motion.drift import estimate_drift
+from lee.reconstruction.motion.robust_drift import RobustDriftTracker
 from lee.reconstruction.parameters import MIN_DRIFT_PX
-from lee.reconstruction.robust_drift import RobustDriftTracker
 from lee.reconstruction.saturation import full_scale
 from lee.stacks.stack import ZStack
 

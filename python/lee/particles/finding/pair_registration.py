@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from lee.errors import InputError
+from lee.reconstruction.motion.registration import TileGrid
+from lee.reconstruction.motion.subpixel_shift import shift_frame
 from lee.reconstruction.parameters import MIN_DRIFT_PX
-from lee.reconstruction.registration import TileGrid
-from lee.reconstruction.subpixel_shift import shift_frame
 
 Map = NDArray[np.float32]
 

@@ -11,7 +11,7 @@ from scipy import ndimage
 from lee.errors import InputError
 from lee.reconstruction.focus.measure import CELL_PX, CellBrightness, FocusMaxima, Map, SearchOptions
 from lee.reconstruction.focus.peak_tracker import PeakTracker
-from lee.reconstruction.subpixel_shift import shift_frame
+from lee.reconstruction.motion.subpixel_shift import shift_frame
 
 # Frames are averaged over one such part of the depth of field.
 _GROUPS_A_DEPTH = 5.0

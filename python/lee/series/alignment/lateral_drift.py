@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lee.reconstruction.registration import Displacement, TileGrid, TileSpectra
-from lee.reconstruction.subpixel_shift import shift_frame
+from lee.reconstruction.motion.registration import Displacement, TileGrid, TileSpectra
+from lee.reconstruction.motion.subpixel_shift import shift_frame
 
 # Lags at which scans are compared: close scans look alike, distant ones keep errors from adding up.
 _LAGS = (1, 2, 4, 8)

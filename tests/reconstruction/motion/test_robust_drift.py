@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lee.reconstruction.drift import DriftTracker
-from lee.reconstruction.robust_drift import RobustDriftTracker
+from lee.reconstruction.motion.drift import DriftTracker
+from lee.reconstruction.motion.robust_drift import RobustDriftTracker
 
 SHAPE = (160, 176)
 COUNT = 12

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.reconstruction.drift import DriftTracker, UpdateDisplacements
-from lee.reconstruction.drift_path import DriftPath, ShakenPath
-from lee.reconstruction.vibration import vibration_px
+from lee.reconstruction.motion.drift import DriftTracker, UpdateDisplacements
+from lee.reconstruction.motion.drift_path import DriftPath, ShakenPath
+from lee.reconstruction.motion.vibration import vibration_px
 
 # Where the quarters agree on the drift within half of its size, half of it is used; the share rises as the
 # square.

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from lee.devices.virtual import electrode, gentle, render_scan, rugged
-from lee.reconstruction.frame_motion import frame_motion
+from lee.reconstruction.motion.frame_motion import frame_motion
 from lee.reconstruction.parameters import ReconstructParams
 from lee.reconstruction.reconstruct import reconstruct
 from lee.reconstruction.refocuser import Refocuser

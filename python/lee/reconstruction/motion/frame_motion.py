@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.reconstruction.drift import estimate_drift
+from lee.reconstruction.motion.drift import estimate_drift
+from lee.reconstruction.motion.robust_drift import RobustDriftTracker
+from lee.reconstruction.motion.subpixel_shift import steady_frame
 from lee.reconstruction.parameters import MIN_DRIFT_PX
-from lee.reconstruction.robust_drift import RobustDriftTracker
-from lee.reconstruction.subpixel_shift import steady_frame
 from lee.stacks.reader import FrameSource
 from lee.stacks.stack import ZStack
 

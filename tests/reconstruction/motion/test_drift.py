@@ -8,8 +8,8 @@ from scipy import ndimage
 
 from lee.devices.virtual import Sensor, gentle, render_scan, rugged
 from lee.errors import InputError
-from lee.reconstruction.drift import DriftTracker, estimate_drift
-from lee.reconstruction.subpixel_shift import shift_frame
+from lee.reconstruction.motion.drift import DriftTracker, estimate_drift
+from lee.reconstruction.motion.subpixel_shift import shift_frame
 from lee.stacks.stack import ZStack
 
 SHAPE = (256, 288)

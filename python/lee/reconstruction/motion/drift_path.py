@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu, spsolve
 
-from lee.reconstruction.registration import Displacement
-from lee.reconstruction.vibration import Steps
+from lee.reconstruction.motion.registration import Displacement
+from lee.reconstruction.motion.vibration import Steps
 
 # Expected change of the drift, and of its velocity, from one compared frame to the next.
 _STEP_PX = 1.0

@@ -1,7 +1,7 @@
 """Lateral drift inside a scan, estimated while frames arrive or afterwards.
 
 Sign: the content of frame k appears displaced by ``+drift[k]`` (dy, dx) pixels from where frame 0 shows it.
-``lee.reconstruction.subpixel_shift.shift_frame(frame, -dy, -dx)`` reverses it.
+``lee.reconstruction.motion.subpixel_shift.shift_frame(frame, -dy, -dx)`` reverses it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lee.errors import InputError
-from lee.reconstruction.drift_path import DriftPath
-from lee.reconstruction.registration import Displacement, TileGrid, TileSpectra
+from lee.reconstruction.motion.drift_path import DriftPath
+from lee.reconstruction.motion.registration import Displacement, TileGrid, TileSpectra
 
 if TYPE_CHECKING:
     from lee.stacks.grey import Frame
