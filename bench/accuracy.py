@@ -1,83 +1,218 @@
 """Accuracy on scans of known surfaces: lee with its defaults beside the best of six OpenCV baselines.
 
-Ours: `lee.reconstruct`, its measured pixels, then `height_filled_um` over all pixels and over those that a
-bubble occluded. Peer: of variance and Tenengrad in windows of 5, 9 and 21 px, the one with the smallest rms,
-chosen with knowledge of the truth; "min far" is the smallest share of any of the six. Errors are in µm; "far"
-is the share beyond three steps. "ratio" is the rms of height_filled_um over all pixels divided by that of the
-peer; "ratio same px" compares both on our measured pixels. "rms steady" is ours on the pixels that the drift
-kept in all frames; "s" is our time for a scan.
+Ours: `lee.reconstruct`, its measured pixels; "filled" is `height_filled_um` over all pixels. Errors are in
+µm; "far" is the share beyond three steps; "in 1 sigma" and "in 3 sigma" are the shares of errors within so
+many of our standard deviations. "s" is our time for a scan.
+
+Clean scans. Peer: of variance and Tenengrad in windows of 5, 9 and 21 px, the one with the smallest rms,
+chosen with knowledge of the truth. "ratio" is the rms of height_filled_um over all pixels divided by that of
+the peer; "ratio same px" compares both on our measured pixels. "rms / limit" and "noise / limit" compare all
+of our error, and its part that differs when only the noise does, with the least that noise leaves to a window
+of 5 px (`bench.noise_limit`).
+
+Occluded scans. "free", "partly", "hidden": pixels that a body touched only out of focus, in up to half of
+the frames in focus, in most of them. "measured" is the share of them that has a height, "wrong" the share
+that has one and is far; both of all such pixels. "touched filled far" is height_filled_um over all touched
+pixels.
+
+Unseen: what no scan can show, patches without texture ("blank") and surface above the last frame ("outside").
+"blank off 3 sigma" is the share of the measured ones.
+
+Disturbed scans: drift, vibration, flicker, and steps as wide as the focus curve. "rms steady" is ours on the
+pixels that the motion kept in all frames.
 """
 
 import argparse
 import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 import lee
+from bench.noise_limit import noise_limit_um, repeated
 from bench.peers.opencv_focus import all_peers, fitted_heights, tenengrad, variance
 from bench.scenes import heat_sink
-from bench.scenes.accuracy_cases import Case, all_cases, data_folder
-from bench.scores import score, within_sigma
+from bench.scenes.accuracy_cases import TABLES, Case, all_cases, data_folder
+from bench.scenes.taken_scans import Taken
+from bench.scores import called, focus_classes, score, within_sigma
 from bench.table import Cell, lines, machine, write_csv
 
-SIDE_PX = 320
+SIDE_PX = 240
 QUICK_PX = 160
+SEEDS = [1, 2, 3]
+# The finest window of lee without a target.
+WINDOW_PX = 5
+Map = np.ndarray
+Row = dict[str, Cell]
+# Full texture everywhere: noise and the window's bias are all that is left.
+NOISE_LIMITED = ("gentle", "gentle, low light", "caps", "caps, low light")
 
 
-def measured_row(case: Case, side_px: int, seeds: list[int], threads: int) -> dict[str, Cell]:
-    """Return a row of the table, the pixels of all seeds taken together."""
-    ours, filled, sigma, touched, lasting = [], [], [], [], []
-    theirs: dict[str, list[np.ndarray]] = {}
+@dataclass(frozen=True)
+class Pixels:
+    """What was found of the known pixels of one scan, each (N,)."""
+
+    error: Map
+    filled: Map
+    sigma: Map
+    touched: Map
+    hidden_share: Map
+    blank: Map
+    outside: Map
+    steady: Map
+
+
+@dataclass
+class Measured:
+    """One case: the pixels of all its scans, the peers' errors, the step, and our time for a scan."""
+
+    pixels: Pixels
+    peers: Mapping[str, Map]
+    step_um: float
+    seconds: float
+    noise: tuple[float, float, float]
+    """Limit, our error and its part by noise, rms in µm over the scans; NaN where not limited by noise."""
+
+
+def measured(case: Case, side_px: int, seeds: list[int], threads: int) -> Measured:
+    """Take the scans of a case and measure them."""
+    found: list[Pixels] = []
+    theirs: dict[str, list[Map]] = {}
     step, seconds = 0.0, 0.0
+    noise = []
     for seed in seeds:
         taken = case.draw((side_px, side_px), seed)
         step = float(np.median(np.abs(np.diff(taken.z_um))))
-        stack = lee.ZStack.from_array(taken.frames, taken.z_um, taken.pixel_um)
         begin = time.perf_counter()
-        surface = lee.reconstruct(stack, params=lee.ReconstructParams(threads=threads))
+        surface = reconstructed(taken, taken.frames, threads)
         seconds += time.perf_counter() - begin
         known = np.isfinite(taken.truth_um)
-        ours.append((surface.height_um - taken.truth_um)[known])
-        filled.append((surface.height_filled_um - taken.truth_um)[known])
-        sigma.append(surface.height_sigma_um[known])
-        touched.append(taken.touched[known])
-        lasting.append(taken.seen_throughout()[known])
-        for peer in all_peers(taken.frames, taken.z_um):
-            theirs.setdefault(peer.name, []).append((peer.height_um - taken.mean_truth_um)[known])
-    error, all_error, deviation = map(np.concatenate, (ours, filled, sigma))
-    hidden, steady = np.concatenate(touched), np.concatenate(lasting)
-    peers = {name: np.concatenate(parts) for name, parts in theirs.items()}
-    scores = {name: score(errors, step) for name, errors in peers.items()}
-    best = min(scores, key=lambda name: scores[name].rms)
-    mine, whole, valid = score(error, step), score(all_error, step), np.isfinite(error)
+        maps = (
+            surface.height_um - taken.truth_um,
+            surface.height_filled_um - taken.truth_um,
+            surface.height_sigma_um,
+            taken.touched,
+            taken.hidden_share,
+            taken.blank,
+            taken.outside(),
+            taken.seen_throughout(),
+        )
+        found.append(Pixels(*(np.asarray(one)[known] for one in maps)))
+        if case.table in ("clean", "occluded"):
+            for peer in all_peers(taken.frames, taken.z_um):
+                theirs.setdefault(peer.name, []).append((peer.height_um - taken.mean_truth_um)[known])
+        if case.table == "clean" and case.name in NOISE_LIMITED:
+            quiet = taken.quiet()
+            limit = noise_limit_um(taken.frames, quiet, taken.z_um, taken.truth_um, WINDOW_PX**2)
+            again = reconstructed(taken, repeated(taken.frames, quiet), threads).height_um
+            by_noise = score((surface.height_um - again) / np.sqrt(2), step).rms
+            noise.append((limit, score(found[-1].error, step).rms, by_noise))
+    each = [vars(one).values() for one in found]
+    pooled = Pixels(*(np.concatenate(parts) for parts in zip(*each, strict=True)))
+    limits = np.sqrt(np.mean(np.square(noise), axis=0)) if noise else np.full(3, np.nan)
+    return Measured(
+        pooled,
+        {name: np.concatenate(parts) for name, parts in theirs.items()},
+        step,
+        seconds / len(seeds),
+        (float(limits[0]), float(limits[1]), float(limits[2])),
+    )
+
+
+def reconstructed(taken: Taken, frames: Map, threads: int) -> lee.Surface:
+    stack = lee.ZStack.from_array(frames, taken.z_um, taken.pixel_um)
+    return lee.reconstruct(stack, params=lee.ReconstructParams(threads=threads))
+
+
+def common(case: Case, found: Measured) -> Row:
+    """Return the columns of every row."""
+    pixels = found.pixels
+    mine = score(pixels.error, found.step_um)
     return {
         "case": case.name,
         "rms": mine.rms,
         "median": mine.median,
         "p95": mine.p95,
         "far %": 100 * mine.far,
-        "cover %": 100 * float(valid.mean()),
-        "in 1 sigma %": 100 * within_sigma(error, deviation),
-        "filled rms": whole.rms,
-        "filled far %": 100 * whole.far,
-        "bubble far %": 100 * score(all_error[hidden], step).far,
-        "peer": best,
-        "peer rms": scores[best].rms,
-        "peer median": scores[best].median,
-        "peer p95": scores[best].p95,
-        "peer far %": 100 * scores[best].far,
-        "min far %": 100 * min(each.far for each in scores.values()),
-        "peer bubble far %": 100 * min(score(errors[hidden], step).far for errors in peers.values()),
-        "ratio": whole.rms / scores[best].rms,
-        "ratio same px": mine.rms / score(peers[best][valid], step).rms,
-        "rms steady": score(error[steady], step).rms,
-        "s": seconds / len(seeds),
+        "cover %": 100 * float(np.isfinite(pixels.error).mean()),
+        "in 1 sigma %": 100 * within_sigma(pixels.error, pixels.sigma),
+        "in 3 sigma %": 100 * within_sigma(pixels.error, pixels.sigma, 3),
     }
 
 
-def heat_sink_rows(folder: Path, threads: int) -> list[dict[str, Cell]]:
+def clean(found: Measured) -> Row:
+    step, pixels = found.step_um, found.pixels
+    whole, valid = score(pixels.filled, step), np.isfinite(pixels.error)
+    scores = {name: score(errors, step) for name, errors in found.peers.items()}
+    best = min(scores, key=lambda name: scores[name].rms)
+    same = score(found.peers[best][valid], step).rms
+    limit, rms, by_noise = found.noise
+    return {
+        "filled rms": whole.rms,
+        "filled far %": 100 * whole.far,
+        "peer": best,
+        "peer rms": scores[best].rms,
+        "peer median": scores[best].median,
+        "peer far %": 100 * scores[best].far,
+        "ratio": whole.rms / scores[best].rms,
+        "ratio same px": score(pixels.error, step).rms / same,
+        "rms / limit": rms / limit,
+        "noise / limit": by_noise / limit,
+    }
+
+
+def occluded(found: Measured) -> Row:
+    step, pixels = found.step_um, found.pixels
+    row: Row = {"touched %": 100 * float(pixels.touched.mean())}
+    for name, chosen in focus_classes(pixels.touched, pixels.hidden_share).items():
+        judged = called(pixels.error[chosen], step)
+        row[f"{name} %"] = 100 * float(chosen.mean())
+        row[f"{name} measured %"] = 100 * judged.measured
+        row[f"{name} wrong %"] = 100 * judged.wrong
+    row["touched filled far %"] = 100 * score(pixels.filled[pixels.touched], step).far
+    theirs = (score(errors[pixels.touched], step).far for errors in found.peers.values())
+    row["peer touched far %"] = 100 * min(theirs)
+    return row
+
+
+def unseen(found: Measured) -> Row:
+    pixels, step = found.pixels, found.step_um
+    blank = called(pixels.error[pixels.blank], step)
+    outside = called(pixels.error[pixels.outside], step)
+    covered = within_sigma(pixels.error[pixels.blank], pixels.sigma[pixels.blank], 3)
+    return {
+        "blank %": 100 * float(pixels.blank.mean()),
+        "blank measured %": 100 * blank.measured,
+        "blank wrong %": 100 * blank.wrong,
+        "blank off 3 sigma %": 100 * (1 - covered),
+        "outside %": 100 * float(pixels.outside.mean()),
+        "outside measured %": 100 * outside.measured,
+        "outside wrong %": 100 * outside.wrong,
+    }
+
+
+def disturbed(found: Measured) -> Row:
+    return {"rms steady": score(found.pixels.error[found.pixels.steady], found.step_um).rms}
+
+
+COLUMNS: dict[str, Callable[[Measured], Row]] = {
+    "clean": clean,
+    "occluded": occluded,
+    "unseen": unseen,
+    "disturbed": disturbed,
+}
+
+
+def measured_row(case: Case, side_px: int, seeds: list[int], threads: int) -> Row:
+    """Return a row of a table, the pixels of all seeds taken together."""
+    found = measured(case, side_px, seeds, threads)
+    return {**common(case, found), **COLUMNS[case.table](found), "s": found.seconds}
+
+
+def heat_sink_rows(folder: Path, threads: int) -> list[Row]:
     """Return how flat ridges and floors of the real heat sink are, by us and by peers in windows 5, 9."""
     frames = heat_sink.frames(folder)
     z = np.arange(len(frames), dtype=np.float64)
@@ -96,7 +231,7 @@ def heat_sink_rows(folder: Path, threads: int) -> list[dict[str, Cell]]:
     ridge, floor = heat_sink.levels(judge)
     ridges, floors = heat_sink.region(judge, ridge), heat_sink.region(judge, floor)
     each_ridge = heat_sink.parts(ridges)
-    rows: list[dict[str, Cell]] = []
+    rows: list[Row] = []
     for name, height in maps.items():
         top, bottom = heat_sink.flatness(height, ridges), heat_sink.flatness(height, floors)
         by_ridge = float(np.median([heat_sink.flatness(height, part).rms for part in each_ridge]))
@@ -118,16 +253,31 @@ def heat_sink_rows(folder: Path, threads: int) -> list[dict[str, Cell]]:
     return rows
 
 
-def summary(rows: list[dict[str, Cell]]) -> str:
-    """Return how drift changes the error of the same scene, where both were drawn."""
-    at = {str(row["case"]): row for row in rows}
+def summary(rows: list[Row]) -> str:
+    """Return what several rows say together: ratios over clean scans, and what drift changes."""
+    told = []
+    ratios = [row for row in rows if "ratio" in row]
+    if ratios:
+        middle = {
+            name: float(np.exp(np.mean([np.log(float(row[name])) for row in ratios])))
+            for name in ("ratio", "ratio same px")
+        }
+        worst = max(ratios, key=lambda row: float(row["ratio"]))
+        told.append(
+            f"rms to that of the best peer, geometric mean of {len(ratios)} clean scans: "
+            f"{middle['ratio']:.2f}, on our measured pixels {middle['ratio same px']:.2f}; "
+            f"at most {float(worst['ratio']):.2f} ({worst['case']})"
+        )
+    at = {(row["renderer"], row["case"]): row for row in rows}
     parts = []
-    for moved in at:
-        still = moved.removesuffix(", drift 8 px")
-        if still != moved and still in at:
-            everywhere, steady = (float(at[moved][k]) / float(at[still][k]) for k in ("rms", "rms steady"))
-            parts.append(f"{still} {everywhere:.2f}, of pixels in every frame {steady:.2f}")
-    return f"rms with a drift of 8 px to that without: {'; '.join(parts)}" if parts else ""
+    for (renderer, moved), row in at.items():
+        still = at.get((renderer, str(moved).removesuffix(", drift 8 px")), row)
+        if still is not row:
+            everywhere, steady = (float(row[k]) / float(still["rms"]) for k in ("rms", "rms steady"))
+            parts.append(f"{still['case']} {everywhere:.2f}, of pixels in every frame {steady:.2f}")
+    if parts:
+        told.append(f"rms with a drift of 8 px to that without: {'; '.join(parts)}")
+    return "\n".join(told)
 
 
 def main() -> None:
@@ -135,29 +285,31 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--seeds", type=int, nargs="+", default=[1], help="scenes to draw; their pixels are pooled"
+        "--seeds", type=int, nargs="+", default=SEEDS, help="scenes to draw; their pixels are pooled"
     )
-    parser.add_argument("--only", default="", help="cases whose renderer or name holds this text")
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_PX} instead of {SIDE_PX} pixels a side")
+    parser.add_argument("--only", default="", help="cases whose table, renderer or name holds this text")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_PX} instead of {SIDE_PX} px, one seed")
     parser.add_argument("--threads", type=int, default=1, help="cores for either side; 0 = all")
     parser.add_argument("--csv", type=Path, help="write the rendered cases to this file as well")
     arguments = parser.parse_args()
     side = QUICK_PX if arguments.quick else SIDE_PX
+    seeds = arguments.seeds[:1] if arguments.quick else arguments.seeds
     cv2.setNumThreads(arguments.threads or -1)
-    print(
-        f"accuracy, {side}x{side} px of 0.25 µm, seeds {arguments.seeds}; µm; far: over 3 steps; {machine()}"
-    )
-    everything: list[dict[str, Cell]] = []
-    for renderer in ("virtual rig", "Gaussian gather"):
-        chosen = [case for case in all_cases() if case.renderer == renderer]
-        chosen = [case for case in chosen if arguments.only in f"{renderer} {case.name}"]
-        rows = [measured_row(case, side, arguments.seeds, arguments.threads) for case in chosen]
+    print(f"accuracy, {side}x{side} px of 0.25 µm, seeds {seeds}; µm; far: over 3 steps; {machine()}")
+    everything: list[Row] = []
+    cases = [c for c in all_cases() if arguments.only in f"{c.table} {c.renderer} {c.name}"]
+    for table in TABLES:
+        rows = []
+        for case in cases:
+            if case.table == table:
+                row = measured_row(case, side, seeds, arguments.threads)
+                rows.append({"renderer": case.renderer, **row})
         if rows:
-            named = [
-                {renderer if name == "case" else name: cell for name, cell in row.items()} for row in rows
-            ]
-            print("", *lines(named), summary(rows), sep="\n", flush=True)
-            everything += [{"renderer": renderer, **row} for row in rows]
+            print(f"\n{table} scans", *lines(rows), sep="\n", flush=True)
+            everything += [{"table": table, **row} for row in rows]
+    told = summary(everything)
+    if told:
+        print("", told, sep="\n")
     if everything and arguments.csv:
         write_csv(everything, arguments.csv)
     folder = data_folder("heatsink")

@@ -45,10 +45,10 @@ def lines(rows: Sequence[Row], formats: Mapping[str, Callable[[Cell], str]] | No
 
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:
-    """Write rows under their names; the file appears whole or not at all."""
+    """Write rows under all their names; the file appears whole or not at all."""
     part = path.with_name(path.name + ".part")
     with part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(name for row in rows for name in row)))
         writer.writeheader()
         writer.writerows(rows)
     os.replace(part, path)

@@ -3,7 +3,8 @@
 The scene is viewed along each of many directions inside the objective's cone; the first surface along a
 direction occludes those behind. A frame is the mean of these views, each displaced according to its direction
 and the distance to the plane in focus (refocusing a light field), blurred by a Gaussian for diffraction.
-Nothing here comes from `lee`.
+Bodies are put in front of the light of a specimen, which several scans can share. Nothing here comes from
+`lee`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,8 +12,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from bench.scenes.gaussian_gather_bodies import Body, in_front, occluded
+from bench.scenes.gaussian_gather_camera import Lens, Sensor
 from bench.scenes.gaussian_gather_specimens import Image, Specimen
 
 _DIRECTIONS = 160
@@ -20,75 +23,19 @@ _MARCH_UM = 0.4
 
 
 @dataclass(frozen=True)
-class Lens:
-    """An objective: ``cone`` µm sideways for each µm of height at its rim, ``spot_um`` by diffraction."""
-
-    na: float = 0.5
-    refractive_index: float = 1.36
-    wavelength_um: float = 0.55
-
-    @property
-    def cone(self) -> float:
-        return float(np.tan(np.arcsin(self.na / self.refractive_index)))
-
-    @property
-    def spot_um(self) -> float:
-        return 0.21 * self.wavelength_um / self.na
-
-
-@dataclass(frozen=True)
-class Sensor:
-    """A camera: electrons at the highest count, read noise, share of the full well that the scene fills."""
-
-    bits: int = 8
-    full_well_e: float = 9000.0
-    read_noise_e: float = 4.0
-    mean_share: float = 0.33
-
-    def record(self, light: Image, rng: np.random.Generator) -> NDArray[np.generic]:
-        electrons = rng.poisson(np.maximum(light, 0) * self.mean_share * self.full_well_e)
-        counts = electrons + rng.normal(0, self.read_noise_e, light.shape)
-        most = 2**self.bits - 1
-        kind = np.uint8 if self.bits == 8 else np.uint16
-        return np.asarray(np.clip(np.round(counts * most / self.full_well_e), 0, most), dtype=kind)
-
-
-@dataclass(frozen=True)
-class Ring:
-    """A bubble from above: a bright rim at its own height, light lost inside, the lamp's image in its middle.
-
-    Positions are in µm from pixel (0, 0), times 0 at the first frame and 1 at the last; light is against the
-    scene's mean.
-    """
-
-    y_um: float
-    x_um: float
-    z_um: float
-    radius_um: float
-    rim: float = 6.0
-    rim_width_um: float = 0.7
-    passes: float = 0.6
-    motion_um: tuple[float, float] = (0.0, 0.0)
-    present: tuple[float, float] = (0.0, 1.0)
-
-    def distance_um(self, shape: tuple[int, int], pixel_um: float, time: float) -> Image:
-        y = np.arange(shape[0])[:, None] * pixel_um - self.y_um - time * self.motion_um[0]
-        x = np.arange(shape[1])[None, :] * pixel_um - self.x_um - time * self.motion_um[1]
-        return np.asarray(np.hypot(y, x), dtype=np.float32)
-
-    def is_there(self, time: float) -> bool:
-        return self.present[0] <= time <= self.present[1]
-
-
-@dataclass(frozen=True)
 class Recording:
-    """The images and the truth: ``touched`` (H, W) marks pixels inside any ring at any time."""
+    """The images and the truth.
+
+    ``touched`` (H, W) marks pixels inside any body at any time, ``hidden_share`` (H, W) is the share of their
+    focus that one hides.
+    """
 
     frames: NDArray[np.generic]
     z_um: NDArray[np.float64]
     pixel_um: float
     truth_um: Image
     touched: NDArray[np.bool_]
+    hidden_share: Image
 
 
 def record(
@@ -97,38 +44,75 @@ def record(
     *,
     lens: Lens | None = None,
     sensor: Sensor | None = None,
-    rings: Sequence[Ring] = (),
-    drift_px: tuple[float, float] = (0.0, 0.0),
+    bodies: Sequence[Body] = (),
+    drift_px: ArrayLike = (0.0, 0.0),
     seed: int = 0,
 ) -> Recording:
-    """Scan a specimen at heights z_um (Z,); it drifts by drift_px (dy, dx) over the scan, 0 in the middle."""
-    lens, sensor = lens or Lens(), sensor or Sensor()
+    """Scan a specimen at heights z_um (Z,), as `lit` and `exposed` do."""
+    light = lit(specimen, z_um, lens=lens, drift_px=drift_px, seed=seed)
+    return exposed(light, specimen, z_um, lens=lens, sensor=sensor, bodies=bodies, seed=seed)
+
+
+def lit(
+    specimen: Specimen,
+    z_um: NDArray[np.float64],
+    *,
+    lens: Lens | None = None,
+    drift_px: ArrayLike = (0.0, 0.0),
+    seed: int = 0,
+) -> Image:
+    """Return the light (Z, H, W) of a specimen against its mean.
+
+    It drifts by drift_px (dy, dx) over the scan, 0 in the middle, or (Z, 2) by frame.
+    """
+    lens = lens or Lens()
     rng = np.random.default_rng([seed, 77])
     shape, pixel = specimen.height_um.shape, specimen.pixel_um
-    times = np.linspace(0, 1, len(z_um))
+    path = np.asarray(drift_px, dtype=np.float64)
+    if path.ndim == 1:
+        path = (np.linspace(0, 1, len(z_um))[:, None] - 0.5) * path
     light = np.zeros((len(z_um), *shape), dtype=np.float32)
     moved = np.empty(shape, dtype=np.float32)
-    for lean, offset, pad, view in views(
-        specimen, lens, float(np.abs(z_um).max()), max(map(abs, drift_px)), rng
-    ):
-        for k, (z, time) in enumerate(zip(z_um, times, strict=True)):
-            dy, dx = (pad - lean * z / pixel - offset) - (time - 0.5) * np.asarray(drift_px)
+    farthest = float(np.abs(path).max())
+    for lean, offset, pad, view in views(specimen, lens, float(np.abs(z_um).max()), farthest, rng):
+        for k, (z, by_px) in enumerate(zip(z_um, path, strict=True)):
+            dy, dx = (pad - lean * z / pixel - offset) - by_px
             by = np.array([[1, 0, dx], [0, 1, dy]])
             cv2.warpAffine(view, by, shape[::-1], dst=moved, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
             cv2.add(light[k], moved, dst=light[k])
-    touched = np.zeros(shape, dtype=bool)
+    spot = lens.spot_um / pixel
+    light /= light.mean()
+    for image in light:
+        cv2.GaussianBlur(image, (0, 0), spot, dst=image, borderType=cv2.BORDER_REFLECT_101)
+    return light
+
+
+def exposed(
+    light: Image,
+    specimen: Specimen,
+    z_um: NDArray[np.float64],
+    *,
+    lens: Lens | None = None,
+    sensor: Sensor | None = None,
+    bodies: Sequence[Body] = (),
+    lamp: ArrayLike = 1.0,
+    seed: int = 0,
+) -> Recording:
+    """Record the light (Z, H, W) of a specimen, bodies in front of it, under a lamp: one factor or (Z,)."""
+    lens, sensor = lens or Lens(), sensor or Sensor()
+    rng = np.random.default_rng([seed, 78])
+    pixel = specimen.pixel_um
     frames = np.empty(light.shape, dtype=np.uint8 if sensor.bits == 8 else np.uint16)
-    mean = float(light.mean())
-    for k, (z, time) in enumerate(zip(z_um, times, strict=True)):
-        image = (
-            cv2.GaussianBlur(light[k], (0, 0), lens.spot_um / pixel, borderType=cv2.BORDER_REFLECT_101) / mean
-        )
-        for ring in rings:
-            if ring.is_there(time):
-                image = veiled(image, ring, float(z), float(time), pixel, lens)
-                touched |= ring.distance_um(shape, pixel, time) <= ring.radius_um
-        frames[k] = sensor.record(image, rng)
-    return Recording(frames, z_um, pixel, specimen.height_um, touched)
+    factors = np.broadcast_to(lamp, len(z_um))
+    for k, (z, time) in enumerate(zip(z_um.tolist(), np.linspace(0, 1, len(z_um)).tolist(), strict=True)):
+        image = light[k]
+        for body in bodies:
+            if body.is_there(time):
+                image = in_front(image, body, z, time, pixel, lens)
+        frames[k] = sensor.record(image * factors[k], rng)
+    return Recording(
+        frames, z_um, pixel, specimen.height_um, *occluded(bodies, specimen.height_um, z_um, pixel)
+    )
 
 
 def views(
@@ -179,22 +163,3 @@ def shifted(image: Image, dy: float, dx: float) -> Image:
     return np.asarray(
         cv2.warpAffine(image, by, image.shape[::-1], flags=flags, borderMode=cv2.BORDER_REFLECT_101)
     )
-
-
-def veiled(image: Image, ring: Ring, z_um: float, time: float, pixel_um: float, lens: Lens) -> Image:
-    """Return an image with a ring in front, out of focus by its distance from z_um."""
-    distance = ring.distance_um(image.shape, pixel_um, time)
-    inside = np.clip((ring.radius_um - distance) / pixel_um + 0.5, 0, 1)
-    rim = np.clip((ring.rim_width_um / 2 - np.abs(distance - ring.radius_um)) / pixel_um + 0.5, 0, 1)
-    glint = (distance < 0.9).astype(np.float32) * 2 * ring.rim
-    radius = lens.cone * abs(z_um - ring.z_um) / pixel_um
-    reach = int(np.ceil(radius)) + 1
-    grid = np.hypot(*np.mgrid[-reach : reach + 1, -reach : reach + 1])
-    disk = np.clip(radius + 0.5 - grid, 0, 1).astype(np.float32)
-    disk /= disk.sum()
-    spot = lens.spot_um / pixel_um
-    through, added = (
-        cv2.GaussianBlur(cv2.filter2D(part, -1, disk, borderType=cv2.BORDER_REPLICATE), (0, 0), spot)
-        for part in (1 - (1 - ring.passes) * inside, ring.rim * rim + glint)
-    )
-    return np.asarray(image * through + added, dtype=np.float32)

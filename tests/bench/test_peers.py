@@ -116,8 +116,8 @@ def test_the_second_renderer_focuses_where_the_surface_is():
 def test_a_ring_saturates_moves_and_marks_what_it_touched():
     specimen = specimens_b.dressed(np.zeros((64, 64), np.float32), PIXEL_UM, np.random.default_rng(5))
     z = np.array([-1.0, 2.0, 5.0])
-    ring = renderer_b.Ring(6.0, 6.0, 2.0, 3.0, motion_um=(0.0, 4.0), present=(0.4, 1.0))
-    taken = renderer_b.record(specimen, z, rings=[ring], sensor=renderer_b.Sensor(bits=12), seed=5)
+    ring = renderer_b.Body(6.0, 6.0, 2.0, 3.0, motion_um=(0.0, 4.0), present=(0.4, 1.0))
+    taken = renderer_b.record(specimen, z, bodies=[ring], sensor=renderer_b.Sensor(bits=12), seed=5)
     assert taken.frames.dtype == np.uint16
     assert taken.frames[0].max() < 4095
     assert taken.frames[1].max() == 4095
@@ -140,9 +140,9 @@ def test_a_drifting_case_shows_its_truth_in_the_first_frame():
     for case in all_cases():
         if case.name in ("gentle, drift 8 px", "caps, drift 8 px"):
             taken = case.draw((64, 64), 1)
-            dy, dx = (round(drift / 2) for drift in taken.drift_px)
             # The first frame shows the scene moved by half the drift, backwards.
-            moved = np.roll(taken.mean_truth_um, (-dy, -dx), axis=(0, 1))
+            dy, dx = (round(by) for by in taken.path_px[0])
+            moved = np.roll(taken.mean_truth_um, (dy, dx), axis=(0, 1))
             inside = taken.seen_throughout()
             assert 0.7 < inside.mean() < 0.85
             assert np.nanmax(np.abs(moved - taken.truth_um)[inside]) < 0.15
