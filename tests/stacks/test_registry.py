@@ -95,7 +95,7 @@ def test_a_run_finds_its_scans(stack: Path) -> None:
 @pytest.mark.usefixtures("offered")
 def test_the_error_lists_it(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("")
-    with pytest.raises(InputError, match=r"is not a stack; give .*a \.toy file.* or a scan recorded by lee"):
+    with pytest.raises(InputError, match=r"is not a stack; give .*a \.toy file.* or a microscope's file"):
         open_stack(tmp_path / "a.txt")
 
 
@@ -109,7 +109,8 @@ def test_a_special_kind_of_a_known_format_may_have_a_reader_of_its_own(
 
 def test_every_built_in_format_is_a_reader_that_leaves_others_alone(tmp_path: Path) -> None:
     (tmp_path / "a.unknown").write_bytes(b"?")
-    names = [*("OME-Zarr", "NDTiff", "TIFF", "Micro-Manager images", "image folder", "npy", "recorded scan")]
+    names = [*("OME-Zarr", "NDTiff", "TIFF", "Micro-Manager images", "image folder", "npy")]
+    names += ["recorded scan", "video", "bioio"]
     assert list(registry.readers()) == names
     for name, reader in registry.readers().items():
         assert isinstance(reader, StackReader)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-_LOGGERS = ("tifffile", "PIL", "zarr", "imageio")
+_LOGGERS = ("tifffile", "PIL", "zarr", "imageio_ffmpeg", "bioio.bio_image", "bioio.plugins")
 _hidden: ContextVar[bool] = ContextVar("hidden", default=False)
 
 

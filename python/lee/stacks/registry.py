@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lee.errors import InputError
 from lee.stacks.array import NpyReader
+from lee.stacks.bioio_images import BioioReader
 from lee.stacks.folder.image_file import IMAGE_SUFFIXES
 from lee.stacks.image_folder import ImageFolderReader
 from lee.stacks.internal_warnings import internal_warnings_hidden
@@ -16,6 +17,7 @@ from lee.stacks.ome_zarr.reader import ZarrReader
 from lee.stacks.reader import FrameSource, PlaneSet, StackReader
 from lee.stacks.recorded_scan import RecordedScanReader
 from lee.stacks.tiff.reader import TiffReader
+from lee.stacks.video import VideoReader
 
 ENTRY_POINTS = "lee.stacks"
 # In the order in which they are asked: a folder is looked at as OME-Zarr before it is one of images.
@@ -27,6 +29,8 @@ _BUILT_IN: tuple[StackReader, ...] = (
     ImageFolderReader(),
     NpyReader(),
     RecordedScanReader(),
+    VideoReader(),
+    BioioReader(),
 )
 _registered: dict[str, StackReader] = {}
 

@@ -132,8 +132,12 @@ class _Choice:
                 fixed[axis] = 0
             elif option is not None:
                 missing.append(f"{option} (--{option})")
+            elif axis == "z":
+                raise InputError(
+                    f"{self._where}: holds {self._listed()}; the scan lies along z, omit z_axis (--z-axis)"
+                )
             else:
-                missing.append("a file of its own" if axis == "z" else "channel, time or position")
+                missing.append("channel, time or position")
         if depth in _OPTIONS and selection.along(depth) is not None:
             raise InputError(
                 f"{self._where}: the scan lies along {_AXIS_NAMES[depth]}, so {_OPTIONS[depth]} cannot be "
