@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from PIL import Image
 
 from lee.errors import InputError
@@ -84,6 +85,12 @@ def test_a_pipe_in_the_place_of_a_table(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "z.csv")
     with pytest.raises(InputError, match=r"z.csv: is not a file; give a CSV file"):
         ZStack.from_array(FRAMES, tmp_path / "z.csv", 1.0)
+
+
+@pytest.mark.parametrize("shape", [(10**12, 4, 5), (5, 10**9, 10**9), (10**6, 10**6, 10**6)])
+def test_zarr_arrays_that_state_an_enormous_shape(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    zarr.create_array(tmp_path / "a.zarr", shape=shape, chunks=(1, 4, 5), dtype="uint8")
+    refused(tmp_path / "a.zarr", r"a.zarr: .*(planes along an axis|larger than can be measured)")
 
 
 def png_chunk(kind: bytes, data: bytes) -> bytes:

@@ -9,6 +9,8 @@ from lee.errors import InputError
 from lee.stacks.internal_warnings import internal_warnings_hidden
 from lee.stacks.reader import FrameSource, PlaneSet
 
+# More than any scan has; a damaged or hostile header may state anything.
+MAX_PLANES = 10**7
 _OPTIONS = {"p": "position", "t": "time", "c": "channel"}
 _AXIS_NAMES = {"z": "z", "t": "time", "c": "channel", "p": "position"}
 
@@ -59,6 +61,11 @@ def select(opened: FrameSource | PlaneSet, selection: Selection, *, stepped: boo
         alone.others(selection, alone.depth(selection, frozenset(), stepped=stepped))
         return opened
     axes = opened.axes
+    if max(axes.values(), default=0) > MAX_PLANES:
+        raise InputError(
+            f"{where}: states {max(axes.values())} planes along an axis, more than a scan has; it is "
+            "damaged, copy it again"
+        )
     chosen = _Choice(axes, opened.labels, where)
     depth = chosen.depth(selection, opened.scanned, stepped=stepped)
     fixed = chosen.others(selection, depth)
