@@ -187,6 +187,18 @@ def test_times_in_names_are_taken_with_a_warning() -> None:
     found = ordered(*names)
     assert names_of(found) == names
     assert "no unbroken count" in found.notes[0]
+    for stamp in (
+        "IMG_20240503_10153{}",
+        "20240503-10153{}",
+        "2024-05-03 10153{}",
+        "2024050310153{}",
+        "171473010153{}",
+    ):
+        names = [f"{stamp.format(k)}.jpg" for k in (0, 1, 2, 3, 5, 6, 7, 9)]
+        found = ordered(*names)
+        assert names_of(found) == names
+        assert "no unbroken count" in found.notes[0]
+        assert not found.uneven
     clock = ["10-58-30", "10-59-10", "10-59-50", "11-00-30", "11-01-10", "11-01-50", "11-02-30", "11-03-10"]
     found = ordered(*(f"{moment}.png" for moment in reversed(clock)))
     assert names_of(found) == [f"{moment}.png" for moment in clock]

@@ -31,9 +31,9 @@ def stated_pixel(tif: tifffile.TiffFile, page: Any) -> StatedPixel:
     scale, source, metric = um_per_unit(unit), "ImageJ resolution", False
     if scale is None:
         tag = page.tags.get("ResolutionUnit")
-        stated = int(tag.value) if tag is not None else 2
+        stated = tag.value if tag is not None else 2
         metric = stated == 3
-        scale, source = {2: 25400.0, 3: 1e4}.get(stated), "TIFF resolution"
+        scale, source = (25400.0 if stated == 2 else 1e4 if metric else None), "TIFF resolution"
         if scale is None or (unit is not None and not metric):
             return StatedPixel()
     for_print = source == "TIFF resolution" or scale == 25400.0

@@ -16,6 +16,7 @@ from PIL.PngImagePlugin import PngImageFile
 from lee.errors import InputError, reason_of
 from lee.stacks.calibration.stated import PageCalibration
 from lee.stacks.grey import Frame, Samples, as_grey
+from lee.stacks.internal_warnings import log_hidden
 from lee.stacks.tiff.calibration import calibration_of_page
 from lee.stacks.tiff.page import check_pages, read_page
 from lee.stacks.tiff.page_list import TIFF_SUFFIXES, check_page_list
@@ -84,7 +85,7 @@ def read_image(path: Path, where: str) -> Frame:
     try:
         if path.suffix.lower() in TIFF_SUFFIXES:
             check_page_list(path)
-            with tifffile.TiffFile(path) as tif:
+            with log_hidden(), tifffile.TiffFile(path) as tif:
                 return read_page(tif.pages[0], where)
         return as_grey(_pixels(path), where)
     except InputError:

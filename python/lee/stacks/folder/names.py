@@ -197,7 +197,7 @@ def _uneven(
             "taken in this order"
         )
         return np.roll(order, -turn)
-    gap = missing_numbers(values)
+    gap = None if counter.is_time else missing_numbers(values)
     if gap is None:
         found.notes.append(
             f"the numbers from {files[order[0]].name} to {files[order[-1]].name} are no unbroken count; the "

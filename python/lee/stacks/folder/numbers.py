@@ -19,6 +19,10 @@ _VALUE = re.compile(r"(?:(?<![\d])[-+−])?\d+(?:[.,]\d+)?")
 _UNIT = re.compile(
     r"^[ _]?((?:[uµμn]|m)m|microns?|micromet(?:er|re)s?|nanomet(?:er|re)s?)(?![^\W\d_])", re.IGNORECASE
 )
+# A date with the time of day behind it, in one number or in two; or seconds, ms, µs since 1970.
+_STAMP = re.compile(r"^(?:(?:19|20)\d{6}[0-2]\d[0-5]\d[0-5]\d\d*|1[4-9]\d{8}(?:\d{3})*)$")
+_DATE_BEFORE = re.compile(r"(?:19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d\D{1,3}$")
+_TIME_OF_DAY = re.compile(r"^[0-2]\d[0-5]\d[0-5]\d\d*$")
 _WORD = re.compile(r"([^\W\d_]+)[\s_=.\-]*$")
 
 _AXES = {
@@ -52,6 +56,8 @@ class Column:
         For the provenance: what was assumed of the unit.
     resolution : float
         Value of one in the last digit.
+    is_time : bool
+        Whether it looks like a time of day after a date, or a count of seconds: no counter of frames.
     doubtful_sign : bool
         Whether all have a "-" before them that was not taken for a sign.
     """
@@ -62,6 +68,7 @@ class Column:
     is_height: bool = False
     unit_note: str = ""
     resolution: float = 0.0
+    is_time: bool = False
     doubtful_sign: bool = False
 
     @property
@@ -87,7 +94,8 @@ class Column:
             return False
         # Rounding changes steps by one in the last digit; where that is the step itself, it may be a gap.
         rounding = self.resolution if steps.min() > 1.5 * self.resolution else 0.0
-        return bool(np.ptp(steps) <= 1.01 * rounding + 1e-9 * np.abs(self.values).max())
+        exact = 1e-6 * steps.min() + 4 * np.finfo(np.float64).eps * np.abs(self.values).max()
+        return bool(np.ptp(steps) <= 1.01 * rounding + exact)
 
 
 class Gap(NamedTuple):
@@ -158,6 +166,10 @@ def _column(stems: Sequence[str], found: Sequence[re.Match[str]]) -> Column:
         is_height,
         ", unit not stated, taken as µm" if is_height and scale is None else "",
         10.0**-digits if digits or is_height else 0.0,
+        all(
+            _STAMP.match(text) or (_TIME_OF_DAY.match(text) and _DATE_BEFORE.search(start))
+            for text, start in zip(texts, before, strict=True)
+        ),
         all(minus) and not a_sign and is_height,
     )
 

@@ -12,7 +12,6 @@ from PIL import Image
 
 from lee.errors import InputError, reason_of
 from lee.stacks.grey import Frame, Samples, as_grey
-from lee.stacks.internal_warnings import log_hidden
 
 # A page with its tags, or one that shares them with its key frame: tifffile types every field as optional.
 Page = Any
@@ -72,7 +71,7 @@ def read_page(page: Page, where: str) -> Frame:
     """
     keyframe = page.keyframe
     try:
-        with log_hidden(), _opened(page):
+        with _opened(page):
             image = _decode(page)
     except Exception as error:  # decoders raise errors of any kind on damaged files
         if isinstance(error, ImportError) or "imagecodecs" in str(error):

@@ -96,6 +96,8 @@ def _page(file: BinaryIO, place: int, layout: _Layout, size: int) -> tuple[int |
 
     A page without tags ends where it begins.
     """
+    if place > size:
+        return None, place + 1
     file.seek(place)
     entries = _number(file, layout.length)
     if not entries:

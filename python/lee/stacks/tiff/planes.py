@@ -15,6 +15,7 @@ import tifffile
 from lee.errors import InputError, reason_of
 from lee.stacks.array import ArraySource
 from lee.stacks.grey import Frame, grey_dtype
+from lee.stacks.internal_warnings import log_hidden
 from lee.stacks.reader import FrameSource, PlaneSet
 from lee.stacks.tiff.calibration import (
     imagej_calibration,
@@ -121,7 +122,14 @@ class TiffPlanes(PlaneSet):
         sizes = tuple(self.axes.values())
         numbers = np.arange(math.prod(sizes)).reshape(sizes)
         chosen = numbers[tuple(slice(None) if axis == depth else fixed[axis] for axis in self.axes)]
-        return TiffStack(self, np.atleast_1d(chosen).tolist(), depth, fixed)
+        try:
+            return TiffStack(self, np.atleast_1d(chosen).tolist(), depth, fixed)
+        except (InputError, PermissionError):
+            raise
+        except Exception as error:  # tifffile raises many kinds on damaged tags
+            raise InputError(
+                f"{self.path}: its tags are damaged ({reason_of(error)}); copy the file again"
+            ) from error
 
     @property
     def single(self) -> bool:
@@ -232,7 +240,7 @@ class TiffStack(FrameSource):
         if self._planes.block is not None:
             return self._on_line(self._planes.block.read(number))
         where = self.name(k)
-        with self._lock:
+        with self._lock, log_hidden():
             frame = self._on_line(read_page(self._planes.pages[number], where))
         if frame.shape != self.shape[1:] or frame.dtype != self.dtype:
             raise InputError(
