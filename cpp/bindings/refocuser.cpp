@@ -2,6 +2,8 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
+
 #include "arrays.hpp"
 #include "cuda_arrays.hpp"
 
@@ -40,14 +42,24 @@ py::tuple finish(Self& self) {
 }
 
 template <class Self>
-py::tuple brightness(const Self& self) {
-    const std::array<std::size_t, 2> shape{(self.level_height(0) + 15) / 16, (self.level_width(0) + 15) / 16};
-    auto minimum = new_array<float>(shape);
-    auto maximum = new_array<float>(shape);
-    auto saturated = new_array<float>(shape);
-    self.brightness(write_view<2>(minimum, "minimum"), write_view<2>(maximum, "maximum"),
-                    write_view<2>(saturated, "saturated"));
-    return py::make_tuple(minimum, maximum, saturated);
+py::tuple record(const Self& self) {
+    const std::vector<double> z = self.record_z_um();
+    const auto [rows, columns] = self.cells();
+    auto heights = new_array<double>(std::array{z.size()});
+    std::copy(z.begin(), z.end(), heights.mutable_data());
+    auto brightness = new_array<float>(std::array{z.size(), rows, columns});
+    auto focus = new_array<float>(std::array{z.size(), rows, columns});
+    auto saturated = new_array<float>(std::array{rows, columns});
+    self.record(write_view<3>(brightness, "brightness"), write_view<3>(focus, "focus"),
+                write_view<2>(saturated, "saturated"));
+    return py::make_tuple(heights, brightness, focus, saturated);
+}
+
+template <class Self>
+void reject(Self& self, const Array<std::uint8_t>& occluded) {
+    const auto view = read_view<3>(occluded, "occluded");
+    const py::gil_scoped_release nogil;
+    self.reject(view);
 }
 
 template <class Self>
@@ -114,7 +126,8 @@ void bind_common(py::class_<Self>& bound) {
         .def("preview", &preview<Self>)
         .def("close", &Self::close, py::call_guard<py::gil_scoped_release>())
         .def("finish", &finish<Self>)
-        .def("brightness", &brightness<Self>)
+        .def("record", &record<Self>)
+        .def("reject", &reject<Self>, py::arg("occluded").noconvert())
         .def("peaks", &peaks<Self>, py::arg("level"))
         .def("counts", &counts<Self>)
         .def_property_readonly("rests", &Self::residual_drifts)

@@ -28,6 +28,11 @@ inline void refocuser_params(std::size_t height, std::size_t width, const Refocu
          "depth_of_field_um is " + std::to_string(params.depth_of_field_um) + "; give a length above 0");
 }
 
+/// Refuse to reject maxima while more may come.
+inline void may_reject(bool closed) {
+    that(closed, "refocuser", "maxima can be rejected when the scan has ended; call close first");
+}
+
 /// Refuse an array for a result whose shape is not `wanted`.
 template <class View, std::size_t N>
 void result_shape(const char* what, const View& view, const std::array<std::size_t, N>& wanted) {

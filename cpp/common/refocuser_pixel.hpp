@@ -57,8 +57,9 @@ LEE_BOTH bool is_maximum(std::uint16_t a, std::uint16_t b, std::uint16_t c, std:
 
 /// Number of window sizes, each twice as large as the one before.
 inline constexpr std::size_t max_levels = 4;
-/// Side of the cells that brightness is averaged over, px.
-inline constexpr std::size_t brightness_cell_px = 16;
+/// Side of the cells whose brightness and focus are recorded, px: the pixels of the coarsest level.
+inline constexpr std::size_t cell_px = 8;
+inline constexpr std::size_t cell_level = 3;
 
 /// Variance of white noise in `slope`, over its own.
 inline constexpr double slope_noise = 12.0 / 64.0;

@@ -148,7 +148,16 @@ void DeviceRefocuser::finish(HostView<float, 2>, HostView<float, 2>, HostView<fl
 void DeviceRefocuser::finish(DeviceView<float, 2>, DeviceView<float, 2>, DeviceView<float, 2>) {
     absent("refocuser");
 }
-void DeviceRefocuser::brightness(HostView<float, 2>, HostView<float, 2>, HostView<float, 2>) const {
+std::vector<double> DeviceRefocuser::record_z_um() const {
+    absent("refocuser");
+}
+std::array<std::size_t, 2> DeviceRefocuser::cells() const {
+    absent("refocuser");
+}
+void DeviceRefocuser::reject(HostView<const std::uint8_t, 3>) {
+    absent("refocuser");
+}
+void DeviceRefocuser::record(HostView<float, 3>, HostView<float, 3>, HostView<float, 2>) const {
     absent("refocuser");
 }
 std::size_t DeviceRefocuser::frames() const noexcept {

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <vector>
 
+#include "common/floats.hpp"
 #include "common/parallel.hpp"
 #include "common/refocuser_check.hpp"
 #include "cuda/refocuser_state.cuh"
@@ -21,6 +22,23 @@ __global__ void enlarge(const float* z_um, DeviceExtent level, int factor, float
     out[static_cast<std::size_t>(y) * static_cast<std::size_t>(image.columns) + static_cast<std::size_t>(x)] =
         z_um[static_cast<std::size_t>(row) * static_cast<std::size_t>(level.columns) +
              static_cast<std::size_t>(column)];
+}
+
+/// Take out the maxima nearest to a row of the record in which their cell was occluded.
+__global__ void reject_maxima(DevicePeaks peaks, DeviceExtent image, std::size_t level,
+                              const std::uint8_t* occluded, DeviceExtent cells, const float* borders,
+                              std::size_t count) {
+    const std::size_t x = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x, y = blockIdx.y;
+    if (x >= static_cast<std::size_t>(image.columns)) return;
+    const auto high = static_cast<std::size_t>(cells.rows), wide = static_cast<std::size_t>(cells.columns);
+    const std::size_t at = y * static_cast<std::size_t>(image.columns) + x;
+    const std::size_t cell = focus::cell_of(y, level, high) * wide + focus::cell_of(x, level, wide);
+    bool out[2];
+    for (int slot = 0; slot < 2; ++slot) {
+        const float z = peaks.z_um[slot][at];
+        out[slot] = finite(z) && occluded[focus::place_among(borders, count, z) * high * wide + cell] != 0;
+    }
+    focus::take_out(peaks, at, out[0], out[1]);
 }
 
 std::array<std::size_t, 2> shape_of(DeviceExtent extent) {
@@ -221,15 +239,63 @@ void DeviceRefocuser::finish(HostView<float, 2> height_um, HostView<float, 2> si
     wait(state_->stream);
 }
 
-void DeviceRefocuser::brightness(HostView<float, 2> minimum, HostView<float, 2> maximum,
-                                 HostView<float, 2> saturated) const {
-    const auto shape = shape_of(state_->cells);
-    for (const auto& view : {minimum, maximum, saturated})
-        check::result_shape("an array of cells", view, shape);
-    download(minimum.data, state_->minimum.get(), minimum.size(), state_->stream);
-    download(maximum.data, state_->maximum.get(), maximum.size(), state_->stream);
-    download(saturated.data, state_->saturated.get(), saturated.size(), state_->stream);
+std::vector<double> DeviceRefocuser::record_z_um() const {
+    std::vector<double> out;
+    for (const DeviceCellRow& row : state_->record.rows()) out.push_back(row.z_um);
+    return out;
+}
+
+std::array<std::size_t, 2> DeviceRefocuser::cells() const {
+    return shape_of(state_->cells);
+}
+
+void DeviceRefocuser::record(HostView<float, 3> brightness, HostView<float, 3> focus,
+                             HostView<float, 2> saturated) const {
+    const std::vector<DeviceCellRow>& rows = state_->record.rows();
+    const auto [high, wide] = cells();
+    check::result_shape("brightness", brightness, std::array{rows.size(), high, wide});
+    check::result_shape("focus", focus, std::array{rows.size(), high, wide});
+    check::result_shape("saturated", saturated, std::array{high, wide});
+    const std::size_t n = high * wide;
+    if (n == 0) return;
+    std::vector<std::uint16_t> codes(2 * rows.size() * n);
+    for (std::size_t k = 0; k < rows.size(); ++k) {
+        download(codes.data() + k * n, rows[k].brightness.get(), n, state_->stream);
+        download(codes.data() + (rows.size() + k) * n, rows[k].focus.get(), n, state_->stream);
+    }
+    download(saturated.data, state_->saturated.get(), n, state_->stream);
     wait(state_->stream);
+    for (std::size_t i = 0; i < rows.size() * n; ++i) {
+        brightness.data[i] = focus::decode(codes[i]);
+        focus.data[i] = focus::decode(codes[rows.size() * n + i]);
+    }
+}
+
+void DeviceRefocuser::reject(HostView<const std::uint8_t, 3> occluded) {
+    check::may_reject(state_->groups.closed());
+    const auto [high, wide] = cells();
+    check::result_shape("occluded", occluded, std::array{state_->record.rows().size(), high, wide});
+    if (occluded.size() == 0) return;
+    const RecordHeights heights(record_z_um());
+    // Rows in rising order, as the borders are.
+    std::vector<std::uint8_t> rising;
+    rising.reserve(occluded.size());
+    for (const std::size_t row : heights.order) {
+        const std::uint8_t* from = occluded.data + row * high * wide;
+        rising.insert(rising.end(), from, from + high * wide);
+    }
+    const auto mask = cuda::upload(name, rising.data(), rising.size(), state_->stream);
+    const auto borders = cuda::upload(name, heights.borders.data(), heights.borders.size(), state_->stream);
+    for (std::size_t k = 0; k < state_->levels.size(); ++k) {
+        const DeviceLevel& level = state_->levels[k];
+        cuda::launch(name, reject_maxima,
+                     {.grid = dim3(cuda::blocks(static_cast<std::size_t>(level.extent.columns), 256),
+                                   static_cast<unsigned>(level.extent.rows)),
+                      .block = dim3(256),
+                      .stream = state_->stream},
+                     level.peaks(), level.extent, k, mask.get(), state_->cells, borders.get(),
+                     heights.borders.size());
+    }
 }
 
 std::size_t DeviceRefocuser::frames() const noexcept {

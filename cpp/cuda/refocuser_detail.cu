@@ -11,7 +11,7 @@ namespace {
 constexpr const char* name = "refocuser";
 constexpr unsigned threads = 256, sum_blocks = 256;
 constexpr int tile = 32, tile_threads_y = 8;  // of the detail
-constexpr int cell = static_cast<int>(focus::brightness_cell_px);
+constexpr int cell = static_cast<int>(focus::cell_px), cells_a_tile = tile / cell;
 
 __device__ inline std::size_t at_of(int y, int x, int columns) {
     return static_cast<std::size_t>(y) * static_cast<std::size_t>(columns) + static_cast<std::size_t>(x);
@@ -122,10 +122,10 @@ __global__ void __launch_bounds__(tile* tile_threads_y)
     }
     // Cells: a thread a column, then one a cell, each in the order of the pixels.
     __syncthreads();
-    float *in_column = sums, *full_in_column = sums + 2 * tile;
-    if (ty < 2) {
+    float *in_column = sums, *full_in_column = sums + cells_a_tile * tile;
+    if (ty < cells_a_tile) {
         float sum = 0.0F, full = 0.0F;
-        for (int r = ty * cell; r < (ty + 1) * cell && top + r < image.rows; ++r) {
+        for (int r = ty * cell; r < (ty + 1) * cell; ++r) {
             const float value = values[(r + reach) * seen + tx + reach];
             sum += value;
             full += value >= cells.saturation ? 1.0F : 0.0F;
@@ -134,20 +134,18 @@ __global__ void __launch_bounds__(tile* tile_threads_y)
         full_in_column[ty * tile + tx] = full;
     }
     __syncthreads();
-    const int y = top + ty * cell, x = left + tx * cell;
-    if (ty >= 2 || tx >= 2 || y >= image.rows || x >= image.columns) return;
-    const int rows = min(cell, image.rows - y), columns = min(cell, image.columns - x);
+    const int y = top / cell + ty, x = left / cell + tx;
+    if (ty >= cells_a_tile || tx >= cells_a_tile || y >= cells.extent.rows || x >= cells.extent.columns)
+        return;
     float sum = 0.0F, full = 0.0F;
-    for (int k = 0; k < columns; ++k) {
+    for (int k = 0; k < cell; ++k) {
         sum += in_column[ty * tile + tx * cell + k];
         full += full_in_column[ty * tile + tx * cell + k];
     }
-    const auto pixels = static_cast<float>(rows * columns);
-    const float brightness = sum / pixels, share = full / pixels;
-    const std::size_t at = at_of(y / cell, x / cell, cells.columns);
-    if (brightness < cells.minimum[at]) cells.minimum[at] = brightness;
-    if (brightness > cells.maximum[at]) cells.maximum[at] = brightness;
-    if (share > cells.saturated[at]) cells.saturated[at] = share;
+    constexpr float pixels = cell * cell;
+    const std::size_t at = at_of(y, x, cells.extent.columns);
+    if (cells.brightness != nullptr) cells.brightness[at] = focus::encode(sum / pixels);
+    if (full / pixels > cells.saturated[at]) cells.saturated[at] = full / pixels;
 }
 
 }  // namespace
@@ -191,8 +189,8 @@ void DeviceRefocuser::State::find_detail() {
                  mean, groups.between_pixels() ? moved_.get() : nullptr, extent, taps, dark_.get(),
                  detail[newest % ScanGroups::details].get(), first ? finest.counts[0].get() : nullptr,
                  first ? finest.counts[1].get() : nullptr,
-                 DeviceCells{minimum.get(), maximum.get(), saturated.get(), cells.columns,
-                             static_cast<float>(saturation)});
+                 DeviceCells{record.keeps(newest) ? record.row(newest).brightness.get() : nullptr,
+                             saturated.get(), cells, static_cast<float>(saturation)});
 }
 
 }  // namespace lee

@@ -207,6 +207,13 @@ __global__ void take_focus(Details details, const float* energy, DeviceExtent im
     }
 }
 
+/// Focus of the cells, from the level's tensor before it is pooled.
+__global__ void take_cells(const float* energy, std::size_t cells, std::uint16_t* codes) {
+    const std::size_t at = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x;
+    if (at >= cells) return;
+    codes[at] = focus::encode(focus::tensor_focus(energy[at], energy[cells + at], energy[2 * cells + at]));
+}
+
 /// After the last group a group without focus takes the place of the next.
 __global__ void look_once_more(DeviceSearch search, std::size_t pixels) {
     const std::size_t at = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x;
@@ -316,6 +323,14 @@ void DeviceRefocuser::State::take_energy(std::size_t newest) {
         cuda::launch(name, kernel, how, details, level.energy.get(), level.extent, margin, scale, coarser,
                      level.ring[group % ScanGroups::ring].get(), search_of(level, group));
     }
+    if (record.keeps(group)) record_focus(group);
+}
+
+void DeviceRefocuser::State::record_focus(std::size_t group) {
+    const std::size_t n = saturated.size();
+    if (n == 0) return;
+    cuda::launch(name, take_cells, {.grid = dim3(cuda::blocks(n, 256)), .block = dim3(256), .stream = stream},
+                 levels[focus::cell_level].energy.get(), n, record.row(group).focus.get());
 }
 
 DeviceSearch DeviceRefocuser::State::search_of(const DeviceLevel& level, std::size_t newest) const {

@@ -110,8 +110,6 @@ DeviceRefocuser::State::State(std::size_t height, std::size_t width, const Refoc
       stream(cuda::stream_of(s)),
       extent{static_cast<int>(height), static_cast<int>(width)},
       groups(height, width, p.depth_of_field_um),
-      cells{blocks_of(extent.rows, focus::brightness_cell_px),
-            blocks_of(extent.columns, focus::brightness_cell_px)},
       tiles{blocks_of(extent.rows, focus::tile_rows), blocks_of(extent.columns, focus::tile_columns)},
       transfer(stream) {
     levels.emplace_back(extent, true, stream);
@@ -125,17 +123,15 @@ DeviceRefocuser::State::State(std::size_t height, std::size_t width, const Refoc
         group = cuda::Array<std::uint16_t>(name, pixels(), stream);
         set_bytes(group, 0, stream);
     }
-    const auto brightness_cells =
-        static_cast<std::size_t>(cells.rows) * static_cast<std::size_t>(cells.columns);
-    const cuda::Launch over_cells{
-        .grid = dim3(cuda::blocks(brightness_cells, threads)), .block = dim3(threads), .stream = stream};
-    constexpr float infinity = std::numeric_limits<float>::infinity();
-    minimum = cuda::Array<float>(name, brightness_cells, stream);
-    maximum = cuda::Array<float>(name, brightness_cells, stream);
-    saturated = cuda::Array<float>(name, brightness_cells, stream);
-    cuda::launch(name, fill, over_cells, minimum.get(), brightness_cells, infinity);
-    cuda::launch(name, fill, over_cells, maximum.get(), brightness_cells, -infinity);
-    cuda::launch(name, fill, over_cells, saturated.get(), brightness_cells, 0.0F);
+    if (levels.size() > focus::cell_level) cells = levels[focus::cell_level].extent;
+    const auto all_cells = static_cast<std::size_t>(cells.rows) * static_cast<std::size_t>(cells.columns);
+    if (all_cells > 0) {
+        saturated = cuda::Array<float>(name, all_cells, stream);
+        cuda::launch(
+            name, fill,
+            {.grid = dim3(cuda::blocks(all_cells, threads)), .block = dim3(threads), .stream = stream},
+            saturated.get(), all_cells, 0.0F);
+    }
     const auto all_tiles = static_cast<std::size_t>(tiles.rows) * static_cast<std::size_t>(tiles.columns);
     tile_noise = cuda::Array<double>(name, all_tiles, stream);
     cuda::launch(name, fill_doubles,
@@ -203,6 +199,16 @@ void DeviceRefocuser::State::end_group() {
     groups.end();
     summed_ = false;
     if (groups.count() == 1) find_dark();
+    record.begin(groups.count() - 1, [&] {
+        const std::size_t n = saturated.size();
+        DeviceCellRow row{groups.z_um(groups.count() - 1), {}, {}};
+        if (n > 0) {
+            row.brightness = cuda::Array<std::uint16_t>(name, n, stream);
+            row.focus = cuda::Array<std::uint16_t>(name, n, stream);
+            set_bytes(row.focus, 0, stream);
+        }
+        return row;
+    });
     find_detail();
     // A group's energy needs the detail after it, so it is taken one group late.
     take_energy(groups.count() - 1);
@@ -215,6 +221,9 @@ std::size_t DeviceRefocuser::State::bytes() const {
     for (const auto& group : sum_f32) sum += sizeof(float) * group.size();
     for (const auto& group : detail) sum += sizeof(std::uint16_t) * group.size();
     for (const DeviceLevel& level : levels) sum += level.bytes();
+    for (const DeviceCellRow& row : record.rows())
+        sum += sizeof(std::uint16_t) * (row.brightness.size() + row.focus.size());
+    sum += sizeof(float) * saturated.size();
     return sum;
 }
 

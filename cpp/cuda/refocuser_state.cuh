@@ -12,6 +12,7 @@
 
 #include "common/refocuser_groups.hpp"
 #include "common/refocuser_pixel.hpp"
+#include "common/refocuser_record.hpp"
 #include "cuda/runtime.cuh"
 #include "lee/refocuser.hpp"
 
@@ -67,10 +68,17 @@ struct DeviceSearch {
     bool wanted;
 };
 
-/// Brightness of cells of 16 by 16 pixels over the scan, as `Refocuser::brightness` returns it.
+/// What the cells showed in one group of frames, coded.
+struct DeviceCellRow {
+    double z_um;
+    cuda::Array<std::uint16_t> brightness, focus;
+};
+
+/// Where a group's brightness goes: null where it is not kept.
 struct DeviceCells {
-    float *minimum, *maximum, *saturated;
-    int columns;
+    std::uint16_t* brightness;
+    float* saturated;
+    DeviceExtent extent;
     float saturation;  // counts
 };
 
@@ -123,9 +131,10 @@ struct DeviceRefocuser::State {
     DeviceExtent extent;
     ScanGroups groups;
     std::vector<DeviceLevel> levels;
-    DeviceExtent cells;
-    cuda::Array<float> minimum, maximum, saturated;  // of the cells
-    cuda::Array<double> tile_noise;                  // the minimum of any group
+    DeviceExtent cells{0, 0};
+    Record<DeviceCellRow> record;
+    cuda::Array<float> saturated;    // largest share of saturated pixels in a cell
+    cuda::Array<double> tile_noise;  // the minimum of any group
     DeviceExtent tiles;
     double saturation = std::numeric_limits<double>::infinity();
     FrameTransfer transfer;
@@ -141,6 +150,7 @@ struct DeviceRefocuser::State {
     void find_dark();
     void find_detail();
     void take_energy(std::size_t newest);
+    void record_focus(std::size_t group);
     void find_noise_of_tiles(std::size_t group);
     void flush();
     [[nodiscard]] DeviceSearch search_of(const DeviceLevel& level, std::size_t newest) const;

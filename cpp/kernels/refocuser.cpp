@@ -4,6 +4,8 @@
 #include <array>
 
 #include "common/check.hpp"
+#include "common/floats.hpp"
+#include "common/parallel.hpp"
 #include "common/refocuser_check.hpp"
 #include "common/refocuser_pixel.hpp"
 #include "kernels/refocuser_fuse.hpp"
@@ -49,15 +51,58 @@ void Refocuser::finish(HostView<float, 2> height_um, HostView<float, 2> sigma_um
     fuse(*state_, height_um, sigma_um, sharp);
 }
 
-void Refocuser::brightness(HostView<float, 2> minimum, HostView<float, 2> maximum,
-                           HostView<float, 2> saturated) const {
-    const Brightness& from = state_->brightness;
-    const std::array<std::size_t, 2> shape{from.extent.rows, from.extent.columns};
-    for (const auto& view : {minimum, maximum, saturated})
-        check::result_shape("an array of cells", view, shape);
-    std::copy(from.minimum.begin(), from.minimum.end(), minimum.data);
-    std::copy(from.maximum.begin(), from.maximum.end(), maximum.data);
-    std::copy(from.saturated.begin(), from.saturated.end(), saturated.data);
+std::vector<double> Refocuser::record_z_um() const {
+    std::vector<double> out;
+    for (const CellRow& row : state_->record.rows()) out.push_back(row.z_um);
+    return out;
+}
+
+std::array<std::size_t, 2> Refocuser::cells() const {
+    return {state_->cells.rows, state_->cells.columns};
+}
+
+void Refocuser::record(HostView<float, 3> brightness, HostView<float, 3> focus,
+                       HostView<float, 2> saturated) const {
+    const std::vector<CellRow>& rows = state_->record.rows();
+    const auto [high, wide] = cells();
+    check::result_shape("brightness", brightness, std::array{rows.size(), high, wide});
+    check::result_shape("focus", focus, std::array{rows.size(), high, wide});
+    check::result_shape("saturated", saturated, std::array{high, wide});
+    for (std::size_t k = 0; k < rows.size(); ++k) {
+        for (std::size_t i = 0; i < high * wide; ++i) {
+            brightness.data[k * high * wide + i] = focus::decode(rows[k].brightness[i]);
+            focus.data[k * high * wide + i] = focus::decode(rows[k].focus[i]);
+        }
+    }
+    std::copy(state_->saturated.begin(), state_->saturated.end(), saturated.data);
+}
+
+void Refocuser::reject(HostView<const std::uint8_t, 3> occluded) {
+    check::may_reject(state_->groups.closed());
+    const auto [high, wide] = cells();
+    check::result_shape("occluded", occluded, std::array{record_z_um().size(), high, wide});
+    if (occluded.size() == 0) return;
+    const RecordHeights heights(record_z_um());
+    for (std::size_t k = 0; k < state_->levels.size(); ++k) {
+        FocusLevel& level = state_->levels[k];
+        parallel_for(
+            level.extent.rows, state_->params.threads, [&, high = high, wide = wide](std::size_t y, int) {
+                const simd::PeakRow peaks = level.peaks_at(y * level.extent.columns);
+                const std::size_t v = focus::cell_of(y, k, high);
+                for (std::size_t x = 0; x < level.extent.columns; ++x) {
+                    const std::size_t u = focus::cell_of(x, k, wide);
+                    bool out[2];
+                    for (int slot = 0; slot < 2; ++slot) {
+                        const float z = peaks.z_um[slot][x];
+                        const std::size_t row =
+                            heights
+                                .order[focus::place_among(heights.borders.data(), heights.borders.size(), z)];
+                        out[slot] = finite(z) && occluded(row, v, u) != 0;
+                    }
+                    focus::take_out(peaks, x, out[0], out[1]);
+                }
+            });
+    }
 }
 
 void Refocuser::preview(HostView<float, 2> height_um) const {
@@ -88,6 +133,9 @@ double Refocuser::state_bytes_per_pixel() const noexcept {
     for (const auto& group : s.sum_f32) bytes += sizeof(float) * group.size();
     for (const auto& group : s.detail) bytes += sizeof(std::uint16_t) * group.size();
     for (const FocusLevel& level : s.levels) bytes += level.bytes();
+    for (const CellRow& row : s.record.rows())
+        bytes += sizeof(std::uint16_t) * (row.brightness.size() + row.focus.size());
+    bytes += sizeof(float) * s.saturated.size();
     return static_cast<double>(bytes) / static_cast<double>(s.extent.rows * s.extent.columns);
 }
 

@@ -31,6 +31,13 @@ struct Noise {
 
 /// Compute the detail of group `newest`, if it has ended, and the energy of the group before it.
 void Refocuser::State::take_energy(std::size_t newest) {
+    if (newest < groups.count()) {
+        const std::size_t n = saturated.size();
+        record.begin(newest, [&] {
+            return CellRow{groups.z_um(newest), std::vector<std::uint16_t>(n, 0),
+                           std::vector<std::uint16_t>(n, 0)};
+        });
+    }
     parallel_for(tile_noise.size(), params.threads, [&](std::size_t tile, int worker) {
         take_tile(tile, newest, scratch[static_cast<std::size_t>(worker)]);
     });
@@ -40,6 +47,21 @@ void Refocuser::State::take_energy(std::size_t newest) {
             blocks(levels[k].extent.rows, tile_rows), params.threads, [&](std::size_t band, int worker) {
                 take_band(levels[k], next, band, newest - 1, scratch[static_cast<std::size_t>(worker)]);
             });
+    }
+    if (newest > 0 && record.keeps(newest - 1)) record_focus(newest - 1);
+}
+
+/// Focus of the cells, whose tensor is that of the level's pixels before it is pooled.
+void Refocuser::State::record_focus(std::size_t group) {
+    if (saturated.empty()) return;
+    const FocusLevel& level = levels[focus::cell_level];
+    std::vector<std::uint16_t>& out = record.row(group).focus;
+    for (std::size_t y = 0; y < cells.rows; ++y) {
+        const float* xx = level.energy.data() + (y + margin.rows) * level.energy_columns + margin.columns;
+        const float *yy = xx + level.energy_size, *xy = yy + level.energy_size;
+        for (std::size_t x = 0; x < cells.columns; ++x) {
+            out[y * cells.columns + x] = focus::encode(focus::tensor_focus(xx[x], yy[x], xy[x]));
+        }
     }
 }
 
@@ -52,7 +74,7 @@ void Refocuser::State::take_tile(std::size_t tile, std::size_t newest, Scratch& 
                         .columns = std::min(tile_columns, extent.columns - x)};
     if (newest < groups.count()) {
         find_detail(window, own);
-        measure_brightness(window, own);
+        record_brightness(window, newest, own);
         if (newest == 0) start_counts(window);
     }
     if (newest == 0) return;
@@ -142,30 +164,30 @@ void Refocuser::State::find_detail(const Window& tile, Scratch& own) {
     }
 }
 
-void Refocuser::State::measure_brightness(const Window& tile, Scratch& own) {
-    constexpr std::size_t cell = focus::brightness_cell_px;
+void Refocuser::State::record_brightness(const Window& tile, std::size_t group, Scratch& own) {
+    constexpr std::size_t cell = focus::cell_px;
     const std::size_t reach = params.detail_px / 2;
     const std::size_t seen = tile.columns + 2 * (detail_margin.columns + reach);
-    for (std::size_t r = 0; r < tile.rows; r += cell) {
-        const std::size_t rows = std::min(cell, tile.rows - r);
+    const bool kept = record.keeps(group);
+    for (std::size_t y = tile.row / cell; y < std::min(cells.rows, (tile.row + tile.rows) / cell); ++y) {
         own.cells.assign(tile.columns, 0.0F);
         own.saturated.assign(tile.columns, 0.0F);
-        for (std::size_t k = 0; k < rows; ++k) {
-            loops.add(
-                own.mean.data() + (r + k + detail_margin.rows + reach) * seen + detail_margin.columns + reach,
-                static_cast<float>(saturation), own.cells.data(), own.saturated.data(), tile.columns);
+        for (std::size_t k = 0; k < cell; ++k) {
+            const std::size_t row = y * cell + k - tile.row + detail_margin.rows + reach;
+            loops.add(own.mean.data() + row * seen + detail_margin.columns + reach,
+                      static_cast<float>(saturation), own.cells.data(), own.saturated.data(), tile.columns);
         }
-        for (std::size_t x = 0; x < tile.columns; x += cell) {
-            const std::size_t columns = std::min(cell, tile.columns - x);
+        for (std::size_t x = tile.column / cell;
+             x < std::min(cells.columns, (tile.column + tile.columns) / cell); ++x) {
             float sum = 0.0F, full = 0.0F;
-            for (std::size_t k = 0; k < columns; ++k) sum += own.cells[x + k], full += own.saturated[x + k];
-            const auto pixels = static_cast<float>(rows * columns);
-            const float mean = sum / pixels;
-            const std::size_t at =
-                (tile.row + r) / cell * brightness.extent.columns + (tile.column + x) / cell;
-            brightness.minimum[at] = std::min(brightness.minimum[at], mean);
-            brightness.maximum[at] = std::max(brightness.maximum[at], mean);
-            brightness.saturated[at] = std::max(brightness.saturated[at], full / pixels);
+            for (std::size_t k = 0; k < cell; ++k) {
+                sum += own.cells[x * cell - tile.column + k];
+                full += own.saturated[x * cell - tile.column + k];
+            }
+            constexpr auto pixels = static_cast<float>(cell * cell);
+            const std::size_t at = y * cells.columns + x;
+            if (kept) record.row(group).brightness[at] = focus::encode(sum / pixels);
+            saturated[at] = std::max(saturated[at], full / pixels);
         }
     }
 }

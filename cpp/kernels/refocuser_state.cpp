@@ -58,12 +58,8 @@ Refocuser::State::State(Extent e, const RefocuserParams& p)
         levels.emplace_back(half, margin, false);
     }
     for (auto& group : detail) group.assign(e.rows * e.columns, 0);
-    brightness.extent = {blocks(e.rows, focus::brightness_cell_px),
-                         blocks(e.columns, focus::brightness_cell_px)};
-    const std::size_t cells = brightness.extent.rows * brightness.extent.columns;
-    brightness.minimum.assign(cells, std::numeric_limits<float>::infinity());
-    brightness.maximum.assign(cells, -std::numeric_limits<float>::infinity());
-    brightness.saturated.assign(cells, 0.0F);
+    if (levels.size() > focus::cell_level) cells = levels[focus::cell_level].extent;
+    saturated.assign(cells.rows * cells.columns, 0.0F);
     tile_noise.assign(blocks(e.rows, tile_rows) * blocks(e.columns, tile_columns),
                       std::numeric_limits<double>::infinity());
 }

@@ -10,6 +10,7 @@
 
 #include "common/refocuser_groups.hpp"
 #include "common/refocuser_pixel.hpp"
+#include "common/refocuser_record.hpp"
 #include "kernels/simd/refocuser.hpp"
 #include "lee/refocuser.hpp"
 
@@ -46,11 +47,10 @@ struct FocusLevel {
     std::vector<float> energy;  // coarser levels only: this group's tensor, entry by entry, a margin of zeros
 };
 
-/// Brightness of the scene over the scan, in cells of 16 by 16 pixels.
-struct Brightness {
-    Extent extent{};
-    std::vector<float> minimum, maximum;  // mean counts
-    std::vector<float> saturated;         // largest share of saturated pixels
+/// What the cells showed in one group of frames, coded.
+struct CellRow {
+    double z_um = 0.0;
+    std::vector<std::uint16_t> brightness, focus;
 };
 
 struct Refocuser::State {
@@ -66,7 +66,9 @@ struct Refocuser::State {
     Extent extent;
     RefocuserParams params;
     std::vector<FocusLevel> levels;
-    Brightness brightness;
+    Extent cells{};
+    Record<CellRow> record;
+    std::vector<float> saturated;  // largest share of saturated pixels in a cell
     double saturation = std::numeric_limits<double>::infinity();
     ScanGroups groups;
 
@@ -98,7 +100,8 @@ struct Refocuser::State {
     void find_mean(std::ptrdiff_t top, std::ptrdiff_t left, Extent seen, Scratch& own);
     void mean_rows(std::ptrdiff_t top, std::ptrdiff_t left, Extent seen, float* out) const;
     void mean_row(std::size_t group, std::size_t offset, std::size_t count, float* out) const;
-    void measure_brightness(const Window& tile, Scratch& own);
+    void record_brightness(const Window& tile, std::size_t group, Scratch& own);
+    void record_focus(std::size_t group);
     void find_energy(const Window& tile, std::size_t index, std::size_t group, Scratch& own);
     void halve(const float* energy, std::size_t energy_columns, std::size_t energy_size, const Window& from,
                FocusLevel& to) const;

@@ -86,14 +86,26 @@ class LEE_API Refocuser {
     /// throws  ShapeError
     void finish(HostView<float, 2> height_um, HostView<float, 2> sigma_um, HostView<float, 2> sharp);
 
-    /// Smallest and largest brightness over the scan of cells of 16 by 16 pixels, and the largest share of
-    /// saturated pixels in them: occlusions that appear and disappear, such as bubbles, show there.
+    /// Heights of the groups that `record` holds, in the order of the scan: of all, or, of a scan of more
+    /// than 128 groups, of every second, fourth ...
+    [[nodiscard]] std::vector<double> record_z_um() const;
+    /// Rows and columns of cells of 8 by 8 pixels, pixels beyond the last whole cell left out; both 0 where
+    /// the frames are too small for four window sizes.
+    [[nodiscard]] std::array<std::size_t, 2> cells() const;
+    /// What cells showed in these groups: defocus hardly changes their brightness, an occlusion does at once.
     ///
-    /// shape   minimum, maximum, saturated (ceil(H / 16), ceil(W / 16))
-    /// unit    minimum, maximum counts, means over a cell    saturated in [0, 1]
+    /// shape   brightness, focus (N, rows, columns)    saturated (rows, columns)
+    /// unit    brightness counts, mean of a cell    focus counts, of the tensor pooled over a cell
+    ///         saturated in [0, 1], the largest share of saturated pixels over the scan
+    /// close   before, the focus of the last groups is not known yet, and 0
     /// throws  ShapeError
-    void brightness(HostView<float, 2> minimum, HostView<float, 2> maximum,
-                    HostView<float, 2> saturated) const;
+    void record(HostView<float, 3> brightness, HostView<float, 3> focus, HostView<float, 2> saturated) const;
+    /// Drop maxima found in cells while something occluded them, before `finish`.
+    ///
+    /// shape   occluded (N, rows, columns), of the groups of `record`; not 0: maxima nearest to that group
+    ///         are dropped
+    /// throws  ShapeError; std::invalid_argument before `close`
+    void reject(HostView<const std::uint8_t, 3> occluded);
 
     [[nodiscard]] std::size_t frames() const noexcept;
     [[nodiscard]] std::size_t levels() const noexcept;
@@ -162,8 +174,10 @@ class LEE_API DeviceRefocuser {
     void close();
     void finish(HostView<float, 2> height_um, HostView<float, 2> sigma_um, HostView<float, 2> sharp);
     void finish(DeviceView<float, 2> height_um, DeviceView<float, 2> sigma_um, DeviceView<float, 2> sharp);
-    void brightness(HostView<float, 2> minimum, HostView<float, 2> maximum,
-                    HostView<float, 2> saturated) const;
+    [[nodiscard]] std::vector<double> record_z_um() const;
+    [[nodiscard]] std::array<std::size_t, 2> cells() const;
+    void record(HostView<float, 3> brightness, HostView<float, 3> focus, HostView<float, 2> saturated) const;
+    void reject(HostView<const std::uint8_t, 3> occluded);
 
     [[nodiscard]] std::size_t frames() const noexcept;
     [[nodiscard]] std::size_t levels() const noexcept;
