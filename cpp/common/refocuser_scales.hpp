@@ -34,6 +34,9 @@ inline constexpr float gaussian_mean = 0.798F;  // E|x| of a standard Gaussian
 // Largest maximum of a window from noise alone in a hundred groups, times the root of its pixels, over
 // the noise of one: 5, and a margin.
 inline constexpr float significant = 6.0F;
+// Texture stands this many times above that, more in larger windows, and a window half as large sees at least
+// this share of its focus.
+inline constexpr float clear_of_noise = 2.5F, own_share = 0.35F;
 
 // Share of each source in the variance of the result: what the filter leaves, what it kept as surface, slope
 // and curvature under the finest window, and the finest height's scatter. Fitted once, to 68 % within one
@@ -176,10 +179,23 @@ LEE_BOTH float variance_of(Estimate now, float coarse_detail, float here, float 
            of_slope * (dx * dx + dy * dy) + of_curvature * bend * bend + of_scatter * scatter / (side * side);
 }
 
-/// Focus above that of noise alone at the finest level; half of it a level up.
-LEE_BOTH float min_focus(float noise, std::size_t window_pixels) {
+/// Largest focus of noise alone at the finest level; half of it a level up.
+LEE_BOTH float noise_focus(float noise, std::size_t window_pixels) {
     const float known = finite(noise) ? noise : 1e-12F;
     return significant * known / __builtin_sqrtf(static_cast<float>(window_pixels));
+}
+
+/// Whether texture came into focus at a pixel: a maximum is clear of noise, and the smaller windows see their
+/// share of it. What a larger window alone sees lies beside the pixel: texture around a bare patch, or light
+/// from elsewhere.
+/// peak: largest maximum of each level, finest first    noise: `noise_focus`
+LEE_BOTH bool in_focus(const float* peak, std::size_t levels, float noise) {
+    if (peak[0] > clear_of_noise * noise) return true;
+    if (levels < 2) return false;
+    if (peak[1] > 1.7F * clear_of_noise * 0.5F * noise && peak[0] > 0.5F * own_share * peak[1]) return true;
+    if (levels < 3) return false;
+    return peak[2] > 2.7F * clear_of_noise * 0.25F * noise && peak[1] > own_share * peak[2] &&
+           peak[0] > 0.3F * own_share * peak[2];
 }
 
 }  // namespace lee::scales

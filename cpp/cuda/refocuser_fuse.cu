@@ -164,15 +164,15 @@ struct Focused {
     std::size_t window_pixels;
     const float* noise;
 
-    /// Whether any window has a maximum there above those of noise alone.
     __device__ bool at(std::size_t y, std::size_t x) const {
-        float threshold = scales::min_focus(*noise, window_pixels);
-        for (int k = 0; k < levels; ++k, threshold *= 0.5F) {
+        float of[scales::coarsest + 1] = {};
+        for (int k = 0; k < levels; ++k) {
             const std::size_t v = min(y >> k, static_cast<std::size_t>(extent[k].rows - 1));
             const std::size_t u = min(x >> k, static_cast<std::size_t>(extent[k].columns - 1));
-            if (focus::decode(peak[k][at_of(v, u, extent[k])]) > threshold) return true;
+            of[k] = focus::decode(peak[k][at_of(v, u, extent[k])]);
         }
-        return false;
+        return scales::in_focus(of, static_cast<std::size_t>(levels),
+                                scales::noise_focus(*noise, window_pixels));
     }
 };
 

@@ -3,6 +3,7 @@
 #include "kernels/refocuser_fuse.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "common/parallel.hpp"
@@ -143,16 +144,15 @@ Map scatter_about(const Map& height, const FocusLevel& finest, std::size_t reach
     return box_sums(squared, reach, threads);
 }
 
-/// Whether any window has a maximum there above those of noise alone.
 bool in_focus(const Refocuser::State& state, std::size_t top, float noise, std::size_t y, std::size_t x) {
-    float threshold = scales::min_focus(noise, state.params.window_y_px * state.params.window_x_px);
-    for (std::size_t k = 0; k <= top; ++k, threshold *= 0.5F) {
+    std::array<float, scales::coarsest + 1> peak{};
+    for (std::size_t k = 0; k <= top; ++k) {
         const FocusLevel& level = state.levels[k];
         const std::size_t v = std::min(y >> k, level.extent.rows - 1),
                           u = std::min(x >> k, level.extent.columns - 1);
-        if (focus::decode(level.peak[0][v * level.extent.columns + u]) > threshold) return true;
+        peak[k] = focus::decode(level.peak[0][v * level.extent.columns + u]);
     }
-    return false;
+    return scales::in_focus(peak.data(), top + 1, noise);
 }
 
 }  // namespace
@@ -178,6 +178,8 @@ void fuse(const Refocuser::State& state, HostView<float, 2> height_um, HostView<
     const Map scatter = scatter_about(now.height, finest, reach, width_um, threads);
     const Map smooth = box_sums(now.height, reach, threads);
     const auto side = static_cast<float>(window);
+    const float largest_of_noise =
+        scales::noise_focus(noise, state.params.window_y_px * state.params.window_x_px);
 
     for_rows(rows, threads, [&](std::size_t y) {
         const auto smoothed = [&](std::size_t v, std::size_t u) {
@@ -197,7 +199,7 @@ void fuse(const Refocuser::State& state, HostView<float, 2> height_um, HostView<
             const std::size_t i = y * columns + x;
             const float to_first = std::abs(finest.z_um[0][i] - estimate.height),
                         to_second = std::abs(finest.z_um[1][i] - estimate.height);
-            const bool anywhere = in_focus(state, top, noise, y, x);
+            const bool anywhere = in_focus(state, top, largest_of_noise, y, x);
             height_um.data[i] = anywhere ? estimate.height : NAN;
             sigma_um.data[i] = anywhere ? std::sqrt(variance) : NAN;
             sharp.data[i] = finest.counts[to_second < to_first ? 1 : 0][i];

@@ -8,6 +8,8 @@ COARSEST, NEIGHBOURS, GAUSSIAN_MEAN = 2, 5, 0.798
 FAR, SURE, MAX_MISFIT, DOMINANCE = 3.0, 15.0, 12.0, 8.0
 # Times the noise of one pixel over the root of a window's pixels: above it a maximum is no noise.
 SIGNIFICANT = 6.0
+# Of texture above that, and the share of its focus that a window half as large sees.
+CLEAR, OWN_SHARE = 2.5, 0.35
 # Shares in the variance of the result: the filter's, detail, coarse detail, slope, curvature, scatter.
 SHARES = (0.343, 0.296, 0.107, 0.0116, 0.0025, 0.415)
 
@@ -63,13 +65,19 @@ def fuse(levels, noise: float, depth_um: float, window: tuple[int, int]) -> tupl
 
 
 def in_focus(ratios: list[Map], window: tuple[int, int]) -> NDArray[np.bool_]:
-    """Whether any window size has a maximum that noise alone does not make."""
+    """Whether a maximum is clear of noise and the smaller windows see their share of it."""
     H, W = ratios[0].shape
-    least = SIGNIFICANT / np.sqrt(window[0] * window[1])
-    out = np.zeros((H, W), bool)
+    noise = SIGNIFICANT / np.sqrt(window[0] * window[1])
+    peaks = []
     for k, ratio in enumerate(ratios):
         y, x = (np.minimum(np.arange(n) >> k, m - 1) for n, m in zip((H, W), ratio.shape, strict=True))
-        out |= (ratio > least / 2**k)[y][:, x]
+        peaks.append(ratio[y][:, x])
+    out = peaks[0] > CLEAR * noise
+    if len(peaks) > 1:
+        out |= (peaks[1] > 1.7 * CLEAR * noise / 2) & (peaks[0] > 0.5 * OWN_SHARE * peaks[1])
+    if len(peaks) > 2:
+        beside = (peaks[1] <= OWN_SHARE * peaks[2]) | (peaks[0] <= 0.3 * OWN_SHARE * peaks[2])
+        out |= (peaks[2] > 2.7 * CLEAR * noise / 4) & ~beside
     return out
 
 

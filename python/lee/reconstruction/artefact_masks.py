@@ -1,4 +1,4 @@
-"""Artefact masks: pixels that bubbles, specular spikes or low texture spoil."""
+"""Artefact masks: pixels whose height is not that of the surface, by reason."""
 
 from __future__ import annotations
 
@@ -8,113 +8,138 @@ from scipy import ndimage
 
 from lee.kernels.footprint import disk
 from lee.kernels.opening import opening
-from lee.reconstruction.focus.measure import CELL_PX
+from lee.reconstruction.focus.cells import CellRecord, at_pixels, cells_of, nearest_sample
+from lee.reconstruction.occlusions import Cells, Occlusions, dilated
 
-# A bubble reflects light while it is there, and its rim and glint saturate. The range of a cell's brightness
-# over a scan depends on the relief too, so the limit is set from the scan's own cells.
-_MIN_RANGE = 1.3
-_RANGE_SIGMAS = 2.5
-_MIN_SATURATED_SHARE = 0.15
-_SPREADING = 0.6
-# Cells from the core that a bubble's blurred light may reach.
-_REACH_CELLS = 3
-# Inside such cells only pixels that join the surface outside are surface: the slope between them is at most a
-# little more than nearly all slopes outside, and within these limits.
-_STEEP_QUANTILE = 0.98
-_SLOPE_LIMITS = (0.35, 3.0)
-_NECK_PX = 2
-# The blurred edge of a bubble distorts the surface beside it.
-_EDGE_PX = 6
-# A bay or gap this narrow between masked pixels is beneath the bubble too.
-_GAP_PX = 16
+Mask = NDArray[np.bool_]
+
+# A height is measured only if its standard deviation is below this share of the depth of field.
+_MAX_RELATIVE_SIGMA = 0.35
 # A specular spike: narrower than two windows in both directions, so that no window could have resolved it as
 # surface, and out of its surroundings by this share of the depth of field.
 _SPIKE_RADIUS_PX = 4
 _SPIKE_HEIGHT = 0.25
-# A height is measured only if its standard deviation is below this share of the depth of field.
-_MAX_RELATIVE_SIGMA = 0.35
+# Bare patches: nothing in focus in most of such squares, and in all of some. Windows at their edge see the
+# texture beside them.
+_BARE_WINDOW_PX, _BARE_PX, _BARE_EDGE_PX = 7, 5, 3
+# A surface beyond the scan's end: the focus of its cell at that end exceeds that at the height found by this
+# factor. Cells whose focus at the ends stays below a share of its maximum are not looked at.
+_BEYOND, _MIN_END_SHARE = 2.0, 0.3
+# Near an occlusion a height counts only if its maximum stands above the noise, is near the largest focus that
+# its cell showed unoccluded, and its standard deviation is below this share of the depth of field ...
+_MIN_SIGNAL_TO_NOISE = 15.0
+_MIN_CELL_FOCUS = 0.5
+_MAX_SIGMA_NEAR_OCCLUSION = 0.25
+# ... and it joins the surface outside: the slope between them is at most a little more than nearly all slopes
+# outside, and within these limits.
+_STEEP_QUANTILE = 0.98
+_SLOPE_LIMITS = (0.35, 3.0)
+_NECK_PX = 2
+_AROUND_CELLS = 1
 
 
-def mask_artefacts(
-    height: NDArray[np.float32],
-    sigma: NDArray[np.float32],
-    *,
-    brightness: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
-    pixel_um: float,
-    depth_um: float,
-) -> dict[str, NDArray[np.bool_]]:
-    """Find the pixels whose height is not that of the surface, by reason.
-
-    Parameters
-    ----------
-    height, sigma : (H, W) float32, µm
-    brightness : three (ceil(H / 16), ceil(W / 16)) float32
-        Of cells of 16 by 16 pixels over the scan: lowest and highest mean, counts, and largest share of
-        saturated pixels.
-    pixel_um : float, µm
-    depth_um : float, µm
-        Full width at half maximum of the focus curve.
-
-    Returns
-    -------
-    dict
-        Masks (H, W) bool under "no focus", "uncertain", "bubble" and "spike"; a pixel is in one at most.
-    """
-    none = ~np.isfinite(height)
-    uncertain = ~none & ~(sigma <= _MAX_RELATIVE_SIGMA * depth_um)
-    bubble = _bubbles(height, none | uncertain, brightness, pixel_um) & ~none & ~uncertain
-    spike = _spikes(np.where(none | uncertain | bubble, np.nan, height).astype(np.float32), depth_um)
-    return {"no focus": none, "uncertain": uncertain, "bubble": bubble, "spike": spike}
-
-
-def _spikes(height: NDArray[np.float32], depth_um: float) -> NDArray[np.bool_]:
+def spikes(height: NDArray[np.float32], depth_um: float) -> Mask:
     """Mask specks narrower than the windows resolve that stand out of their surroundings, up or down."""
     opened = opening(height, footprint=disk(_SPIKE_RADIUS_PX), threshold=_SPIKE_HEIGHT * depth_um)
     return np.asarray(opened.removed != 0)
 
 
-def _bubbles(
+def uncertain(sigma: NDArray[np.float32], depth_um: float) -> Mask:
+    """Mask heights whose standard deviation is too large to call them measured."""
+    return ~(sigma <= _MAX_RELATIVE_SIGMA * depth_um)
+
+
+def bare_patches(height: NDArray[np.float32]) -> Mask:
+    """Mask patches without texture, (H, W): where nothing came into focus, and their edges.
+
+    Parameters
+    ----------
+    height : (H, W) float32
+        NaN where nothing came into focus.
+    """
+    blank = ~np.isfinite(height)
+    if not blank.any():
+        return blank
+    share = ndimage.uniform_filter(blank.astype(np.float32), _BARE_WINDOW_PX, mode="nearest")
+    wide = ndimage.binary_opening(share > 0.5, np.ones((_BARE_PX, _BARE_PX)))
+    return np.asarray(ndimage.binary_dilation(wide, iterations=_BARE_EDGE_PX)) | blank
+
+
+def out_of_range(height: NDArray[np.float32], record: CellRecord) -> Mask:
+    """Mask pixels (H, W) of a surface beyond the scan's ends, whose focus rises toward one of them."""
+    beyond = np.zeros(height.shape, bool)
+    if record.focus.size == 0:
+        return beyond
+    ends = np.maximum(record.focus[0], record.focus[-1])
+    suspect = at_pixels(ends > _MIN_END_SHARE * record.focus.max(axis=0), height.shape)
+    y, x = np.nonzero(suspect & np.isfinite(height))
+    rows, columns = cells_of(y, x, ends.shape)
+    found = record.focus[nearest_sample(record.z_um, height[y, x]), rows, columns]
+    beyond[y, x] = ends[rows, columns] > _BEYOND * found
+    return beyond
+
+
+def near_occlusions(occlusions: Occlusions, shape: tuple[int, ...]) -> Mask:
+    """Mask pixels (H, W) of cells that something occluded in any sample, and of those around."""
+    return at_pixels(np.asarray(dilated(occlusions.occluded, _AROUND_CELLS, 0).any(axis=0)), shape)
+
+
+def doubtful_near_occlusions(
     height: NDArray[np.float32],
-    not_measured: NDArray[np.bool_],
-    brightness: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
+    sigma: NDArray[np.float32],
+    near: Mask,
+    signal_to_noise: NDArray[np.float32],
+    *,
+    record: CellRecord,
+    rejected: Cells,
     pixel_um: float,
-) -> NDArray[np.bool_]:
-    cells = _unsteady_cells(*brightness)
-    if not cells.any():
-        return np.zeros(height.shape, bool)
-    suspect = np.kron(cells, np.ones((CELL_PX, CELL_PX), bool))[: height.shape[0], : height.shape[1]]
+    depth_um: float,
+) -> Mask:
+    """Mask pixels near an occlusion whose height is missing or may not be the surface's.
+
+    Parameters
+    ----------
+    height, sigma : (H, W) float32, µm
+        NaN where not measured.
+    near : (H, W) bool
+        From `near_occlusions`.
+    signal_to_noise : (h, w) float32
+        Of the maxima at a window size whose pixels cover H // h by W // w.
+    record : CellRecord
+        Of N samples.
+    rejected : (N, rows, columns) bool
+        Samples whose maxima were dropped.
+    pixel_um, depth_um : float, µm
+    """
+    missing = ~np.isfinite(height)
+    seen = np.where(rejected, 0, record.focus)
+    y, x = np.nonzero(near & ~missing)
+    rows, columns = cells_of(y, x, seen.shape[1:])
+    found = seen[nearest_sample(record.z_um, height[y, x]), rows, columns]
+    factor = height.shape[0] // signal_to_noise.shape[0]
+    v, u = (np.minimum(at // factor, n - 1) for at, n in zip((y, x), signal_to_noise.shape, strict=True))
+    sound = (
+        (signal_to_noise[v, u] > _MIN_SIGNAL_TO_NOISE)
+        & (found > _MIN_CELL_FOCUS * seen.max(axis=0)[rows, columns])
+        & (sigma[y, x] < _MAX_SIGMA_NEAR_OCCLUSION * depth_um)
+    )
+    doubtful = near & missing
+    doubtful[y, x] = ~sound
+    return doubtful | _detached(height, missing | doubtful, near, pixel_um)
+
+
+def _detached(height: NDArray[np.float32], out: Mask, near: Mask, pixel_um: float) -> Mask:
+    """Mask pixels `near` occlusions that no passable slope joins to the surface outside."""
     smooth = ndimage.median_filter(np.nan_to_num(height), 3)
     slope = np.hypot(ndimage.sobel(smooth, 0), ndimage.sobel(smooth, 1)) / (8 * pixel_um)
-    outside = slope[~suspect & ~not_measured]
+    outside = slope[~near & ~out]
     steepest = np.clip(1.3 * np.quantile(outside, _STEEP_QUANTILE) if outside.size else 0, *_SLOPE_LIMITS)
-    joined = (slope < steepest) & ~not_measured
+    joined = (slope < steepest) & ~out
     firm = ndimage.binary_erosion(joined, iterations=_NECK_PX, border_value=1)
-    labels, count = ndimage.label(firm | (joined & ~suspect))
-    reaches_out = np.bincount(labels[~suspect & joined], minlength=count + 1)
-    inside = np.bincount(labels[suspect], minlength=count + 1)
-    # A piece of surface reaches out of the suspect cells; the face of a bubble at most touches their edge.
+    labels, count = ndimage.label(firm | (joined & ~near))
+    reaches_out = np.bincount(labels[~near & joined], minlength=count + 1)
+    inside = np.bincount(labels[near], minlength=count + 1)
+    # A piece of surface reaches out of the occluded cells; the face of a bubble at most touches their edge.
     surface = (reaches_out > 0.25 * inside)[labels] & (labels > 0)
     surface = ndimage.binary_dilation(surface, iterations=_NECK_PX) & joined
-    # Small pieces inside a bubble that happen to join are masked too, and so is its edge.
-    return np.asarray(_closed(suspect & ~surface, _GAP_PX, _EDGE_PX))
-
-
-def _closed(mask: NDArray[np.bool_], gap: int, seam: int) -> NDArray[np.bool_]:
-    """Close the holes of `mask` and the gaps up to twice `gap` wide, and add a seam around it."""
-    border = gap + seam + 1
-    wide = ndimage.distance_transform_edt(~np.pad(mask, border)) <= gap + seam
-    closed = ndimage.binary_fill_holes(ndimage.distance_transform_edt(wide) > gap)
-    return np.asarray(closed[border:-border, border:-border])
-
-
-def _unsteady_cells(
-    lowest: NDArray[np.float32], highest: NDArray[np.float32], saturated: NDArray[np.float32]
-) -> NDArray[np.bool_]:
-    """Find cells whose brightness ranges wider than the relief explains, around saturated ones."""
-    spread = np.log(np.maximum(highest, 1e-6) / np.maximum(lowest, 1e-6))
-    usual, low = np.quantile(spread, [0.5, 0.16])
-    limit = max(np.log(_MIN_RANGE), float(usual + _RANGE_SIGMAS * (usual - low)))
-    touched = spread > usual + _SPREADING * (limit - usual)
-    core = (spread > limit) & (saturated > _MIN_SATURATED_SHARE)
-    bubbles = ndimage.binary_dilation(core, np.ones((3, 3)), iterations=_REACH_CELLS, mask=touched)
-    return np.asarray(ndimage.binary_dilation(bubbles))
+    return np.asarray(near & ~surface)

@@ -1,4 +1,4 @@
-"""From the search for the focus to a `Surface`: artefacts masked, heights recovered and filled."""
+"""From the search for the focus to a `Surface`: occlusions and artefacts masked, heights recovered, filled."""
 
 from __future__ import annotations
 
@@ -8,12 +8,29 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lee.reconstruction.artefact_masks import mask_artefacts
+from lee.reconstruction.artefact_masks import (
+    bare_patches,
+    doubtful_near_occlusions,
+    near_occlusions,
+    out_of_range,
+    spikes,
+    uncertain,
+)
+from lee.reconstruction.focus.cells import CellRecord
 from lee.reconstruction.focus.measure import FocusMaxima, FocusSearch
-from lee.reconstruction.occluded_heights import recover_heights
+from lee.reconstruction.occluded_heights import SurfaceMaxima, continue_surface, recover_heights
+from lee.reconstruction.occlusions import (
+    Occlusions,
+    find_occlusions,
+    occluded_classes,
+    seen_brightness,
+)
 from lee.surfaces.filling import fill
 from lee.surfaces.provenance import Provenance
 from lee.surfaces.surface import Surface
+
+Map = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
 # Reach of a pixel's finest window and detail.
 _EDGE_PX = 4
@@ -42,28 +59,82 @@ def assemble_surface(
         Heights of the frames used, and by how much (dy, dx) each shows the sample displaced.
     depth_um, pixel_um : float, µm
     provenance : Provenance
-        Of the surface; the counts of pixels not measured are added, by reason.
+        Of the surface; the counts of pixels not measured are added, by reason, and of pixels occluded.
     """
+    search.close()
+    record = CellRecord(*search.record())
+    occlusions = find_occlusions(record)
+    maxima: SurfaceMaxima | None = None
+    if occlusions.any():
+        levels = [FocusMaxima(*search.peaks(level)) for level in range(min(2, search.levels))]
+        maxima = SurfaceMaxima(levels, record.z_um, occlusions.opaque(), search.noise, depth_um)
+        search.reject(occlusions.rejected().view(np.uint8))
     height, sigma, sharp = search.finish()
-    masks = mask_artefacts(
-        height, sigma, brightness=search.brightness(), pixel_um=pixel_um, depth_um=depth_um
-    )
-    masks["left the field"] = _left_the_field(height, z_um, drift_px) & ~np.logical_or.reduce(
-        list(masks.values())
-    )
-    valid = ~np.logical_or.reduce(list(masks.values()))
-    not_measured_px = {reason: int(mask.sum()) for reason, mask in masks.items()}
+    masks = _masks(search, height, sigma, record, occlusions, pixel_um, depth_um)
+    if maxima is not None:
+        zone = masks["occluded"]
+        height, sigma, continued = continue_surface(height, sigma, ~_any_of(masks), zone, maxima)
+        sharp = np.where(zone, seen_brightness(record, occlusions, zone), sharp)
+        masks["occluded"] = zone & ~continued
+    masks["left the field"] = _left_the_field(height, z_um, drift_px) & ~_any_of(masks)
+    valid = ~_any_of(masks)
     filled = fill(height, valid)
-    if masks["bubble"].any():
-        maxima = [FocusMaxima(*search.peaks(level)) for level in range(min(2, search.levels))]
-        beneath, recovered = recover_heights(filled, valid, maxima, noise=search.noise, depth_um=depth_um)
+    occluded_px: dict[str, int] = {}
+    if maxima is not None:
+        beneath, recovered = recover_heights(filled, valid, maxima)
         filled = fill(np.where(recovered, beneath, height), valid | recovered)
-    sharp = _placed(sharp, filled, np.array(search.rests))
-    height = np.where(valid, height, np.nan)
-    sigma = np.where(valid, sigma, np.nan)
+        occluded_px = occluded_classes(filled, record, occlusions, depth_um)
     return Surface(
-        height, filled, sigma, valid, sharp, pixel_um, replace(provenance, not_measured_px=not_measured_px)
+        np.where(valid, height, np.nan),
+        filled,
+        np.where(valid, sigma, np.nan),
+        valid,
+        _placed(sharp, filled, np.array(search.rests)),
+        pixel_um,
+        replace(
+            provenance,
+            not_measured_px={reason: int(mask.sum()) for reason, mask in masks.items()},
+            occluded_px=occluded_px,
+        ),
     )
+
+
+def _masks(
+    search: FocusSearch,
+    height: Map,
+    sigma: Map,
+    record: CellRecord,
+    occlusions: Occlusions,
+    pixel_um: float,
+    depth_um: float,
+) -> dict[str, Mask]:
+    """Return the masks of what is not measured; a pixel is in one at most."""
+    bare = bare_patches(height)
+    beyond = out_of_range(height, record) & ~bare
+    unsure = uncertain(sigma, depth_um) & ~bare & ~beyond
+    occluded = np.zeros(height.shape, bool)
+    if occlusions.any():
+        near = near_occlusions(occlusions, height.shape)
+        level = min(1, search.levels - 1)
+        doubtful = doubtful_near_occlusions(
+            np.where(bare | beyond | unsure, np.nan, height).astype(np.float32),
+            sigma,
+            near,
+            search.peaks(level)[1][0] / max(search.noise, 1e-12),
+            record=record,
+            rejected=occlusions.rejected(),
+            pixel_um=pixel_um,
+            depth_um=depth_um,
+        )
+        occluded = near & doubtful
+    masks = {"no texture": bare & ~occluded, "out of range": beyond & ~occluded}
+    masks |= {"uncertain": unsure & ~occluded, "occluded": occluded}
+    masks["spike"] = spikes(np.where(_any_of(masks), np.nan, height).astype(np.float32), depth_um)
+    return masks
+
+
+def _any_of(masks: dict[str, Mask]) -> Mask:
+    return np.asarray(np.logical_or.reduce(list(masks.values())))
 
 
 def _placed(

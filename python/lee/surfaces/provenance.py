@@ -119,6 +119,8 @@ class Provenance:
         Root mean square of the lamp's flicker that was divided out; 0 where none was significant.
     not_measured_px : mapping
         Reason to the number of pixels that were not measured for it.
+    occluded_px : mapping
+        How much of their focus occlusions hid, to the number of pixels; empty where there was none.
     device : ComputeDevice, optional
     instruction_set : str
         Vector instructions of the processor.
@@ -144,6 +146,7 @@ class Provenance:
     vibration_px: float | None = None
     flicker_percent: float | None = None
     not_measured_px: Mapping[str, int] = field(default_factory=dict)
+    occluded_px: Mapping[str, int] = field(default_factory=dict)
     device: ComputeDevice | None = None
     instruction_set: str = ""
     synchronisation: Json | None = None
@@ -194,6 +197,8 @@ class Provenance:
             found["instruction_set"] = self.instruction_set
         if self.not_measured_px:
             found["not_measured_px"] = dict(self.not_measured_px)
+        if self.occluded_px:
+            found["occluded_px"] = dict(self.occluded_px)
         if self.scan is not None:
             found["stack"] = self.scan.to_json()
         if self.depth_of_field is not None and self.depth_of_field.source:
@@ -242,9 +247,8 @@ class Provenance:
             drift_agreement=None if agreement is None else _number(agreement),
             vibration_px=None if vibration is None else _number(vibration),
             flicker_percent=None if flicker is None else _number(flicker),
-            not_measured_px={
-                key: int(_number(value)) for key, value in _mapping(left.pop("not_measured_px", {})).items()
-            },
+            not_measured_px=_counts(left.pop("not_measured_px", {})),
+            occluded_px=_counts(left.pop("occluded_px", {})),
             device=None
             if device is None
             else ComputeDevice(**{key: str(value) for key, value in _mapping(device).items()}),
@@ -261,6 +265,10 @@ class Provenance:
         if found and self.device is not None:
             found["device"] = self.device.kind
         return found
+
+
+def _counts(value: object) -> dict[str, int]:
+    return {key: int(_number(count)) for key, count in _mapping(value).items()}
 
 
 def _array(value: object) -> NDArray[np.float64]:

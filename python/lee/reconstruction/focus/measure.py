@@ -15,9 +15,6 @@ Map = NDArray[np.float32]
 
 DeviceKind = Literal["cpu", "cuda"]
 
-# Side of the cells whose brightness a search records.
-CELL_PX = 16
-
 
 @dataclass(frozen=True)
 class SearchOptions:
@@ -55,18 +52,6 @@ class FocusMaxima(NamedTuple):
     width_um: Map
 
 
-class CellBrightness(NamedTuple):
-    """Brightness over a scan of cells of 16 by 16 pixels; every field (ceil(H / 16), ceil(W / 16)) float32.
-
-    ``lowest`` and ``highest`` mean, counts, and the largest share of saturated pixels, 0 to 1. Occlusions
-    that appear and disappear, such as bubbles, show there.
-    """
-
-    lowest: Map
-    highest: Map
-    saturated: Map
-
-
 class FocusSearch(Protocol):
     """Search for the height of best focus at every pixel, over the frames of one scan.
 
@@ -90,14 +75,23 @@ class FocusSearch(Protocol):
     def preview(self) -> Map:
         """Return the heights so far, (H, W) µm; NaN where nothing has come into focus yet."""
 
+    def close(self) -> None:
+        """End the scan: frames still pending are evaluated."""
+
+    def record(self) -> tuple[NDArray[np.float64], Map, Map, Map]:
+        """Return what `lee.reconstruction.focus.cells.CellRecord` holds; complete after `close`."""
+
+    def reject(self, occluded: NDArray[np.uint8], /) -> None:
+        """Drop maxima nearest to a sample of `record` in which their cell was occluded, after `close`.
+
+        `occluded` is (N, h, w), not 0 where a cell was occluded.
+        """
+
     def finish(self) -> tuple[Map, Map, Map]:
-        """End the scan; return height and its standard deviation, µm, and the all-in-focus image, counts.
+        """Close the scan; return height and its standard deviation, µm, and the all-in-focus image, counts.
 
         Height and standard deviation are NaN where nothing came into focus.
         """
-
-    def brightness(self) -> tuple[Map, Map, Map]:
-        """Return what `CellBrightness` holds."""
 
     def peaks(self, level: int, /) -> tuple[Map, Map, Map]:
         """Return what `FocusMaxima` holds, at a window size; a pixel of level k covers 2^k by 2^k pixels."""

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from lee.errors import InputError
-from lee.reconstruction.focus.measure import CELL_PX, CellBrightness, FocusMaxima, Map, SearchOptions
+from lee.reconstruction.focus.cells import CellRecord, CellSamples, at_pixels, nearest_sample
+from lee.reconstruction.focus.measure import FocusMaxima, Map, SearchOptions
 from lee.reconstruction.focus.peak_tracker import PeakTracker
 from lee.reconstruction.motion.subpixel_shift import shift_frame
 
@@ -57,12 +58,7 @@ class PeakSearch(ABC):
         self._z_um: list[float] = []
         self._last: tuple[float, int] | None = None
         self._saturation = np.inf
-        cells = tuple(-(-n // CELL_PX) for n in options.shape)
-        self._brightness = CellBrightness(
-            np.full(cells, np.inf, np.float32),
-            np.full(cells, -np.inf, np.float32),
-            np.zeros(cells, np.float32),
-        )
+        self._cells = CellSamples(options.shape)
         self._noise = np.inf
 
     @abstractmethod
@@ -104,23 +100,16 @@ class PeakSearch(ABC):
         dy, dx = np.mean(self._drift_in_group, axis=0)
         if max(abs(dy), abs(dx)) > _MIN_SHIFT_PX:
             mean = shift_frame(mean, -float(dy), -float(dx))
-        self._take_brightness(mean)
         focus = self.focus_of(mean)
+        z = float(np.mean(self._z_in_group))
+        self._cells.take(z, mean, focus, saturation=self._saturation)
         sample = focus[::_NOISE_STEP_PX, ::_NOISE_STEP_PX]
         if np.isfinite(sample).any():
             self._noise = min(self._noise, float(np.nanquantile(sample, _NOISE_QUANTILE)))
         self._tracker.push(focus, mean)
-        self._z_um.append(float(np.mean(self._z_in_group)))
+        self._z_um.append(z)
         self._sum = None
         self._z_in_group, self._drift_in_group = [], []
-
-    def _take_brightness(self, frame: Map) -> None:
-        lowest, highest, saturated = self._brightness
-        mean = _cell_means(frame)
-        np.fmin(lowest, mean, out=lowest)
-        np.fmax(highest, mean, out=highest)
-        if np.isfinite(self._saturation):
-            np.maximum(saturated, _cell_means(frame >= self._saturation), out=saturated)
 
     def saturate_at(self, counts: float, /) -> None:
         """Take pixels at and above `counts` for saturated from now on."""
@@ -132,10 +121,14 @@ class PeakSearch(ABC):
         z = np.array([*self._z_um, np.nan], dtype=np.float32)
         return np.where(plane > 0, z[plane], np.float32(np.nan))
 
-    def finish(self) -> tuple[Map, Map, Map]:
-        """End the scan; return height, standard deviation and all-in-focus image."""
+    def close(self) -> None:
+        """End the scan."""
         self._end_group()
         self._tracker.finish()
+
+    def finish(self) -> tuple[Map, Map, Map]:
+        """Close the scan; return height, standard deviation and all-in-focus image."""
+        self.close()
         height, sigma = self._tracker.fit(0, np.array(self._z_um), self._options.threads)
         in_focus = np.isfinite(height) & np.isfinite(sigma) & self.consistent(self._tracker.plane[0])
         in_focus &= self._tracker.peak[0] > _MIN_PEAK * self.noise
@@ -143,9 +136,15 @@ class PeakSearch(ABC):
         width_um = self._options.depth_of_field_um / 2.355
         return height, _standard_deviation(height, sigma, width_um), self._tracker.counts[0].copy()
 
-    def brightness(self) -> CellBrightness:
-        """Return the brightness of cells over the scan."""
-        return self._brightness
+    def record(self) -> CellRecord:
+        """Return what cells showed over the scan."""
+        return self._cells.record()
+
+    def reject(self, occluded: NDArray[np.uint8], /) -> None:
+        """Drop maxima nearest to a sample in which their cell was occluded."""
+        z_um = np.array(self._z_um)
+        sample = nearest_sample(self._cells.record().z_um, z_um)
+        self._tracker.reject([at_pixels(occluded[k] != 0, self._options.shape) for k in sample])
 
     def peaks(self, level: int, /) -> FocusMaxima:
         """Return the two largest maxima of each pixel; there is one level, 0."""
@@ -170,14 +169,6 @@ class PeakSearch(ABC):
     def state_bytes_per_pixel(self) -> float:
         """Memory held for each pixel, bytes."""
         return self._tracker.bytes_per_pixel + 4.0
-
-
-def _cell_means(values: NDArray[np.float32] | NDArray[np.bool_]) -> Map:
-    """Return the means over cells of 16 by 16 pixels; cells at the far edges may be smaller."""
-    rows, columns = (np.arange(0, n, CELL_PX) for n in values.shape)
-    sums = np.add.reduceat(np.add.reduceat(values, rows, axis=0, dtype=np.float32), columns, axis=1)
-    high, wide = (np.diff([*starts, n]) for starts, n in zip((rows, columns), values.shape, strict=True))
-    return np.asarray(sums / np.outer(high, wide), dtype=np.float32)
 
 
 def _standard_deviation(height: Map, of_fit: Map, width_um: float) -> Map:

@@ -92,6 +92,20 @@ class PeakTracker:
             for kept, sample in zip(self._samples[slot], self._focus, strict=True):
                 kept[wins] = np.nan if sample is None else sample[wins]
 
+    def reject(self, planes: list[NDArray[np.bool_]]) -> None:
+        """Drop the maxima in pixels (H, W) marked in the mask of their plane; a smaller one left moves up."""
+        marked = np.stack(planes) if planes else np.zeros((0, *self.plane.shape[1:]), bool)
+        rows, columns = np.indices(self.plane.shape[1:])
+        out = [(p >= 0) & marked[np.maximum(p, 0), rows, columns] for p in self.plane] if planes else []
+        if not out:
+            return
+        moved = out[0] & ~out[1] & (self.plane[1] >= 0)
+        for kept in (self.plane, self.peak, self.counts, *self._samples.swapaxes(0, 1)):
+            kept[0][moved] = kept[1][moved]
+        for slot, gone in enumerate((out[0] & ~moved, out[1] | moved)):
+            self.plane[slot][gone] = -1
+            self.peak[slot][gone] = -1
+
     def fit(self, slot: int, z_um: NDArray[np.float64], threads: int) -> tuple[Map, Map]:
         """Fit a parabola to the logarithm of the focus around the maxima of a slot.
 
