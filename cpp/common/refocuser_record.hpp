@@ -24,7 +24,7 @@ class Record {
     template <class Make>
     void begin(std::size_t group, const Make& make) {
         if (group / stride_ == capacity) {
-            for (std::size_t k = 0; k < capacity / 2; ++k) rows_[k] = std::move(rows_[2 * k]);
+            for (std::size_t k = 1; k < capacity / 2; ++k) rows_[k] = std::move(rows_[2 * k]);
             rows_.resize(capacity / 2);
             stride_ *= 2;
         }

@@ -163,9 +163,12 @@ void misuse_is_refused_before_anything_is_changed() {
     expect_error<lee::ShapeError>("refocuser: sigma_um is (5, 4), not (4, 5)", [&] {
         refocuser.finish({out.data(), {4, 5}}, {out.data(), {5, 4}}, {out.data(), {4, 5}});
     });
-    expect_error<lee::ShapeError>("refocuser: an array of cells is (4, 5), not (1, 1)", [&] {
-        refocuser.brightness({out.data(), {1, 1}}, {out.data(), {1, 1}}, {out.data(), {4, 5}});
+    expect_error<lee::ShapeError>("refocuser: focus is (2, 1, 1), not (1, 0, 0)", [&] {
+        refocuser.record({out.data(), {1, 0, 0}}, {out.data(), {2, 1, 1}}, {out.data(), {0, 0}});
     });
+    expect_error<std::invalid_argument>(
+        "refocuser: maxima can be rejected when the scan has ended; call close first",
+        [&] { refocuser.reject({nullptr, {1, 0, 0}}); });
     expect_error<lee::ShapeError>("refocuser: an array for the peaks is (2, 5, 4), not (2, 4, 5)", [&] {
         refocuser.peaks(0, {.z_um = {out.data(), {2, 5, 4}},
                             .peak = {out.data(), {2, 4, 5}},

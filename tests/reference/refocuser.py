@@ -16,7 +16,9 @@ GROUPS_A_DEPTH, SPACING_A_DEPTH, MAX_FRAMES = 4.4, 0.75, 256
 # Of the normal equations, relative to the product of their diagonal.
 MIN_DETERMINANT = 1e-3
 ONE_WAY = F(0.15)
-TILE, NOISE_ROWS, CELL, LEVELS = (64, 256), 16, 16, 4
+TILE, NOISE_ROWS, CELL, LEVELS = (64, 256), 16, 8, 4
+# Groups of which cells are recorded, at most.
+ROWS = 128
 
 
 @dataclass
@@ -54,8 +56,9 @@ class Level:
 class Refocused:
     groups: list[Group]
     levels: list[Level]
-    least: Plane
-    most: Plane
+    recorded: list[int]
+    brightness: Plane
+    focus: Plane
     saturated: Plane
     tile_noise: NDArray[np.float64]
 
@@ -83,18 +86,36 @@ def refocus(
         bend = bend_of(k, details, groups, depth_um)
         noise = np.minimum(noise, noise_of(bend, window[0] // 2 + 1, window[1] // 2 + 1))
     levels = []
+    focus = []
     for k in range(LEVELS):
         if k > 0:
             if min(np.array(energies[0][0].shape) // 2 - window) < 0:
                 break
             energies = [tuple(halve(entry) for entry in energy) for energy in energies]
+            if k == LEVELS - 1:
+                focus = [decode(encode(eigenvalues(*energy))) for energy in energies]
         levels.append(track([pool(energy, window) for energy in energies], groups, finest=k == 0))
     H, W = frames[0].shape
-    cells = [cells_of(image[:H, :W], saturation) for image in inner]
-    least, most, full = np.inf, -np.inf, F(0)
-    for mean, share in cells:
-        least, most, full = np.fmin(least, mean), np.fmax(most, mean), np.fmax(full, share)
-    return Refocused(groups, levels, least, most, full, noise)
+    cells = focus[0].shape if focus else (0, 0)
+    seen = [cells_of(image[:H, :W], saturation, cells) for image in inner]
+    recorded = recorded_groups(len(groups))
+    return Refocused(
+        groups,
+        levels,
+        recorded,
+        np.array([decode(encode(seen[g][0])) for g in recorded], F),
+        np.array([focus[g] if focus else np.zeros(cells) for g in recorded], F),
+        np.fmax.reduce([share for _, share in seen]),
+        noise,
+    )
+
+
+def recorded_groups(count: int) -> list[int]:
+    """All groups, or every second, fourth ..., so that no more than ROWS are kept."""
+    stride = 1
+    while (count - 1) // stride >= ROWS:
+        stride *= 2
+    return list(range(0, count, stride))
 
 
 def group_frames(frames, z_um, drift_px, depth_um) -> list[Group]:
@@ -201,12 +222,17 @@ def bend_of(k: int, details, groups, depth_um) -> NDArray[np.float64]:
 
 
 def pool(energy: tuple[Plane, Plane, Plane], window: tuple[int, int]) -> NDArray[np.uint16]:
-    """Smaller eigenvalue of the pooled tensor, and a share of the larger."""
+    """Focus of the tensor pooled over the window."""
     h, w = window
     xx, yy, xy = (box(np.pad(entry, ((h // 2,) * 2, (w // 2,) * 2)), h, w) for entry in energy)
+    return encode(F(1) / F(h * w) * eigenvalues(xx, yy, xy))
+
+
+def eigenvalues(xx: Plane, yy: Plane, xy: Plane) -> Plane:
+    """Smaller eigenvalue of the tensor, and a share of the larger."""
     root = np.sqrt((xx - yy) * (xx - yy) + F(4) * xy * xy)
     focus = F(0.5) * (xx + yy - root) + ONE_WAY * (F(0.5) * (xx + yy + root))
-    return encode(F(1) / F(h * w) * np.where(focus > 0, focus, F(0)))
+    return np.where(focus > 0, focus, F(0))
 
 
 def halve(energy: Plane) -> Plane:
@@ -285,9 +311,7 @@ def noise_of(bend: NDArray[np.float64], up: int, left: int) -> NDArray[np.float6
     return np.array(out)
 
 
-def cells_of(image: Plane, saturation: float) -> tuple[Plane, Plane]:
-    H, W = image.shape
-    shape = (-(-H // CELL), -(-W // CELL))
+def cells_of(image: Plane, saturation: float, shape: tuple[int, ...]) -> tuple[Plane, Plane]:
     mean, share = np.zeros(shape, F), np.zeros(shape, F)
     for i, j in np.ndindex(shape):
         cell = image[i * CELL : (i + 1) * CELL, j * CELL : (j + 1) * CELL]

@@ -21,7 +21,9 @@ _SPIKE_RADIUS_PX = 4
 _SPIKE_HEIGHT = 0.25
 # Bare patches: nothing in focus in most of such squares, and in all of some. Windows at their edge see the
 # texture beside them.
-_BARE_WINDOW_PX, _BARE_PX, _BARE_EDGE_PX = 7, 5, 3
+_BARE_WINDOW_PX, _BARE_PX, _BARE_EDGE_PX = 7, 5, 4
+# Beside them a window's texture lies so far off the pixel, less where fewer of the pixels around are bare.
+_BESIDE_BARE_PX, _OFFSET_PX, _WHOLE_SHARE = 15, 2.0, 0.25
 # A surface beyond the scan's end: the focus of its cell at that end exceeds that at the height found by this
 # factor. Cells whose focus at the ends stays below a share of its maximum are not looked at.
 _BEYOND, _MIN_END_SHARE = 2.0, 0.3
@@ -65,17 +67,45 @@ def bare_patches(height: NDArray[np.float32]) -> Mask:
     return np.asarray(ndimage.binary_dilation(wide, iterations=_BARE_EDGE_PX)) | blank
 
 
-def out_of_range(height: NDArray[np.float32], record: CellRecord) -> Mask:
-    """Mask pixels (H, W) of a surface beyond the scan's ends, whose focus rises toward one of them."""
-    beyond = np.zeros(height.shape, bool)
+def sigma_beside_bare_patches(filled: NDArray[np.float32], bare: Mask) -> NDArray[np.float32]:
+    """Return the standard deviation (H, W), µm, that windows at the edges of bare patches add.
+
+    They see the texture beside a pixel, and so the height there.
+
+    Parameters
+    ----------
+    filled : (H, W) float32, µm
+        Heights, those of the bare patches filled.
+    bare : (H, W) bool
+    """
+    if not bare.any():
+        return np.zeros(filled.shape, np.float32)
+    share = ndimage.uniform_filter(bare.astype(np.float32), _BESIDE_BARE_PX, mode="nearest")
+    smooth = ndimage.uniform_filter(filled, 5, mode="nearest")
+    slope_um = np.hypot(ndimage.sobel(smooth, 0), ndimage.sobel(smooth, 1)) / 8
+    return np.asarray(_OFFSET_PX * np.minimum(share / _WHOLE_SHARE, 1) * slope_um, dtype=np.float32)
+
+
+def out_of_range(height: NDArray[np.float32], record: CellRecord, bare: Mask) -> Mask:
+    """Mask pixels (H, W) of a surface beyond the scan's ends, whose focus rises toward one of them.
+
+    Parameters
+    ----------
+    height : (H, W) float32, µm
+    record : CellRecord
+    bare : (H, W) bool
+        Where nothing came into focus: because it is beyond, where the cell's focus is largest at an end.
+    """
     if record.focus.size == 0:
-        return beyond
+        return np.zeros(height.shape, bool)
+    largest = record.focus.argmax(axis=0)
+    beyond = bare & at_pixels((largest == 0) | (largest == len(record.focus) - 1), height.shape)
     ends = np.maximum(record.focus[0], record.focus[-1])
     suspect = at_pixels(ends > _MIN_END_SHARE * record.focus.max(axis=0), height.shape)
     y, x = np.nonzero(suspect & np.isfinite(height))
     rows, columns = cells_of(y, x, ends.shape)
     found = record.focus[nearest_sample(record.z_um, height[y, x]), rows, columns]
-    beyond[y, x] = ends[rows, columns] > _BEYOND * found
+    beyond[y, x] |= ends[rows, columns] > _BEYOND * found
     return beyond
 
 

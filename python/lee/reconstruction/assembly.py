@@ -1,4 +1,4 @@
-"""From the search for the focus to a `Surface`: occlusions and artefacts masked, heights recovered, filled."""
+"""From the search for the focus to a `Surface`: artefacts masked, heights recovered and filled."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from lee.reconstruction.artefact_masks import (
     doubtful_near_occlusions,
     near_occlusions,
     out_of_range,
+    sigma_beside_bare_patches,
     spikes,
     uncertain,
 )
@@ -25,6 +26,7 @@ from lee.reconstruction.occlusions import (
     occluded_classes,
     seen_brightness,
 )
+from lee.reconstruction.sampling import sampling_sigma_um
 from lee.surfaces.filling import fill
 from lee.surfaces.provenance import Provenance
 from lee.surfaces.surface import Surface
@@ -70,6 +72,7 @@ def assemble_surface(
         maxima = SurfaceMaxima(levels, record.z_um, occlusions.opaque(), search.noise, depth_um)
         search.reject(occlusions.rejected().view(np.uint8))
     height, sigma, sharp = search.finish()
+    sigma = np.hypot(sigma, sampling_sigma_um(height, z_um, depth_um))
     masks = _masks(search, height, sigma, record, occlusions, pixel_um, depth_um)
     if maxima is not None:
         zone = masks["occluded"]
@@ -79,6 +82,7 @@ def assemble_surface(
     masks["left the field"] = _left_the_field(height, z_um, drift_px) & ~_any_of(masks)
     valid = ~_any_of(masks)
     filled = fill(height, valid)
+    sigma = np.hypot(sigma, sigma_beside_bare_patches(filled, masks["no texture"]))
     occluded_px: dict[str, int] = {}
     if maxima is not None:
         beneath, recovered = recover_heights(filled, valid, maxima)
@@ -110,7 +114,8 @@ def _masks(
 ) -> dict[str, Mask]:
     """Return the masks of what is not measured; a pixel is in one at most."""
     bare = bare_patches(height)
-    beyond = out_of_range(height, record) & ~bare
+    beyond = out_of_range(height, record, bare)
+    bare &= ~beyond
     unsure = uncertain(sigma, depth_um) & ~bare & ~beyond
     occluded = np.zeros(height.shape, bool)
     if occlusions.any():
