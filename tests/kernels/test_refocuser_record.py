@@ -29,8 +29,8 @@ def test_of_a_long_scan_every_second_or_fourth_group_is_recorded(count):
 
 
 def test_pixels_beyond_the_last_whole_cell_are_in_none():
-    frames, z = scan_of((47, 71), 9)
-    _, brightness, focus, saturated = pushed(frames, z).record()
+    frames, z = scan_of((47, 71), 9, uneven=False)
+    _, brightness, focus, saturated = pushed(frames, 2 * z).record()
     assert brightness.shape == focus.shape == (9, 5, 8)
     assert saturated.shape == (5, 8)
 
@@ -44,10 +44,10 @@ def test_small_frames_have_no_cells():
 
 
 def test_the_share_of_saturated_pixels_is_the_largest_of_the_scan():
-    frames, z = scan_of((40, 40), 6)
+    frames, z = scan_of((40, 40), 6, uneven=False)
     frames[2, :8, :4] = 255
     frames[3, :8, :2] = 255
-    np.testing.assert_array_equal(pushed(frames, z, saturation=255).record()[3][0, 0], 0.5)
+    np.testing.assert_array_equal(pushed(frames, 2 * z, saturation=255).record()[3][0, 0], 0.5)
 
 
 def nearest(z_um, height):
