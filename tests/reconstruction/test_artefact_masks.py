@@ -1,27 +1,24 @@
-"""Artefact masks, one a reason: no focus, uncertain, beneath a bubble, specular spike."""
+"""Artefact masks, one a reason: no texture, beyond the scan, uncertain, specular spike."""
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from lee.devices.virtual import Bubble, gentle, render_scan
-from lee.reconstruction.artefact_masks import CELL_PX, mask_artefacts
+from lee.reconstruction.artefact_masks import (
+    bare_patches,
+    out_of_range,
+    sigma_beside_bare_patches,
+    spikes,
+    uncertain,
+)
+from lee.reconstruction.focus.cells import CellRecord
 from lee.reconstruction.parameters import ReconstructParams
 from lee.reconstruction.reconstruct import reconstruct
 from lee.stacks.stack import ZStack
+from tests.support.focal_stacks import focal_stack, hill, texture
 
 SHAPE = (160, 200)
-CELLS = (10, 13)
 DEPTH_UM = 3.5
-REASONS = ("no focus", "uncertain", "bubble", "spike")
-
-
-def quiet(cells=CELLS):
-    return (
-        np.full(cells, 95, np.float32),
-        np.full(cells, 105, np.float32),
-        np.zeros(cells, np.float32),
-    )
 
 
 def relief():
@@ -29,29 +26,14 @@ def relief():
     return (2 * np.sin(x / 40) + np.cos(y / 35)).astype(np.float32)
 
 
-def masks_of(height, sigma=None, brightness=None):
-    sigma = np.full(height.shape, 0.05, np.float32) if sigma is None else sigma
-    masks = mask_artefacts(height, sigma, brightness=brightness or quiet(), pixel_um=0.25, depth_um=DEPTH_UM)
-    assert tuple(masks) == REASONS
-    assert all(mask.shape == height.shape and mask.dtype == bool for mask in masks.values())
-    assert (np.sum(list(masks.values()), axis=0) <= 1).all()
-    return masks
-
-
 def test_smooth_relief_is_masked_nowhere():
-    assert not any(mask.any() for mask in masks_of(relief()).values())
+    assert not spikes(relief(), DEPTH_UM).any()
+    assert not bare_patches(relief()).any()
 
 
-def test_no_focus_and_uncertain_heights_are_themselves():
-    height, sigma = relief(), np.full(SHAPE, 0.05, np.float32)
-    height[10:20, 30:50] = sigma[10:20, 30:50] = np.nan
-    sigma[60:70, 80:100] = 0.5 * DEPTH_UM
-    masks = masks_of(height, sigma)
-    expected = {reason: np.zeros(SHAPE, bool) for reason in REASONS}
-    expected["no focus"][10:20, 30:50] = True
-    expected["uncertain"][60:70, 80:100] = True
-    for reason in REASONS:
-        np.testing.assert_array_equal(masks[reason], expected[reason])
+def test_uncertain_heights_are_those_of_a_large_standard_deviation():
+    sigma = np.array([[0.1, 0.34 * DEPTH_UM, 0.36 * DEPTH_UM, np.nan]], np.float32)
+    np.testing.assert_array_equal(uncertain(sigma, DEPTH_UM), [[False, False, True, True]])
 
 
 @pytest.mark.parametrize("sign", [1, -1])
@@ -60,56 +42,77 @@ def test_spikes_either_way_are_found_and_broad_hills_are_none(sign):
     height[40:44, 60:64] += sign * 3.0
     y, x = np.indices(SHAPE)
     height += sign * 4 * np.exp(-((y - 110) ** 2 + (x - 140) ** 2) / (2 * 12.0**2)).astype(np.float32)
-    spike = masks_of(height)["spike"]
+    spike = spikes(height, DEPTH_UM)
     assert spike[40:44, 60:64].all()
     assert spike.sum() <= 36
     assert not spike[80:140, 110:170].any()
 
 
-def bubble_brightness():
-    lowest, highest, saturated = quiet()
-    highest[3:7, 4:8] = 250
-    saturated[4:6, 5:7] = 0.5
-    return lowest, highest, saturated
-
-
-def test_a_bubble_s_cells_are_masked_where_the_height_jumps():
+def test_wide_patches_with_nothing_in_focus_are_bare_with_their_edges_and_specks_without():
     height = relief()
-    height[56:104, 72:120] += 9.0
-    bubble = masks_of(height, brightness=bubble_brightness())["bubble"]
-    assert bubble[60:100, 76:116].all()
-    reach = ndimage.binary_dilation(np.pad(np.ones((64, 64), bool), 60), iterations=50)
-    assert bubble.sum() < reach.sum()
-    assert not bubble[:, 160:].any()
+    height[50:90, 60:110] = np.nan
+    height[20, 30] = height[120, 20:22] = np.nan
+    bare = bare_patches(height)
+    assert bare[50:90, 60:110].all()
+    assert bare[70, 57:113].all()
+    assert bare[20, 30]
+    assert bare[120, 20:22].all()
+    assert bare.sum() < 50 * 60 + 3
 
 
-def test_surface_that_continues_through_unsteady_cells_stays():
-    masks = masks_of(relief(), brightness=bubble_brightness())
-    assert masks["bubble"].mean() < 0.05
-
-
-def test_unsteady_cells_that_never_saturate_mask_nothing():
-    lowest, highest, _ = bubble_brightness()
-    height = relief()
-    height[56:104, 72:120] += 9.0
-    assert not masks_of(height, brightness=(lowest, highest, np.zeros(CELLS, np.float32)))["bubble"].any()
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (3, 40), (17, 16)])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (17, 16)])
 def test_small_fields(shape):
-    cells = tuple(-(-n // CELL_PX) for n in shape)
-    masks = masks_of(np.zeros(shape, np.float32), brightness=quiet(cells))
-    assert not any(mask.any() for mask in masks.values())
+    height = np.zeros(shape, np.float32)
+    none = np.zeros((5, 0, 0), np.float32)
+    record = CellRecord(np.arange(5.0), none, none, none[0])
+    assert not bare_patches(height).any()
+    assert not out_of_range(height, record, np.zeros(shape, bool)).any()
+    assert bare_patches(np.full_like(height, np.nan)).all()
 
 
-def test_a_rendered_bubble_is_masked_and_the_rest_is_not():
-    scene = gentle((256, 256), 0.25, 4).with_bubbles(1, 6, (7.0, 8.0))
-    assert isinstance(scene.bubbles[0], Bubble)
-    scan = render_scan(scene, seed=1)
-    stack = ZStack.from_array(scan.frames, scan.z_um, scan.pixel_um)
-    surface = reconstruct(stack, params=ReconstructParams(drift=False))
-    far = ~ndimage.binary_dilation(scan.touched, iterations=30)
-    assert surface.valid[far].mean() > 0.99
-    wrong = np.abs(surface.height_um - scan.truth_um) > 1.5
-    assert wrong[scan.touched].mean() < 0.05
-    assert (~surface.valid[scan.touched]).mean() > 0.5
+def test_windows_beside_a_bare_patch_see_the_height_beside():
+    x = np.indices(SHAPE)[1]
+    bare = np.zeros(SHAPE, bool)
+    bare[60:100, 80:120] = True
+    sigma = sigma_beside_bare_patches((0.1 * x).astype(np.float32), bare)
+    np.testing.assert_allclose(sigma[80, 76:80], 0.2, rtol=0.01)
+    assert (sigma[:, :70] == 0).all()
+    np.testing.assert_array_equal(sigma_beside_bare_patches(relief(), np.zeros(SHAPE, bool)), 0)
+
+
+def surface_of(frames, z_um):
+    stack = ZStack.from_array(frames, z_um, 0.5)
+    return reconstruct(stack, params=ReconstructParams(drift=False))
+
+
+@pytest.mark.parametrize("contrast", [0.06, 0.25], ids=["weak", "strong"])
+def test_patches_without_texture_are_not_measured_and_texture_beside_them_is(contrast):
+    bright = texture(SHAPE, contrast=contrast)
+    patch = np.zeros(SHAPE, bool)
+    patch[30:75, 40:90] = patch[95:140, 110:150] = True
+    bright[patch] = 120
+    heights, frames, z_um = focal_stack(SHAPE, 41, bright=bright)
+    surface = surface_of(frames, z_um)
+    assert surface.valid[patch].mean() < 0.1
+    assert surface.valid[~ndimage.binary_dilation(patch, iterations=5)].mean() > 0.97
+    assert surface.metadata["not_measured_px"]["no texture"] > 0.8 * patch.sum()
+    error = np.abs(surface.height_um - heights)[surface.valid & patch]
+    assert np.mean(error > 3 * surface.height_sigma_um[surface.valid & patch]) < 0.05
+
+
+@pytest.mark.parametrize("z_um", [(6.0, 14.0), (-3.0, 5.2)], ids=["above its foot", "below its top"])
+def test_a_surface_beyond_the_scan_is_not_measured(z_um):
+    heights, frames, at = focal_stack(SHAPE, 41, heights=hill(SHAPE), z_um=z_um)
+    surface = surface_of(frames, at)
+    beyond = (heights < at[0]) | (heights > at[-1])
+    inside = (heights > at[0] + 1) & (heights < at[-1] - 1)
+    assert beyond.mean() > 0.2
+    assert surface.valid[beyond].mean() < 0.01
+    assert surface.valid[inside].mean() > 0.9
+    reasons = surface.metadata["not_measured_px"]
+    assert reasons["out of range"] > 0.5 * beyond.sum()
+
+
+def test_noise_alone_is_measured_nowhere():
+    frames = np.random.default_rng(0).normal(1000, 30, (31, 96, 128)).astype(np.uint16)
+    assert surface_of(frames, np.arange(31) * 0.4).coverage < 0.01

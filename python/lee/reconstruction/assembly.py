@@ -10,8 +10,6 @@ from scipy import ndimage
 
 from lee.reconstruction.artefact_masks import (
     bare_patches,
-    doubtful_near_occlusions,
-    near_occlusions,
     out_of_range,
     sigma_beside_bare_patches,
     spikes,
@@ -19,13 +17,10 @@ from lee.reconstruction.artefact_masks import (
 )
 from lee.reconstruction.focus.cells import CellRecord
 from lee.reconstruction.focus.measure import FocusMaxima, FocusSearch
-from lee.reconstruction.occluded_heights import SurfaceMaxima, continue_surface, recover_heights
-from lee.reconstruction.occlusions import (
-    Occlusions,
-    find_occlusions,
-    occluded_classes,
-    seen_brightness,
-)
+from lee.reconstruction.occlusion.detection import Occlusions, find_occlusions
+from lee.reconstruction.occlusion.doubtful import doubtful_near_occlusions, near_occlusions
+from lee.reconstruction.occlusion.heights import SurfaceMaxima, continue_surface, recover_heights
+from lee.reconstruction.occlusion.seen import occluded_classes, seen_brightness
 from lee.reconstruction.sampling import sampling_sigma_um
 from lee.surfaces.filling import fill
 from lee.surfaces.provenance import Provenance

@@ -43,7 +43,7 @@ def test_a_bubble_is_masked_and_filled_from_its_surroundings():
     wrong = np.abs(surface.height_um - scan.truth_um) > 1.5
     assert wrong[scan.touched].mean() < 0.05
     assert (~surface.valid[scan.touched]).mean() > 0.5
-    assert surface.metadata["not_measured_px"]["bubble"] > 0
+    assert surface.metadata["not_measured_px"]["occluded"] > 0
     assert np.abs(surface.height_filled_um - scan.truth_um)[scan.touched].mean() < 1.0
 
 

@@ -15,30 +15,32 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lee.reconstruction.focus.cells import CELL_PX, CellRecord, at_pixels, cells_of
+from lee.reconstruction.focus.cells import CellRecord
 
 Cells = NDArray[np.bool_]
 _Values = NDArray[np.float64]
 
-# Occlusions are searched for in squares of so many cells, where a scan's natural changes average out, then
-# outlined in smaller ones near by.
-_SEARCH_CELLS, _OUTLINE_CELLS = 3, 1
+# A change counts where the mean of so many cells around changes too, by a share of it at least: what defocus
+# takes from a cell it gives to its neighbours.
+_AROUND_CELLS, _GIVEN = 4, 2.0
 # Price of an occluded sample and of an occlusion, in units of half a squared standard deviation; of a change
 # beyond `_LINEAR` standard deviations, which are rarer than a normal distribution has them, the cost rises
 # linearly.
-_SAMPLE, _OCCLUSION, _OUTLINE_OCCLUSION = 1.0, 10.0, 6.0
+_SAMPLE, _OCCLUSION = 1.0, 10.0
 _LINEAR = 2.5
 # An occlusion that lasts from the first or to the last frame costs at most this for its whole length: it may
 # well last longer than the surface is seen.
 _MAX_END = 20.0
-# Usual changes are those of this quantile of the field, widened for their tails; never below `_LEAST`.
+# Usual changes between two samples are those of this quantile of the field, widened for their tails; never
+# below `_LEAST`, nor below those usual in the scan between samples as far apart.
 _USUAL_QUANTILE, _TAILS, _LEAST = 0.6, 1.5, 0.01
 _NORMAL_QUANTILE = 0.8416  # of |x| of a standard normal distribution
 # A surface's brightness relative to the field's: its standard deviation, at least, and the most that an
 # unusual one costs.
-_UNUSUAL, _MAX_UNUSUAL = 0.15, 12.0
-# Cells around an occlusion, and samples before and after, in which its outline is looked for.
-_AROUND_CELLS, _AROUND_SAMPLES = 2, 1
+_UNUSUAL, _MAX_UNUSUAL = 0.15, 6.0
+# A patch's surroundings, how much more alike its brightness must be to them for it to be the surface, and the
+# share of the scan that it was seen at least: what crosses is rarely there for longer.
+_SURROUNDINGS_CELLS, _MORE_ALIKE, _MIN_SEEN = 3, 0.6, 0.35
 # A change of the logarithm of the brightness by so much hides the surface, a smaller one veils it, and a
 # large one leaves none of it.
 _HIDING, _VEIL, _OPAQUE = 0.1, 0.05, 0.25
@@ -97,79 +99,18 @@ def find_occlusions(record: CellRecord) -> Occlusions:
     none = Occlusions(np.zeros(bright.shape, bool), np.zeros(bright.shape, np.float32))
     if len(bright) < 5 or bright[0].size == 0 or not np.isfinite(bright).all() or bright.min() <= 0:
         return none
-    searched = occluded_samples(np.log(mean_of_cells(bright, _SEARCH_CELLS)), _OCCLUSION)
-    if not searched.any():
-        return none
-    near = dilated(searched, _AROUND_CELLS, _AROUND_SAMPLES)
     level = np.log(bright)
-    outline = occluded_samples(np.log(mean_of_cells(bright, _OUTLINE_CELLS)), _OUTLINE_OCCLUSION) & near
+    found = occluded_samples(level, np.log(mean_of_cells(bright, _AROUND_CELLS)))
+    if not found.any():
+        return none
     occluded = ndimage.binary_closing(
-        np.pad(outline, ((0, 0), (2, 2), (2, 2)), mode="edge"), np.ones((1, 3, 3), bool)
+        np.pad(found, ((0, 0), (2, 2), (2, 2)), mode="edge"), np.ones((1, 3, 3), bool)
     )[:, 2:-2, 2:-2]
     level -= np.median(level, axis=(1, 2), keepdims=True)
     seen = _seen_level(level, dilated(occluded, 1, 1))
-    strength = np.abs(mean_of_cells(level - seen, _OUTLINE_CELLS))
+    strength = np.abs(level - seen)
     strength[:, np.isnan(seen).any(axis=0)] = np.inf
     return Occlusions(occluded, strength.astype(np.float32))
-
-
-def seen_brightness(
-    record: CellRecord, occlusions: Occlusions, zone: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """Return the brightness (H, W) of the cells without what occluded them, smooth; counts.
-
-    Parameters
-    ----------
-    record : CellRecord
-    occlusions : Occlusions
-        Of the same samples.
-    zone : (H, W) bool
-        Where it is wanted; elsewhere it is 0.
-    """
-    weight = np.where(dilated(occlusions.occluded, 1, 0), 0.0, 1.0)
-    total = (weight * record.brightness).sum(axis=0)
-    known = weight.sum(axis=0)
-    while not known.all():  # cells never seen: from those around
-        total, known = (mean_of_cells(of[None], 3)[0] for of in (total, known))
-    out = np.zeros(zone.shape, np.float32)
-    y, x = np.nonzero(zone)
-    at = [(y + 0.5) / CELL_PX - 0.5, (x + 0.5) / CELL_PX - 0.5]
-    out[y, x] = ndimage.map_coordinates(total / known, at, order=1, mode="nearest")
-    return out
-
-
-def occluded_classes(
-    height_um: NDArray[np.float32], record: CellRecord, occlusions: Occlusions, depth_um: float
-) -> dict[str, int]:
-    """Count the pixels that something crossed, by how much of their focus it hid.
-
-    Parameters
-    ----------
-    height_um : (H, W) float32
-        Heights everywhere, filled where not measured.
-    record : CellRecord
-    occlusions : Occlusions
-    depth_um : float, µm
-        Full width at half maximum of the focus curve: samples within half of it are in focus.
-
-    Returns
-    -------
-    dict
-        Pixels occluded only "while out of focus", in "part of their focus" and in "most of their focus".
-    """
-    y, x = np.nonzero(at_pixels(np.asarray(occlusions.occluded.any(axis=0)), height_um.shape))
-    rows, columns = cells_of(y, x, record.saturated.shape)
-    order = np.argsort(record.z_um)
-    ends = np.searchsorted(record.z_um[order], height_um[y, x] + np.array([[-0.5], [0.5]]) * depth_um)
-    before = np.concatenate([np.zeros((1, *record.saturated.shape), int), occlusions.occluded[order]])
-    before = before.cumsum(axis=0)
-    hidden = before[ends[1], rows, columns] - before[ends[0], rows, columns]
-    share = hidden / np.maximum(ends[1] - ends[0], 1)
-    return {
-        "while out of focus": int((hidden == 0).sum()),
-        "in part of their focus": int(((hidden > 0) & (share <= 0.5)).sum()),
-        "in most of their focus": int((share > 0.5).sum()),
-    }
 
 
 def dilated(samples: Cells, cells: int, steps: int) -> Cells:
@@ -191,29 +132,85 @@ def mean_of_cells(values: _Values, side: int) -> _Values:
     return sums(values) / sums(np.ones((1, *values.shape[1:])))
 
 
-def occluded_samples(level: _Values, price: float) -> Cells:
-    """Return which samples of each cell are occluded, from the logarithm of its brightness (N, h, w)."""
+def occluded_samples(level: _Values, around: _Values) -> Cells:
+    """Return which samples of each cell are occluded.
+
+    Parameters
+    ----------
+    level, around : (N, h, w) float64
+        Logarithm of the brightness of the cells, and of the mean of the cells around each.
+    """
     count = len(level)
-    levels = (level - np.median(level, axis=(1, 2), keepdims=True)).reshape(count, -1)
-    usual = _usual_changes(levels)
-    middle = np.median(levels, axis=0)
+    cells = _Changes(*(_relative(values).reshape(count, -1) for values in (level, around)))
+    usual = cells.usual()
+    middle = np.median(cells.around, axis=0)
     spread = max(_UNUSUAL, 1.48 * float(np.median(np.abs(middle - np.median(middle)))))
-    unusual = np.minimum(0.5 * (levels / spread) ** 2, _MAX_UNUSUAL)
-    suspect = np.flatnonzero(_may_be_occluded(levels, usual, unusual, price))
-    out = np.zeros(levels.shape, bool)
+    unusual = np.minimum(0.5 * (cells.around / spread) ** 2, _MAX_UNUSUAL)
+    suspect = np.flatnonzero(_may_be_occluded(cells, usual, unusual))
+    out = np.zeros(cells.level.shape, bool)
     if suspect.size:
-        out[:, suspect] = ~_seen_path(levels[:, suspect], usual, unusual[:, suspect], price)
-    return out.reshape(level.shape)
+        out[:, suspect] = ~_seen_path(cells.of(suspect), usual, unusual[:, suspect])
+    return _with_the_surface_like_its_surroundings(out.reshape(level.shape), _relative(level))
 
 
-def _usual_changes(levels: _Values) -> _Values:
-    """Return the standard deviation of natural changes over 0, 1, 2 ... samples."""
-    count = len(levels)
-    usual = np.zeros(count)
-    for lag in range(1, count):
-        change = np.quantile(np.abs(levels[lag:] - levels[:-lag]), _USUAL_QUANTILE)
-        usual[lag] = max(_LEAST, _TAILS * float(change) / _NORMAL_QUANTILE)
-    return np.maximum.accumulate(usual)
+def _with_the_surface_like_its_surroundings(occluded: Cells, level: _Values) -> Cells:
+    """Return the samples with patches that changed once seen in the state more like their surroundings.
+
+    Of two states, one to the first frame and one to the last, either may be the surface's: what is there from
+    the first frame may stay for longer than the surface is seen.
+    """
+    out = occluded.copy()
+    ever = occluded.any(axis=0)
+    changed_once = occluded[0] != occluded[-1]
+    early = occluded == occluded[0]
+    labels, count = ndimage.label(changed_once, np.ones((3, 3)))
+    for patch in range(1, count + 1):
+        inside = labels == patch
+        around = ndimage.binary_dilation(inside, np.ones((3, 3)), iterations=_SURROUNDINGS_CELLS) & ~ever
+        if not around.any():
+            continue
+        off = level[:, inside] - level[:, around].mean(axis=1)[:, None]
+        first = early[:, inside]
+        before, after = abs(float(off[first].mean())), abs(float(off[~first].mean()))
+        share = float(first.mean())
+        if before < _MORE_ALIKE * after and share > _MIN_SEEN:
+            out[:, inside] = ~first
+        elif after < _MORE_ALIKE * before and 1 - share > _MIN_SEEN:
+            out[:, inside] = first
+    return out
+
+
+def _relative(level: _Values) -> _Values:
+    """Return a level relative to the field's at the same time, which the lamp may change."""
+    return np.asarray(level - np.median(level, axis=(1, 2), keepdims=True))
+
+
+@dataclass(frozen=True)
+class _Changes:
+    """Changes of cells between two samples; `level` and `around` are (N, cells)."""
+
+    level: _Values
+    around: _Values
+
+    def of(self, cells: NDArray[np.intp]) -> _Changes:
+        return _Changes(self.level[:, cells], self.around[:, cells])
+
+    def between(self, first: int, second: int) -> _Values:
+        own, mean = self.level[second] - self.level[first], self.around[second] - self.around[first]
+        return np.where(own * mean > 0, np.minimum(np.abs(own), _GIVEN * np.abs(mean)), 0.0)
+
+    def usual(self) -> _Values:
+        """Return the standard deviation of natural changes between two samples, (N, N)."""
+        count = len(self.level)
+        out = np.full((count, count), _LEAST)
+        least = _LEAST
+        for lag in range(1, count):
+            pairs = range(count - lag)
+            changes = [np.quantile(self.between(k, k + lag), _USUAL_QUANTILE) for k in pairs]
+            usual = _TAILS * np.array(changes) / _NORMAL_QUANTILE
+            least = max(least, float(np.median(usual)))
+            out[np.arange(count - lag), np.arange(lag, count)] = np.maximum(usual, least)
+        return out
 
 
 def _cost(change: _Values) -> _Values:
@@ -221,39 +218,39 @@ def _cost(change: _Values) -> _Values:
     return np.where(size < _LINEAR, 0.5 * size**2, _LINEAR * (size - 0.5 * _LINEAR))
 
 
-def _may_be_occluded(levels: _Values, usual: _Values, unusual: _Values, price: float) -> Cells:
+def _may_be_occluded(cells: _Changes, usual: _Values, unusual: _Values) -> Cells:
     """Exclude cells that no occlusion explains better: what one saves, at most, is below its price."""
-    saved = _cost(np.diff(levels, axis=0) / usual[1]) - _SAMPLE
-    most, run = np.zeros(levels.shape[1]), np.zeros(levels.shape[1])
-    for step in saved:
+    count = len(cells.level)
+    steps = np.array([_cost(cells.between(k, k + 1) / usual[k, k + 1]) for k in range(count - 1)])
+    most, run = np.zeros(steps.shape[1]), np.zeros(steps.shape[1])
+    for step in steps - min(_SAMPLE, _MAX_END / count):
         run = np.maximum(run + step, 0)
         most = np.maximum(most, run)
-    ends = np.maximum(unusual[0], unusual[-1]) - unusual.min(axis=0)
-    return np.asarray(most + _SAMPLE + ends > price)
+    return np.asarray(most + unusual[0] - unusual.min(axis=0) > _OCCLUSION)
 
 
-def _seen_path(levels: _Values, usual: _Values, unusual: _Values, price: float) -> Cells:
+def _seen_path(cells: _Changes, usual: _Values, unusual: _Values) -> Cells:
     """Return the samples on each cell's cheapest path (N, cells)."""
-    count, cells = levels.shape
+    count, number = cells.level.shape
 
     def gap(samples: int) -> float:
-        return price + _SAMPLE * samples if samples else 0.0
+        return _OCCLUSION + _SAMPLE * samples if samples else 0.0
 
     def end(samples: int) -> float:
-        return price + min(_SAMPLE * samples, _MAX_END * samples / count) if samples else 0.0
+        return _OCCLUSION + min(_SAMPLE, _MAX_END / count) * samples if samples else 0.0
 
-    best = np.empty((count, cells))
-    before = np.full((count, cells), -1)
+    best = np.empty((count, number))
+    before = np.full((count, number), -1)
     for k in range(count):
         best[k] = end(k) + unusual[k]
         for earlier in range(k):
-            change = _cost((levels[k] - levels[earlier]) / usual[k - earlier])
-            price_here = best[earlier] + change + gap(k - earlier - 1)
-            better = price_here < best[k]
-            best[k][better] = price_here[better]
+            change = _cost(cells.between(earlier, k) / usual[earlier, k])
+            price = best[earlier] + change + gap(k - earlier - 1)
+            better = price < best[k]
+            best[k][better] = price[better]
             before[k][better] = earlier
     last = np.argmin(best + np.array([end(count - 1 - k) for k in range(count)])[:, None], axis=0)
-    seen = np.zeros((count, cells), bool)
+    seen = np.zeros((count, number), bool)
     while (last >= 0).any():
         there = np.flatnonzero(last >= 0)
         seen[last[there], there] = True
