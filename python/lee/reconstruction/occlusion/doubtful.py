@@ -11,9 +11,9 @@ from lee.reconstruction.occlusion.detection import Cells, Occlusions, dilated
 
 Mask = NDArray[np.bool_]
 
-# Near an occlusion a height counts only if its maximum stands above the noise so far, or, where that is less, as
-# far as this share of what is usual around; is near the largest focus that its cell showed unoccluded; and
-# has a standard deviation below this share of the depth of field ...
+# Near an occlusion a height counts only if its maximum stands above the noise so far, or, where that is less,
+# as far as this share of what is usual around; is near the largest focus that its cell showed unoccluded;
+# and has a standard deviation below this share of the depth of field ...
 _MIN_SIGNAL_TO_NOISE, _USUAL_SHARE, _AROUND_PX = 15.0, 0.2, 24
 _MIN_CELL_FOCUS = 0.5
 _MAX_SIGMA_NEAR_OCCLUSION = 0.25
