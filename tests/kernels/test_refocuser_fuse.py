@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.kernels.test_refocuser import DEPTH_UM, pushed, scan_of
+from tests.support.refocuser_scans import DEPTH_UM, pushed, scan_of
 from tests.reference import refocuser_fuse
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.kernels.test_refocuser import core_of, of_backend, pushed, scan_of
 from tests.reference import refocuser as reference
+from tests.support.refocuser_scans import core_of, of_backend, pushed, scan_of
 
 CELL = 8
 
