@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.support.refocuser_scans import DEPTH_UM, pushed, scan_of
 from tests.reference import refocuser_fuse
+from tests.support.refocuser_scans import DEPTH_UM, pushed, scan_of
 
 
 def assert_fused_as_defined(frames, z, window=(5, 5)):

@@ -14,7 +14,7 @@ F = np.float32
 Plane = NDArray[np.float32]
 GROUPS_A_DEPTH, SPACING_A_DEPTH, MAX_FRAMES = 4.4, 0.75, 256
 # Of the normal equations, relative to the product of their diagonal.
-MIN_DETERMINANT = 1e-3
+MIN_DETERMINANT = 2e-3
 ONE_WAY = F(0.15)
 TILE, NOISE_ROWS, CELL, LEVELS = (64, 256), 16, 8, 4
 # Groups of which cells are recorded, at most.
