@@ -11,7 +11,8 @@ of our error, and its part that differs when only the noise does, with the least
 of 5 px (`bench.noise_limit`).
 
 Occluded scans. "free", "partly", "hidden": pixels that a body touched only out of focus, in up to half of
-the frames in focus, in most of them. "measured" is the share of them that has a height, "wrong" the share
+the frames in focus, in most of them; a frame counts half where less than half of the pixel's cone of light is
+cut. "measured" is the share of them that has a height, "wrong" the share
 that has one and is far; both of all such pixels. "touched filled far" is height_filled_um over all touched
 pixels.
 
@@ -24,8 +25,11 @@ pixels that the motion kept in all frames.
 
 import argparse
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
@@ -212,6 +216,18 @@ def measured_row(case: Case, side_px: int, seeds: list[int], threads: int) -> Ro
     return {**common(case, found), **COLUMNS[case.table](found), "s": found.seconds}
 
 
+def rows_of(cases: list[Case], jobs: int, side_px: int, seeds: list[int], threads: int) -> Iterator[Row]:
+    """Yield the row of each case, in order."""
+    take = partial(measured_row, side_px=side_px, seeds=seeds, threads=threads)
+    if min(jobs, len(cases)) < 2:
+        yield from map(take, cases)
+        return
+    one_each = partial(cv2.setNumThreads, threads or -1)
+    # A forked child would inherit locks of the threads that the kernels started.
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=one_each) as pool:
+        yield from pool.map(take, cases)
+
+
 def heat_sink_rows(folder: Path, threads: int) -> list[Row]:
     """Return how flat ridges and floors of the real heat sink are, by us and by peers in windows 5, 9."""
     frames = heat_sink.frames(folder)
@@ -290,6 +306,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="cases whose table, renderer or name holds this text")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_PX} instead of {SIDE_PX} px, one seed")
     parser.add_argument("--threads", type=int, default=1, help="cores for either side; 0 = all")
+    parser.add_argument("--jobs", type=int, default=2, help="cases measured at a time")
     parser.add_argument("--csv", type=Path, help="write the rendered cases to this file as well")
     arguments = parser.parse_args()
     side = QUICK_PX if arguments.quick else SIDE_PX
@@ -298,12 +315,10 @@ def main() -> None:
     print(f"accuracy, {side}x{side} px of 0.25 µm, seeds {seeds}; µm; far: over 3 steps; {machine()}")
     everything: list[Row] = []
     cases = [c for c in all_cases() if arguments.only in f"{c.table} {c.renderer} {c.name}"]
+    found = rows_of(cases, arguments.jobs, side, seeds, arguments.threads)
     for table in TABLES:
-        rows = []
-        for case in cases:
-            if case.table == table:
-                row = measured_row(case, side, seeds, arguments.threads)
-                rows.append({"renderer": case.renderer, **row})
+        chosen = [case for case in cases if case.table == table]
+        rows = [{"renderer": case.renderer, **next(found)} for case in chosen]
         if rows:
             print(f"\n{table} scans", *lines(rows), sep="\n", flush=True)
             everything += [{"table": table, **row} for row in rows]

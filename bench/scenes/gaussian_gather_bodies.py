@@ -141,26 +141,37 @@ def pattern(y_um: Image, x_um: Image) -> Image:
 
 
 def occluded(
-    bodies: Sequence[Body], height_um: Image, z_um: NDArray[np.float64], pixel_um: float
+    bodies: Sequence[Body],
+    height_um: Image,
+    z_um: NDArray[np.float64],
+    pixel_um: float,
+    lens: Lens | None = None,
 ) -> tuple[NDArray[np.bool_], Image]:
     """Return the pixels (H, W) that any body touches, and the share of their focus that one hides.
 
-    The share is of the frames within 1.5 µm of a pixel's height, or of the nearest one; a body touches what
-    lies inside its edge.
+    The share is of the frames within 1.5 µm of a pixel's height, or of the nearest one. A body touches what
+    lies inside its edge; it hides a pixel in such a frame, or half of it where it cuts less than half of the
+    cone of light from there: near its edge, or everywhere if the cone is wider than it.
     """
+    cone = (lens or Lens()).cone
     touched = np.zeros(height_um.shape, dtype=bool)
     focused, hidden = (np.zeros(height_um.shape, dtype=np.float32) for _ in range(2))
     nearest = np.min([np.abs(height_um - np.float32(z)) for z in z_um], axis=0)
     y, x = (np.arange(n) * pixel_um for n in height_um.shape)
     for z, time in zip(z_um, np.linspace(0, 1, len(z_um)).tolist(), strict=True):
         near = np.abs(height_um - np.float32(z)) <= np.maximum(nearest, FOCUS_UM)
-        behind = np.zeros(height_um.shape, dtype=bool)
+        behind = np.zeros(height_um.shape, dtype=np.float32)
         for body in bodies:
             if body.is_there(time):
                 at = body.at(time)
-                inside = np.hypot(y[:, None] - at.y_um, x[None, :] - at.x_um) <= at.radius_um
+                away = np.hypot(y[:, None] - at.y_um, x[None, :] - at.x_um)
+                inside = away <= at.radius_um
                 touched |= inside
-                behind |= inside & body.hides
+                if body.hides:
+                    # Between a narrow cone, cut in half at the edge, and one too wide for the whole body.
+                    wide = cone * (at.z_um - height_um) / np.sqrt(2)
+                    whole = np.hypot(away, wide) <= at.radius_um
+                    behind = np.maximum(behind, np.where(whole, 1.0, 0.5 * inside))
         focused += near
-        hidden += near & behind
+        hidden += near * behind
     return touched, np.asarray(hidden / focused, dtype=np.float32)

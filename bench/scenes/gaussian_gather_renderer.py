@@ -110,9 +110,8 @@ def exposed(
             if body.is_there(time):
                 image = in_front(image, body, z, time, pixel, lens)
         frames[k] = sensor.record(image * factors[k], rng)
-    return Recording(
-        frames, z_um, pixel, specimen.height_um, *occluded(bodies, specimen.height_um, z_um, pixel)
-    )
+    truth = occluded(bodies, specimen.height_um, z_um, pixel, lens)
+    return Recording(frames, z_um, pixel, specimen.height_um, *truth)
 
 
 def views(

@@ -280,7 +280,9 @@ def test_the_tables_are_printed_and_written(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(accuracy, "all_cases", lambda: cases)
     monkeypatch.setattr(accuracy, "QUICK_PX", 96)
     monkeypatch.setattr(accuracy, "data_folder", lambda name: None)
-    monkeypatch.setattr(sys, "argv", ["accuracy", "--quick", "--csv", str(tmp_path / "table.csv")])
+    monkeypatch.setattr(
+        sys, "argv", ["accuracy", "--quick", "--jobs", "1", "--csv", str(tmp_path / "table.csv")]
+    )
     accuracy.main()
     printed = capsys.readouterr().out
     for words in ("clean scans", "hidden wrong %", "blank off 3 sigma %", "geometric mean of 1 clean"):

@@ -93,7 +93,7 @@ def render_scan(
         frames[k] = frame
     flashed = np.zeros(len(z), dtype=bool)
     flashed[[_flash_frame(flash.at, len(z)) for flash in scene.flashes]] = True
-    occluded = occlusion(scene, z)
+    occluded = occlusion(scene, z, optics or Optics())
     return RenderedScan(
         frames,
         z,
