@@ -14,9 +14,12 @@ from lee.reconstruction.motion.frame_motion import FrameMotion, frame_motion
 from lee.reconstruction.motion.vibration import vibration_warning
 from lee.reconstruction.parameters import RIG_DEPTH_OF_FIELD_UM, ReconstructParams
 from lee.reconstruction.refocuser import Refocuser, device_for, fall_back_to_the_processor
+from lee.surfaces.filling import fill
 from lee.surfaces.provenance import ComputeDevice, DepthOfField, ScanSource
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from lee.reconstruction.target import Target
     from lee.stacks.stack import ZStack
     from lee.surfaces.surface import Surface
@@ -86,6 +89,7 @@ def reconstruct(
             raise
         where = fall_back_to_the_processor(error)
         surface = scan("cpu")
+    _leave_out(surface, motion.beyond_the_frame(surface.height_um, stack.z_um))
     surface.provenance = replace(
         surface.provenance,
         device=ComputeDevice(**asdict(where)),
@@ -95,8 +99,22 @@ def reconstruct(
         drift_px=np.round(motion.drift_px + motion.beside_px, 3),
         drift_agreement=round(motion.agreement, 4),
         vibration_px=round(motion.vibration_px, 3),
+        magnification=() if motion.magnification is None else motion.magnification.round(5).tolist(),
     )
     return surface
+
+
+def _leave_out(surface: Surface, beyond: NDArray[np.bool_]) -> None:
+    """Take pixels that had left the field for not measured."""
+    lost = beyond & surface.valid
+    if not lost.any():
+        return
+    surface.valid &= ~lost
+    surface.height_um[lost] = surface.height_sigma_um[lost] = np.nan
+    surface.height_filled_um = fill(surface.height_um, surface.valid)
+    reasons = dict(surface.provenance.not_measured_px)
+    reasons["left the field"] = reasons.get("left the field", 0) + int(lost.sum())
+    surface.provenance = replace(surface.provenance, not_measured_px=reasons)
 
 
 def _depth_of_field(stack: ZStack, params: ReconstructParams) -> tuple[float, str]:

@@ -115,6 +115,8 @@ class Provenance:
     vibration_px : float, optional
         Root mean square of what frames are displaced by beside the slow drift, of each axis; 0 where no
         vibration was significant.
+    magnification : sequence of float
+        Of each frame of the scan against the first, where it changes (focus breathing); otherwise empty.
     flicker_percent : float, optional
         Root mean square of the lamp's flicker that was divided out; 0 where none was significant.
     not_measured_px : mapping
@@ -144,6 +146,7 @@ class Provenance:
     drift_px: NDArray[np.float64] = field(default_factory=_no_drift, repr=False)
     drift_agreement: float | None = None
     vibration_px: float | None = None
+    magnification: Sequence[float] = ()
     flicker_percent: float | None = None
     not_measured_px: Mapping[str, int] = field(default_factory=dict)
     occluded_px: Mapping[str, int] = field(default_factory=dict)
@@ -160,6 +163,7 @@ class Provenance:
         drift.flags.writeable = False
         object.__setattr__(self, "drift_px", drift)
         object.__setattr__(self, "rejected_frames", tuple(self.rejected_frames))
+        object.__setattr__(self, "magnification", tuple(self.magnification))
 
     def __eq__(self, other: object) -> bool:
         """Whether both are known alike; versions aside."""
@@ -207,6 +211,8 @@ class Provenance:
             found["drift_trust"] = self.drift_agreement
         if self.vibration_px is not None:
             found["vibration_px"] = self.vibration_px
+        if self.magnification:
+            found["magnification"] = list(self.magnification)
         if self.flicker_percent is not None:
             found["flicker_percent"] = self.flicker_percent
         if self.synchronisation is not None:
@@ -246,6 +252,7 @@ class Provenance:
             drift_px=_array(drift).reshape(-1, 2),
             drift_agreement=None if agreement is None else _number(agreement),
             vibration_px=None if vibration is None else _number(vibration),
+            magnification=[_number(one) for one in _sequence(left.pop("magnification", []))],
             flicker_percent=None if flicker is None else _number(flicker),
             not_measured_px=_counts(left.pop("not_measured_px", {})),
             occluded_px=_counts(left.pop("occluded_px", {})),

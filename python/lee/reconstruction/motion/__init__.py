@@ -1,4 +1,4 @@
-"""How the frames of a scan show the sample displaced, drift and vibration, and frames without that.
+"""How the frames of a scan show the sample displaced, drift, vibration and focus breathing; frames without.
 
 A room of its own, since particles and series compare images with the same means.
 """

@@ -161,12 +161,14 @@ class _Fit:
         differ, shifts = self._both(prior), self._shifts.ravel()
         weight = np.ones(len(self._shifts))
         solved = np.zeros(prior.shape[0])
+        shaken = len(solved) > 2 * self._count
         for _ in range(6):
             blocks = sparse.block_diag(list(weight[:, None, None] * self._information), format="csr")
             solved = spsolve((differ.T @ blocks @ differ + prior).tocsc(), differ.T @ blocks @ shifts)
             residual = (differ @ solved - shifts).reshape(-1, 2)
             distance = np.einsum("ni,nij,nj->n", residual, self._information, residual)
-            scale = max(float(np.median(distance)) / 1.4, 1.0)
+            # A smooth path alone contradicts links more than their errors do.
+            scale = 1.0 if shaken else max(float(np.median(distance)) / 1.4, 1.0)
             weight = 1 / (scale * (1 + distance / (6 * scale)))
         return np.asarray(solved), weight
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from lee.reconstruction.motion.breathing import EnlargementLink, shows_breathing
 from lee.reconstruction.motion.drift import DriftTracker, UpdateDisplacements
 from lee.reconstruction.motion.drift_path import DriftPath, ShakenPath
+from lee.reconstruction.motion.registration import TileGrid
 from lee.reconstruction.motion.vibration import vibration_px
 
 # Where the quarters agree on the drift within half of its size, half of it is used; the share rises as the
@@ -33,11 +35,19 @@ class RobustDriftTracker(DriftTracker):
 
     def __init__(self, shape: tuple[int, int]) -> None:
         super().__init__(shape)
+        self._frame_shape = shape
+        self._binning = TileGrid(shape).binning
         self._enough = min(shape) // 2 >= _MIN_QUARTER_PX
         self._quarters = [DriftPath() for _ in range(4)]
+        self._enlarged: list[EnlargementLink] = []
 
     def _extend(self, lags: list[int], found: list[UpdateDisplacements]) -> tuple[float, float]:
         dy, dx = super()._extend(lags, found)
+        self._enlarged += [
+            EnlargementLink(self.count - 1 - lag, self.count - 1, whole.enlargement)
+            for lag, (whole, _) in zip(lags, found, strict=True)
+            if whole is not None
+        ]
         for index, quarter in enumerate(self._quarters):
             quarter.extend(lags, [quarters[index] for _, quarters in found])
         if not self._enough:
@@ -57,7 +67,11 @@ class RobustDriftTracker(DriftTracker):
 
     def vibration_px(self) -> float:
         """Return the vibration that the quarters share, rms of each axis, pixels; 0 if not significant."""
-        return vibration_px([quarter.steps() for quarter in self._quarters])
+        return vibration_px([quarter.steps() for quarter in self._quarters], binning=self._binning)
+
+    def shows_breathing(self) -> bool:
+        """Whether the frames may differ in magnification, which then has to be looked at more closely."""
+        return shows_breathing(self.count, self._enlarged, self._frame_shape)
 
     def shaken(self, vibration_px: float) -> tuple[ShakenPath, float]:
         """Return drift with vibration beside it, and the share of the drift that the quarters agree on."""

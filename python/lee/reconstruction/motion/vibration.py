@@ -20,7 +20,7 @@ _MIN_VIBRATION_PX = 0.1
 _MIN_SIGMAS = 8.0
 # What the parts must show together, pairs of them times changes of course.
 _MIN_CHANGES = 6
-# Steps less certain than this are ignored: they may be a wrong maximum of the correlation.
+# Steps less certain than this, in pixels as compared, are ignored: they may be a wrong maximum.
 _MAX_SIGMA_PX = 0.2
 # Error of a step beside its stated one.
 _FLOOR_PX = 0.05
@@ -38,12 +38,20 @@ class Steps(NamedTuple):
     variance_px2: NDArray[np.float64]
 
 
-def vibration_px(parts: Sequence[Steps]) -> float:
-    """Return the vibration per axis, root mean square in pixels; 0 where none is significant."""
+def vibration_px(parts: Sequence[Steps], *, binning: int = 1) -> float:
+    """Return the vibration per axis, root mean square in pixels; 0 where none is significant.
+
+    Parameters
+    ----------
+    parts : sequence of Steps
+        Of the parts of the field.
+    binning : int
+        Pixels that were averaged along each axis before frames were compared.
+    """
     changes = []
     for shift, variance in parts:
-        certain = np.where(variance < _MAX_SIGMA_PX**2, variance, np.nan)
-        changes.append((np.diff(shift, axis=0), certain[1:] + certain[:-1] + _FLOOR_PX**2))
+        certain = np.where(variance < (binning * _MAX_SIGMA_PX) ** 2, variance, np.nan)
+        changes.append((np.diff(shift, axis=0), certain[1:] + certain[:-1] + (binning * _FLOOR_PX) ** 2))
     products, weights = [np.zeros(0)], [np.zeros(0)]
     for (one, one_variance), (other, other_variance) in combinations(changes, 2):
         expected = one_variance * other_variance
