@@ -97,13 +97,15 @@ def series(
 
     RUN is a folder with scans taken one after another, or with a folder scans that holds them, and
     scans.csv. The header of scans.csv is scan,time_s; the columns phase (plating, stripping, rest), z_step_um
-    and pixel_um are optional. Surfaces go to RUN/surfaces.zarr; a later call adds only missing ones.
-    RUN/series is brought up to date: report.html to read, with growth, rates, curvature, regions, area and
-    volume as figures, films, tables (CSV) and maps (zarr).
+    and pixel_um are optional. Or it is a file with several times; the results of a.ome.tif go to a_run then.
+    Surfaces go to RUN/surfaces.zarr; a later call adds only missing ones. RUN/series is brought up to date:
+    report.html to read, with growth, rates, curvature, regions, area and volume as figures, films, tables
+    (CSV) and maps (zarr).
 
     \b
     Example:
       lee series run
+      lee series times.ome.tif --interval-s 20
       lee series run --interval-s 10 --scheduler local --line 20,0,20,80
       lee series run --regions regions.json --reference fiducial:scratch
     """  # noqa: D301  click wants the character itself

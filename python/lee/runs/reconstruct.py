@@ -19,6 +19,7 @@ from lee.runs.run import SURFACES, Run, recorded_name
 from lee.runs.scheduler import cores, run_jobs
 from lee.runs.surface_store import WRITTEN, SurfaceStore
 from lee.storage.description import json_values
+from lee.storage.refusals import unwritable
 
 if TYPE_CHECKING:
     from lee.reconstruction.target import Target
@@ -105,6 +106,11 @@ def reconstruct_run(
     chosen = series_params(params)
     if resolve_device(device).kind == "cuda":
         workers = 1
+    if run.in_one_file:
+        try:
+            run.path.mkdir(exist_ok=True)
+        except OSError as error:
+            raise unwritable(run.path, error) from error
     with run_locked(run.path):
         store, unopened = _prepare_store(run, chosen, target, overwrite)
         waiting = [int(k) for k in np.flatnonzero(store.state != WRITTEN)]

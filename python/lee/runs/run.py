@@ -15,7 +15,8 @@ from lee.errors import InputError, LeeError
 from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
 from lee.recording.segment_reader import is_being_written, is_segment
 from lee.runs.surface_store import SurfaceStore, checked_times
-from lee.runs.times import ScanEntry, read_scans_csv, recorded_times
+from lee.runs.times import ScanEntry, read_scans_csv, recorded_times, times_of_file
+from lee.stacks.ome_zarr.reader import is_zarr
 from lee.stacks.registry import reader_for
 from lee.stacks.stack import StackOptions, ZStack, open_stack
 
@@ -32,7 +33,7 @@ class Run:
     Attributes
     ----------
     path : Path
-        The run's folder.
+        The run's folder, for its results; beside the file where one file holds all scans.
     scans : list of Path
         Paths that `lee.open_stack` opens, in the order of the scans.
     times_s : (T,) float64, s
@@ -49,6 +50,8 @@ class Run:
         Table of the frames' heights, for scans without a step of their own in `z_steps_um`.
     reading : dict
         How else the scans are read: further options of `lee.open_stack`.
+    in_one_file : bool
+        Whether one file holds all scans, along its time axis.
     """
 
     path: Path
@@ -60,6 +63,7 @@ class Run:
     times_source: str
     z_um: Path | None = None
     reading: StackOptions = field(default_factory=lambda: StackOptions())
+    in_one_file: bool = False
 
     def __len__(self) -> int:
         """Return the number of scans."""
@@ -68,6 +72,8 @@ class Run:
     @property
     def names(self) -> list[str]:
         """Names of the scans in their folder."""
+        if self.in_one_file:
+            return [f"{scan.name}, time {k}" for k, scan in enumerate(self.scans)]
         return [scan.name for scan in self.scans]
 
     @property
@@ -95,6 +101,8 @@ class Run:
         reading = self.reading
         if not np.isnan(step):
             reading = {**reading, "z_range_um": None}
+        if self.in_one_file:
+            reading = {**reading, "time": k}
         return open_stack(
             self.scans[k],
             z_step_um=None if np.isnan(step) else step,
@@ -158,9 +166,10 @@ def open_run(
     ----------
     path : str or Path
         Holds the scans, or a folder ``scans`` with them: OME-TIFF and other stacks in one file, ``.npy``,
-        OME-Zarr, or folders of images. Their order is that of the numbers in their names. ``scans.csv`` in
-        the run's folder, with the header ``scan,time_s``, states when each began; its further columns
-        ``phase``, ``z_step_um`` and ``pixel_um`` are optional.
+        OME-Zarr, or folders of images. Or a file with several times, each of which is a scan; its results go
+        to a folder beside it, named after it with ``_run``. The order of scans is that of the numbers in
+        their names. ``scans.csv`` in the run's folder, with the header ``scan,time_s``, states when each
+        began; its further columns ``phase``, ``z_step_um`` and ``pixel_um`` are optional.
     interval_s : float, s, optional
         Time from the start of one scan to the next, if there is no ``scans.csv``. If neither is given, the
         times stored in the scans are used: in the header of recorded scans, in the OME metadata of others. A
@@ -180,6 +189,24 @@ def open_run(
     folder = Path(path)
     if z_step_um is not None and z_um is not None:
         raise InputError("z_step_um and z_um are both given; give one of them")
+    if interval_s is not None and not (np.isfinite(interval_s) and interval_s > 0):
+        raise InputError(f"interval_s is {interval_s:g}; give the seconds from one scan to the next, above 0")
+    if folder.is_file() or is_zarr(folder):
+        if reading.get("time") is not None:
+            raise InputError(f"{folder}: its times are the scans of the run; omit time (--time)")
+        times, source = times_of_file(folder, interval_s)
+        return Run(
+            path=folder.with_name(folder.name.split(".")[0] + "_run"),
+            scans=[folder] * times.size,
+            times_s=times,
+            phases=np.full(times.size, ""),
+            z_steps_um=_known([z_step_um] * times.size),
+            pixels_um=_known([pixel_um] * times.size),
+            times_source=source,
+            z_um=None if z_um is None else Path(z_um).absolute(),
+            reading=reading,
+            in_one_file=True,
+        )
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the folder of a run")
     home = folder / SCANS if (folder / SCANS).is_dir() else folder
@@ -196,10 +223,6 @@ def open_run(
             raise InputError(f"{table}: states the times already; omit --interval-s, or remove the file")
         listed, source = read_scans_csv(table, scans), SCANS_CSV
     elif interval_s is not None:
-        if not (np.isfinite(interval_s) and interval_s > 0):
-            raise InputError(
-                f"interval_s is {interval_s:g}; give the seconds from one scan to the next, above 0"
-            )
         listed, source = [ScanEntry(k * interval_s) for k in range(len(scans))], f"every {interval_s:g} s"
     else:
         listed, source = recorded_times(folder, scans)

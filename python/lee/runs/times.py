@@ -11,11 +11,15 @@ from datetime import datetime
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
 from lee.errors import InputError, LeeError, reason_of
 from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
 from lee.recording.segment_reader import header_of
+from lee.stacks.reader import PlaneSet
+from lee.stacks.registry import open_source
 from lee.storage.refusals import unreadable
 
 PHASES = ("", "plating", "stripping", "rest")
@@ -107,6 +111,29 @@ def recorded_times(folder: Path, scans: Sequence[Path]) -> tuple[list[ScanEntry]
         ) from None
     recorded = all(scan.suffix.lower() in (RECORDED_SUFFIX, ".zarr") for scan in scans)
     return listed, "recorded" if recorded else "OME AcquisitionDate"
+
+
+def times_of_file(path: Path, interval_s: float | None) -> tuple[NDArray[np.float64], str]:
+    """Return when each of the scans began that one file holds along its time axis, and where that is stated.
+
+    Raises
+    ------
+    InputError
+        If it holds one scan only, or its times are missing.
+    """
+    opened = open_source(path)
+    opened.close()
+    count = opened.axes.get("t", 1) if isinstance(opened, PlaneSet) else 1
+    if count < 2 or not isinstance(opened, PlaneSet):
+        raise InputError(
+            f"{path}: holds one scan, a run needs several times; measure it with `lee reconstruct`, or give "
+            "the folder of a run"
+        )
+    if interval_s is not None:
+        return np.arange(count, dtype=np.float64) * interval_s, f"every {interval_s:g} s"
+    if opened.times_s is None:
+        raise InputError(f"{path}: does not state when its {count} scans began; give --interval-s")
+    return opened.times_s, "stated by the file"
 
 
 def _entry_of(row: Mapping[str, str | None], where: str) -> ScanEntry:

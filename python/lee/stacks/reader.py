@@ -77,12 +77,15 @@ class PlaneSet(ABC):
         (position); an axis without a name has its place in that order as its key, "0", "1", ...
     labels : dict of str to sequence of str
         Names of the channels (c) or positions (p), where the file states them.
+    times_s : (T,) float64, s, or None
+        When each time along t began, from the first on, where the file states it.
     scanned : frozenset of str
         Axes along which the file states that the height changes from plane to plane.
     """
 
     axes: dict[str, int]
     labels: Mapping[str, Sequence[str]] = {}
+    times_s: NDArray[np.float64] | None = None
     scanned: frozenset[str] = frozenset()
 
     @abstractmethod

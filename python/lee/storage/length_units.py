@@ -1,4 +1,4 @@
-"""Units of length as image files write them, in µm."""
+"""Units of length and time as image files write them, in µm and s."""
 
 from __future__ import annotations
 
@@ -15,6 +15,14 @@ _UM_PER_UNIT = {
     **dict.fromkeys(("in", "inch", "inche", '"'), 25400.0),
     **dict.fromkeys(("mil", "thou"), 25.4),
     **dict.fromkeys(("ft", "foot", "feet"), 304800.0),
+}
+_S_PER_UNIT = {
+    **dict.fromkeys(("s", "sec", "second"), 1.0),
+    **dict.fromkeys(("ms", "msec", "millisecond"), 1e-3),
+    **dict.fromkeys(("us", "usec", "microsecond"), 1e-6),
+    **dict.fromkeys(("min", "minute"), 60.0),
+    **dict.fromkeys(("h", "hour"), 3600.0),
+    **dict.fromkeys(("d", "day"), 86400.0),
 }
 # How programs that do not agree on an encoding leave "µ" behind.
 _MICRO = (
@@ -36,3 +44,13 @@ def um_per_unit(unit: object) -> float | None:
     for micro in _MICRO:
         name = name.replace(micro.casefold(), "u")
     return _UM_PER_UNIT.get(name, _UM_PER_UNIT.get(name.removesuffix("s")))
+
+
+def s_per_unit(unit: object) -> float | None:
+    """Return the length of one `unit` of time in s; None if it names no time."""
+    if not isinstance(unit, str):
+        return None
+    name = unit.strip(" \t\r\n\0.").casefold()
+    for micro in _MICRO:
+        name = name.replace(micro.casefold(), "u")
+    return _S_PER_UNIT.get(name, _S_PER_UNIT.get(name.removesuffix("s")))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lee.errors import InputError
 from lee.stacks.calibration.stated import StatedCalibration
-from lee.storage.length_units import um_per_unit
+from lee.storage.length_units import s_per_unit, um_per_unit
 
 _LETTERS = {
     **{letter: letter for letter in "tczyxp"},
@@ -68,6 +68,16 @@ class NgffImage:
         if self.heights_um is not None:
             found.z_um, found.z_um_source = np.asarray(self.heights_um, np.float64), "lee attribute z_um"
         return found
+
+    def times_s(self) -> NDArray[np.float64] | None:
+        """When each time began, from the scale of a time axis with a unit."""
+        if not self.is_ome or "t" not in self.axes:
+            return None
+        k = self.axes.index("t")
+        scale = s_per_unit(self.units[k])
+        if scale is None or not self.scale[k] > 0:
+            return None
+        return np.arange(self.array.shape[k], dtype=np.float64) * float(self.scale[k]) * scale
 
     def _um(self, axis: str) -> tuple[float | None, str]:
         """Return the unit along an axis in µm; without one, a scale of 1 is a default that nobody chose."""

@@ -70,7 +70,7 @@ class ZarrPlanes(PlaneSet):
                 "transpose it"
             )
         self.axes = {axis: n for axis, n in zip(first.axes, shape, strict=True) if axis not in "yx"}
-        self.labels = first.labels
+        self.labels, self.times_s = first.labels, first.times_s()
         if len(self.images) > 1:
             self.axes = {"p": len(self.images)} | self.axes
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import tifffile
+from numpy.typing import NDArray
 
 from lee.stacks.calibration.stated import PageCalibration, StatedCalibration, heights_of
 from lee.stacks.micro_manager.metadata import POSITION, calibration_of_frames, height_um, parsed
 from lee.stacks.tiff.ome_xml import OmeXml
 from lee.stacks.tiff.page import Page
-from lee.storage.length_units import um_per_unit
+from lee.storage.length_units import s_per_unit, um_per_unit
 from lee.storage.tiff_tags import stated_pixel
 
 _MICRO_MANAGER_TAG = 51123
@@ -38,6 +40,15 @@ def imagej_calibration(tif: tifffile.TiffFile, page: Page, count: int) -> Stated
     if found.downward:
         found.downward += ", whose sign Fiji ignores"
     return found
+
+
+def frame_times_s(tif: tifffile.TiffFile, count: int) -> NDArray[np.float64] | None:
+    """When each frame of an ImageJ hyperstack began, from its frame interval; None if that is not stated."""
+    imagej = tif.imagej_metadata or {}
+    interval, scale = _number(imagej.get("finterval")), s_per_unit(imagej.get("tunit", "s"))
+    if interval is None or scale is None or not interval > 0:
+        return None
+    return np.arange(count, dtype=np.float64) * interval * scale
 
 
 def micro_manager_calibration(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lee.errors import InputError
 from lee.stacks.calibration.stated import PageCalibration, StatedCalibration, heights_of
-from lee.storage.length_units import um_per_unit
+from lee.storage.length_units import s_per_unit, um_per_unit
 
 # tifffile makes room for every plane that the XML states, before it looks which are there.
 _MAX_PLANES = 2 * 10**6
@@ -74,6 +74,28 @@ class OmeXml:
         times = _whole(self._images[0].get("SizeT", "1"))
         z, _ = _positions_um(self._images[0], times, "t", {})
         return frozenset("t") if z is not None and np.ptp(z) > 0 else frozenset()
+
+    def times_s(self) -> NDArray[np.float64] | None:
+        """When each time of the first image began: ``DeltaT`` of its first plane, or ``TimeIncrement``."""
+        if not self._images:
+            return None
+        pixels = self._images[0]
+        count = _whole(pixels.get("SizeT", "1"))
+        found: dict[int, float] = {}
+        for plane in pixels.findall("{*}Plane"):
+            if plane.get("DeltaT") is None or plane.get("TheZ", "0") != "0" or plane.get("TheC", "0") != "0":
+                continue
+            scale = s_per_unit(plane.get("DeltaTUnit", "s"))
+            if scale is not None:
+                found[_whole(plane.get("TheT", "0"))] = _number(plane.get("DeltaT", "")) * scale
+        if all(k in found for k in range(count)):
+            times = np.array([found[k] for k in range(count)])
+            if (np.diff(times) > 0).all():
+                return np.asarray(times - times[0], dtype=np.float64)
+        step, scale = pixels.get("TimeIncrement"), s_per_unit(pixels.get("TimeIncrementUnit", "s"))
+        if step is None or scale is None or not _number(step) > 0:
+            return None
+        return np.arange(count, dtype=np.float64) * (_number(step) * scale)
 
     def calibration(
         self, image: int, count: int, depth: str | None, fixed: Mapping[str, int]

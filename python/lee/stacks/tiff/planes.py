@@ -18,6 +18,7 @@ from lee.stacks.grey import Frame, grey_dtype
 from lee.stacks.internal_warnings import log_hidden
 from lee.stacks.reader import FrameSource, PlaneSet
 from lee.stacks.tiff.calibration import (
+    frame_times_s,
     imagej_calibration,
     micro_manager_calibration,
     resolution_calibration,
@@ -75,8 +76,9 @@ class TiffPlanes(PlaneSet):
                 page for page in self.file.pages if not getattr(page, "is_reduced", False)
             ]
             self.axes = {"0": len(self.pages)}
+        self.times_s = frame_times_s(self.file, self.axes.get("t", 1)) if self.ome is None else None
         if self.ome is not None:
-            self.scanned = self.ome.scanned()
+            self.scanned, self.times_s = self.ome.scanned(), self.ome.times_s()
             channels = self.ome.channels()
             self.labels = {**self.labels, **({"c": channels} if channels else {})}
 
