@@ -1,0 +1,145 @@
+"""A second look at a stack, with the texture that the first look found."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lee.reconstruction.second_look.detail import Image
+from lee.reconstruction.second_look.focal_moments import FocalMoments, FocusGroup, weights_um
+from lee.reconstruction.second_look.standard_deviation import standard_deviation
+from lee.reconstruction.second_look.window_choice import choose_windows, not_measured
+from lee.reconstruction.subpixel_shift import shift_frame
+
+if TYPE_CHECKING:
+    from lee.stacks.stack import ZStack
+    from lee.surfaces.surface import Surface
+
+# Frames within this share of the weights' standard deviation are averaged, unless they moved against each
+# other by more than this.
+_GROUP_SPAN = 0.4
+_GROUP_DRIFT_PX = 0.1
+# Frames farther apart than this many standard deviations of the weights show no curve.
+_MAX_STEP = 1.0
+# A smaller displacement is not worth resampling for.
+_MIN_SHIFT_PX = 0.02
+_MULTIPLE_PX = 16
+# Standard deviation of the finest window, of first windows of 5 px, px.
+_FINEST_PX = 1.4
+_FIRST_WINDOW_PX = 5
+
+
+def look_again(
+    stack: ZStack, surface: Surface, *, drift_px: NDArray[np.float64], depth_um: float, threads: int = 0
+) -> Surface:
+    """Measure the heights of a surface again on the stack that it came from.
+
+    Frames are read once more, in their order; memory does not grow with their number.
+
+    Parameters
+    ----------
+    stack : ZStack
+    surface : Surface
+        Of the first look at `stack`. Pixels that it did not measure stay as they are.
+    drift_px : (Z, 2) float64, pixels
+        Displacement (dy, dx) of the sample in each frame.
+    depth_um : float, µm
+        Full width at half maximum of the focus curve.
+    threads : int
+        0 = all available cores.
+
+    Returns
+    -------
+    Surface
+        With new heights and standard deviations; the same as before where frames are farther apart than the
+        focus curve's standard deviation, or nothing was measured.
+    """
+    rejected = {frame.frame for frame in surface.provenance.rejected_frames}
+    used = np.array([k for k in range(len(stack)) if k not in rejected])
+    steps = np.abs(np.diff(stack.z_um[used]))
+    if not surface.valid.any() or len(used) < 3 or np.median(steps) > _MAX_STEP * weights_um(depth_um):
+        return surface
+    first = _padded(surface.height_filled_um)
+    valid = np.zeros(first.shape, bool)
+    valid[: surface.shape[0], : surface.shape[1]] = surface.valid
+    moments = FocalMoments(first, depth_um=depth_um, threads=threads or len(os.sched_getaffinity(0)))
+    for group in _groups(stack, used, drift_px, _GROUP_SPAN * weights_um(depth_um)):
+        moments.push(replace(group, image=_padded(group.image)))
+    window = surface.provenance.window_px or (_FIRST_WINDOW_PX, _FIRST_WINDOW_PX)
+    sigma = _padded(np.where(surface.valid, surface.height_sigma_um, np.inf).astype(np.float32))
+    variance = np.where(valid, sigma * sigma, np.float32(np.inf))
+    width = depth_um / 2.355
+    refined = choose_windows(
+        first,
+        variance,
+        not_measured(~valid, moments.finish()),
+        width_um=width,
+        finest_px=_FINEST_PX * max(1.0, min(window) / _FIRST_WINDOW_PX),
+    )
+    here = tuple(slice(n) for n in surface.shape)
+    deviation = standard_deviation(refined, width_um=width)[here]
+    height = refined.height_um[here]
+    return replace(
+        surface,
+        height_um=np.where(surface.valid, height, np.float32(np.nan)),
+        height_filled_um=np.where(surface.valid, height, surface.height_filled_um),
+        height_sigma_um=np.where(surface.valid, deviation, np.float32(np.nan)),
+    )
+
+
+@dataclass
+class _Gathering:
+    """Frames that become a group."""
+
+    frames: list[int] = field(default_factory=list)
+    total: Image | None = None
+
+    def add(self, k: int, frame: NDArray[np.generic]) -> None:
+        image = frame.astype(np.float32)
+        self.total = image if self.total is None else self.total + image
+        self.frames.append(k)
+
+
+def _groups(
+    stack: ZStack, used: NDArray[np.intp], drift: NDArray[np.float64], span_um: float
+) -> Iterator[FocusGroup]:
+    z = stack.z_um
+    spans = np.zeros(len(stack))
+    spans[used] = np.abs(np.gradient(z[used]))
+    wanted = set(used.tolist())
+    now = _Gathering()
+    for k, frame in enumerate(stack):
+        if k not in wanted:
+            continue
+        if now.frames:
+            begun = now.frames[0]
+            apart = float(np.abs(drift[k] - drift[begun]).max())
+            if abs(z[k] - z[begun]) > span_um or apart > _GROUP_DRIFT_PX:
+                yield _group(now, z, spans, drift)
+                now = _Gathering()
+        now.add(k, frame)
+    yield _group(now, z, spans, drift)
+
+
+def _group(
+    gathered: _Gathering, z: NDArray[np.float64], spans: NDArray[np.float64], drift: NDArray[np.float64]
+) -> FocusGroup:
+    count = len(gathered.frames)
+    assert gathered.total is not None
+    image = gathered.total / np.float32(count)
+    dy, dx = drift[gathered.frames].mean(axis=0)
+    if max(abs(dy), abs(dx)) > _MIN_SHIFT_PX:
+        image = shift_frame(image, -float(dy), -float(dx))
+    at = gathered.frames
+    return FocusGroup(image, float(z[at].mean()), float(spans[at].sum()), count)
+
+
+def _padded(image: NDArray[np.float32]) -> Image:
+    """Repeat the last rows and columns up to a multiple of 16."""
+    more = [(0, -n % _MULTIPLE_PX) for n in image.shape]
+    return np.pad(image, more, mode="edge")

@@ -1,0 +1,201 @@
+"""The window of every pixel: heights refined from coarse to fine windows, as far as each is surface, not noise.
+
+Large windows have little noise but flatten the surface; each finer one corrects the height by the share of
+the difference that is surface (an empirical Wiener filter over scales). What a window finds is the mean of its
+pixels' corrections to the height so far, so that slopes which are known already do no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lee.reconstruction.second_look.detail import Image, block_sum, smooth, spread
+from lee.reconstruction.second_look.focal_moments import TextureMatch
+
+# The coarsest grid has cells this wide, px; on each grid there are windows of two sizes: standard deviations
+# in cells.
+COARSEST = 8
+_WINDOWS = (2.0, 1.4142)
+# A window finer than this many standard deviations of its detail would show the detail's own shape.
+_MIN_WINDOW = 2.0
+# Over so many pixels of the detail the frames' noise is one, and what else scatters the pixels' corrections:
+# light that is blurred in from other heights.
+_NOISE_AREA, _SCATTER_AREA = 0.8, 1.0
+_SCATTER_REACH = 1.5
+# What must be seen beyond noise, in units of its variance, before it counts as surface.
+_SIGNIFICANT = 0.7
+# The variance of the first look's heights is taken larger by this, since they err together with the second's,
+# and over so many pixels their errors are one.
+_FIRST_VARIANCE, _FIRST_AREA = 2.0, 100.0
+# What is surface is estimated over a Gaussian of two windows.
+_NEIGHBOURS = 2.0
+# ... and what noise does not explain, where it was too little for that, over four.
+_SURROUNDINGS = 4.0
+# A window's correction is made twice, since a Gaussian mean takes a part of what it shows.
+_ROUNDS = 2
+# A correction beyond this many standard deviations of the focus curve is not one.
+_MAX_CORRECTION = 2.0
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """Refined heights (H, W), µm, and the two parts of their variance, µm²: noise, and surface not resolved."""
+
+    height_um: Image
+    noise_um2: Image
+    unresolved_um2: Image
+
+
+def choose_windows(
+    first_um: Image,
+    first_variance: Image,
+    matches: Sequence[TextureMatch],
+    *,
+    width_um: float,
+    finest_px: float,
+) -> Refined:
+    """Refine heights from coarse to fine.
+
+    Parameters
+    ----------
+    first_um, first_variance : (H, W) float32, µm and µm²
+        Heights of the first look, about which the matches are; infinite variance where not measured. H and W
+        are multiples of 8.
+    matches : sequence of TextureMatch
+    width_um : float, µm
+        Standard deviation of the focus curve.
+    finest_px : float, pixels
+        Standard deviation of the finest window.
+    """
+    precision = np.asarray(1 / (first_variance + (0.01 * width_um) ** 2), dtype=np.float32)
+    height = _smoothed(first_um, precision)
+    noise, unresolved = np.zeros_like(height), np.zeros_like(height)
+    below: Image | None = None
+    for side, sd in _windows(finest_px):
+        level = _Level(side, sd, width_um)
+        found, variance = level.correction(height, first_um, precision, matches)
+        if below is None:
+            # The first look's heights are smoothed so far: whatever is found is taken.
+            share = np.ones_like(found)
+        else:
+            surface = level.surface_variance(found, variance)
+            share = surface / (surface + variance)
+            unresolved += spread((1 - share) ** 2 * level.surplus(found, variance), side)
+        for _ in range(_ROUNDS - 1):
+            height = height + spread(share * found, side)
+            found, _ = level.correction(height, first_um, precision, matches)
+        height = height + spread(share * found, side)
+        variance, share = spread(variance, side), spread(share, side)
+        noise += share**2 * np.maximum(variance - (0 if below is None else below), 0)
+        below = variance
+    return Refined(height, noise, unresolved)
+
+
+def _windows(finest_px: float) -> Iterator[tuple[int, float]]:
+    """Cells and standard deviations of the windows, from coarse to fine; the coarsest always."""
+    side = COARSEST
+    while side >= 1:
+        for sd in _WINDOWS:
+            if side == COARSEST or sd * side > 0.99 * finest_px:
+                yield side, sd
+        side //= 2
+
+
+class _Level:
+    """Windows of one size."""
+
+    def __init__(self, side: int, sd: float, width_um: float) -> None:
+        self._side, self._sd, self._width = side, sd, width_um
+        self._most = _MAX_CORRECTION * width_um
+
+    def correction(
+        self, height: Image, first: Image, precision: Image, matches: Sequence[TextureMatch]
+    ) -> tuple[Image, Image]:
+        """Mean correction of every window and its variance: texture and first look, by their variances."""
+        away = first - height
+        found, variance = self._of_first(away, precision)
+        weight = 1 / variance
+        found *= weight
+        for match in matches:
+            if self._sd * self._side >= _MIN_WINDOW * 0.7 * match.side:
+                one, its_variance = self._of_match(away, match)
+                weight += 1 / its_variance
+                found += one / its_variance
+        return found / weight, 1 / weight
+
+    def surface_variance(self, found: Image, variance: Image) -> Image:
+        """Variance of the correction around a window that noise does not explain."""
+        sd = max(_NEIGHBOURS * self._sd, 2.0)
+        weight = 1 / (variance + np.float32(1e-4 * self._width**2))
+        surplus = found * found - np.float32(1 + _SIGNIFICANT) * variance
+        surplus = smooth(weight * surplus, sd) / smooth(weight, sd)
+        return np.maximum(surplus, np.float32(1e-6 * self._width**2))
+
+    def surplus(self, found: Image, variance: Image) -> Image:
+        """Variance of the correction far around a window that is not noise, significant or not."""
+        return np.maximum(smooth(found * found - variance, _SURROUNDINGS * self._sd), 0)
+
+    def _of_first(self, away: Image, precision: Image) -> tuple[Image, Image]:
+        cells = np.float32(self._side**2)
+        total = smooth(block_sum(precision, self._side), self._sd) / cells
+        found = smooth(block_sum(precision * away, self._side), self._sd) / cells
+        found = self._limited(found / np.maximum(total, np.float32(1e-12)))
+        pixels = 4 * np.pi * (self._sd * self._side) ** 2
+        variance = _FIRST_VARIANCE * min(1.0, _FIRST_AREA / pixels) / np.maximum(total, np.float32(1e-12))
+        return found, variance.astype(np.float32)
+
+    def _of_match(self, away: Image, match: TextureMatch) -> tuple[Image, Image]:
+        if match.side > 1:
+            away = block_sum(away, match.side) / np.float32(match.side**2)
+        side = self._side // match.side
+        sd, after = self._sd, 1
+        if side == 0:
+            # The match is on a coarser grid than the window's.
+            side, sd, after = 1, self._sd * self._side / match.side, match.side // self._side
+        off = match.weight * away + match.offset
+        weight = smooth(block_sum(match.weight, side), sd)
+        usual = float(np.mean(np.abs(match.weight))) * side**2
+        weight = np.maximum(weight, np.float32(1e-3 * usual + 1e-20))
+        found = self._limited(smooth(block_sum(off, side), sd) / weight)
+        half = sd / np.sqrt(2)
+        scatter = smooth(block_sum(off * off, side), _SCATTER_REACH * half)
+        known = smooth(block_sum(match.noise, side), _SCATTER_REACH * half)
+        blurred = np.maximum(scatter - known, 0)
+        total = _NOISE_AREA * known + _SCATTER_AREA * blurred
+        variance = total / (np.float32(4 * np.pi * sd**2) * weight * weight)
+        variance = variance + np.float32(1e-6 * self._width**2)
+        return spread(found, after), spread(variance, after)
+
+    def _limited(self, found: Image) -> Image:
+        return np.clip(found, -self._most, self._most)
+
+
+def _smoothed(height: Image, precision: Image) -> Image:
+    """Return the first look's heights under the coarsest window, twice, so that slopes at the rim stay."""
+    sd = _WINDOWS[0]
+    weight = np.maximum(smooth(block_sum(precision, COARSEST), sd), np.float32(1e-12))
+    out = np.zeros_like(height)
+    for _ in range(2):
+        found = smooth(block_sum(precision * (height - out), COARSEST), sd) / weight
+        out = out + spread(found, COARSEST)
+    return out
+
+
+def not_measured(mask: NDArray[np.bool_], matches: Sequence[TextureMatch]) -> list[TextureMatch]:
+    """Return the matches without what they say at masked pixels."""
+    kept = []
+    for match in matches:
+        known = block_sum((~mask).astype(np.float32), match.side) == match.side**2
+        kept.append(
+            TextureMatch(
+                match.side,
+                np.where(known, match.weight, 0),
+                np.where(known, match.offset, 0),
+                np.where(known, match.noise, 0),
+            )
+        )
+    return kept
