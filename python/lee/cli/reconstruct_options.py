@@ -29,6 +29,7 @@ class ReconstructOptions(StackChoice):
     depth_of_field_um: float | None
     no_drift: bool
     keep_frames: bool
+    no_second_look: bool
     threads: int
 
     def params(self, defaults: ReconstructParams) -> ReconstructParams:
@@ -38,6 +39,7 @@ class ReconstructOptions(StackChoice):
             focus=self.focus,
             drift=not self.no_drift,
             reject_frames=not self.keep_frames,
+            second_look=not self.no_second_look,
             depth_of_field_um=self.depth_of_field_um,
             threads=self.threads,
         )
@@ -75,6 +77,11 @@ _OPTIONS = (
         "--keep-frames",
         is_flag=True,
         help="Keep all frames, also those with debris, flashes or a flickering lamp.",
+    ),
+    click.option(
+        "--no-second-look",
+        is_flag=True,
+        help="Read the frames once only: faster, but with more noise in the heights.",
     ),
     threads_option,
 )

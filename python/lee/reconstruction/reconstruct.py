@@ -14,6 +14,7 @@ from lee.reconstruction.motion.frame_motion import FrameMotion, frame_motion
 from lee.reconstruction.motion.vibration import vibration_warning
 from lee.reconstruction.parameters import RIG_DEPTH_OF_FIELD_UM, ReconstructParams
 from lee.reconstruction.refocuser import Refocuser, device_for, fall_back_to_the_processor
+from lee.reconstruction.second_look.look import look_again
 from lee.surfaces.filling import fill
 from lee.surfaces.provenance import ComputeDevice, DepthOfField, ScanSource
 
@@ -101,7 +102,9 @@ def reconstruct(
         vibration_px=round(motion.vibration_px, 3),
         magnification=() if motion.magnification is None else motion.magnification.round(5).tolist(),
     )
-    return surface
+    if not chosen.second_look:
+        return surface
+    return look_again(stack, surface, drift_px=motion.drift_px, depth_um=depth, params=chosen)
 
 
 def _leave_out(surface: Surface, beyond: NDArray[np.bool_]) -> None:

@@ -119,6 +119,8 @@ class Provenance:
         Of each frame of the scan against the first, where it changes (focus breathing); otherwise empty.
     flicker_percent : float, optional
         Root mean square of the lamp's flicker that was divided out; 0 where none was significant.
+    second_look : bool
+        Whether the frames were read again and matched with the known texture.
     not_measured_px : mapping
         Reason to the number of pixels that were not measured for it.
     occluded_px : mapping
@@ -148,6 +150,7 @@ class Provenance:
     vibration_px: float | None = None
     magnification: Sequence[float] = ()
     flicker_percent: float | None = None
+    second_look: bool = False
     not_measured_px: Mapping[str, int] = field(default_factory=dict)
     occluded_px: Mapping[str, int] = field(default_factory=dict)
     device: ComputeDevice | None = None
@@ -215,6 +218,8 @@ class Provenance:
             found["magnification"] = list(self.magnification)
         if self.flicker_percent is not None:
             found["flicker_percent"] = self.flicker_percent
+        if self.second_look:
+            found["second_look"] = True
         if self.synchronisation is not None:
             found["synchronisation"] = dict(self.synchronisation)
         return found | dict(self.notes)
@@ -254,6 +259,7 @@ class Provenance:
             vibration_px=None if vibration is None else _number(vibration),
             magnification=[_number(one) for one in _sequence(left.pop("magnification", []))],
             flicker_percent=None if flicker is None else _number(flicker),
+            second_look=left.pop("second_look", False) is True,
             not_measured_px=_counts(left.pop("not_measured_px", {})),
             occluded_px=_counts(left.pop("occluded_px", {})),
             device=None

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-Image = NDArray[np.float32]
+Image = NDArray[np.floating]
 
 # Reach of the Laplacian's kernel.
 REACH_PX = 2

@@ -1,9 +1,10 @@
 """What the second look gathers from the frames: the moments over z of every pixel's detail about its height.
 
-A pixel's detail at distance u from its height is t·a(u) + noise: t its texture, a(u) the contrast, a Gaussian
-of standard deviation s, and u = z − h. With Gaussian weights g(u), the sums A = Σ g d and B = Σ u g d over the
-frames are those of texture and of texture times the error of h: where h is too low by e, B/A = e·g²/(g² + s²).
-Neither squares the noise, and the noise of the two is independent.
+A pixel's detail at distance u from its height is t·a(u) + noise: t its texture, a(u) the contrast, a
+Gaussian of standard deviation s, and u = z − h. With Gaussian weights g(u), the sums A = Σ g d and
+B = Σ u g d over the frames are those of texture and of texture times the error of h: where h is too low by e,
+B/A is e·g²/(g² + s²), g now the weights' standard deviation. Neither squares the noise, and the noise of the
+two is independent.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class TextureMatch:
 
 
 def weights_um(depth_um: float) -> float:
-    """Standard deviation over z of the weights, µm, for a full width at half maximum of the focus curve."""
+    """Return the standard deviation of the weights over z, µm, for a full width at half maximum."""
     return _WEIGHTS * depth_um / 2.355
 
 
@@ -137,9 +138,7 @@ class _Scale:
                 self._add_noise(tile, recent, g)
             recent.pop(0)
 
-    def _add_noise(
-        self, tile: tuple[slice, slice], recent: list[tuple[int, int, Image]], g: Image
-    ) -> None:
+    def _add_noise(self, tile: tuple[slice, slice], recent: list[tuple[int, int, Image]], g: Image) -> None:
         """Add to the noise of a frame: what three neighbouring groups differ by, but for their slope in z."""
         (_, n0, d0), (_, n1, d1), (_, n2, d2) = recent
         # Every second row is enough.
@@ -151,8 +150,9 @@ class _Scale:
     def match(self, z: NDArray[np.float64]) -> TextureMatch:
         a, b, c = self._sums
         sd = self._sd
-        noise = smooth(self._noise[0], _NOISE_CELLS) / np.maximum(smooth(self._noise[1], _NOISE_CELLS), 1e-9)
-        noise = np.kron(noise, np.ones((_NOISE_CELL_PX, _NOISE_CELL_PX), np.float32))
+        summed, weight = (smooth(cells, _NOISE_CELLS) for cells in self._noise)
+        of_cells = summed / np.maximum(weight, 1e-9)
+        noise = of_cells.repeat(_NOISE_CELL_PX, axis=0).repeat(_NOISE_CELL_PX, axis=1)
         noise = noise[: a.shape[0], : a.shape[1]]
         heights = np.linspace(float(self._height.min()), float(self._height.max()), _HEIGHTS)
         n0, n1, n2 = _noise_moments(heights, z, sd)
@@ -173,7 +173,7 @@ class _Scale:
         return np.interp(self._height, heights, values).astype(np.float32)
 
     def _contrast_um(self, texture: Image, second: Image) -> float:
-        """Standard deviation of the contrast over z, from the second moment of the clearest pixels."""
+        """Find the standard deviation of the contrast over z from the clearest pixels' second moments."""
         clear = texture >= np.quantile(texture, 1 - _CLEAR_SHARE)
         # Of weights g and contrast s the second moment is g²s² / (g² + s²).
         total = float(texture[clear].sum(dtype=np.float64))

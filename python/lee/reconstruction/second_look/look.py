@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lee.reconstruction.frame_rejection import FrameRejection
+from lee.reconstruction.lamp_flicker import without_flicker
+from lee.reconstruction.motion.subpixel_shift import shift_frame
 from lee.reconstruction.second_look.detail import Image
 from lee.reconstruction.second_look.focal_moments import FocalMoments, FocusGroup, weights_um
 from lee.reconstruction.second_look.standard_deviation import standard_deviation
 from lee.reconstruction.second_look.window_choice import choose_windows, not_measured
-from lee.reconstruction.subpixel_shift import shift_frame
 
 if TYPE_CHECKING:
+    from lee.reconstruction.parameters import ReconstructParams
+    from lee.stacks.grey import Frame
     from lee.stacks.stack import ZStack
     from lee.surfaces.surface import Surface
+
+Pixel = TypeVar("Pixel", bound=np.generic)
 
 # Frames within this share of the weights' standard deviation are averaged, unless they moved against each
 # other by more than this.
 _GROUP_SPAN = 0.4
 _GROUP_DRIFT_PX = 0.1
-# Frames farther apart than this many standard deviations of the weights show no curve.
+# Frames farther apart than this many standard deviations of the focus curve show no curve.
 _MAX_STEP = 1.0
 # A smaller displacement is not worth resampling for.
 _MIN_SHIFT_PX = 0.02
@@ -35,7 +42,12 @@ _FIRST_WINDOW_PX = 5
 
 
 def look_again(
-    stack: ZStack, surface: Surface, *, drift_px: NDArray[np.float64], depth_um: float, threads: int = 0
+    stack: ZStack,
+    surface: Surface,
+    *,
+    drift_px: NDArray[np.float64],
+    depth_um: float,
+    params: ReconstructParams,
 ) -> Surface:
     """Measure the heights of a surface again on the stack that it came from.
 
@@ -50,45 +62,43 @@ def look_again(
         Displacement (dy, dx) of the sample in each frame.
     depth_um : float, µm
         Full width at half maximum of the focus curve.
-    threads : int
-        0 = all available cores.
+    params : ReconstructParams
+        As in the first look.
 
     Returns
     -------
     Surface
-        With new heights and standard deviations; the same as before where frames are farther apart than the
-        focus curve's standard deviation, or nothing was measured.
+        With new heights and standard deviations, ``provenance.second_look`` being True. Where most frames are
+        farther apart than the focus curve's standard deviation, or nothing was measured, the surface as it
+        was.
     """
     rejected = {frame.frame for frame in surface.provenance.rejected_frames}
     used = np.array([k for k in range(len(stack)) if k not in rejected])
-    steps = np.abs(np.diff(stack.z_um[used]))
-    if not surface.valid.any() or len(used) < 3 or np.median(steps) > _MAX_STEP * weights_um(depth_um):
+    if not surface.valid.any() or np.median(np.abs(np.diff(stack.z_um[used]))) > _MAX_STEP * depth_um / 2.355:
         return surface
-    first = _padded(surface.height_filled_um)
-    valid = np.zeros(first.shape, bool)
-    valid[: surface.shape[0], : surface.shape[1]] = surface.valid
-    moments = FocalMoments(first, depth_um=depth_um, threads=threads or len(os.sched_getaffinity(0)))
-    for group in _groups(stack, used, drift_px, _GROUP_SPAN * weights_um(depth_um)):
+    first, valid = _padded(surface.height_filled_um), _padded(surface.valid)
+    threads = params.threads or len(os.sched_getaffinity(0))
+    moments = FocalMoments(first, depth_um=depth_um, threads=threads)
+    for group in _groups(stack, used, drift_px, _GROUP_SPAN * weights_um(depth_um), params.reject_frames):
         moments.push(replace(group, image=_padded(group.image)))
+    sigma = _padded(surface.height_sigma_um)
     window = surface.provenance.window_px or (_FIRST_WINDOW_PX, _FIRST_WINDOW_PX)
-    sigma = _padded(np.where(surface.valid, surface.height_sigma_um, np.inf).astype(np.float32))
-    variance = np.where(valid, sigma * sigma, np.float32(np.inf))
-    width = depth_um / 2.355
     refined = choose_windows(
         first,
-        variance,
+        np.where(valid, sigma * sigma, np.float32(np.inf)),
         not_measured(~valid, moments.finish()),
-        width_um=width,
+        width_um=depth_um / 2.355,
         finest_px=_FINEST_PX * max(1.0, min(window) / _FIRST_WINDOW_PX),
     )
     here = tuple(slice(n) for n in surface.shape)
-    deviation = standard_deviation(refined, width_um=width)[here]
     height = refined.height_um[here]
+    deviation = standard_deviation(refined, width_um=depth_um / 2.355)[here]
     return replace(
         surface,
         height_um=np.where(surface.valid, height, np.float32(np.nan)),
         height_filled_um=np.where(surface.valid, height, surface.height_filled_um),
         height_sigma_um=np.where(surface.valid, deviation, np.float32(np.nan)),
+        provenance=replace(surface.provenance, second_look=True),
     )
 
 
@@ -105,16 +115,27 @@ class _Gathering:
         self.frames.append(k)
 
 
+def _judged(stack: ZStack) -> Iterator[tuple[int, Frame]]:
+    """Yield number and image of the good frames, the lamp's flicker divided out."""
+    rejection = FrameRejection()
+    waiting: deque[Frame] = deque()
+    for frame in stack:
+        waiting.append(frame)
+        for verdict in rejection.push(frame):
+            yield verdict.frame, without_flicker(waiting.popleft(), verdict.factor)
+    for verdict in rejection.finish():
+        yield verdict.frame, without_flicker(waiting.popleft(), verdict.factor)
+
+
 def _groups(
-    stack: ZStack, used: NDArray[np.intp], drift: NDArray[np.float64], span_um: float
+    stack: ZStack, used: NDArray[np.intp], drift: NDArray[np.float64], span_um: float, judge: bool
 ) -> Iterator[FocusGroup]:
     z = stack.z_um
     spans = np.zeros(len(stack))
     spans[used] = np.abs(np.gradient(z[used]))
-    wanted = set(used.tolist())
     now = _Gathering()
-    for k, frame in enumerate(stack):
-        if k not in wanted:
+    for k, frame in _judged(stack) if judge else enumerate(stack):
+        if spans[k] == 0:
             continue
         if now.frames:
             begun = now.frames[0]
@@ -139,7 +160,7 @@ def _group(
     return FocusGroup(image, float(z[at].mean()), float(spans[at].sum()), count)
 
 
-def _padded(image: NDArray[np.float32]) -> Image:
+def _padded(image: NDArray[Pixel]) -> NDArray[Pixel]:
     """Repeat the last rows and columns up to a multiple of 16."""
     more = [(0, -n % _MULTIPLE_PX) for n in image.shape]
     return np.pad(image, more, mode="edge")

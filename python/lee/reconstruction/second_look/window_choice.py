@@ -1,8 +1,8 @@
-"""The window of every pixel: heights refined from coarse to fine windows, as far as each is surface, not noise.
+"""The window of every pixel: heights refined from coarse to fine, as far as what is found is surface.
 
 Large windows have little noise but flatten the surface; each finer one corrects the height by the share of
-the difference that is surface (an empirical Wiener filter over scales). What a window finds is the mean of its
-pixels' corrections to the height so far, so that slopes which are known already do no harm.
+the difference that is surface (an empirical Wiener filter over scales). What a window finds is the mean of
+its pixels' corrections to the height so far, so that slopes which are known already do no harm.
 """
 
 from __future__ import annotations
@@ -43,10 +43,15 @@ _MAX_CORRECTION = 2.0
 
 @dataclass(frozen=True, eq=False)
 class Refined:
-    """Refined heights (H, W), µm, and the two parts of their variance, µm²: noise, and surface not resolved."""
+    """Refined heights (H, W), µm, and the parts of their variance, µm².
+
+    ``noise`` is that of the frames, ``blur`` what light blurred in from other heights adds, and
+    ``unresolved`` that of the surface's detail which is lost in both.
+    """
 
     height_um: Image
     noise_um2: Image
+    blur_um2: Image
     unresolved_um2: Image
 
 
@@ -73,11 +78,12 @@ def choose_windows(
     """
     precision = np.asarray(1 / (first_variance + (0.01 * width_um) ** 2), dtype=np.float32)
     height = _smoothed(first_um, precision)
-    noise, unresolved = np.zeros_like(height), np.zeros_like(height)
-    below: Image | None = None
+    shape = height.shape
+    noise, blur, unresolved = (np.zeros(shape, np.float32) for _ in range(3))
+    below: tuple[Image, Image] | None = None
     for side, sd in _windows(finest_px):
         level = _Level(side, sd, width_um)
-        found, variance = level.correction(height, first_um, precision, matches)
+        found, variance, of_frames = level.correction(height, first_um, precision, matches)
         if below is None:
             # The first look's heights are smoothed so far: whatever is found is taken.
             share = np.ones_like(found)
@@ -87,16 +93,18 @@ def choose_windows(
             unresolved += spread((1 - share) ** 2 * level.surplus(found, variance), side)
         for _ in range(_ROUNDS - 1):
             height = height + spread(share * found, side)
-            found, _ = level.correction(height, first_um, precision, matches)
+            found, _, _ = level.correction(height, first_um, precision, matches)
         height = height + spread(share * found, side)
-        variance, share = spread(variance, side), spread(share, side)
-        noise += share**2 * np.maximum(variance - (0 if below is None else below), 0)
-        below = variance
-    return Refined(height, noise, unresolved)
+        taken = spread(1 - (1 - share) ** _ROUNDS, side) ** 2
+        noise_here, blur_here = spread(of_frames, side), spread(variance - of_frames, side)
+        noise += taken * (noise_here if below is None else np.maximum(noise_here - below[0], 0))
+        blur += taken * (blur_here if below is None else np.maximum(blur_here - below[1], 0))
+        below = noise_here, blur_here
+    return Refined(height, noise, blur, unresolved)
 
 
 def _windows(finest_px: float) -> Iterator[tuple[int, float]]:
-    """Cells and standard deviations of the windows, from coarse to fine; the coarsest always."""
+    """Yield cells and standard deviations of the windows from coarse to fine, the coarsest always."""
     side = COARSEST
     while side >= 1:
         for sd in _WINDOWS:
@@ -114,18 +122,24 @@ class _Level:
 
     def correction(
         self, height: Image, first: Image, precision: Image, matches: Sequence[TextureMatch]
-    ) -> tuple[Image, Image]:
-        """Mean correction of every window and its variance: texture and first look, by their variances."""
+    ) -> tuple[Image, Image, Image]:
+        """Mean correction of every window, its variance, and how much of that is noise of the frames.
+
+        Texture and first look count by the inverse of their variances.
+        """
         away = first - height
         found, variance = self._of_first(away, precision)
         weight = 1 / variance
         found *= weight
+        noise = weight.copy()
         for match in matches:
             if self._sd * self._side >= _MIN_WINDOW * 0.7 * match.side:
-                one, its_variance = self._of_match(away, match)
-                weight += 1 / its_variance
-                found += one / its_variance
-        return found / weight, 1 / weight
+                one, its_variance, its_noise = self._of_match(away, match)
+                its_weight = 1 / its_variance
+                weight += its_weight
+                found += its_weight * one
+                noise += its_weight**2 * its_noise
+        return found / weight, 1 / weight, noise / weight**2
 
     def surface_variance(self, found: Image, variance: Image) -> Image:
         """Variance of the correction around a window that noise does not explain."""
@@ -148,7 +162,7 @@ class _Level:
         variance = _FIRST_VARIANCE * min(1.0, _FIRST_AREA / pixels) / np.maximum(total, np.float32(1e-12))
         return found, variance.astype(np.float32)
 
-    def _of_match(self, away: Image, match: TextureMatch) -> tuple[Image, Image]:
+    def _of_match(self, away: Image, match: TextureMatch) -> tuple[Image, Image, Image]:
         if match.side > 1:
             away = block_sum(away, match.side) / np.float32(match.side**2)
         side = self._side // match.side
@@ -162,13 +176,13 @@ class _Level:
         weight = np.maximum(weight, np.float32(1e-3 * usual + 1e-20))
         found = self._limited(smooth(block_sum(off, side), sd) / weight)
         half = sd / np.sqrt(2)
+        known = _NOISE_AREA * smooth(block_sum(match.noise, side), _SCATTER_REACH * half)
         scatter = smooth(block_sum(off * off, side), _SCATTER_REACH * half)
-        known = smooth(block_sum(match.noise, side), _SCATTER_REACH * half)
-        blurred = np.maximum(scatter - known, 0)
-        total = _NOISE_AREA * known + _SCATTER_AREA * blurred
-        variance = total / (np.float32(4 * np.pi * sd**2) * weight * weight)
-        variance = variance + np.float32(1e-6 * self._width**2)
-        return spread(found, after), spread(variance, after)
+        blurred = np.maximum(_SCATTER_AREA * scatter - _SCATTER_AREA / _NOISE_AREA * known, 0)
+        per_window = 1 / (np.float32(4 * np.pi * sd**2) * weight * weight)
+        noise = known * per_window + np.float32(1e-6 * self._width**2)
+        variance = noise + blurred * per_window
+        return spread(found, after), spread(variance, after), spread(noise, after)
 
     def _limited(self, found: Image) -> Image:
         return np.clip(found, -self._most, self._most)
