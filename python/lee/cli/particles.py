@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Unpack
 
 import click
 
@@ -18,6 +18,10 @@ from lee.cli.options import (
     threads_option,
     z_step_option,
 )
+from lee.cli.stack_options import reading_options
+
+if TYPE_CHECKING:
+    from lee.stacks.stack import StackOptions
 
 
 def times(text: str) -> list[float]:
@@ -73,6 +77,7 @@ def particles() -> None:
 )
 @z_step_option
 @pixel_of_stack_option
+@reading_options
 @scale_option(" before densities are related to it")
 @click.option("--parquet", is_flag=True, help="Also write the table as Parquet; needs pyarrow.")
 @click.option("--trackpy", is_flag=True, help="Add the columns trackpy.link expects.")
@@ -95,6 +100,7 @@ def find(
     trackpy: bool,
     threads: int,
     overwrite: bool,
+    **reading: "Unpack[StackOptions]",
 ) -> None:
     """Find the particles that appear on the surface between BEFORE and AFTER.
 
@@ -118,7 +124,9 @@ def find(
 
     begun = time.perf_counter()
     check_folder(output, overwrite=overwrite)
-    pairs = pairs_of(scans, interval_s=interval_s, at_s=at_s or (), z_step_um=z_step_um, pixel_um=pixel_um)
+    pairs = pairs_of(
+        scans, interval_s=interval_s, at_s=at_s or (), z_step_um=z_step_um, pixel_um=pixel_um, **reading
+    )
     sizes = None if calibration is None else load_calibration(calibration)
     heights = None if surface is None else Surface.load(surface, pixel_um=pixel_um)
     options = DetectionOptions(
@@ -137,6 +145,7 @@ def find(
         "spot_sigma_px": spot_sigma_px,
         "disappearing": disappearing,
         "threads": threads,
+        "reading": {name: value for name, value in reading.items() if value not in (None, False)},
         "scans": [str(pair.before.path) for pair in pairs] + [str(pairs[-1].after.path)],
         "surface": None if surface is None else str(surface),
         "calibration": None if calibration is None else str(calibration),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,8 +67,8 @@ class StackChoice:
 
 _INDEX = click.FloatRange(1, 4)
 
-STACK_OPTIONS = (
-    z_step_option,
+# All but heights and pixel size; a command gets them as `lee.stacks.stack.StackOptions`.
+READING_OPTIONS = (
     click.option(
         "--z-range-um",
         type=last_or_first_last,
@@ -75,12 +76,8 @@ STACK_OPTIONS = (
         help="Height of the last frame, or of the first and the last; frames are evenly spaced.",
     ),
     click.option(
-        "--z-csv", type=PATH, metavar="CSV", help="Height of every frame; its header is frame,z_um."
-    ),
-    click.option(
         "--descending", is_flag=True, help="The scan was taken downwards: the first frame is highest."
     ),
-    pixel_of_stack_option,
     click.option(
         "--channel",
         metavar="NUMBER|NAME",
@@ -117,3 +114,19 @@ STACK_OPTIONS = (
         help="Numerical aperture, for a finer scale of the heights with --index-medium.",
     ),
 )
+
+STACK_OPTIONS = (
+    z_step_option,
+    click.option(
+        "--z-csv", type=PATH, metavar="CSV", help="Height of every frame; its header is frame,z_um."
+    ),
+    pixel_of_stack_option,
+    *READING_OPTIONS,
+)
+
+
+def reading_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of reading, beside those of step and pixel size."""
+    for option in reversed(READING_OPTIONS):
+        command = option(command)
+    return command

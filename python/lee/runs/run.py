@@ -98,18 +98,20 @@ class Run:
     def open_scan(self, k: int) -> ZStack:
         """Open scan k with the calibration stated by the run, if there is one."""
         step, pixel = float(self.z_steps_um[k]), float(self.pixels_um[k])
-        reading = self.reading
-        if not np.isnan(step):
-            reading = {**reading, "z_range_um": None}
-        if self.in_one_file:
-            reading = {**reading, "time": k}
         return open_stack(
             self.scans[k],
             z_step_um=None if np.isnan(step) else step,
             z_um=self.z_um if np.isnan(step) else None,
             pixel_um=None if np.isnan(pixel) else pixel,
-            **reading,
+            **self.reading_of(k),
         )
+
+    def reading_of(self, k: int) -> StackOptions:
+        """Return how scan k is read beside its calibration; a step of the run goes before a range."""
+        reading = self.reading
+        if not np.isnan(self.z_steps_um[k]):
+            reading = {**reading, "z_range_um": None}
+        return {**reading, "time": k} if self.in_one_file else reading
 
     def heights(self) -> Iterator[NDArray[np.float32]]:
         """Yield the measured height map of every scan, (H, W) float32 µm, read one at a time.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lee.errors import InputError
 from lee.runs.run import Run, open_run
 from lee.stacks.folder.image_file import read_header, read_single_image
-from lee.stacks.stack import ZStack, open_stack
+from lee.stacks.stack import StackOptions, ZStack, open_stack
 
 Image = NDArray[np.generic]
 
@@ -24,12 +24,13 @@ _SQUARE = 1e-3
 
 
 class ScanFile(NamedTuple):
-    """A scan or image on disk, and when it began; NaN where unknown."""
+    """A scan or image on disk, when it began, NaN where unknown, and how it is read."""
 
     path: Path
     time_s: float
     z_step_um: float | None = None
     pixel_um: float | None = None
+    reading: StackOptions = StackOptions()
 
 
 class ScanPair(NamedTuple):
@@ -46,6 +47,7 @@ def pairs_of(
     at_s: Sequence[float] = (),
     z_step_um: float | None = None,
     pixel_um: float | None = None,
+    **reading: Unpack[StackOptions],
 ) -> list[ScanPair]:
     """Pair every scan with the one before it.
 
@@ -59,6 +61,8 @@ def pairs_of(
         Only the pairs whose later scan began closest to these times.
     z_step_um, pixel_um : float, µm, optional
         Calibration, if the scans have none.
+    **reading
+        How else stacks are read, as `lee.open_stack` takes it: ``channel``, ``descending`` and others.
 
     Raises
     ------
@@ -68,7 +72,7 @@ def pairs_of(
     if len(paths) == 1 and paths[0].is_file():
         raise InputError(f"{paths[0]}: this is one scan; give BEFORE and AFTER, or the folder of a run")
     if len(paths) == 1:
-        run = open_run(paths[0], interval_s=interval_s, z_step_um=z_step_um, pixel_um=pixel_um)
+        run = open_run(paths[0], interval_s=interval_s, z_step_um=z_step_um, pixel_um=pixel_um, **reading)
         scans = [_of_run(run, k) for k in range(len(run))]
         if len(scans) < 2:
             raise InputError(f"{paths[0]}: holds only one scan; particles are found by comparing two")
@@ -79,7 +83,9 @@ def pairs_of(
                 "(--interval-s)"
             )
         times = [np.nan] * len(paths) if interval_s is None else [k * interval_s for k in range(len(paths))]
-        scans = [ScanFile(path, t, z_step_um, pixel_um) for path, t in zip(paths, times, strict=True)]
+        scans = [
+            ScanFile(path, t, z_step_um, pixel_um, reading) for path, t in zip(paths, times, strict=True)
+        ]
     pairs = [ScanPair(a, b) for a, b in pairwise(scans)]
     if not at_s:
         return pairs
@@ -98,6 +104,7 @@ def _of_run(run: Run, k: int) -> ScanFile:
         float(run.times_s[k]),
         None if np.isnan(step) else step,
         None if np.isnan(pixel) else pixel,
+        run.reading_of(k),
     )
 
 
@@ -121,7 +128,7 @@ def open_scan(scan: ScanFile) -> Iterator[ZStack | SingleImage]:
     if frame is not None:
         yield SingleImage(frame, _stated_pixel_um(scan.path) if scan.pixel_um is None else scan.pixel_um)
         return
-    with open_stack(scan.path, z_step_um=scan.z_step_um, pixel_um=scan.pixel_um) as stack:
+    with open_stack(scan.path, z_step_um=scan.z_step_um, pixel_um=scan.pixel_um, **scan.reading) as stack:
         yield stack
 
 
