@@ -107,3 +107,11 @@ def test_its_surfaces_are_measured_beside_it(tmp_path: Path) -> None:
     alone = open_stack(path, time=1, z_step_um=float(np.diff(stacks[0].z_um)[0]), pixel_um=0.4)
     np.testing.assert_array_equal(np.stack(list(alone)), frames[1])
     assert np.nanmedian(store.read(1)) > np.nanmedian(store.read(0))
+
+
+def test_surfaces_of_two_channels_are_not_mixed(tmp_path: Path) -> None:
+    render_run(tmp_path / "run", growing_electrode((64, 64), 0.4, 1, relief_um=3.0), scans=2)
+    reconstruct_run(open_run(tmp_path / "run", channel=0), workers=1)
+    reconstruct_run(open_run(tmp_path / "run", channel=0), workers=1)
+    with pytest.raises(InputError, match="was begun with channel 0, now it is None; give the same"):
+        reconstruct_run(open_run(tmp_path / "run"), workers=1)

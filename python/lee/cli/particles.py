@@ -145,7 +145,7 @@ def find(
         "spot_sigma_px": spot_sigma_px,
         "disappearing": disappearing,
         "threads": threads,
-        "reading": {name: value for name, value in reading.items() if value not in (None, False)},
+        "reading": {k: v for k, v in reading.items() if v is not None and v is not False},
         "scans": [str(pair.before.path) for pair in pairs] + [str(pairs[-1].after.path)],
         "surface": None if surface is None else str(surface),
         "calibration": None if calibration is None else str(calibration),

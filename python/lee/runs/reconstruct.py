@@ -187,6 +187,7 @@ def _prepare_store(
             phases=phases,
             metadata={
                 **settings,
+                "reading": _reading(run),
                 "times_source": run.times_source,
                 "depth_of_field_um": params.depth_of_field_um or _depth_um(run, unopened),
             },
@@ -225,6 +226,12 @@ def _without_warnings() -> Iterator[None]:
         yield
 
 
+def _reading(run: Run) -> dict[str, object]:
+    """Return how the scans are read, without what is as usual."""
+    given = json_values(run.reading)
+    return {name: value for name, value in given.items() if value is not None and value is not False}
+
+
 def _check_alike(
     store: SurfaceStore, run: Run, settings: CommonSettings, shape: tuple[int, int], pixel_um: float
 ) -> None:
@@ -237,6 +244,13 @@ def _check_alike(
         raise InputError(
             f"{store.path}: was begun with {'; '.join(changed) or 'another target'}; "
             "give the same, or --from-scratch to begin again"
+        )
+    before, now = store.metadata.get("reading") or {}, _reading(run)
+    if before != now:
+        name = next(name for name in {**before, **now} if before.get(name) != now.get(name))
+        raise InputError(
+            f"{store.path}: was begun with {name} {before.get(name)!r}, now it is {now.get(name)!r}; give "
+            "the same, or --from-scratch to begin again"
         )
     # A recording that was converted to OME-Zarr since is the same scan.
     names, there = [recorded_name(name) for name in store.scans], [recorded_name(name) for name in run.names]

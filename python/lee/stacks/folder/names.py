@@ -96,8 +96,9 @@ def _one_text(folder: Path, files: Sequence[Path]) -> tuple[list[Path] | None, l
         return None, []
     stems = {path.stem.casefold() for path in files}
     copies = [path for path in others if _is_copy(path.stem, stems)]
-    rest = [path for path in others if path not in copies]
-    large = [group for group in ranked[1:] if len([p for p in group if p in rest]) >= _MIN_SERIES]
+    copied = set(copies)
+    rest = [path for path in others if path not in copied]
+    large = [group for group in ranked[1:] if len(set(group) - copied) >= _MIN_SERIES]
     if large:
         listed = "; ".join(f"{len(group)} like {group[0].name}" for group in [main, *large][:_SHOWN])
         raise InputError(
