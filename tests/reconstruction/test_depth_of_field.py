@@ -66,3 +66,16 @@ def test_curves_cut_off_by_the_end_of_the_scan_do_not_count():
     scene = flat(SHAPE, PIXEL_UM, 3)
     z = np.arange(0.0, 1.5, 0.1) + float(np.median(scene.height_um)) + 0.5
     assert depth_of(scene, z) is None
+
+
+@pytest.mark.parametrize("course", ["random", "beat"])
+def test_a_lamps_flicker_does_not_change_it(usual, course):
+    scan = render_scan(gentle(SHAPE, PIXEL_UM, 3), seed=1)
+    k = np.arange(len(scan.frames))
+    factors = {
+        "random": 1 + 0.3 * np.random.default_rng(2).uniform(-1, 1, len(k)),
+        "beat": 1 + 0.2 * np.sin(2 * np.pi * k / 20),
+    }[course]
+    frames = (0.7 * scan.frames * factors[:, None, None]).clip(0, 255).astype(np.uint8)
+    found = depth_of_field_um(ZStack.from_array(frames, scan.z_um, scan.pixel_um))
+    assert found == pytest.approx(usual, rel=0.02)

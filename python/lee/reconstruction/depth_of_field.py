@@ -66,20 +66,24 @@ def _around(planes: NDArray[np.intp], count: int) -> NDArray[np.intp]:
 
 
 def _tile_energy(frame: Frame) -> NDArray[np.float64]:
-    """Return the normalised variance in tiles spread over the frame, flattened."""
+    """Return the normalised variance in tiles all over the frame, flattened, over the frame's brightness."""
     height, width = frame.shape
     tile = min(_TILE_PX, height, width)
     image = np.asarray(frame)
     rows = np.unique(np.linspace(0, height - tile, min(_MAX_TILES_ACROSS, height // tile)).astype(int))
     columns = np.unique(np.linspace(0, width - tile, min(_MAX_TILES_ACROSS, width // tile)).astype(int))
     out = np.empty((len(rows), len(columns)))
+    brightness = 0.0
     for i, y in enumerate(rows):
         strip = image[y : y + tile].astype(np.float32)
         local = uniform_filter(strip, _DETAIL_PX, mode="nearest")
-        detail = (strip - local) ** 2 / np.maximum(local, 1e-6)
+        bright = np.maximum(local, 1e-6)
+        detail = (strip - local) ** 2 / bright
+        brightness += float(bright.mean())
         sums = np.concatenate([[0.0], np.cumsum(detail.sum(axis=0), dtype=np.float64)])
         out[i] = (sums[columns + tile] - sums[columns]) / tile**2
-    return out.ravel()
+    # A lamp that flickers changes both alike.
+    return out.ravel() * (len(rows) / brightness)
 
 
 def _half_widths(
