@@ -37,6 +37,23 @@ def test_clean_scans_lose_nothing(scene: object, step_um: float) -> None:
     assert rejected(frames) == {}
 
 
+@pytest.mark.parametrize("scene", [gentle, rugged, electrode])
+@pytest.mark.parametrize("step_um", [2.0, 3.0])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_scans_of_a_few_wide_steps_lose_nothing(scene: object, step_um: float, seed: int) -> None:
+    made = scene(SHAPE, 0.25, seed)  # type: ignore[operator]
+    frames = render_scan(made, z_um=made.z_range(step_um)[-8:], seed=1).frames
+    assert rejected(frames) == {}
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_debris_at_the_start(scan: np.ndarray, at: int) -> None:
+    frames = scan.copy()
+    frames[at, 40:120, 30:140] = frames[at, 40:120, 30:140][::-1, ::-1] // 3
+    assert at in rejected(frames)
+    assert len(rejected(frames)) <= 2
+
+
 def test_small_bubbles_and_glints_lose_nothing() -> None:
     scene = gentle((256, 256), 0.25, 4).with_bubbles(2, 1, radius_um=(2.0, 3.0)).with_spikes(20, 2)
     assert rejected(render_scan(scene, seed=1).frames) == {}

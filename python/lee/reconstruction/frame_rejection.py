@@ -43,6 +43,9 @@ _ADDED_SIGMAS = 4.0
 # Change of the contrast, logarithm, that focus is taken to cause while too few frames show it.
 _USUAL_CONTRAST = 0.15
 
+# At the start of a scan nothing is usual yet: its steps are wide if two in a row are so much alike.
+_EVEN_STEPS = 0.4
+
 # So many frames that agree with each other after a jump show the sample under new light.
 _NEW_LEVEL = 4
 
@@ -151,16 +154,40 @@ class FrameRejection:
             self._accept(features)
             return
         self._waiting.append(features)
-        self._settle(2 if self._good is None else _NEW_LEVEL)
+        if self._good is not None:
+            self._settle(_NEW_LEVEL)
+        elif not self._settle(2) and self._progresses():
+            self._accept_last(3)
 
-    def _settle(self, agreeing: int) -> None:
-        """Accept the last `agreeing` waiting frames if each continues the one before."""
+    def _settle(self, agreeing: int) -> bool:
+        """Accept the last `agreeing` waiting frames if each continues the one before; return whether."""
         tail = self._waiting[-agreeing:]
-        if len(tail) < agreeing or not all(self._continues(a, b) for a, b in pairwise(tail)):
-            return
-        for features in self._waiting[:-agreeing]:
-            self._decide(self._rejected(features, tail[0]))
-        for features in tail:
+        agree = len(tail) == agreeing and all(self._continues(a, b) for a, b in pairwise(tail))
+        if agree:
+            self._accept_last(agreeing)
+        return agree
+
+    def _progresses(self) -> bool:
+        """Whether three frames move on by wide steps, rather than that the middle one stands out."""
+        if len(self._waiting) < 3:
+            return False
+        a, b, c = self._waiting[-3:]
+        steps = [change_of(a, b), change_of(b, c)]
+        small, large = sorted(step.pattern for step in steps)
+        lit = self._is_lit_otherwise(a, b, steps[0]) or self._is_lit_otherwise(b, c, steps[1])
+        return not lit and small > _EVEN_STEPS * large and change_of(a, c).pattern > large
+
+    def _accept_last(self, count: int) -> None:
+        waiting, start = self._waiting, len(self._waiting) - count
+        if self._good is None:
+            # What is usual is known from now on; frames before may be as usual.
+            self._changes.extend(change_of(a, b) for a, b in pairwise(waiting[start:]))
+            while start > 0 and self._continues(waiting[start - 1], waiting[start]):
+                start -= 1
+            self._changes.clear()
+        for features in waiting[:start]:
+            self._decide(self._rejected(features, waiting[start]))
+        for features in waiting[start:]:
             self._accept(features)
 
     def _accept(self, features: FrameFeatures) -> None:
