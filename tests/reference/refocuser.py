@@ -14,7 +14,9 @@ F = np.float32
 Plane = NDArray[np.float32]
 GROUPS_A_DEPTH, SPACING_A_DEPTH, MAX_FRAMES = 4.4, 0.75, 256
 # Of the normal equations, relative to the product of their diagonal.
-MIN_DETERMINANT = 2e-3
+MIN_DETERMINANT = 1e-3
+# Of the kernel's logarithm, absolute; a tenth of the height it may cost, µm.
+LOG_ERROR, LOG_COST_UM = 3e-6, 1e-4
 ONE_WAY = F(0.15)
 TILE, NOISE_ROWS, CELL, LEVELS = (64, 256), 16, 8, 4
 # Groups of which cells are recorded, at most.
@@ -293,7 +295,7 @@ def fit(
     with np.errstate(all="ignore"):
         offset = -0.5 * b / c
         fits = solvable & (c < 0) & (np.abs(offset) <= limit)
-        clear = (np.abs(np.abs(offset) / limit - 1) > 1e-3) & (np.abs(c) * limit**2 > 1e-4)
+        clear = (np.abs(np.abs(offset) / limit - 1) > 1e-3) & (np.abs(c) * limit > LOG_ERROR / LOG_COST_UM)
     return np.where(fits, offset, 0.0), np.where(fits, -2 * c, 0.0), settled & clear
 
 
