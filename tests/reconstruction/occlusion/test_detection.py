@@ -149,7 +149,7 @@ def test_brightness_without_a_logarithm_finds_nothing(value):
 def test_cells_that_need_no_search_are_excluded_without_a_difference(monkeypatch):
     """The shortest path over every cell finds the same as that over the suspicious ones."""
     brightness = with_body(quiet(), still(12, 22), 70)
-    level, around = np.log(brightness), np.log(detection.mean_of_cells(brightness, 5))
+    level, around = np.log(brightness), np.log(detection.mean_of_cells(brightness, 4))
     found = occluded_samples(level, around)
     monkeypatch.setattr(detection, "_may_be_occluded", lambda cells, *_: np.ones(cells.level.shape[1], bool))
     np.testing.assert_array_equal(found, occluded_samples(level, around))

@@ -35,6 +35,8 @@ _MAX_END = 20.0
 # below `_LEAST`, nor below those usual in the scan between samples as far apart.
 _USUAL_QUANTILE, _TAILS, _LEAST = 0.6, 1.5, 0.01
 _NORMAL_QUANTILE = 0.8416  # of |x| of a standard normal distribution
+# So many cells all over the field tell what is usual.
+_USUAL_CELLS = 2000
 # A surface's brightness relative to the field's: its standard deviation, at least, and the most that an
 # unusual one costs.
 _UNUSUAL, _MAX_UNUSUAL = 0.15, 6.0
@@ -99,14 +101,13 @@ def find_occlusions(record: CellRecord) -> Occlusions:
     none = Occlusions(np.zeros(bright.shape, bool), np.zeros(bright.shape, np.float32))
     if len(bright) < 5 or bright[0].size == 0 or not np.isfinite(bright).all() or bright.min() <= 0:
         return none
-    level = np.log(bright)
-    found = occluded_samples(level, np.log(mean_of_cells(bright, _AROUND_CELLS)))
+    level, around = (_relative(np.log(of)) for of in (bright, mean_of_cells(bright, _AROUND_CELLS)))
+    found = occluded_samples(level, around)
     if not found.any():
         return none
     occluded = ndimage.binary_closing(
         np.pad(found, ((0, 0), (2, 2), (2, 2)), mode="edge"), np.ones((1, 3, 3), bool)
     )[:, 2:-2, 2:-2]
-    level -= np.median(level, axis=(1, 2), keepdims=True)
     seen = _seen_level(level, dilated(occluded, 1, 1))
     strength = np.abs(level - seen)
     strength[:, np.isnan(seen).any(axis=0)] = np.inf
@@ -138,11 +139,12 @@ def occluded_samples(level: _Values, around: _Values) -> Cells:
     Parameters
     ----------
     level, around : (N, h, w) float64
-        Logarithm of the brightness of the cells, and of the mean of the cells around each.
+        Logarithm of the brightness of the cells, and of the mean of the cells around each, relative to the
+        field's at the same time, which the lamp may change.
     """
     count = len(level)
-    cells = _Changes(*(_relative(values).reshape(count, -1) for values in (level, around)))
-    usual = cells.usual()
+    cells = _Changes(level.reshape(count, -1), around.reshape(count, -1))
+    usual = cells.of(np.arange(0, cells.level.shape[1], max(1, cells.level.shape[1] // _USUAL_CELLS))).usual()
     middle = np.median(cells.around, axis=0)
     spread = max(_UNUSUAL, 1.48 * float(np.median(np.abs(middle - np.median(middle)))))
     unusual = np.minimum(0.5 * (cells.around / spread) ** 2, _MAX_UNUSUAL)
@@ -150,7 +152,7 @@ def occluded_samples(level: _Values, around: _Values) -> Cells:
     out = np.zeros(cells.level.shape, bool)
     if suspect.size:
         out[:, suspect] = ~_seen_path(cells.of(suspect), usual, unusual[:, suspect])
-    return _with_the_surface_like_its_surroundings(out.reshape(level.shape), _relative(level))
+    return _with_the_surface_like_its_surroundings(out.reshape(level.shape), level)
 
 
 def _with_the_surface_like_its_surroundings(occluded: Cells, level: _Values) -> Cells:
@@ -181,7 +183,7 @@ def _with_the_surface_like_its_surroundings(occluded: Cells, level: _Values) -> 
 
 
 def _relative(level: _Values) -> _Values:
-    """Return a level relative to the field's at the same time, which the lamp may change."""
+    """Return a level relative to the field's at the same time."""
     return np.asarray(level - np.median(level, axis=(1, 2), keepdims=True))
 
 
@@ -206,8 +208,8 @@ class _Changes:
         least = _LEAST
         for lag in range(1, count):
             pairs = range(count - lag)
-            changes = [np.quantile(self.between(k, k + lag), _USUAL_QUANTILE) for k in pairs]
-            usual = _TAILS * np.array(changes) / _NORMAL_QUANTILE
+            changes = np.array([self.between(k, k + lag) for k in pairs])
+            usual = _TAILS * np.quantile(changes, _USUAL_QUANTILE, axis=1) / _NORMAL_QUANTILE
             least = max(least, float(np.median(usual)))
             out[np.arange(count - lag), np.arange(lag, count)] = np.maximum(usual, least)
         return out
