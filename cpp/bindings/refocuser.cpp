@@ -42,6 +42,13 @@ py::tuple finish(Self& self) {
 }
 
 template <class Self>
+Array<std::uint8_t> textured(const Self& self) {
+    auto out = new_array<std::uint8_t>(std::array{self.level_height(0), self.level_width(0)});
+    self.textured(write_view<2>(out, "textured"));
+    return out;
+}
+
+template <class Self>
 py::tuple record(const Self& self) {
     const std::vector<double> z = self.record_z_um();
     const auto [rows, columns] = self.cells();
@@ -126,6 +133,7 @@ void bind_common(py::class_<Self>& bound) {
         .def("preview", &preview<Self>)
         .def("close", &Self::close, py::call_guard<py::gil_scoped_release>())
         .def("finish", &finish<Self>)
+        .def("textured", &textured<Self>)
         .def("record", &record<Self>)
         .def("reject", &reject<Self>, py::arg("occluded").noconvert())
         .def("peaks", &peaks<Self>, py::arg("level"))

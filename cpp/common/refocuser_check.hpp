@@ -28,9 +28,9 @@ inline void refocuser_params(std::size_t height, std::size_t width, const Refocu
          "depth_of_field_um is " + std::to_string(params.depth_of_field_um) + "; give a length above 0");
 }
 
-/// Refuse to reject maxima while more may come.
-inline void may_reject(bool closed) {
-    that(closed, "refocuser", "maxima can be rejected when the scan has ended; call close first");
+/// Refuse to look at, or to reject, maxima while more may come.
+inline void is_closed(bool closed) {
+    that(closed, "refocuser", "the scan has not ended, so maxima may still come; call close first");
 }
 
 /// Refuse an array for a result whose shape is not `wanted`.

@@ -185,11 +185,19 @@ LEE_BOTH float noise_focus(float noise, std::size_t window_pixels) {
     return significant * known / __builtin_sqrtf(static_cast<float>(window_pixels));
 }
 
+/// Whether anything came into focus at a pixel: whether any window has a maximum above those of noise alone.
+/// peak: largest maximum of each level, finest first    noise: `noise_focus`
+LEE_BOTH bool in_focus(const float* peak, std::size_t levels, float noise) {
+    for (std::size_t k = 0; k < levels; ++k, noise *= 0.5F) {
+        if (peak[k] > noise) return true;
+    }
+    return false;
+}
+
 /// Whether texture came into focus at a pixel: a maximum is clear of noise, and the smaller windows see their
 /// share of it. What a larger window alone sees lies beside the pixel: texture around a bare patch, or light
 /// from elsewhere.
-/// peak: largest maximum of each level, finest first    noise: `noise_focus`
-LEE_BOTH bool in_focus(const float* peak, std::size_t levels, float noise) {
+LEE_BOTH bool textured(const float* peak, std::size_t levels, float noise) {
     if (peak[0] > clear_of_noise * noise) return true;
     if (levels < 2) return false;
     if (peak[1] > 1.7F * clear_of_noise * 0.5F * noise && peak[0] > 0.5F * own_share * peak[1]) return true;

@@ -148,6 +148,9 @@ void DeviceRefocuser::finish(HostView<float, 2>, HostView<float, 2>, HostView<fl
 void DeviceRefocuser::finish(DeviceView<float, 2>, DeviceView<float, 2>, DeviceView<float, 2>) {
     absent("refocuser");
 }
+void DeviceRefocuser::textured(HostView<std::uint8_t, 2>) const {
+    absent("refocuser");
+}
 std::vector<double> DeviceRefocuser::record_z_um() const {
     absent("refocuser");
 }

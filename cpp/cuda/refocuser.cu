@@ -239,6 +239,15 @@ void DeviceRefocuser::finish(HostView<float, 2> height_um, HostView<float, 2> si
     wait(state_->stream);
 }
 
+void DeviceRefocuser::textured(HostView<std::uint8_t, 2> textured) const {
+    check::is_closed(state_->groups.closed());
+    check::result_shape("textured", textured, shape_of(state_->extent));
+    const cuda::Array<std::uint8_t> out(name, textured.size(), state_->stream);
+    find_textured(*state_, out.get());
+    download(textured.data, out.get(), textured.size(), state_->stream);
+    wait(state_->stream);
+}
+
 std::vector<double> DeviceRefocuser::record_z_um() const {
     std::vector<double> out;
     for (const DeviceCellRow& row : state_->record.rows()) out.push_back(row.z_um);
@@ -272,7 +281,7 @@ void DeviceRefocuser::record(HostView<float, 3> brightness, HostView<float, 3> f
 }
 
 void DeviceRefocuser::reject(HostView<const std::uint8_t, 3> occluded) {
-    check::may_reject(state_->groups.closed());
+    check::is_closed(state_->groups.closed());
     const auto [high, wide] = cells();
     check::result_shape("occluded", occluded, std::array{state_->record.rows().size(), high, wide});
     if (occluded.size() == 0) return;

@@ -164,15 +164,16 @@ struct Focused {
     std::size_t window_pixels;
     const float* noise;
 
-    __device__ bool at(std::size_t y, std::size_t x) const {
-        float of[scales::coarsest + 1] = {};
+    /// The largest maxima at a pixel.
+    __device__ void at(std::size_t y, std::size_t x, float (&of)[scales::coarsest + 1]) const {
         for (int k = 0; k < levels; ++k) {
             const std::size_t v = min(y >> k, static_cast<std::size_t>(extent[k].rows - 1));
             const std::size_t u = min(x >> k, static_cast<std::size_t>(extent[k].columns - 1));
             of[k] = focus::decode(peak[k][at_of(v, u, extent[k])]);
         }
-        return scales::in_focus(of, static_cast<std::size_t>(levels),
-                                scales::noise_focus(*noise, window_pixels));
+    }
+    [[nodiscard]] __device__ float largest_of_noise() const {
+        return scales::noise_focus(*noise, window_pixels);
     }
 };
 
@@ -198,10 +199,32 @@ __global__ void assemble(Estimates now, const float* coarse_detail, const float*
         scales::variance_of(estimate, coarse_detail[i], here, n, s, e, w, scatter[i], side);
     const float to_first = fabsf(peaks.z_um[0][i] - estimate.height),
                 to_second = fabsf(peaks.z_um[1][i] - estimate.height);
-    const bool anywhere = focused.at(y, x);
+    float peak[scales::coarsest + 1] = {};
+    focused.at(y, x, peak);
+    const bool anywhere =
+        scales::in_focus(peak, static_cast<std::size_t>(focused.levels), focused.largest_of_noise());
     height_um[i] = anywhere ? estimate.height : __builtin_nanf("");
     sigma_um[i] = anywhere ? __builtin_sqrtf(variance) : __builtin_nanf("");
     sharp[i] = peaks.counts[to_second < to_first ? 1 : 0][i];
+}
+
+__global__ void mark_textured(DeviceExtent extent, Focused focused, std::uint8_t* textured) {
+    std::size_t y, x;
+    if (!pixel(extent, y, x)) return;
+    float peak[scales::coarsest + 1] = {};
+    focused.at(y, x, peak);
+    textured[at_of(y, x, extent)] =
+        scales::textured(peak, static_cast<std::size_t>(focused.levels), focused.largest_of_noise()) ? 1 : 0;
+}
+
+Focused focused_of(const DeviceRefocuser::State& state, std::size_t top, const float* noise) {
+    Focused focused{
+        {}, {}, static_cast<int>(top) + 1, state.params.window_y_px * state.params.window_x_px, noise};
+    for (std::size_t k = 0; k <= top; ++k) {
+        focused.peak[k] = state.levels[k].peak[0].get();
+        focused.extent[k] = state.levels[k].extent;
+    }
+    return focused;
 }
 
 /// Maps of one level.
@@ -276,15 +299,19 @@ void fuse(const DeviceRefocuser::State& state, float* height_um, float* sigma_um
         name);
     box_sums(scatter, along.get(), finest.extent, reach, stream);
     box_sums(smooth, along.get(), finest.extent, reach, stream);
-    Focused focused{
-        {}, {}, static_cast<int>(top) + 1, state.params.window_y_px * state.params.window_x_px, noise.get()};
-    for (std::size_t k = 0; k <= top; ++k) {
-        focused.peak[k] = state.levels[k].peak[0].get();
-        focused.extent[k] = state.levels[k].extent;
-    }
+    const Focused focused = focused_of(state, top, noise.get());
     cuda::launch(name, assemble, over(finest.extent, stream), now.get(), coarse_detail.get(), smooth, scatter,
                  finest.peaks(), finest.extent, static_cast<int>(reach), static_cast<float>(window), focused,
                  height_um, sigma_um, sharp);
+}
+
+void find_textured(const DeviceRefocuser::State& state, std::uint8_t* textured) {
+    const std::size_t top = std::min(scales::coarsest, state.levels.size() - 1);
+    const cuda::Array<float> noise(name, 1, state.stream);
+    state.find_noise(noise.get());
+    const DeviceExtent extent = state.levels.front().extent;
+    cuda::launch(name, mark_textured, over(extent, state.stream), extent, focused_of(state, top, noise.get()),
+                 textured);
 }
 
 }  // namespace lee

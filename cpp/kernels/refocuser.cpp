@@ -51,6 +51,12 @@ void Refocuser::finish(HostView<float, 2> height_um, HostView<float, 2> sigma_um
     fuse(*state_, height_um, sigma_um, sharp);
 }
 
+void Refocuser::textured(HostView<std::uint8_t, 2> textured) const {
+    check::is_closed(state_->groups.closed());
+    check::result_shape("textured", textured, std::array{state_->extent.rows, state_->extent.columns});
+    find_textured(*state_, textured);
+}
+
 std::vector<double> Refocuser::record_z_um() const {
     std::vector<double> out;
     for (const CellRow& row : state_->record.rows()) out.push_back(row.z_um);
@@ -78,7 +84,7 @@ void Refocuser::record(HostView<float, 3> brightness, HostView<float, 3> focus,
 }
 
 void Refocuser::reject(HostView<const std::uint8_t, 3> occluded) {
-    check::may_reject(state_->groups.closed());
+    check::is_closed(state_->groups.closed());
     const auto [high, wide] = cells();
     check::result_shape("occluded", occluded, std::array{record_z_um().size(), high, wide});
     if (occluded.size() == 0) return;

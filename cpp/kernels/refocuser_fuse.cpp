@@ -144,7 +144,9 @@ Map scatter_about(const Map& height, const FocusLevel& finest, std::size_t reach
     return box_sums(squared, reach, threads);
 }
 
-bool in_focus(const Refocuser::State& state, std::size_t top, float noise, std::size_t y, std::size_t x) {
+/// The largest maxima at a pixel, of each level up to `top`, finest first.
+std::array<float, scales::coarsest + 1> peaks_at(const Refocuser::State& state, std::size_t top,
+                                                 std::size_t y, std::size_t x) {
     std::array<float, scales::coarsest + 1> peak{};
     for (std::size_t k = 0; k <= top; ++k) {
         const FocusLevel& level = state.levels[k];
@@ -152,7 +154,7 @@ bool in_focus(const Refocuser::State& state, std::size_t top, float noise, std::
                           u = std::min(x >> k, level.extent.columns - 1);
         peak[k] = focus::decode(level.peak[0][v * level.extent.columns + u]);
     }
-    return scales::in_focus(peak.data(), top + 1, noise);
+    return peak;
 }
 
 }  // namespace
@@ -199,10 +201,22 @@ void fuse(const Refocuser::State& state, HostView<float, 2> height_um, HostView<
             const std::size_t i = y * columns + x;
             const float to_first = std::abs(finest.z_um[0][i] - estimate.height),
                         to_second = std::abs(finest.z_um[1][i] - estimate.height);
-            const bool anywhere = in_focus(state, top, largest_of_noise, y, x);
+            const bool anywhere =
+                scales::in_focus(peaks_at(state, top, y, x).data(), top + 1, largest_of_noise);
             height_um.data[i] = anywhere ? estimate.height : NAN;
             sigma_um.data[i] = anywhere ? std::sqrt(variance) : NAN;
             sharp.data[i] = finest.counts[to_second < to_first ? 1 : 0][i];
+        }
+    });
+}
+
+void find_textured(const Refocuser::State& state, HostView<std::uint8_t, 2> textured) {
+    const std::size_t top = std::min(scales::coarsest, state.levels.size() - 1);
+    const float noise =
+        scales::noise_focus(state.noise(), state.params.window_y_px * state.params.window_x_px);
+    for_rows(state.extent.rows, state.params.threads, [&](std::size_t y) {
+        for (std::size_t x = 0; x < state.extent.columns; ++x) {
+            textured(y, x) = scales::textured(peaks_at(state, top, y, x).data(), top + 1, noise) ? 1 : 0;
         }
     });
 }

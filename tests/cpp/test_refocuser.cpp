@@ -167,7 +167,7 @@ void misuse_is_refused_before_anything_is_changed() {
         refocuser.record({out.data(), {1, 0, 0}}, {out.data(), {2, 1, 1}}, {out.data(), {0, 0}});
     });
     expect_error<std::invalid_argument>(
-        "refocuser: maxima can be rejected when the scan has ended; call close first",
+        "refocuser: the scan has not ended, so maxima may still come; call close first",
         [&] { refocuser.reject({nullptr, {1, 0, 0}}); });
     expect_error<lee::ShapeError>("refocuser: an array for the peaks is (2, 5, 4), not (2, 4, 5)", [&] {
         refocuser.peaks(0, {.z_um = {out.data(), {2, 5, 4}},

@@ -108,5 +108,5 @@ def test_a_mask_of_another_shape_is_refused():
 def test_maxima_are_not_rejected_while_the_scan_runs():
     core = core_of((40, 48))
     core.push(np.zeros((40, 48), np.uint8), 0.0)
-    with pytest.raises(ValueError, match="maxima can be rejected when the scan has ended; call close first"):
+    with pytest.raises(ValueError, match="the scan has not ended, so maxima may still come; call close"):
         core.reject(np.zeros((0, 5, 6), np.uint8))

@@ -28,7 +28,7 @@ def relief():
 
 def test_smooth_relief_is_masked_nowhere():
     assert not spikes(relief(), DEPTH_UM).any()
-    assert not bare_patches(relief()).any()
+    assert not bare_patches(np.isfinite(relief())).any()
 
 
 def test_uncertain_heights_are_those_of_a_large_standard_deviation():
@@ -52,7 +52,7 @@ def test_wide_patches_with_nothing_in_focus_are_bare_with_their_edges_and_specks
     height = relief()
     height[50:90, 60:110] = np.nan
     height[20, 30] = height[120, 20:22] = np.nan
-    bare = bare_patches(height)
+    bare = bare_patches(np.isfinite(height))
     assert bare[50:90, 60:110].all()
     assert bare[70, 57:113].all()
     assert bare[20, 30]
@@ -65,9 +65,9 @@ def test_small_fields(shape):
     height = np.zeros(shape, np.float32)
     none = np.zeros((5, 0, 0), np.float32)
     record = CellRecord(np.arange(5.0), none, none, none[0])
-    assert not bare_patches(height).any()
+    assert not bare_patches(np.isfinite(height)).any()
     assert not out_of_range(height, record, np.zeros(shape, bool)).any()
-    assert bare_patches(np.full_like(height, np.nan)).all()
+    assert bare_patches(np.zeros(shape, bool)).all()
 
 
 def test_windows_beside_a_bare_patch_see_the_height_beside():

@@ -64,14 +64,26 @@ def fuse(levels, noise: float, depth_um: float, window: tuple[int, int]) -> tupl
     return np.where(blind, np.nan, height), np.where(blind, np.nan, sigma)
 
 
-def in_focus(ratios: list[Map], window: tuple[int, int]) -> NDArray[np.bool_]:
-    """Whether a maximum is clear of noise and the smaller windows see their share of it."""
+def at_pixels(ratios: list[Map]) -> list[Map]:
+    """Repeat each level to the finest."""
     H, W = ratios[0].shape
-    noise = SIGNIFICANT / np.sqrt(window[0] * window[1])
     peaks = []
     for k, ratio in enumerate(ratios):
         y, x = (np.minimum(np.arange(n) >> k, m - 1) for n, m in zip((H, W), ratio.shape, strict=True))
         peaks.append(ratio[y][:, x])
+    return peaks
+
+
+def in_focus(ratios: list[Map], window: tuple[int, int]) -> NDArray[np.bool_]:
+    """Whether any window size has a maximum that noise alone does not make."""
+    least = SIGNIFICANT / np.sqrt(window[0] * window[1])
+    return np.any([peak > least / 2**k for k, peak in enumerate(at_pixels(ratios))], axis=0)
+
+
+def textured(levels, noise: float, window: tuple[int, int]) -> NDArray[np.bool_]:
+    """Whether a maximum is clear of noise and the smaller windows see their share of it."""
+    peaks = at_pixels([np.asarray(peak[0], np.float64) for _, peak, *_ in levels[: COARSEST + 1]])
+    noise *= SIGNIFICANT / np.sqrt(window[0] * window[1])
     out = peaks[0] > CLEAR * noise
     if len(peaks) > 1:
         out |= (peaks[1] > 1.7 * CLEAR * noise / 2) & (peaks[0] > 0.5 * OWN_SHARE * peaks[1])

@@ -86,6 +86,12 @@ class LEE_API Refocuser {
     /// throws  ShapeError
     void finish(HostView<float, 2> height_um, HostView<float, 2> sigma_um, HostView<float, 2> sharp);
 
+    /// Pixels where texture of their own came into focus; elsewhere a height is that of texture beside them.
+    ///
+    /// shape   textured (H, W), 1 or 0
+    /// throws  ShapeError; std::invalid_argument before `close`
+    void textured(HostView<std::uint8_t, 2> textured) const;
+
     /// Heights of the groups that `record` holds, in the order of the scan: of all, or, of a scan of more
     /// than 128 groups, of every second, fourth ...
     [[nodiscard]] std::vector<double> record_z_um() const;
@@ -174,6 +180,7 @@ class LEE_API DeviceRefocuser {
     void close();
     void finish(HostView<float, 2> height_um, HostView<float, 2> sigma_um, HostView<float, 2> sharp);
     void finish(DeviceView<float, 2> height_um, DeviceView<float, 2> sigma_um, DeviceView<float, 2> sharp);
+    void textured(HostView<std::uint8_t, 2> textured) const;
     [[nodiscard]] std::vector<double> record_z_um() const;
     [[nodiscard]] std::array<std::size_t, 2> cells() const;
     void record(HostView<float, 3> brightness, HostView<float, 3> focus, HostView<float, 2> saturated) const;

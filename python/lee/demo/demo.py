@@ -17,7 +17,7 @@ from lee.demo.twin import NoTwin, TwinDemo
 from lee.devices.virtual import DEMO_DRIFT_PX, RenderedScan, demo_scene, render_scan
 from lee.devices.virtual.runs.scan_file import write_ome_scan
 from lee.figures.report import Section, write_report
-from lee.figures.surface import error_maps
+from lee.figures.surface import error_maps, spiky_and_clean
 from lee.reconstruction.parameters import ReconstructParams
 from lee.reconstruction.reconstruct import reconstruct
 from lee.stacks.stack import ZStack
@@ -31,6 +31,7 @@ FILES = frozenset(
         "truth_um.tif",
         "surface",
         "error_maps.png",
+        "spiky_and_clean.png",
         "run",
         "nucleation",
         "nuclei",
@@ -185,6 +186,9 @@ def _write(place: Path, found: Demo) -> None:
     surface.save(place / "surface")
     maps = error_maps(surface, truth)
     maps.savefig(place / "error_maps.png")
+    sharpest = baseline_heights(scan.frames, scan.z_um, _WINDOW_PX)["variance"]
+    spikes = spiky_and_clean(surface, sharpest)
+    spikes.savefig(place / "spiky_and_clean.png")
     count, rows, columns = scan.frames.shape
     write_report(
         place / "report.html",
@@ -204,7 +208,13 @@ def _write(place: Path, found: Demo) -> None:
                 table=found.rows(),
                 pictures={"Truth, measurement, difference, and errors in units of sigma": maps},
             ),
-            Section("The surface", pictures={"The measured surface": place / "surface" / "preview.png"}),
+            Section(
+                "The surface",
+                pictures={
+                    "The measured surface": place / "surface" / "preview.png",
+                    f"Normalised variance over {_WINDOW_PX} px alone, beside the surface": spikes,
+                },
+            ),
             found.growing.section(place / "run"),
             found.nuclei.section(place / "nuclei"),
             found.twin.section(place / "twin"),

@@ -124,8 +124,41 @@ def error_maps(surface: "Surface", truth_um: npt.ArrayLike) -> Figure:
     return figure
 
 
+def spiky_and_clean(surface: "Surface", sharpest_um: npt.ArrayLike) -> Figure:
+    """Draw the heights of the sharpest frames, with the spikes of bubbles and glints, beside the surface.
+
+    Parameters
+    ----------
+    surface : Surface
+    sharpest_um : (H, W) float, µm
+        Height of the frame in which a focus measure is highest at each pixel.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        1600 pixels wide at 100 dpi; both reliefs to one scale, what was filled in grey.
+    """
+    from lee.surfaces.surface import Surface
+
+    spiky = np.asarray(sharpest_um, np.float32)
+    everywhere = np.ones(spiky.shape, bool)
+    raw = Surface(spiky, spiky, 0 * spiky, everywhere, surface.refocused, surface.pixel_um)
+    limits = _robust(spiky)
+    figure = Figure(figsize=(16, 6.6), dpi=100, layout="constrained")
+    for place, of, title in ((1, raw, "the sharpest frame at each pixel"), (2, surface, "measured")):
+        axes = cast("Axes3D", figure.add_subplot(1, 2, place, projection="3d"))
+        relief(axes, of, limits_um=limits)
+        axes.set_title(f"{title}: {axes.get_title()}")
+    return figure
+
+
 def relief(
-    axes: "Axes3D", surface: "Surface", *, colour: str = "height", stretch: float | None = None
+    axes: "Axes3D",
+    surface: "Surface",
+    *,
+    colour: str = "height",
+    stretch: float | None = None,
+    limits_um: tuple[float, float] | None = None,
 ) -> None:
     """Draw the surface into a 3D axes as a shaded relief; the title states a stretched height.
 
@@ -137,6 +170,8 @@ def relief(
         Colour by height (grey where not measured), or by the refocused image.
     stretch : float, optional
         Factor on the height as drawn; by default one that makes the relief readable, at least 1.
+    limits_um : (low, high), optional
+        Of the height axis; by default those of nearly all heights.
     """
     block = max(1, -(-max(surface.shape) // _RELIEF_PX))
     height = block_mean(surface.height_filled_um, block)[0].astype(np.float64)
@@ -144,7 +179,7 @@ def relief(
     rows, columns = height.shape
     step_um = block * surface.pixel_um
     x, y = np.meshgrid(np.arange(columns) * step_um, np.arange(rows)[::-1] * step_um)
-    low, high = _robust(height)
+    low, high = limits_um or _robust(height)
     span = max(high - low, 1e-6)
     field = max(rows, columns) * step_um
     stretch = round_length(max(1.0, 0.25 * field / span)) if stretch is None else stretch

@@ -39,15 +39,15 @@ def uncertain(sigma: NDArray[np.float32], depth_um: float) -> Mask:
     return ~(sigma <= _MAX_RELATIVE_SIGMA * depth_um)
 
 
-def bare_patches(height: NDArray[np.float32]) -> Mask:
-    """Mask patches without texture, (H, W): where nothing came into focus, and their edges.
+def bare_patches(textured: Mask) -> Mask:
+    """Mask patches without texture, (H, W), and their edges.
 
     Parameters
     ----------
-    height : (H, W) float32
-        NaN where nothing came into focus.
+    textured : (H, W) bool
+        Where texture of a pixel's own came into focus.
     """
-    blank = ~np.isfinite(height)
+    blank = ~textured
     if not blank.any():
         return blank
     share = ndimage.uniform_filter(blank.astype(np.float32), _BARE_WINDOW_PX, mode="nearest")

@@ -68,7 +68,8 @@ def assemble_surface(
         search.reject(occlusions.rejected().view(np.uint8))
     height, sigma, sharp = search.finish()
     sigma = np.hypot(sigma, sampling_sigma_um(height, z_um, depth_um))
-    masks = _masks(search, height, sigma, record, occlusions, pixel_um, depth_um)
+    bare = bare_patches(np.isfinite(height) & (search.textured() != 0))
+    masks = _masks(search, height, sigma, bare, record, occlusions, pixel_um, depth_um)
     if maxima is not None:
         zone = masks["occluded"]
         height, sigma, continued = continue_surface(height, sigma, ~_any_of(masks), zone, maxima)
@@ -76,12 +77,15 @@ def assemble_surface(
         masks["occluded"] = zone & ~continued
     masks["left the field"] = _left_the_field(height, z_um, drift_px) & ~_any_of(masks)
     valid = ~_any_of(masks)
-    filled = fill(height, valid)
+    # Beside measured texture the height of a bare pixel is better than none, for the fill.
+    guess = masks["no texture"] & ~uncertain(sigma, depth_um)
+    known = valid | guess
+    filled = fill(height, known)
     sigma = np.hypot(sigma, sigma_beside_bare_patches(filled, masks["no texture"]))
     occluded_px: dict[str, int] = {}
     if maxima is not None:
-        beneath, recovered = recover_heights(filled, valid, maxima)
-        filled = fill(np.where(recovered, beneath, height), valid | recovered)
+        beneath, recovered = recover_heights(filled, known, maxima)
+        filled = fill(np.where(recovered, beneath, height), known | recovered)
         occluded_px = occluded_classes(filled, record, occlusions, depth_um)
     return Surface(
         np.where(valid, height, np.nan),
@@ -102,15 +106,15 @@ def _masks(
     search: FocusSearch,
     height: Map,
     sigma: Map,
+    bare: Mask,
     record: CellRecord,
     occlusions: Occlusions,
     pixel_um: float,
     depth_um: float,
 ) -> dict[str, Mask]:
     """Return the masks of what is not measured; a pixel is in one at most."""
-    bare = bare_patches(height)
     beyond = out_of_range(height, record, bare)
-    bare &= ~beyond
+    bare = bare & ~beyond
     unsure = uncertain(sigma, depth_um) & ~bare & ~beyond
     occluded = np.zeros(height.shape, bool)
     if occlusions.any():

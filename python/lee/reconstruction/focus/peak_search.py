@@ -136,6 +136,10 @@ class PeakSearch(ABC):
         width_um = self._options.depth_of_field_um / 2.355
         return height, _standard_deviation(height, sigma, width_um), self._tracker.counts[0].copy()
 
+    def textured(self) -> NDArray[np.uint8]:
+        """Return where a maximum stands clear of the noise."""
+        return np.asarray(self._tracker.peak[0] > _MIN_PEAK * self.noise, dtype=np.uint8)
+
     def record(self) -> CellRecord:
         """Return what cells showed over the scan."""
         return self._cells.record()

@@ -33,8 +33,8 @@ _LINEAR = 2.5
 _MAX_END = 20.0
 # Usual changes between two samples are those of this quantile of the field, widened for their tails; never
 # below `_LEAST`, nor below those usual in the scan between samples as far apart.
-_USUAL_QUANTILE, _TAILS, _LEAST = 0.6, 1.5, 0.01
-_NORMAL_QUANTILE = 0.8416  # of |x| of a standard normal distribution
+_USUAL_QUANTILE, _TAILS, _LEAST = 0.75, 1.5, 0.01
+_NORMAL_QUANTILE = 1.1503  # of |x| of a standard normal distribution
 # So many cells all over the field tell what is usual.
 _USUAL_CELLS = 2000
 # A surface's brightness relative to the field's: its standard deviation, at least, and the most that an
