@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -39,7 +40,7 @@ import lee
 from bench.noise_limit import noise_limit_um, repeated
 from bench.peers.opencv_focus import all_peers, fitted_heights, tenengrad, variance
 from bench.scenes import heat_sink
-from bench.scenes.accuracy_cases import TABLES, Case, all_cases, data_folder
+from bench.scenes.accuracy_cases import Case, all_cases, data_folder
 from bench.scenes.taken_scans import Taken
 from bench.scores import called, focus_classes, score, within_sigma
 from bench.table import Cell, lines, machine, write_csv
@@ -316,12 +317,10 @@ def main() -> None:
     everything: list[Row] = []
     cases = [c for c in all_cases() if arguments.only in f"{c.table} {c.renderer} {c.name}"]
     found = rows_of(cases, arguments.jobs, side, seeds, arguments.threads)
-    for table in TABLES:
-        chosen = [case for case in cases if case.table == table]
-        rows = [{"renderer": case.renderer, **next(found)} for case in chosen]
-        if rows:
-            print(f"\n{table} scans", *lines(rows), sep="\n", flush=True)
-            everything += [{"table": table, **row} for row in rows]
+    for (table, renderer), chosen in groupby(cases, key=lambda case: (case.table, case.renderer)):
+        rows = [next(found) for _ in chosen]
+        print(f"\n{table} scans, {renderer}", *lines(rows), sep="\n", flush=True)
+        everything += [{"table": table, "renderer": renderer, **row} for row in rows]
     told = summary(everything)
     if told:
         print("", told, sep="\n")

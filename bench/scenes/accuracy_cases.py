@@ -23,7 +23,6 @@ from lee.devices import virtual
 Draw = Callable[[Shape, int], Taken]
 Rows = dict[str, Draw]
 RIG, RAYS = "virtual rig", "Gaussian gather"
-TABLES = ("clean", "occluded", "unseen", "disturbed")
 DRIFT = Conditions(drift_px=(6.4, -4.8))  # 8 px
 UNEVEN = Conditions(uneven=True)
 DISTURBED = {

@@ -22,7 +22,8 @@ Shape = tuple[int, int]
 Floating = Callable[[Image, NDArray[np.float64], int], Sequence[Body]]
 PIXEL_UM = 0.25
 MARGIN_UM = 3.0
-_PATCHES = 6
+# Those drawn that would overlap an earlier one are left out.
+_PATCHES = 12
 # As far as the light of the texture around a patch reaches into it in focus, and a small window after it.
 _PATCH_RIM_PX = 5
 # Of a lamp on the mains, seen by short exposures.
@@ -212,18 +213,20 @@ def _lit(
 def without_texture(reflectance: Image, seed: int) -> tuple[Image, Mask]:
     """Return a brightness with patches 30 to 60 px wide that have none of it, and the patches' inner parts.
 
-    Each has the mean brightness of what it replaces. Half of them are round.
+    Each has the mean brightness of what it replaces. Some are squares, some are round.
     """
     rng = np.random.default_rng([seed, 31])
     out, blank = reflectance.copy(), np.zeros(reflectance.shape, dtype=bool)
+    taken = blank.copy()
     rows, columns = np.indices(reflectance.shape)
     for k in range(_PATCHES):
         half = rng.uniform(15, 30)
         centre = [rng.uniform(half, n - half) for n in reflectance.shape]
         away = np.abs(rows - centre[0]), np.abs(columns - centre[1])
         patch = (np.hypot(*away) if k % 2 else np.maximum(*away)) <= half
-        patch &= ~ndimage.binary_dilation(blank, iterations=2 * _PATCH_RIM_PX)
-        if patch.any():
+        if not taken[patch].any():
             out[patch] = reflectance[patch].mean()
             blank |= ndimage.binary_erosion(patch, iterations=_PATCH_RIM_PX)
+            # Texture remains between two patches.
+            taken |= ndimage.binary_dilation(patch, iterations=2 * _PATCH_RIM_PX)
     return out, blank
