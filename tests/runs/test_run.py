@@ -65,6 +65,22 @@ def test_the_table_states_times_phases_and_calibration(tmp_path):
         np.testing.assert_allclose(np.diff(b.z_um), 0.4)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        "scan;time_s;z_step_um\na.ome.tif;0,5;0,4\nb.ome.tif;7,5;0,4\n".encode(),
+        "Scan\tTime_s\tZ_step_um\r\na.ome.tif\t0,5\t0.4\r\nb.ome.tif\t7,5\t0.4\r\n".encode("utf-16"),
+        "\ufeffsep=;\nscan;time_s;z_step_um;note\na.ome.tif;0.5;0.4;x\nb.ome.tif;7.5;0.4;y\n;;;\n".encode(),
+    ],
+)
+def test_the_table_may_come_from_any_spreadsheet(tmp_path, data):
+    folder = folder_of(tmp_path, ["a.ome.tif", "b.ome.tif"])
+    (folder / "scans.csv").write_bytes(data)
+    run = open_run(folder)
+    assert run.times_s.tolist() == [0.5, 7.5]
+    assert run.z_steps_um.tolist() == [0.4, 0.4]
+
+
 def test_times_are_taken_from_the_scans_themselves(tmp_path):
     for k, time in enumerate(("2024-05-01T10:00:00", "2024-05-01T10:00:07.5")):
         scan_file(tmp_path / f"{k}.ome.tif", time=time)

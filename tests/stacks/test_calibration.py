@@ -111,6 +111,15 @@ def test_a_stage_that_waits_or_turns_at_an_end(tmp_path: Path, positions: list[f
     np.testing.assert_allclose(stack.z_um, positions[used.start : used.stop])
 
 
+def test_a_table_in_the_folder_tells_the_direction(tmp_path: Path) -> None:
+    for k, frame in enumerate(FRAMES):
+        tifffile.imwrite(tmp_path / f"f{k}.tif", frame)
+    (tmp_path / "z_um.csv").write_text("frame,z_um\n" + "".join(f"{k},{k}\n" for k in range(6)))
+    with pytest.raises(InputError, match="z_um and descending are both given"):
+        open_stack(tmp_path, descending=True, pixel_um=1)
+    assert open_stack(tmp_path, descending=True, z_step_um=1, pixel_um=1).z_um[0] == 5
+
+
 def test_heights_given_are_never_cut(tmp_path: Path) -> None:
     path = ome(tmp_path / "a.ome.tif", PhysicalSizeZ=0.4)
     with pytest.raises(InputError, match="frames 4 and 5 have the same height"):
@@ -152,6 +161,20 @@ def test_a_resolution_for_print_is_not_believed(tmp_path: Path, dpi: float, unit
         stack = open_stack(path, z_step_um=1)
     assert stack.metadata["pixel_um_source"] == "assumed"
     assert silent(path, z_step_um=1, pixel_um=0.3).pixel_um == 0.3
+
+
+@pytest.mark.parametrize(("unit", "per_unit"), [("inch", 300), ("cm", 118.11), ("cm", 28.35), ("inch", 800)])
+def test_a_resolution_for_print_that_imagej_kept_is_not_believed(
+    tmp_path: Path, unit: str, per_unit: float
+) -> None:
+    path = imagej(tmp_path / "a.tif", (per_unit, per_unit), unit=unit)
+    with pytest.warns(UserWarning, match="looks like that of a screen, scanner or printer"):
+        assert open_stack(path, z_step_um=1).pixel_um == 1
+
+
+def test_large_pixels_that_somebody_chose_are_believed(tmp_path: Path) -> None:
+    path = imagej(tmp_path / "a.tif", (65, 65), unit="cm")
+    assert silent(path, z_step_um=1).pixel_um == pytest.approx(1e4 / 65)
 
 
 @pytest.mark.parametrize("pixel_um", [0.1, 0.325, 3.45, 12.5, 25, 40])

@@ -131,6 +131,10 @@ def test_a_gap_is_refused_unless_every_height_is_given(
         ([f"ch{k % 2}_z{k // 2}.png" for k in range(11)], "of which 1 are missing"),
         ([f"frame{k:03d}_ch{k % 2}.png" for k in range(12)], "are several series: ch 0 to 1 differ"),
         ([f"f{k}_z{k * 7 % 10 / 10:.1f}um.png" for k in range(10)], "order the images in two ways"),
+        (
+            [*count("i{}.png", range(9)), "a.png", "b.png", "c.png"],
+            r"3 of its images, such as a.png, .* the 9 such",
+        ),
         (["a.png", "b.png", "a.tif"], "a.png and a.tif are the same frame by name"),
     ],
 )
@@ -180,6 +184,13 @@ def test_names_without_numbers_are_taken_with_a_warning() -> None:
     found = ordered("top.png", "bottom.png", "middle.png")
     assert names_of(found) == ["bottom.png", "middle.png", "top.png"]
     assert "alphabetical order, from bottom.png to top.png" in found.notes[0]
+
+
+def test_names_without_any_order_are_all_taken_with_a_warning() -> None:
+    names = [f"{k * 7919 % 4096:03x}{k * 104729 % 65536:04x}.png" for k in range(40)]
+    found = ordered(*names)
+    assert names_of(found) == sorted(names)
+    assert "alphabetical order" in found.notes[0]
 
 
 def test_times_in_names_are_taken_with_a_warning() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -15,12 +14,12 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from lee.errors import InputError, LeeError, reason_of
+from lee.errors import InputError, LeeError
 from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
 from lee.recording.segment_reader import header_of
 from lee.stacks.reader import PlaneSet
 from lee.stacks.registry import open_source
-from lee.storage.refusals import unreadable
+from lee.storage.csv_table import read_table
 
 PHASES = ("", "plating", "stripping", "rest")
 
@@ -52,30 +51,14 @@ def read_scans_csv(path: Path, scans: Sequence[Path]) -> list[ScanEntry]:
     """
     found: dict[str, ScanEntry] = {}
     names = {scan.name for scan in scans}
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.DictReader(file, skipinitialspace=True)
-            columns = [column.strip() for column in rows.fieldnames or []]
-            if "scan" not in columns or "time_s" not in columns:
-                raise InputError(
-                    f"{path}: its first line must be scan,time_s (and phase, z_step_um, pixel_um); "
-                    f"found {','.join(columns) or 'nothing'}"
-                )
-            rows.fieldnames = columns
-            for row in rows:
-                where = f"{path}, line {rows.line_num}"
-                name = Path((row["scan"] or "").strip()).name
-                if name not in names:
-                    raise InputError(
-                        f"{where}: there is no scan {name!r}; correct the name, or drop the line"
-                    )
-                if name in found:
-                    raise InputError(f"{where}: scan {name} is given twice; give it once")
-                found[name] = _entry_of(row, where)
-    except OSError as error:
-        raise unreadable(path, error, "give a CSV file with the header scan,time_s") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: cannot be read as CSV ({reason_of(error)})") from error
+    for line, text in read_table(path, ("scan", "time_s"), optional=("phase", "z_step_um", "pixel_um")):
+        where = f"{path}, line {line}"
+        name = Path(text["scan"]).name
+        if name not in names:
+            raise InputError(f"{where}: there is no scan {name!r}; correct the name, or drop the line")
+        if name in found:
+            raise InputError(f"{where}: scan {name} is given twice; give it once")
+        found[name] = _entry_of(text, where)
     missing = [scan.name for scan in scans if scan.name not in found]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
@@ -136,8 +119,8 @@ def times_of_file(path: Path, interval_s: float | None) -> tuple[NDArray[np.floa
     return opened.times_s, "stated by the file"
 
 
-def _entry_of(row: Mapping[str, str | None], where: str) -> ScanEntry:
-    phase = (row.get("phase") or "").strip().lower()
+def _entry_of(row: Mapping[str, str], where: str) -> ScanEntry:
+    phase = row.get("phase", "").lower()
     if phase not in PHASES:
         raise InputError(f"{where}: phase is {phase!r}; give plating, stripping or rest, or leave it empty")
     time = _number(row, "time_s", where)
@@ -150,8 +133,8 @@ def _entry_of(row: Mapping[str, str | None], where: str) -> ScanEntry:
     return ScanEntry(time, phase, *lengths)
 
 
-def _number(row: Mapping[str, str | None], name: str, where: str) -> float | None:
-    text = (row.get(name) or "").strip()
+def _number(row: Mapping[str, str], name: str, where: str) -> float | None:
+    text = row.get(name, "")
     if not text:
         return None
     try:

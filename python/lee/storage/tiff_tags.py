@@ -9,6 +9,8 @@ import tifffile
 
 from lee.storage.length_units import um_per_unit
 
+_UM_PER_INCH = 25400.0
+_UM_PER_CM = 1e4
 # Above this a resolution is meant for a printer or a screen, not for a microscope.
 _MAX_PIXEL_UM = 60.0
 _MAX_PRINT_DPI = 1205.0
@@ -28,16 +30,19 @@ def stated_pixel(tif: tifffile.TiffFile, page: Any) -> StatedPixel:
     if x is None or y is None:
         return StatedPixel()
     unit = (tif.imagej_metadata or {}).get("unit")
-    scale, source, metric = um_per_unit(unit), "ImageJ resolution", False
+    scale, source = um_per_unit(unit), "ImageJ resolution"
+    metric = scale == _UM_PER_CM
     if scale is None:
         tag = page.tags.get("ResolutionUnit")
         stated = tag.value if tag is not None else 2
         metric = stated == 3
-        scale, source = (25400.0 if stated == 2 else 1e4 if metric else None), "TIFF resolution"
+        scale = _UM_PER_INCH if stated == 2 else _UM_PER_CM if metric else None
+        source = "TIFF resolution"
         if scale is None or (unit is not None and not metric):
             return StatedPixel()
-    for_print = source == "TIFF resolution" or scale == 25400.0
-    doubt = print_resolution(scale * y, metric=metric) if for_print else ""
+    doubt = ""
+    if scale in (_UM_PER_INCH, _UM_PER_CM):  # as a scanner or an editor of photographs states it
+        doubt = print_resolution(scale * y, metric=metric, chosen=source == "ImageJ resolution")
     return StatedPixel(doubt=doubt) if doubt else StatedPixel((scale * y, scale * x), source)
 
 
@@ -50,7 +55,7 @@ def _units_per_pixel(page: Any, name: str) -> float | None:
         return None
 
 
-def print_resolution(pixel_um: float, *, metric: bool) -> str:
+def print_resolution(pixel_um: float, *, metric: bool, chosen: bool = False) -> str:
     """Name a resolution that is meant for a scanner, screen or printer; empty if it may be a microscope's.
 
     Parameters
@@ -59,10 +64,12 @@ def print_resolution(pixel_um: float, *, metric: bool) -> str:
         Pixel size that follows from it.
     metric : bool
         Whether it is stated per cm: then only the usual numbers of dots per inch are taken for one.
+    chosen : bool
+        Whether somebody chose the unit: then pixels may be large.
     """
-    dpi = 25400 / pixel_um
+    dpi = _UM_PER_INCH / pixel_um
     usual = any(abs(dpi - unit * round(dpi / unit)) < 1e-3 * dpi for unit in (12, 25))
-    if pixel_um > _MAX_PIXEL_UM or (dpi <= _MAX_PRINT_DPI and (usual or not metric)):
+    if (pixel_um > _MAX_PIXEL_UM and not chosen) or (dpi <= _MAX_PRINT_DPI and (usual or not metric)):
         return (
             f"its resolution of {dpi:.4g} dpi, {pixel_um:.4g} µm a pixel, looks like that of a screen, "
             "scanner or printer and is not believed"

@@ -82,7 +82,7 @@ def with_heights(
         If there are no heights at all, or if they are unusable.
     """
     count = source.shape[0]
-    if not given.any and not given.descending and source.z_table is not None:
+    if not given.any and source.z_table is not None:
         given = replace(given, z_um=source.z_table)
     if given.z_um is not None:
         if isinstance(given.z_um, str | os.PathLike):

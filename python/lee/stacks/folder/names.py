@@ -105,6 +105,13 @@ def _one_text(folder: Path, files: Sequence[Path]) -> tuple[list[Path] | None, l
             f"{folder}: its images are {len(large) + 1} series ({listed}); give a folder that holds one "
             "of them"
         )
+    if len(rest) >= len(main):
+        return None, []
+    if len(rest) > max(2, len(main) // 4):
+        raise InputError(
+            f"{folder}: {len(rest)} of its images, such as {rest[0].name}, are not named like the "
+            f"{len(main)} such as {main[0].name}; give a folder that holds the frames of one scan"
+        )
     text = text_of(main[0].stem)
     first = next(
         (path for path in rest if text_of(path.stem) == re.sub(r"[\s_.\-(]*#[\s)]*$", "", text)), None
