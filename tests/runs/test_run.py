@@ -68,7 +68,7 @@ def test_the_table_states_times_phases_and_calibration(tmp_path):
 @pytest.mark.parametrize(
     "data",
     [
-        "scan;time_s;z_step_um\na.ome.tif;0,5;0,4\nb.ome.tif;7,5;0,4\n".encode(),
+        b"scan;time_s;z_step_um\na.ome.tif;0,5;0,4\nb.ome.tif;7,5;0,4\n",
         "Scan\tTime_s\tZ_step_um\r\na.ome.tif\t0,5\t0.4\r\nb.ome.tif\t7,5\t0.4\r\n".encode("utf-16"),
         "\ufeffsep=;\nscan;time_s;z_step_um;note\na.ome.tif;0.5;0.4;x\nb.ome.tif;7.5;0.4;y\n;;;\n".encode(),
     ],
