@@ -52,6 +52,7 @@ def test_everything_that_is_a_stack_is_a_scan(tmp_path):
     scan_file(folder / "scans" / "c" / "0.tif", shape=(1, 8, 8))
     (folder / "scans" / "notes.txt").write_text("no scan")
     (folder / "scans" / "empty").mkdir()
+    (folder / "scans" / "film.mp4").write_bytes(b"")
     assert open_run(folder, interval_s=1).names == ["a.npy", "b.ome.tif", "c"]
 
 

@@ -19,6 +19,7 @@ from lee.runs.times import ScanEntry, read_scans_csv, recorded_times, times_of_f
 from lee.stacks.ome_zarr.reader import is_zarr
 from lee.stacks.registry import reader_for
 from lee.stacks.stack import StackOptions, ZStack, open_stack
+from lee.stacks.video import VIDEO_SUFFIXES
 
 SURFACES = "surfaces.zarr"
 RESULTS = "series"
@@ -216,6 +217,8 @@ def open_run(
     found = {scan.name for scan in scans}
     # A recording and the OME-Zarr made from it are one scan.
     scans = [scan for scan in scans if scan.suffix != RECORDED_SUFFIX or f"{scan.stem}.zarr" not in found]
+    # A video beside other scans is a film of them.
+    scans = [scan for scan in scans if scan.suffix.lower() not in VIDEO_SUFFIXES] or scans
     if not scans:
         raise InputError(f"{folder}: holds no scans; put z-stacks there, or into its folder {SCANS}")
     listed: list[ScanEntry]
