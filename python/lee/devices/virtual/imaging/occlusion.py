@@ -47,6 +47,8 @@ def occlusion(scene: Scene, z_um: NDArray[np.float64], optics: Optics) -> Occlus
     """
     touched = np.zeros(scene.shape, dtype=bool)
     near, hidden = np.zeros(scene.shape, np.int32), np.zeros(scene.shape, np.float32)
+    if not scene.floating:
+        return Occlusion(touched, hidden)
     cone = optics.blur_radius_um(1.0)
     distance = np.full(scene.shape, np.inf, dtype=np.float32)
     for z in z_um:
