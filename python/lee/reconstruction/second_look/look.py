@@ -17,7 +17,7 @@ from lee.reconstruction.motion.subpixel_shift import shift_frame
 from lee.reconstruction.second_look.detail import Image
 from lee.reconstruction.second_look.focal_moments import FocalMoments, FocusGroup, weights_um
 from lee.reconstruction.second_look.standard_deviation import standard_deviation
-from lee.reconstruction.second_look.window_choice import choose_windows, not_measured
+from lee.reconstruction.second_look.window_choice import choose_windows, measured_only
 
 if TYPE_CHECKING:
     from lee.reconstruction.parameters import ReconstructParams
@@ -82,17 +82,18 @@ def look_again(
     for group in _groups(stack, used, drift_px, _GROUP_SPAN * weights_um(depth_um), params.reject_frames):
         moments.push(replace(group, image=_padded(group.image)))
     sigma = _padded(surface.height_sigma_um)
+    variance = np.where(valid, sigma * sigma, np.float32(np.inf))
     window = surface.provenance.window_px or (_FIRST_WINDOW_PX, _FIRST_WINDOW_PX)
     refined = choose_windows(
         first,
-        np.where(valid, sigma * sigma, np.float32(np.inf)),
-        not_measured(~valid, moments.finish()),
+        variance,
+        measured_only(valid, moments.finish()),
         width_um=depth_um / 2.355,
         finest_px=_FINEST_PX * max(1.0, min(window) / _FIRST_WINDOW_PX),
     )
     here = tuple(slice(n) for n in surface.shape)
     height = refined.height_um[here]
-    deviation = standard_deviation(refined, width_um=depth_um / 2.355)[here]
+    deviation = standard_deviation(refined, first, variance, shape=surface.shape, width_um=depth_um / 2.355)
     return replace(
         surface,
         height_um=np.where(surface.valid, height, np.float32(np.nan)),

@@ -45,14 +45,16 @@ _MAX_CORRECTION = 2.0
 class Refined:
     """Refined heights (H, W), µm, and the parts of their variance, µm².
 
-    ``noise`` is that of the frames, ``blur`` what light blurred in from other heights adds, and
-    ``unresolved`` that of the surface's detail which is lost in both.
+    ``noise`` is that of the frames, ``blur`` what light blurred in from other heights adds, ``unresolved``
+    that of the surface's detail which is lost in both, and ``finest`` that of the detail which the finest
+    window shows, so that there is some below it.
     """
 
     height_um: Image
     noise_um2: Image
     blur_um2: Image
     unresolved_um2: Image
+    finest_um2: Image
 
 
 def choose_windows(
@@ -79,7 +81,7 @@ def choose_windows(
     precision = np.asarray(1 / (first_variance + (0.01 * width_um) ** 2), dtype=np.float32)
     height = _smoothed(first_um, precision)
     shape = height.shape
-    noise, blur, unresolved = (np.zeros(shape, np.float32) for _ in range(3))
+    noise, blur, unresolved, finest = (np.zeros(shape, np.float32) for _ in range(4))
     below: tuple[Image, Image] | None = None
     for side, sd in _windows(finest_px):
         level = _Level(side, sd, width_um)
@@ -90,7 +92,9 @@ def choose_windows(
         else:
             surface = level.surface_variance(found, variance)
             share = surface / (surface + variance)
-            unresolved += spread((1 - share) ** 2 * level.surplus(found, variance), side)
+            surplus = level.surplus(found, variance)
+            unresolved += spread((1 - share) ** 2 * surplus, side)
+            finest = spread(surplus, side)
         for _ in range(_ROUNDS - 1):
             height = height + spread(share * found, side)
             found, _, _ = level.correction(height, first_um, precision, matches)
@@ -100,7 +104,7 @@ def choose_windows(
         noise += taken * (noise_here if below is None else np.maximum(noise_here - below[0], 0))
         blur += taken * (blur_here if below is None else np.maximum(blur_here - below[1], 0))
         below = noise_here, blur_here
-    return Refined(height, noise, blur, unresolved)
+    return Refined(height, noise, blur, unresolved, finest)
 
 
 def _windows(finest_px: float) -> Iterator[tuple[int, float]]:
@@ -171,16 +175,17 @@ class _Level:
             # The match is on a coarser grid than the window's.
             side, sd, after = 1, self._sd * self._side / match.side, match.side // self._side
         off = match.weight * away + match.offset
-        weight = smooth(block_sum(match.weight, side), sd)
-        usual = float(np.mean(np.abs(match.weight))) * side**2
-        weight = np.maximum(weight, np.float32(1e-3 * usual + 1e-20))
+        total = smooth(block_sum(match.weight, side), sd)
+        least = np.float32(1e-3 * float(np.mean(np.abs(match.weight))) * side**2 + 1e-20)
+        weight = np.maximum(total, least)
         found = self._limited(smooth(block_sum(off, side), sd) / weight)
         half = sd / np.sqrt(2)
         known = _NOISE_AREA * smooth(block_sum(match.noise, side), _SCATTER_REACH * half)
         scatter = smooth(block_sum(off * off, side), _SCATTER_REACH * half)
         blurred = np.maximum(_SCATTER_AREA * scatter - _SCATTER_AREA / _NOISE_AREA * known, 0)
         per_window = 1 / (np.float32(4 * np.pi * sd**2) * weight * weight)
-        noise = known * per_window + np.float32(1e-6 * self._width**2)
+        unknown = np.where(total > least, 1e-6, 1e3).astype(np.float32)
+        noise = known * per_window + unknown * np.float32(self._width**2)
         variance = noise + blurred * per_window
         return spread(found, after), spread(variance, after), spread(noise, after)
 
@@ -193,23 +198,17 @@ def _smoothed(height: Image, precision: Image) -> Image:
     sd = _WINDOWS[0]
     weight = np.maximum(smooth(block_sum(precision, COARSEST), sd), np.float32(1e-12))
     out = np.zeros_like(height)
-    for _ in range(2):
+    for _ in range(_ROUNDS):
         found = smooth(block_sum(precision * (height - out), COARSEST), sd) / weight
         out = out + spread(found, COARSEST)
     return out
 
 
-def not_measured(mask: NDArray[np.bool_], matches: Sequence[TextureMatch]) -> list[TextureMatch]:
-    """Return the matches without what they say at masked pixels."""
+def measured_only(valid: NDArray[np.bool_], matches: Sequence[TextureMatch]) -> list[TextureMatch]:
+    """Return the matches without what they say at pixels that are not valid."""
     kept = []
     for match in matches:
-        known = block_sum((~mask).astype(np.float32), match.side) == match.side**2
-        kept.append(
-            TextureMatch(
-                match.side,
-                np.where(known, match.weight, 0),
-                np.where(known, match.offset, 0),
-                np.where(known, match.noise, 0),
-            )
-        )
+        known = block_sum(valid.astype(np.float32), match.side) == match.side**2
+        parts = (np.where(known, part, 0) for part in (match.weight, match.offset, match.noise))
+        kept.append(TextureMatch(match.side, *parts))
     return kept
