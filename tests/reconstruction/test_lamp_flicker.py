@@ -84,6 +84,17 @@ def test_a_bubble_over_a_part_of_the_field_does_not_move_the_factor():
     assert np.nanstd(np.diff(left)) < 0.015
 
 
+@pytest.mark.parametrize("grows", [True, False])
+def test_light_of_a_bubble_out_of_focus_is_not_the_lamps(scan, grows):
+    """It grows or shrinks, and brightens all around it, though not alike."""
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    sizes = np.linspace(6, 30, len(scan.frames))[:: 1 if grows else -1]
+    light = [60 * np.exp(-((y - 70) ** 2 + (x - 110) ** 2) / (2 * size**2)) for size in sizes]
+    found, rejection = judged(lit(scan.frames + np.array(light), np.ones(len(sizes)), "uint16"))
+    assert np.isfinite(found).all()
+    assert rejection.flicker_percent < 1
+
+
 @pytest.mark.parametrize("scene", [gentle, rugged])
 @pytest.mark.parametrize("step_um", [0.2, 2.0])
 def test_a_steady_scan_is_left_as_it_is(scene, step_um):

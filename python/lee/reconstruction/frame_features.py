@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.reconstruction.lamp_flicker import Ratio, brightness_ratio, median_ratio
+from lee.reconstruction.lamp_flicker import Ratio, brightness_ratio, common_ratio
 from lee.reconstruction.saturation import full_scale
 from lee.stacks.grey import Frame
 
@@ -101,7 +101,7 @@ def change_of(before: FrameFeatures, after: FrameFeatures) -> FrameChange:
     known = np.isfinite(after.detail) & np.isfinite(before.detail)
     contrast = Ratio(0.0, np.inf)
     if np.count_nonzero(known) >= _MIN_PARTS:
-        contrast = median_ratio(0.5 * np.log(after.detail[known] / before.detail[known]) - ratio.log)
+        contrast = common_ratio(0.5 * np.log(after.detail[known] / before.detail[known]) - ratio.log)
     return FrameChange(
         ratio,
         float(np.sqrt(np.mean(difference * difference))),

@@ -187,18 +187,19 @@ class FrameRejection:
             self._changes.clear()
         for features in waiting[:start]:
             self._decide(self._rejected(features, waiting[start]))
-        for features in waiting[start:]:
-            self._accept(features)
+        for k, features in enumerate(waiting[start:]):
+            self._accept(features, jumped=k == 0)
 
-    def _accept(self, features: FrameFeatures) -> None:
+    def _accept(self, features: FrameFeatures, *, jumped: bool = False) -> None:
         factor = 1.0
         if self._good is not None:
             change = change_of(self._good, features)
             if features.frame == self._good.frame + 1:
                 self._changes.append(change)
-            if abs(self._level.deviation(change.ratio)) > _MOST_FLICKER:
-                self._level.take(change.ratio)
-                self._level.restart()
+            # After a jump, what came to stay may have changed the brightness.
+            anew = jumped and self._level.is_steady
+            if anew or abs(self._level.deviation(change.ratio)) > _MOST_FLICKER:
+                self._level.restart(change.ratio)
             elif features.zero:
                 factor = self._level.take(change.ratio)
         self._good = features

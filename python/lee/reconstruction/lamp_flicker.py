@@ -1,11 +1,12 @@
 """Lamp flicker: what a factor over the whole frame is against the running level of the scan, and without it.
 
 Defocus conserves the mean brightness of every part of the surface, so the ratio of two frames, block by
-block, shows the lamp alone. A bubble changes some of the blocks, the median of the ratios hardly.
+block, shows the lamp alone. A bubble changes some of the blocks, but not what most have in common.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,9 @@ _DARK_SHARE = 0.25
 # The ratio of means over a block that is partly saturated is not that of the light.
 _BRIGHT_SHARE = 0.9
 
+# Ratios so many standard deviations from the common one do not count.
+_FAR = 4.0
+
 # Deviations below these are not worth a division: 1.5 %, and this many standard errors.
 _MIN_DEVIATION = 0.015
 _MIN_SIGMAS = 5.0
@@ -27,6 +31,11 @@ _MIN_SIGMAS = 5.0
 # enough for a lamp that warms up. It follows faster where steps are so wide that the ratio is uncertain.
 _FOLLOWED = 0.0005
 _FOLLOWED_SIGMAS = 2.0
+
+# While most frames change by less than this, it does not flicker: a bubble that grows out of focus lights up
+# the whole field as slowly.
+_CALM = 0.003
+_RECENT = 32
 
 
 class Ratio(NamedTuple):
@@ -53,14 +62,26 @@ def brightness_ratio(
     chosen = unclipped if unclipped.any() else clear
     if not chosen.any():
         return Ratio(float(np.log(max(after.mean(), 1e-9) / max(before.mean(), 1e-9))), np.inf)
-    return median_ratio(np.log(after[chosen] / before[chosen]))
+    return common_ratio(np.log(after[chosen] / before[chosen]))
 
 
-def median_ratio(logs: NDArray[np.float64]) -> Ratio:
-    """Take the median of logarithms of ratios, at least one."""
-    middle = float(np.median(logs))
-    # Of a median, from the median deviation: 1.2533 · 1.4826.
-    return Ratio(middle, 1.858 * float(np.median(np.abs(logs - middle))) / np.sqrt(logs.size))
+def common_ratio(logs: NDArray[np.float64]) -> Ratio:
+    """Find what most logarithms of ratios, at least one, have in common.
+
+    A bubble that grows changes many of them one way, and draws a median along. So the shortest interval with
+    half of them is where to begin; what is far from it for the noise does not count (biweight of Tukey).
+    """
+    ordered = np.sort(logs)
+    half = (ordered.size + 1) // 2
+    widths = ordered[half - 1 :] - ordered[: ordered.size - half + 1]
+    start = int(widths.argmin())
+    middle = float(np.mean(ordered[start : start + half]))
+    # Of a normal distribution, the interval is as wide as 1.349 standard deviations.
+    spread = max(float(widths[start]) / 1.349, 1e-9)
+    for _ in range(5):
+        weight = np.square(np.clip(1 - np.square((ordered - middle) / (_FAR * spread)), 0, None))
+        middle = float(weight @ ordered / weight.sum())
+    return Ratio(middle, spread / float(np.sqrt(weight.sum())))
 
 
 class RunningLevel:
@@ -71,6 +92,7 @@ class RunningLevel:
         self._level = 0.0
         self._squares = 0.0
         self._count = 0
+        self._recent: deque[float] = deque(maxlen=_RECENT)
 
     def deviation(self, ratio: Ratio) -> float:
         """Return the logarithm by which a frame, `ratio` brighter than the last one taken, deviates."""
@@ -79,6 +101,9 @@ class RunningLevel:
     def take(self, ratio: Ratio) -> float:
         """Take a frame, `ratio` brighter than the last; return the factor to divide out, 1 for none."""
         self._log += ratio.log
+        self._recent.append(abs(ratio.log))
+        if max(abs(ratio.log), float(np.median(self._recent))) < _CALM:
+            self._level += ratio.log
         reach = max(_FOLLOWED, _FOLLOWED_SIGMAS * ratio.sigma)
         self._level += float(np.clip(self._log - self._level, -reach, reach))
         deviation = self._log - self._level
@@ -87,9 +112,16 @@ class RunningLevel:
         self._squares += deviation**2 if found else 0.0
         return float(np.exp(deviation)) if found else 1.0
 
-    def restart(self) -> None:
-        """Take the level of the last frame for that of the scan."""
+    def restart(self, ratio: Ratio) -> None:
+        """Take a frame, `ratio` brighter than the last, and its level for that of the scan."""
+        self._log += ratio.log
         self._level = self._log
+        self._count += 1
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether nothing was to be divided out so far."""
+        return self._squares == 0
 
     @property
     def rms_percent(self) -> float:
