@@ -12,6 +12,7 @@ from lee.export.gsf import GsfExporter
 from lee.export.obj import ObjExporter
 from lee.export.ply import PlyExporter
 from lee.export.stl import StlExporter
+from lee.export.sur import SurExporter
 from lee.export.x3p import X3pExporter
 
 ENTRY_POINTS = "lee.exporters"
@@ -23,6 +24,7 @@ _BUILT_IN: tuple[Exporter, ...] = (
     StlExporter(),
     X3pExporter(),
     GsfExporter(),
+    SurExporter(),
     BlendExporter(),
 )
 _registered: dict[str, Exporter] = {}
