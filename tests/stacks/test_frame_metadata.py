@@ -169,3 +169,36 @@ def test_a_folder_of_single_ome_planes_has_their_heights(tmp_path: Path) -> None
     for k in range(5):
         ome_plane(tmp_path / f"s_{k}.ome.tif", k, None)
     np.testing.assert_allclose(silent(tmp_path).z_um, 0.4 * np.arange(5))
+
+
+def channels_in_pages(path: Path, places: list[tuple[str | int, int]], named: bool) -> Path:
+    with tifffile.TiffWriter(path) as tif:
+        for channel, z in places:
+            facts: dict[str, Any] = {"ZPositionUm": HEIGHTS[z]}
+            facts |= (
+                {"Axes": {"channel": channel, "z": z}}
+                if named
+                else {"ChannelIndex": channel, "SliceIndex": z}
+            )
+            frame = FRAMES[z] if channel in (0, "bright") else 255 - FRAMES[z]
+            tags = [(51123, 2, 0, json.dumps(facts), True)]
+            tif.write(frame, contiguous=False, metadata=None, extratags=tags)
+    return path
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_channels_in_the_metadata_of_pages(tmp_path: Path, named: bool) -> None:
+    both = ("bright", "dark") if named else (0, 1)
+    path = channels_in_pages(tmp_path / "a.tif", [(c, z) for z in range(5) for c in both], named)
+    with pytest.raises(InputError, match=r"holds 5 planes of z, 2 channels.* give channel \(--channel\)"):
+        open_stack(path, z_step_um=1, pixel_um=1)
+    stack = open_stack(path, pixel_um=1, channel=both[1])
+    np.testing.assert_array_equal(list(stack), 255 - FRAMES)
+    assert stack.z_um.tolist() == HEIGHTS
+    alone = channels_in_pages(tmp_path / "c.tif", [(k, 0) for k in range(4)], named)
+    with pytest.raises(InputError, match=r"holds 4 channels.* and no z; .* z_axis='c'"):
+        open_stack(alone, z_step_um=1, pixel_um=1)
+    path = channels_in_pages(tmp_path / "b.tif", [(c, z) for z in range(5) for c in both][:-1], named)
+    with pytest.warns(UserWarning, match=r"holds 4 of the 5 planes .*; the last 1 are missing"):
+        stack = open_stack(path, pixel_um=1, channel=both[1])
+    np.testing.assert_array_equal(list(stack), 255 - FRAMES[:4])

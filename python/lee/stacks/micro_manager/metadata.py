@@ -46,6 +46,46 @@ def calibration_of_frames(
     return found
 
 
+def axes_of_frames(
+    frames: Sequence[Mapping[str, object]],
+) -> tuple[dict[str, int], dict[str, list[str]], list[int | None]] | None:
+    """Return the axes along which frames lie, names of channels or positions, and the frame at each place.
+
+    The places are in the order of the axes, the last one fastest; None where no frame is. None for frames
+    that do not say where they lie, or lie along z only.
+    """
+    placed = [_place(frame) for frame in frames]
+    levels = {axis: in_order([place.get(axis, 0) for place in placed]) for axis in "ptzc"}
+    levels = {axis: values for axis, values in levels.items() if len(values) > 1}
+    if set(levels) <= {"z"}:
+        return None
+    index = {
+        tuple(levels[axis].index(place.get(axis, 0)) for axis in levels): k for k, place in enumerate(placed)
+    }
+    axes = {axis: len(values) for axis, values in levels.items()}
+    labels = {
+        axis: [str(value) for value in values]
+        for axis, values in levels.items()
+        if any(isinstance(value, str) for value in values)
+    }
+    return axes, labels, [index.get(place) for place in np.ndindex(*axes.values())]
+
+
+def _place(frame: Mapping[str, object]) -> dict[str, int | str]:
+    stated = frame.get("Axes")
+    if isinstance(stated, dict):
+        names = {"z": "z", "time": "t", "channel": "c", "position": "p"}
+        return {names[name]: value for name, value in stated.items() if name in names}
+    keys = {"z": "SliceIndex", "t": "FrameIndex", "c": "ChannelIndex", "p": "PositionIndex"}
+    return {axis: value for axis, key in keys.items() if isinstance(value := frame.get(key), int)}
+
+
+def in_order(values: Sequence[int | str]) -> list[int | str]:
+    """Return numbers in their order, names in that in which they come first."""
+    numbers = sorted({value for value in values if isinstance(value, int)})
+    return [*numbers, *dict.fromkeys(value for value in values if isinstance(value, str))]
+
+
 def parsed(text: object) -> Mapping[str, object]:
     """Return JSON of a file or tag as a dict; empty where it is something else."""
     if isinstance(text, str | bytes):

@@ -12,7 +12,7 @@ import tifffile
 
 from lee.errors import InputError, reason_of
 from lee.stacks.grey import Frame, as_grey, grey_dtype
-from lee.stacks.micro_manager.metadata import calibration_of_frames, parsed
+from lee.stacks.micro_manager.metadata import calibration_of_frames, in_order, parsed
 from lee.stacks.reader import FrameSource, PlaneSet
 
 INDEX = "NDTiff.index"
@@ -69,7 +69,7 @@ class NdTiffPlanes(PlaneSet):
         self.folder = folder
         entries = read_index(folder / INDEX)
         names = list(dict.fromkeys(name for entry in entries for name in entry.axes))
-        values = {name: _in_order([entry.axes.get(name, 0) for entry in entries]) for name in names}
+        values = {name: in_order([entry.axes.get(name, 0) for entry in entries]) for name in names}
         self.axes, self.labels = {}, {}
         self._keys: dict[str, str] = {}
         for k, name in enumerate(names):
@@ -92,12 +92,6 @@ class NdTiffPlanes(PlaneSet):
             key = tuple(self._values[name][place[axis]] for axis, name in self._keys.items())
             found.append(self.entries.get(key))
         return NdTiffStack(self.folder, found, along_z=depth == "z")
-
-
-def _in_order(values: Sequence[int | str]) -> list[int | str]:
-    """Return numbers in their order, names in that in which they were written."""
-    numbers = sorted({value for value in values if isinstance(value, int)})
-    return [*numbers, *dict.fromkeys(value for value in values if isinstance(value, str))]
 
 
 class NdTiffStack(FrameSource):

@@ -55,18 +55,18 @@ def micro_manager_calibration(
     tif: tifffile.TiffFile, pages: Sequence[Page], *, along_z: bool
 ) -> StatedCalibration | None:
     """Height of every frame, step and pixel size of a file of Micro-Manager; None if it is from elsewhere."""
-    frames = [_frame_facts(page) for page in pages[:1]]
+    frames = [frame_facts(page) for page in pages[:1]]
     summary = _summary(tif)
     if not frames or (not frames[0] and not summary):
         return None
     if frames[0]:
-        frames += [_frame_facts(page) for page in pages[1:]]
+        frames += [frame_facts(page) for page in pages[1:]]
     return calibration_of_frames(frames, summary, along_z=along_z)
 
 
 def calibration_of_page(tif: tifffile.TiffFile, page: Page, where: str) -> PageCalibration:
     """Calibration that a file with one page states."""
-    facts = _frame_facts(page)
+    facts = frame_facts(page)
     xml = tif.ome_metadata if tif.is_ome else None
     if xml:
         found = OmeXml(xml, where).of_one_plane()
@@ -84,7 +84,8 @@ def calibration_of_page(tif: tifffile.TiffFile, page: Page, where: str) -> PageC
     return found
 
 
-def _frame_facts(page: Page) -> Mapping[str, object]:
+def frame_facts(page: Page) -> Mapping[str, object]:
+    """Return what Micro-Manager writes into a page; empty for a page from elsewhere."""
     try:
         tag = page.aspage().tags.get(_MICRO_MANAGER_TAG)
     except Exception:  # a damaged page is reported when its pixels are read

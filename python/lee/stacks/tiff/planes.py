@@ -16,8 +16,10 @@ from lee.errors import InputError, reason_of
 from lee.stacks.array import ArraySource
 from lee.stacks.grey import Frame, grey_dtype
 from lee.stacks.internal_warnings import log_hidden
+from lee.stacks.micro_manager.metadata import axes_of_frames
 from lee.stacks.reader import FrameSource, PlaneSet
 from lee.stacks.tiff.calibration import (
+    frame_facts,
     frame_times_s,
     imagej_calibration,
     micro_manager_calibration,
@@ -76,6 +78,8 @@ class TiffPlanes(PlaneSet):
                 page for page in self.file.pages if not getattr(page, "is_reduced", False)
             ]
             self.axes = {"0": len(self.pages)}
+        if set(self.axes) == {"0"} and self.file.is_micromanager:
+            self._take_micro_manager_axes()
         self.times_s = frame_times_s(self.file, self.axes.get("t", 1)) if self.ome is None else None
         if self.ome is not None:
             self.scanned, self.times_s = self.ome.scanned(), self.ome.times_s()
@@ -118,6 +122,14 @@ class TiffPlanes(PlaneSet):
                 f"{self.path}: is truncated, it states {count} frames and ends before; copy the file again"
             ) from error
         self.block = ArraySource(block, str(self.path), copy=True)
+
+    def _take_micro_manager_axes(self) -> None:
+        """Name the axes of pages that Micro-Manager's own index does not, as after a crash."""
+        found = axes_of_frames([frame_facts(page) for page in self.pages])
+        if found is not None:
+            self.axes, self.labels, places = found
+            self.pages = [None if k is None else self.pages[k] for k in places]
+            self.block = None
 
     def stack(self, depth: str | None, fixed: Mapping[str, int]) -> TiffStack:
         """Open the planes along `depth`."""
