@@ -113,6 +113,29 @@ def test_a_surface_beyond_the_scan_is_not_measured(z_um):
     assert reasons["out of range"] > 0.5 * beyond.sum()
 
 
+@pytest.mark.parametrize("apart_um", [2.0, 5.0])
+def test_of_two_surfaces_as_good_none_is_measured(apart_um):
+    """A film and what lies beneath: each pixel's larger maximum would be of one or the other by chance."""
+    heights, lower, z_um = focal_stack(SHAPE, 61, z_um=(0.0, 18.0))
+    film = texture(SHAPE, seed=9)
+    _, upper, _ = focal_stack(SHAPE, 61, heights=heights + apart_um, bright=film, z_um=(0.0, 18.0), seed=3)
+    frames = ((lower.astype(float) + upper) / 2).round().astype(np.uint8)
+    surface = surface_of(frames, z_um)
+    assert surface.coverage < 0.1
+    assert surface.metadata["not_measured_px"]["two maxima"] > 0.7 * surface.valid.size
+
+
+def test_a_weak_second_surface_changes_nothing():
+    heights, lower, z_um = focal_stack(SHAPE, 61, z_um=(0.0, 18.0))
+    _, upper, _ = focal_stack(
+        SHAPE, 61, heights=heights + 4, bright=texture(SHAPE, seed=9), z_um=(0.0, 18.0), seed=3
+    )
+    frames = (0.75 * lower.astype(float) + 0.25 * upper).round().astype(np.uint8)
+    surface = surface_of(frames, z_um)
+    assert surface.coverage > 0.95
+    assert np.quantile(np.abs(surface.height_um - heights)[surface.valid], 0.99) < 0.5
+
+
 def test_noise_alone_is_measured_nowhere():
     frames = np.random.default_rng(0).normal(1000, 30, (31, 96, 128)).astype(np.uint16)
     assert surface_of(frames, np.arange(31) * 0.4).coverage < 0.01

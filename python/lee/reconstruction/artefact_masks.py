@@ -9,6 +9,7 @@ from scipy import ndimage
 from lee.kernels.footprint import disk
 from lee.kernels.opening import opening
 from lee.reconstruction.focus.cells import CellRecord, at_pixels, cells_of, nearest_sample
+from lee.reconstruction.focus.measure import FocusMaxima
 
 Mask = NDArray[np.bool_]
 
@@ -23,6 +24,9 @@ _SPIKE_HEIGHT = 0.25
 _BARE_WINDOW_PX, _BARE_PX, _BARE_EDGE_PX = 7, 5, 4
 # Beside them a window's texture lies so far off the pixel, less where fewer of the pixels around are bare.
 _BESIDE_BARE_PX, _OFFSET_PX, _WHOLE_SHARE = 15, 2.0, 0.25
+# Two maxima, farther apart than the depth of field, of which either may be the surface's: the smaller is at
+# least this share of the larger, and so many times above the noise.
+_ALIKE, _CLEAR_OF_NOISE = 0.5, 3.0
 # A surface beyond the scan's end: the focus of its cell at that end exceeds that at the height found by this
 # factor. Cells whose focus at the ends stays below a share of its maximum are not looked at.
 _BEYOND, _MIN_END_SHARE = 2.0, 0.3
@@ -53,6 +57,27 @@ def bare_patches(textured: Mask) -> Mask:
     share = ndimage.uniform_filter(blank.astype(np.float32), _BARE_WINDOW_PX, mode="nearest")
     wide = ndimage.binary_opening(share > 0.5, np.ones((_BARE_PX, _BARE_PX)))
     return np.asarray(ndimage.binary_dilation(wide, iterations=_BARE_EDGE_PX)) | blank
+
+
+def two_maxima(maxima: FocusMaxima, shape: tuple[int, int], *, noise: float, depth_um: float) -> Mask:
+    """Mask pixels (H, W) with two maxima nearly as good: a film and what lies beneath, or a second surface.
+
+    Parameters
+    ----------
+    maxima : FocusMaxima
+        At a window size whose pixels cover H // h by W // w.
+    shape : (H, W)
+    noise : float, counts
+        Focus that noise alone gives.
+    depth_um : float, µm
+    """
+    largest, second = maxima.peak
+    apart = np.abs(maxima.z_um[1] - maxima.z_um[0]) > depth_um
+    alike = (second > _ALIKE * largest) & (second > _CLEAR_OF_NOISE * noise) & apart
+    rows, columns = (
+        np.minimum(np.arange(n) // (n // m), m - 1) for n, m in zip(shape, alike.shape, strict=True)
+    )
+    return np.asarray(alike[rows][:, columns])
 
 
 def sigma_beside_bare_patches(filled: NDArray[np.float32], bare: Mask) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from lee.reconstruction.artefact_masks import (
     out_of_range,
     sigma_beside_bare_patches,
     spikes,
+    two_maxima,
     uncertain,
 )
 from lee.reconstruction.focus.cells import CellRecord
@@ -115,16 +116,17 @@ def _masks(
     """Return the masks of what is not measured; a pixel is in one at most."""
     beyond = out_of_range(height, record, bare)
     bare = bare & ~beyond
-    unsure = uncertain(sigma, depth_um) & ~bare & ~beyond
+    maxima = FocusMaxima(*search.peaks(min(1, search.levels - 1)))
+    double = two_maxima(maxima, height.shape, noise=search.noise, depth_um=depth_um) & ~bare & ~beyond
+    unsure = uncertain(sigma, depth_um) & ~bare & ~beyond & ~double
     occluded = np.zeros(height.shape, bool)
     if occlusions.any():
         near = near_occlusions(occlusions, height.shape)
-        level = min(1, search.levels - 1)
         doubtful = doubtful_near_occlusions(
-            np.where(bare | beyond | unsure, np.nan, height).astype(np.float32),
+            np.where(bare | beyond | double | unsure, np.nan, height).astype(np.float32),
             sigma,
             near,
-            search.peaks(level)[1][0] / max(search.noise, 1e-12),
+            maxima.peak[0] / max(search.noise, 1e-12),
             record=record,
             rejected=occlusions.rejected(),
             pixel_um=pixel_um,
@@ -132,7 +134,7 @@ def _masks(
         )
         occluded = near & doubtful
     masks = {"no texture": bare & ~occluded, "out of range": beyond & ~occluded}
-    masks |= {"uncertain": unsure & ~occluded, "occluded": occluded}
+    masks |= {"two maxima": double & ~occluded, "uncertain": unsure & ~occluded, "occluded": occluded}
     masks["spike"] = spikes(np.where(_any_of(masks), np.nan, height).astype(np.float32), depth_um)
     return masks
 

@@ -61,7 +61,7 @@ def test_a_toy_measure_reconstructs_a_scan(scan):
     assert np.isfinite(surface.height_filled_um).all()
     assert surface.metadata["parameters"]["focus"] == "laplacian"
     assert set(surface.metadata["not_measured_px"]) == {
-        "no texture", "out of range", "uncertain", "occluded", "spike", "left the field",
+        "no texture", "out of range", "two maxima", "uncertain", "occluded", "spike", "left the field",
     }  # fmt: skip
 
 
