@@ -100,7 +100,7 @@ def test_automatic_scale_of_a_reconstructed_surface(scene, seed, height_noise_um
     assert 0.5 < 1.48 * np.nanmedian(share) < 1.5
     twice = lee.reconstruct(stack, device="cpu")
     finer = min(error(lee.curvature(twice.height_um, pixel_um=0.25, scale_um=scale)) for scale in scales)
-    assert finer < best
+    assert finer < 1.02 * best
 
 
 def test_noise_is_found_under_relief_and_spikes():
