@@ -39,7 +39,7 @@ def same(stack: ZStack, frames: np.ndarray, within: float = 0) -> None:
         assert np.abs(frame.astype(float) - frames[k]).max() <= within
 
 
-@pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])
+@pytest.mark.parametrize("suffix", ["png", "tif", "bmp", "pgm"])
 def test_folder_of_grey_images(tmp_path: Path, suffix: str) -> None:
     for k, frame in enumerate(U8):
         Image.fromarray(frame).save(tmp_path / f"frame{k + 8}.{suffix}")  # 8 .. 12: text order would differ
@@ -116,6 +116,24 @@ def test_npy_of_any_real_dtype(tmp_path: Path, array: np.ndarray, dtype: type) -
     stack = opened(tmp_path / "scan.npy")
     assert stack.dtype == dtype
     same(stack, array)
+
+
+@pytest.mark.parametrize("array", [U8[:, None], U8[None]])
+def test_an_axis_of_one_is_dropped(tmp_path: Path, array: np.ndarray) -> None:
+    np.save(tmp_path / "scan.npy", array)
+    same(opened(tmp_path / "scan.npy"), U8)
+    same(ZStack.from_array(array, np.arange(5), 0.1), U8)
+
+
+def test_folder_of_lossless_webp_and_16_bit_pgm(tmp_path: Path) -> None:
+    for name in ("webp", "pgm"):
+        (tmp_path / name).mkdir()
+    for k, frame in enumerate(U8):
+        Image.fromarray(frame).convert("RGB").save(tmp_path / "webp" / f"{k}.webp", lossless=True)
+        deep = U16[k].astype(">u2").tobytes()
+        (tmp_path / "pgm" / f"{k}.pgm").write_bytes(b"P5\n31 24\n65535\n" + deep)
+    same(opened(tmp_path / "webp"), U8)
+    same(opened(tmp_path / "pgm"), U16)
 
 
 def test_npy_of_bool_and_colour(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from lee.stacks.reader import FrameSource
 class ArraySource(FrameSource):
     """Frames of an array in memory or mapped from a file, (Z, H, W) or (Z, H, W, 3|4).
 
+    Of (Z, 1, H, W) and (1, Z, H, W) the axis of one is dropped.
+
     Parameters
     ----------
     label : str
@@ -32,6 +34,8 @@ class ArraySource(FrameSource):
         copy: bool,
         metadata: Mapping[str, object] | None = None,
     ) -> None:
+        if array.ndim == 4 and array.shape[3] not in (3, 4) and 1 in array.shape[:2]:
+            array = array[:, 0] if array.shape[1] == 1 else array[0]
         if array.ndim != 3 and not (array.ndim == 4 and array.shape[3] in (3, 4)):
             raise InputError(
                 f"{label}: shape {array.shape} is not a stack; expected (Z, H, W), or (Z, H, W, 3) for colour"

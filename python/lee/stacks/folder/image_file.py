@@ -22,7 +22,7 @@ from lee.stacks.tiff.page import check_pages, read_page
 from lee.stacks.tiff.page_list import TIFF_SUFFIXES, check_page_list
 from lee.stacks.tiff.planes import TiffPlanes
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp"}) | TIFF_SUFFIXES
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".pgm", ".ppm", ".webp"}) | TIFF_SUFFIXES
 
 _SIXTEEN_BIT = {"I;16", "I;16B", "I;16L", "I;16N"}
 
