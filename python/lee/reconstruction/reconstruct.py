@@ -53,7 +53,8 @@ def reconstruct(
     Returns
     -------
     Surface
-        As the first frame shows the sample. ``provenance`` records what was measured, assumed and rejected.
+        As the first frame shows the sample, its vibration aside. ``provenance`` records what was measured,
+        assumed and rejected.
 
     Raises
     ------

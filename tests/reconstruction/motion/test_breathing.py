@@ -137,3 +137,22 @@ def test_magnification_is_taken_back_about_the_middle():
     assert (
         steady_frame(np.full((9, 12), 7, np.uint16), (0.3, 0.3), 0.9).tolist() == np.full((9, 12), 7).tolist()
     )
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (65, 300)])
+@pytest.mark.parametrize("kind", ["black", "constant", "noise"])
+@pytest.mark.parametrize("count", [3, 12])
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_frames_that_show_nothing_move_nowhere(shape, kind, count):
+    rng = np.random.default_rng(1)
+    frames = rng.normal(100, 3, (count, *shape))
+    if kind == "constant":
+        frames[:] = 90
+    if kind == "black":
+        frames += 30 * ndimage.gaussian_filter(rng.normal(size=shape), 1)
+        frames[count // 2] = 0
+    stack = ZStack.from_array(frames.astype(np.uint8), z_step_um=1.0, pixel_um=1.0)
+    motion = frame_motion(stack)
+    assert motion.magnification is None
+    assert motion.vibration_px == 0
+    assert np.isfinite(motion.drift_px).all()

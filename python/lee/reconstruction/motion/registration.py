@@ -145,6 +145,8 @@ class TileGrid:
         looks like it, they do not: the finer the structure, the more it seems to move.
         """
         cross = _cross(reference, moved, self._band)
+        if not np.abs(cross).max() > 0:
+            return None, None
         best = 0.0
         starts = np.zeros_like(self._centres)
         for enlargement in np.arange(-_MOST_ENLARGED, _MOST_ENLARGED + 1e-9, _ENLARGED_STEP):
@@ -284,7 +286,9 @@ def _evened(image: NDArray[np.float32]) -> NDArray[np.float32]:
     fine = ndimage.uniform_filter(image, 3, mode="nearest") - ndimage.uniform_filter(
         image, _EVEN_PX, mode="nearest"
     )
-    strength = np.sqrt(ndimage.uniform_filter(fine * fine, _EVEN_PX, mode="nearest"))
+    # A running sum of squares may end slightly below 0 where the image is flat.
+    mean_square = np.maximum(ndimage.uniform_filter(fine * fine, _EVEN_PX, mode="nearest"), 0)
+    strength = np.sqrt(mean_square)
     floor = float(np.percentile(strength[::4, ::4], _EVEN_PERCENTILE)) * _EVEN_FLOOR + 1e-6
     return np.asarray(np.clip(fine / (strength + np.float32(floor)), -3, 3))
 
