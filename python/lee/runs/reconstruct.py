@@ -23,6 +23,7 @@ from lee.storage.refusals import unwritable
 
 if TYPE_CHECKING:
     from lee.reconstruction.target import Target
+    from lee.stacks.stack import ZStack
 
 # Frames from one estimate of the drift to the next, as at the rig. An estimate at every frame costs three
 # times as much as everything else, and is no better.
@@ -141,7 +142,7 @@ def _measure(job: _Job) -> str | None:
 
     store = SurfaceStore.open(job.store, mode="r+")
     try:
-        with _without_warnings(), job.run.open_scan(job.k) as stack:
+        with _opened_again(job.run, job.k) as stack:
             surface = reconstruct(stack, target=job.target, params=job.params, device=job.device)
         if not surface.valid.any():
             raise InputError(f"{job.run.scans[job.k]}: nothing in it comes into focus")
@@ -212,18 +213,20 @@ def _depth_um(run: Run, unopened: dict[int, str]) -> float | None:
     opened = [k for k in range(len(run)) if k not in unopened]
     found = []
     for k in sorted({opened[0], opened[len(opened) // 2], opened[-1]}):
-        with suppress(LeeError, OSError), _without_warnings(), run.open_scan(k) as stack:
+        with suppress(LeeError, OSError), _opened_again(run, k) as stack:
             found.append(depth_of_field_um(stack))
     known = [depth for depth in found if depth is not None]
     return float(np.median(known)) if known else None
 
 
 @contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Suppress the warning of a missing pixel size, which was given once when the run was opened."""
+def _opened_again(run: Run, k: int) -> Iterator[ZStack]:
+    """Open scan k without the warnings of reading it, which were given once when the run was opened."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*the stack has no pixel size")
-        yield
+        warnings.simplefilter("ignore")
+        stack = run.open_scan(k)
+    with stack:
+        yield stack
 
 
 def _reading(run: Run) -> dict[str, object]:
