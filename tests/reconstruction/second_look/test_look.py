@@ -13,6 +13,7 @@ from scipy.special import j1
 
 from lee.reconstruction.parameters import ReconstructParams
 from lee.reconstruction.reconstruct import reconstruct
+from lee.reconstruction.second_look.preference import first_share
 from lee.stacks.stack import ZStack
 
 PIXEL_UM = 0.25
@@ -103,6 +104,28 @@ def test_the_error_falls_and_sigma_follows(kind, grain_px, snr, disk, most):
     assert np.mean(share < 3) > 0.95
     np.testing.assert_array_equal(twice.valid, once.valid)
     np.testing.assert_array_equal(twice.refocused, once.refocused)
+
+
+def test_beside_steps_the_first_look_is_kept():
+    """Light from the other side of a step is foreign texture, which the first look bears better."""
+    rng = np.random.default_rng(11)
+    shape = (144, 144)
+    heights = gaussian_filter(2.0 * np.round(1.3 * noise_of(shape, 16, rng)), 0.7, mode="wrap")
+    frames, z = scan_of(heights, noise_of(shape, 1.2, rng), snr=5.0)
+    once, twice = looked(frames, z, ONCE), looked(frames, z, TWICE)
+    assert rms(twice, heights) < 1.06 * rms(once, heights)
+
+
+def test_the_better_look_is_preferred():
+    valid = np.ones((60, 80), bool)
+    valid[:, 30:34] = False
+    first, second = np.full(valid.shape, 0.1, np.float32), np.full(valid.shape, 0.1, np.float32)
+    second[:, 40:] = 0.3
+    first[~valid] = second[~valid] = np.nan
+    share = first_share(first, second, valid)
+    assert np.isfinite(share).all()
+    assert (share[:, :10] < 0.2).all()
+    assert (share[:, 70:] > 0.99).all()
 
 
 def test_a_flat_texture_is_measured_close_to_the_noise_limit():

@@ -4,5 +4,6 @@ The first look asks of every frame how sharp it is, and squares its noise on the
 roughly, the texture of every pixel is the weighted mean of the frames around its height, and each of these
 frames is compared with it: a matched filter, whose noise is the least that the frames allow. A room because
 frames are read again, which a stack allows and a running scan does not: `look` does the whole,
-`focal_moments` gathers the frames, `window_choice` weighs windows of eight sizes at every pixel.
+`focal_moments` gathers the frames, `window_choice` weighs windows of eight sizes at every pixel,
+`standard_deviation` says how well that went, and `preference` which look to believe where.
 """

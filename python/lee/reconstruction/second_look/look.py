@@ -16,6 +16,7 @@ from lee.reconstruction.lamp_flicker import without_flicker
 from lee.reconstruction.motion.subpixel_shift import shift_frame
 from lee.reconstruction.second_look.detail import Image
 from lee.reconstruction.second_look.focal_moments import FocalMoments, FocusGroup, weights_um
+from lee.reconstruction.second_look.preference import first_share
 from lee.reconstruction.second_look.standard_deviation import standard_deviation
 from lee.reconstruction.second_look.window_choice import choose_windows, measured_only
 
@@ -92,8 +93,9 @@ def look_again(
         finest_px=_FINEST_PX * max(1.0, min(window) / _FIRST_WINDOW_PX),
     )
     here = tuple(slice(n) for n in surface.shape)
-    height = refined.height_um[here]
     deviation = standard_deviation(refined, first, variance, shape=surface.shape, width_um=depth_um / 2.355)
+    share = first_share(surface.height_sigma_um, deviation, surface.valid)
+    height = share * surface.height_filled_um + (1 - share) * refined.height_um[here]
     return replace(
         surface,
         height_um=np.where(surface.valid, height, np.float32(np.nan)),
