@@ -17,7 +17,9 @@ _ROWS_READ = 256
 # Detail is what differs between pixels so far apart, in so many parts of the frame down and across.
 _DETAIL_PX = 8
 _DETAIL_PARTS = 8
+# Rows read for it: so many, or fewer where these are long.
 _DETAIL_ROWS = 64
+_DETAIL_PIXELS = 2**16
 # Parts whose detail is weaker than this many standard deviations of its estimate do not count, nor do parts
 # so much of which is saturated; without so many left the detail is not known.
 _MIN_DETAIL = 4.0
@@ -112,7 +114,8 @@ def change_of(before: FrameFeatures, after: FrameFeatures) -> FrameChange:
 
 def _detail(rows: Frame, full: int) -> NDArray[np.float64]:
     """Mean square of what differs over `_DETAIL_PX`; noise, which no two pixels share, does not count."""
-    image = rows[:: max(1, rows.shape[0] // _DETAIL_ROWS)]
+    wanted = max(2 * _DETAIL_PARTS, min(_DETAIL_ROWS, _DETAIL_PIXELS // rows.shape[1]))
+    image = rows[:: max(1, rows.shape[0] // wanted)]
     high, wide = image.shape[0] // _DETAIL_PARTS, (image.shape[1] - _DETAIL_PX - 1) // _DETAIL_PARTS
     if high < 1 or wide < _DETAIL_PX:
         return np.full((_DETAIL_PARTS, _DETAIL_PARTS), np.nan)
