@@ -15,11 +15,30 @@ from tests.support.focal_stacks import focal_stack
 def test_fine_steps_cost_nothing():
     height = np.full((3, 4), 2.0, np.float32)
     np.testing.assert_array_equal(sampling_sigma_um(height, np.arange(10) * 0.5, 1.0), 0)
-    np.testing.assert_array_equal(sampling_sigma_um(height, np.array([1.0]), 1.0), 0)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_near_an_end_the_focus_curve_is_cut_off(sign):
+    height = sign * np.array([[0.0, 0.5, 1.4, 5.0, 9.5]], np.float32)
+    sigma = sampling_sigma_um(height, sign * np.arange(101) * 0.1, 2.0)[0]
+    np.testing.assert_allclose(sigma, [0.28, 0.18, 0, 0, 0.18], atol=1e-6)
+
+
+@pytest.mark.parametrize("z_um", [(6.0, 14.0), (-3.0, 5.2)], ids=["from the bottom", "to the top"])
+def test_heights_near_the_ends_stay_within_their_standard_deviation(z_um):
+    heights, frames, at = focal_stack((96, 112), 41, z_um=z_um)
+    params = ReconstructParams(drift=False, second_look=False)
+    surface = reconstruct(ZStack.from_array(frames, at, 0.5), params=params)
+    depth = surface.provenance.depth_of_field.um
+    to_end = np.minimum(surface.height_um - at[0], at[-1] - surface.height_um)
+    near = surface.valid & (to_end < 0.6 * depth)
+    error = np.abs(surface.height_um - heights)[near]
+    assert near.sum() > 100
+    assert np.mean(error < 3 * surface.height_sigma_um[near]) > 0.9
 
 
 def test_the_wider_step_beside_a_height_counts():
-    z_um = np.array([0.0, 0.5, 1.0, 2.0, 2.5, 3.0])
+    z_um = np.array([-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0, 2.5, 3.0, 3.5, 4.0])
     height = np.array([[0.4, 0.9, 1.9, np.nan]], np.float32)
     sigma = sampling_sigma_um(height, z_um, 1.0)[0]
     assert sigma[0] == 0

@@ -60,7 +60,7 @@ def test_a_still_body_is_found_when_it_is_there(first, last, level):
     covered, clear = agreement(found_in(with_body(quiet(), cover, level)), cover)
     assert covered > 0.7  # the outermost cells are covered in part
     assert found_in(with_body(quiet(), cover, level)).occluded[first:last, 10:13, 12:15].all()
-    assert clear < 0.01
+    assert clear < 0.02
 
 
 @pytest.mark.parametrize("level", [60.0, 250.0], ids=["dark", "saturated"])
@@ -69,7 +69,7 @@ def test_of_two_states_that_last_the_surface_is_the_one_like_its_surroundings(fi
     cover = still(first, last)
     covered, clear = agreement(found_in(with_body(quiet(), cover, level)), cover)
     assert covered > 0.9
-    assert clear < 0.01
+    assert clear < 0.02
 
 
 def test_a_short_state_is_an_occlusion_however_like_the_surroundings():
@@ -86,7 +86,7 @@ def test_a_sliding_body_is_found_where_it_is():
     cover = np.array([disk(11, -5 + 1.0 * k, 4) for k in range(SAMPLES)])
     covered, clear = agreement(found_in(with_body(quiet(), cover, 70)), cover)
     assert covered > 0.8
-    assert clear < 0.07
+    assert clear < 0.1
 
 
 def test_a_growing_body_is_found_from_where_it_covers():

@@ -22,11 +22,15 @@ _Values = NDArray[np.float64]
 
 # A change counts where the mean of so many cells around changes too, by a share of it at least: what defocus
 # takes from a cell it gives to its neighbours.
-_AROUND_CELLS, _GIVEN = 4, 2.0
+_AROUND_CELLS, _GIVEN = 4, 3.0
 # Price of an occluded sample and of an occlusion, in units of half a squared standard deviation; of a change
 # beyond `_LINEAR` standard deviations, which are rarer than a normal distribution has them, the cost rises
 # linearly.
 _SAMPLE, _OCCLUSION = 1.0, 10.0
+# Beside cells found occluded, and at about the same time, less evidence suffices.
+_NEAR_CELLS, _NEAR_OCCLUSION = 3, 3.0
+# A patch occluded at any time has so many cells.
+_PATCH_CELLS = 6
 _LINEAR = 2.5
 # An occlusion that lasts from the first or to the last frame costs at most this for its whole length: it may
 # well last longer than the surface is seen.
@@ -148,11 +152,29 @@ def occluded_samples(level: _Values, around: _Values) -> Cells:
     middle = np.median(cells.around, axis=0)
     spread = max(_UNUSUAL, 1.48 * float(np.median(np.abs(middle - np.median(middle)))))
     unusual = np.minimum(0.5 * (cells.around / spread) ** 2, _MAX_UNUSUAL)
-    suspect = np.flatnonzero(_may_be_occluded(cells, usual, unusual))
-    out = np.zeros(cells.level.shape, bool)
-    if suspect.size:
-        out[:, suspect] = ~_seen_path(cells.of(suspect), usual, unusual[:, suspect])
-    return _with_the_surface_like_its_surroundings(out.reshape(level.shape), level)
+    out = np.zeros(level.shape, bool)
+    found = out.reshape(count, -1)
+
+    def search(where: Cells, price: float) -> None:
+        suspect = np.flatnonzero(where & _may_be_occluded(cells, usual, unusual, price))
+        if suspect.size:
+            found[:, suspect] = ~_seen_path(cells.of(suspect), usual, unusual[:, suspect], price)
+
+    search(np.ones(cells.level.shape[1], bool), _OCCLUSION)
+    first = _without_specks(_with_the_surface_like_its_surroundings(out, level))
+    if not first.any():
+        return first
+    near = dilated(first, _NEAR_CELLS, 1)
+    search((near.any(axis=0) & ~first.any(axis=0)).ravel(), _NEAR_OCCLUSION)
+    return first | (out & near & ~first.any(axis=0))
+
+
+def _without_specks(occluded: Cells) -> Cells:
+    """Return the samples without patches of few cells, which natural changes make now and then."""
+    labels, _ = ndimage.label(occluded.any(axis=0), np.ones((3, 3)))
+    large = np.bincount(labels.ravel()) >= _PATCH_CELLS
+    large[0] = False
+    return np.asarray(occluded & large[labels])
 
 
 def _with_the_surface_like_its_surroundings(occluded: Cells, level: _Values) -> Cells:
@@ -220,7 +242,7 @@ def _cost(change: _Values) -> _Values:
     return np.where(size < _LINEAR, 0.5 * size**2, _LINEAR * (size - 0.5 * _LINEAR))
 
 
-def _may_be_occluded(cells: _Changes, usual: _Values, unusual: _Values) -> Cells:
+def _may_be_occluded(cells: _Changes, usual: _Values, unusual: _Values, price: float) -> Cells:
     """Exclude cells that no occlusion explains better: what one saves, at most, is below its price."""
     count = len(cells.level)
     steps = np.array([_cost(cells.between(k, k + 1) / usual[k, k + 1]) for k in range(count - 1)])
@@ -228,18 +250,18 @@ def _may_be_occluded(cells: _Changes, usual: _Values, unusual: _Values) -> Cells
     for step in steps - min(_SAMPLE, _MAX_END / count):
         run = np.maximum(run + step, 0)
         most = np.maximum(most, run)
-    return np.asarray(most + unusual[0] - unusual.min(axis=0) > _OCCLUSION)
+    return np.asarray(most + unusual[0] - unusual.min(axis=0) > price)
 
 
-def _seen_path(cells: _Changes, usual: _Values, unusual: _Values) -> Cells:
+def _seen_path(cells: _Changes, usual: _Values, unusual: _Values, price: float) -> Cells:
     """Return the samples on each cell's cheapest path (N, cells)."""
     count, number = cells.level.shape
 
     def gap(samples: int) -> float:
-        return _OCCLUSION + _SAMPLE * samples if samples else 0.0
+        return price + _SAMPLE * samples if samples else 0.0
 
     def end(samples: int) -> float:
-        return _OCCLUSION + min(_SAMPLE, _MAX_END / count) * samples if samples else 0.0
+        return price + min(_SAMPLE, _MAX_END / count) * samples if samples else 0.0
 
     best = np.empty((count, number))
     before = np.full((count, number), -1)
@@ -247,9 +269,9 @@ def _seen_path(cells: _Changes, usual: _Values, unusual: _Values) -> Cells:
         best[k] = end(k) + unusual[k]
         for earlier in range(k):
             change = _cost(cells.between(earlier, k) / usual[earlier, k])
-            price = best[earlier] + change + gap(k - earlier - 1)
-            better = price < best[k]
-            best[k][better] = price[better]
+            cost = best[earlier] + change + gap(k - earlier - 1)
+            better = cost < best[k]
+            best[k][better] = cost[better]
             before[k][better] = earlier
     last = np.argmin(best + np.array([end(count - 1 - k) for k in range(count)])[:, None], axis=0)
     seen = np.zeros((count, number), bool)
