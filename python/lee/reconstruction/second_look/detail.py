@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, special
 
 Image = NDArray[np.floating]
 
@@ -46,6 +46,45 @@ def spread(cells: Image, side: int) -> Image:
     return np.asarray(ndimage.zoom(cells, side, order=1, mode="nearest", grid_mode=True), dtype=np.float32)
 
 
+def spread_on(cells: Image, side: int) -> Image:
+    """Interpolate as `spread` does, going on at the same slope from the outermost centres to the edge."""
+    if side == 1 or min(cells.shape) < 2:
+        return spread(cells, side)
+    return spread(np.pad(cells, 1, mode="reflect", reflect_type="odd"), side)[side:-side, side:-side]
+
+
 def smooth(image: Image, sd: float) -> Image:
     """Gaussian mean of standard deviation `sd`, px."""
     return np.asarray(ndimage.gaussian_filter(image, sd, truncate=3.0), dtype=np.float32)
+
+
+def straightened(means: Image, sd: float, extent: tuple[float, float]) -> Image:
+    """Correct Gaussian means beside the edges of the field, where they see one side only, for the slope.
+
+    Beside an edge the mean of what rises by b per cell is off by b (m − x): x is the distance from the edge
+    and m the mean distance of what the window sees. The slope is that of the means further in.
+
+    Parameters
+    ----------
+    means : (h, w) float32
+    sd : float, cells
+        Standard deviation of the Gaussian.
+    extent : (float, float), cells
+        Height and width of the field, which begins at the first cell's outer corner.
+    """
+    out = means.copy()
+    reach = int(np.ceil(2.5 * sd)) + 1
+    for axis, length in enumerate(extent):
+        lines = np.moveaxis(out, axis, 0)
+        if length < 2 * reach + 2:
+            continue
+        last = int(np.ceil(length)) - 1
+        for index, edge in ((np.arange(reach + 1), 0.0), (last - np.arange(reach + 1), length)):
+            x = np.abs(index + 0.5 - edge)
+            seen = sd * np.sqrt(2 / np.pi) * np.exp(-0.5 * (x / sd) ** 2) + x * special.erf(
+                x / sd / np.sqrt(2)
+            )
+            near, far = np.abs(x - 0.75 * sd).argmin(), np.abs(x - 2.5 * sd).argmin()
+            slope = (lines[index[far]] - lines[index[near]]) / (seen[far] - seen[near])
+            lines[index] += ((x - seen)[:, None] * slope).astype(np.float32)
+    return out

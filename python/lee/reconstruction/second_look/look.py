@@ -77,7 +77,9 @@ def look_again(
     used = np.array([k for k in range(len(stack)) if k not in rejected])
     if not surface.valid.any() or np.median(np.abs(np.diff(stack.z_um[used]))) > _MAX_STEP * depth_um / 2.355:
         return surface
-    first, valid = _padded(surface.height_filled_um), _padded(surface.valid)
+    first = _padded(surface.height_filled_um)
+    valid = np.zeros(first.shape, bool)
+    valid[: surface.shape[0], : surface.shape[1]] = surface.valid
     threads = params.threads or len(os.sched_getaffinity(0))
     moments = FocalMoments(first, depth_um=depth_um, threads=threads)
     for group in _groups(stack, used, drift_px, _GROUP_SPAN * weights_um(depth_um), params.reject_frames):
@@ -89,6 +91,7 @@ def look_again(
         first,
         variance,
         measured_only(valid, moments.finish()),
+        shape=surface.shape,
         width_um=depth_um / 2.355,
         finest_px=_FINEST_PX * max(1.0, min(window) / _FIRST_WINDOW_PX),
     )

@@ -15,7 +15,7 @@ _OF_DISAGREEMENT = 0.4
 _NEIGHBOURS_PX = 2.0
 # At the edge of the frame windows see one side only: there the variance is larger by this, falling off over
 # two pixels.
-_OF_EDGE, _EDGE_PX = 4.0, 2.0
+_OF_EDGE, _EDGE_PX = 1.0, 2.0
 # No height is better than this share of the focus curve's standard deviation.
 _LEAST = 0.003
 

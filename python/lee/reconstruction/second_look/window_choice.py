@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.reconstruction.second_look.detail import Image, block_sum, smooth, spread
+from lee.reconstruction.second_look.detail import Image, block_sum, smooth, spread, spread_on, straightened
 from lee.reconstruction.second_look.focal_moments import TextureMatch
 
 # The coarsest grid has cells this wide, px; on each grid there are windows of two sizes: standard deviations
@@ -62,6 +62,7 @@ def choose_windows(
     first_variance: Image,
     matches: Sequence[TextureMatch],
     *,
+    shape: tuple[int, int],
     width_um: float,
     finest_px: float,
 ) -> Refined:
@@ -73,18 +74,19 @@ def choose_windows(
         Heights of the first look, about which the matches are; infinite variance where not measured. H and W
         are multiples of 8.
     matches : sequence of TextureMatch
+    shape : (int, int)
+        Of the frames: H and W are as large or larger.
     width_um : float, µm
         Standard deviation of the focus curve.
     finest_px : float, pixels
         Standard deviation of the finest window.
     """
     precision = np.asarray(1 / (first_variance + (0.01 * width_um) ** 2), dtype=np.float32)
-    height = _smoothed(first_um, precision)
-    shape = height.shape
-    noise, blur, unresolved, finest = (np.zeros(shape, np.float32) for _ in range(4))
+    height = _smoothed(first_um, precision, shape)
+    noise, blur, unresolved, finest = (np.zeros(height.shape, np.float32) for _ in range(4))
     below: tuple[Image, Image] | None = None
     for side, sd in _windows(finest_px):
-        level = _Level(side, sd, width_um)
+        level = _Level(side, sd, width_um, shape)
         found, variance, of_frames = level.correction(height, first_um, precision, matches)
         if below is None:
             # The first look's heights are smoothed so far: whatever is found is taken.
@@ -96,9 +98,9 @@ def choose_windows(
             unresolved += spread((1 - share) ** 2 * surplus, side)
             finest = spread(surplus, side)
         for _ in range(_ROUNDS - 1):
-            height = height + spread(share * found, side)
+            height = height + spread_on(share * found, side)
             found, _, _ = level.correction(height, first_um, precision, matches)
-        height = height + spread(share * found, side)
+        height = height + spread_on(share * found, side)
         taken = spread(1 - (1 - share) ** _ROUNDS, side) ** 2
         noise_here, blur_here = spread(of_frames, side), spread(variance - of_frames, side)
         noise += taken * (noise_here if below is None else np.maximum(noise_here - below[0], 0))
@@ -120,7 +122,8 @@ def _windows(finest_px: float) -> Iterator[tuple[int, float]]:
 class _Level:
     """Windows of one size."""
 
-    def __init__(self, side: int, sd: float, width_um: float) -> None:
+    def __init__(self, side: int, sd: float, width_um: float, shape: tuple[int, int]) -> None:
+        self._extent = (shape[0] / side, shape[1] / side)
         self._side, self._sd, self._width = side, sd, width_um
         self._most = _MAX_CORRECTION * width_um
 
@@ -143,7 +146,8 @@ class _Level:
                 weight += its_weight
                 found += its_weight * one
                 noise += its_weight**2 * its_noise
-        return found / weight, 1 / weight, noise / weight**2
+        found = straightened(found / weight, self._sd, self._extent)
+        return found, 1 / weight, noise / weight**2
 
     def surface_variance(self, found: Image, variance: Image) -> Image:
         """Variance of the correction around a window that noise does not explain."""
@@ -193,14 +197,15 @@ class _Level:
         return np.clip(found, -self._most, self._most)
 
 
-def _smoothed(height: Image, precision: Image) -> Image:
+def _smoothed(height: Image, precision: Image, shape: tuple[int, int]) -> Image:
     """Return the first look's heights under the coarsest window, twice, so that slopes at the rim stay."""
     sd = _WINDOWS[0]
     weight = np.maximum(smooth(block_sum(precision, COARSEST), sd), np.float32(1e-12))
-    out = np.zeros_like(height)
+    out: Image = np.zeros(height.shape, np.float32)
     for _ in range(_ROUNDS):
-        found = smooth(block_sum(precision * (height - out), COARSEST), sd) / weight
-        out = out + spread(found, COARSEST)
+        found: Image = smooth(block_sum(precision * (height - out), COARSEST), sd) / weight
+        found = straightened(found, sd, (shape[0] / COARSEST, shape[1] / COARSEST))
+        out = out + spread_on(found, COARSEST)
     return out
 
 
