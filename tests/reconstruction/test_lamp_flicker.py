@@ -84,6 +84,17 @@ def test_a_bubble_over_a_part_of_the_field_does_not_move_the_factor():
     assert np.nanstd(np.diff(left)) < 0.015
 
 
+@pytest.mark.parametrize("step_um", [0.5, 1.0, 2.0])
+@pytest.mark.parametrize("kind", ["sine", "random"])
+@pytest.mark.parametrize("seed", [3, 4])
+def test_wide_steps_lose_no_frame_for_it_either(step_um, kind, seed):
+    """Contrast comes and goes with focus, as it does with added light."""
+    made = gentle(SHAPE, PIXEL_UM, seed)
+    frames = render_scan(made, z_um=made.z_range(step_um), seed=1).frames
+    found, _ = judged(lit(frames, course(kind, len(frames)), "uint8"))
+    assert np.isfinite(found).all()
+
+
 @pytest.mark.parametrize("grows", [True, False])
 def test_light_of_a_bubble_out_of_focus_is_not_the_lamps(scan, grows):
     """It grows or shrinks, over up to a quarter of the field, and brightens more around it."""

@@ -40,8 +40,6 @@ _MIN_ADDED = 0.1
 _ADDED_SHARE = 0.5
 _ADDED_JUMP = 2.0
 _ADDED_SIGMAS = 4.0
-# Change of the contrast, logarithm, that focus is taken to cause while too few frames show it.
-_USUAL_CONTRAST = 0.15
 
 # At the start of a scan nothing is usual yet: its steps are wide if two in a row are so much alike.
 _EVEN_STEPS = 0.4
@@ -149,8 +147,12 @@ class FrameRejection:
 
     def _judge(self, features: FrameFeatures) -> None:
         if self._good is not None and self._continues(self._good, features):
-            for one in self._waiting:
-                self._decide(self._rejected(one))
+            waiting, good = self._waiting, self._good
+            for one in waiting:
+                if self._stands_out(good, one, features):
+                    self._decide(self._rejected(one))
+                else:
+                    self._accept(one)
             self._accept(features)
             return
         self._waiting.append(features)
@@ -248,10 +250,28 @@ class FrameRejection:
     def _is_added(self, change: FrameChange) -> bool:
         """Whether the brighter frame has less relative contrast, as if light had been added."""
         log, contrast = change.ratio.log, change.contrast
-        enough = len(self._changes) >= _NEW_LEVEL
-        usual = self._usual(lambda one: one.contrast.log) if enough else _USUAL_CONTRAST
+        if len(self._changes) < _NEW_LEVEL or abs(log) < _MIN_ADDED:
+            return False
+        # Focus comes and goes steadily, and turns once.
+        trend, usual = self._changes[-1].contrast.log, self._usual(lambda one: one.contrast.log)
         limit = max(_ADDED_SHARE * abs(log), _ADDED_JUMP * usual, _ADDED_SIGMAS * contrast.sigma)
-        return abs(log) > _MIN_ADDED and bool(-contrast.log * np.sign(log) > limit)
+        return bool((trend - contrast.log) * np.sign(log) > limit)
+
+    def _stands_out(self, before: FrameFeatures, features: FrameFeatures, after: FrameFeatures) -> bool:
+        """Whether a frame that jumped is to be rejected when the one after it did not.
+
+        What looked like added light must be gone after it, and the contrast back: focus turns without that.
+        """
+        coming, going = change_of(before, features), change_of(features, after)
+        apart = features.frame - before.frame
+        if (
+            not (before.zero and features.zero)
+            or abs(self._level.deviation(coming.ratio)) > _MOST_FLICKER
+            or coming.pattern > self._pattern_limit(apart)
+            or coming.saturated > self._saturated_limit(apart)
+        ):
+            return True
+        return going.ratio.log * coming.ratio.log < 0 and going.contrast.log * coming.contrast.log < 0
 
     def _rejected(self, features: FrameFeatures, reference: FrameFeatures | None = None) -> Verdict:
         good = reference or self._good or features
