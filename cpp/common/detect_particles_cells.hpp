@@ -53,6 +53,7 @@ struct Limits {
     float alone;      ///< of a single spot
     float companion;  ///< of one beside such a spot, or of splitting it
     float mismatch;   ///< share of a bright spot that its true shape may differ from a Gaussian
+    float one_pixel;  ///< chi square that a spot must explain beyond one pixel of it, in squared deviations
 };
 
 /// Call see(emitter, is_own) for all spots in a cell and those around it.
@@ -160,14 +161,38 @@ LEE_BOTH void gather_cell(const Grid& grid, const Cell* kept, int index, Cell& o
     }
 }
 
-/// Signal-to-noise ratio of a spot, with its neighbours subtracted.
-LEE_BOTH float snr_of(const Residuals& image, const Spot& spot, const Deviation& deviation) {
-    return spot.peak * __builtin_sqrtf(normal_of(image, spot).pp) / deviation(spot.y, spot.x);
+/// Chi square that the one pixel explains which explains most of a spot.
+LEE_BOTH float of_one_pixel(const Residuals& image, const Spot& spot) {
+    const Window at = window_at(image, spot.y, spot.x, 1);
+    float along_y[3], along_x[3], most = 0.0F;
+    shape_along(spot.y, spot.width, at.y0, at.height, along_y);
+    shape_along(spot.x, spot.width, at.x0, at.width, along_x);
+    for (int j = 0; j < at.height; ++j) {
+        for (int i = 0; i < at.width; ++i) {
+            const std::size_t pixel =
+                static_cast<std::size_t>(at.y0 + j) * image.pitch + static_cast<std::size_t>(at.x0 + i);
+            const float value = image.left[pixel] + spot.peak * along_y[j] * along_x[i];
+            const float square = image.weight[pixel] * value * value;
+            most = square > most ? square : most;
+        }
+    }
+    return most;
 }
 
-LEE_BOTH void measure_cell(const Residuals& image, Cell& cell, const Deviation& deviation) {
+/// Signal-to-noise ratio of a spot, with its neighbours subtracted; 0 where a single pixel explains it as
+/// well: a cosmic ray, or a pixel that blinks.
+LEE_BOTH float snr_of(const Residuals& image, const Spot& spot, const Deviation& deviation,
+                      const Limits& limits) {
+    const float noise = deviation(spot.y, spot.x);
+    const float explained = spot.peak * spot.peak * normal_of(image, spot).pp;
+    const bool is_pixel = of_one_pixel(image, spot) + limits.one_pixel * noise * noise > explained;
+    return is_pixel ? 0.0F : __builtin_sqrtf(explained) / noise;
+}
+
+LEE_BOTH void measure_cell(const Residuals& image, Cell& cell, const Deviation& deviation,
+                           const Limits& limits) {
     for (int k = 0; k < cell.count; ++k)
-        cell.emitters[k].snr = snr_of(image, cell.emitters[k].spot, deviation);
+        cell.emitters[k].snr = snr_of(image, cell.emitters[k].spot, deviation, limits);
 }
 
 /// Whether a spot is too faint, or too near a brighter one to be resolved.

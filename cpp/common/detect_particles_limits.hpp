@@ -6,6 +6,7 @@
 #include <span>
 
 #include "common/detect_particles_cells.hpp"
+#include "common/detect_particles_tail.hpp"
 #include "lee/detect_particles.hpp"
 
 namespace lee::particles {
@@ -17,6 +18,8 @@ inline constexpr double false_companions = 1e-2;
 /// Optics draw points that differ from Gaussians by about this share of their peak.
 inline constexpr float shape_mismatch = 0.03F;
 
+/// How often spots are moved before the background is estimated without them.
+inline constexpr int rough_sweeps = 1;
 /// How often spots are moved, examined for companions, and pruned, at most.
 inline constexpr int max_sweeps = 30, max_rounds = 5, max_passes = 3, max_prunings = 4;
 /// A smaller move counts as none: px, or share of twice the peak.
@@ -38,16 +41,21 @@ inline void sort_by_place(std::span<Particle> particles) {
 }
 
 /// Signal-to-noise ratio of the faintest particle: as given, or from the false alarms allowed in the area.
-inline double threshold_of(const DetectParticlesParams& params, std::size_t area_px, double sigma_px) {
+inline double threshold_of(const DetectParticlesParams& params, std::size_t area_px, double sigma_px,
+                           const NoiseTail& noise) {
     if (params.threshold_snr > 0) return params.threshold_snr;
-    return particle_threshold(static_cast<double>(area_px), sigma_px, params.false_alarms);
+    const double gaussian = particle_threshold(static_cast<double>(area_px), sigma_px, params.false_alarms);
+    return threshold_in(noise, gaussian, sigma_px);
 }
 
-inline Limits limits_of(double threshold, double sigma_px) {
+inline Limits limits_of(const DetectParticlesParams& params, double threshold, double sigma_px,
+                        const NoiseTail& noise) {
     // A companion is searched for within three standard deviations of the spot.
     const double around =
         particle_threshold(9 * 3.14159265358979324 * sigma_px * sigma_px, sigma_px, false_companions);
-    return {static_cast<float>(threshold), static_cast<float>(std::min(around, threshold)), shape_mismatch};
+    return {static_cast<float>(threshold),
+            static_cast<float>(std::min(threshold_in(noise, around, sigma_px), threshold)), shape_mismatch,
+            static_cast<float>(one_pixel_margin(noise, threshold, sigma_px, params.false_alarms))};
 }
 
 }  // namespace lee::particles

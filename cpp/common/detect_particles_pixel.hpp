@@ -12,6 +12,10 @@ namespace lee::particles {
 inline constexpr float smooth_middle = 0.375F, smooth_near = 0.25F, smooth_far = 0.0625F;
 /// Weight of the pixel itself in its smoothed brightness, and in the Laplacian of that.
 inline constexpr float own_share = smooth_middle * smooth_middle;
+/// Sum of the squares of all weights: variance of the smoothed brightness over that of a pixel.
+inline constexpr float smoothing_squares =
+    (smooth_middle * smooth_middle + 2.0F * (smooth_near * smooth_near + smooth_far * smooth_far)) *
+    (smooth_middle * smooth_middle + 2.0F * (smooth_near * smooth_near + smooth_far * smooth_far));
 inline constexpr float own_laplacian = 4.0F * smooth_middle * (smooth_near - smooth_middle);
 
 LEE_BOTH float smoothed(float a, float b, float c, float d, float e) {
@@ -54,14 +58,12 @@ inline constexpr float rounding_variance = 1.0F / 6.0F;
 /// The variance of a pixel's difference as a function of its brightness.
 struct Variance {
     float base, slope;
-    float least;  ///< of the line, before the tile's factor
-    float floor;  ///< of all: from rounding alone
+    float least;  ///< of all: of the line, or from rounding alone
 };
 
-LEE_BOTH float variance_of(const Variance& of, float brightness, float factor) {
+LEE_BOTH float variance_of(const Variance& of, float brightness) {
     const float line = of.base + of.slope * brightness;
-    const float variance = (line > of.least ? line : of.least) * factor;
-    return variance > of.floor ? variance : of.floor;
+    return line > of.least ? line : of.least;
 }
 
 /// The place of a pixel between the centres of two tiles: low + share * (high - low).

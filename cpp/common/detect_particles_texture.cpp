@@ -1,5 +1,7 @@
 #include "common/detect_particles_texture.hpp"
 
+#include "common/detect_particles_background.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -67,7 +69,8 @@ float min_information(std::span<const float> square_taps) {
 
 std::vector<float> deviations_of(std::span<const Squares> totals, double sigma_px) {
     std::vector<float> scale = scale_of(totals, patch_px(sigma_px), filter_clip);
-    for (float& one : scale) one = std::max(one, min_deviation);
+    const auto whole = static_cast<float>(1 + taken_by_background(sigma_px));
+    for (float& one : scale) one = whole * std::max(one, min_deviation);
     return scale;
 }
 

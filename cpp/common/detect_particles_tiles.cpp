@@ -9,9 +9,10 @@ namespace lee {
 namespace particles {
 namespace {
 
-constexpr std::size_t tile_px = 64;
 // The explained sum must be this many times the variance of a pixel: chance explains four.
 constexpr double significance = 30.0;
+// Share of real changes in a tile's brightness below which it passes for noise.
+constexpr double least_real = 0.6;
 
 double median(std::vector<double> values) {
     if (values.empty()) return 0.0;
@@ -54,16 +55,18 @@ std::array<double, regressors> solved(std::array<std::array<double, regressors>,
 
 }  // namespace
 
-Cuts::Cuts(std::size_t extent_px)
-    : extent(extent_px), count(std::max<std::size_t>(1, (extent_px + tile_px / 2) / tile_px)) {}
+Cuts::Cuts(std::size_t extent_px, std::size_t side_px)
+    : extent(extent_px), count(std::max<std::size_t>(1, (extent_px + side_px / 2) / side_px)) {}
 
-std::vector<Between> Cuts::between() const {
+std::vector<Between> Cuts::between(bool beyond) const {
     std::vector<Between> places(extent);
     std::size_t k = 0;
     for (std::size_t at = 0; at < extent; ++at) {
         const auto here = static_cast<float>(at);
         while (k + 1 < count && here >= centre(k + 1)) ++k;
-        const std::size_t next = here < centre(0) ? k : std::min(k + 1, count - 1);
+        const std::size_t last = count - 1;
+        if (beyond && count > 1) k = std::min(k, last - 1);
+        const std::size_t next = here < centre(0) && !beyond ? k : std::min(k + 1, last);
         const float from = centre(k), to = centre(next);
         places[at] = {static_cast<std::uint32_t>(k), static_cast<std::uint32_t>(next),
                       to > from ? (here - from) / (to - from) : 0.0F};
@@ -95,7 +98,7 @@ Start start_of(std::span<float> difference, std::span<const float> brightness) {
     return start;
 }
 
-Fit fit_of(std::span<const double, sums> total, const Start& start, double clip) {
+Fit fit_of(std::span<const double, sums> total, const Start& start, double clip, bool known_texture) {
     Fit fit;
     const double n = total[Sum::count];
     fit.coefficient[regressors] = start.offset;
@@ -121,9 +124,9 @@ Fit fit_of(std::span<const double, sums> total, const Start& start, double clip)
             for (std::size_t j = 0; j < regressors; ++j) left += c[i] * c[j] * a[i][j];
         }
         left = std::max(left, 0.0);
-        fit.significant = whole - left > significance * left / n;
+        fit.textured = known_texture || whole - left > significance * left / n;
     }
-    if (!fit.significant) c = {}, left = whole;
+    if (!fit.textured) c = {}, left = whole;
     double offset = mean_d;
     for (std::size_t i = 0; i < regressors; ++i) {
         fit.coefficient[i] = static_cast<float>(c[i]);
@@ -138,50 +141,55 @@ std::array<std::vector<float>, coefficients> coefficient_maps(std::span<const Fi
                                                               std::span<const Start> starts) {
     std::array<std::vector<float>, coefficients> maps;
     for (std::size_t c = 0; c < coefficients; ++c) {
-        for (const Fit& fit : fits) maps[c].push_back(fit.coefficient[c]);
+        for (const Fit& fit : fits) maps[c].push_back(c < regressors ? fit.coefficient[c] : 0.0F);
     }
     for (std::size_t k = 0; k < fits.size(); ++k)
-        maps[regressors][k] -= maps[regressors - 1][k] * starts[k].level;
+        maps[regressors][k] = -maps[regressors - 1][k] * starts[k].level;
     return maps;
 }
 
 NoiseModel noise_of(const Tiles& tiles, std::span<const std::array<double, noise_sums>> totals,
                     std::span<const Start> starts, double clip, float floor) {
+    const auto is_known = [](const std::array<double, noise_sums>& t) {
+        return t[noise_count] > 1 && t[of_rr] > 0;
+    };
     // Weighted least squares of squared residual over brightness, each pixel by its tile's own variance.
-    double w = 0, m = 0, mm = 0, r = 0, rm = 0, brightest = 0;
+    double w = 0, m = 0, mm = 0, r = 0, rm = 0;
+    std::vector<double> real(totals.size(), 0.0), middle(totals.size(), 0.0);
     for (std::size_t k = 0; k < totals.size(); ++k) {
         const auto& t = totals[k];
-        if (!(t[noise_count] > 1 && t[of_rr] > 0)) continue;
-        const double variance = t[of_rr] / t[noise_count], weight = 1 / (variance * variance);
-        const double level = starts[k].level;
-        w += weight * t[noise_count];
-        m += weight * (t[of_m] + level * t[noise_count]);
-        mm += weight * (t[of_mm] + 2 * level * t[of_m] + level * level * t[noise_count]);
+        if (!is_known(t)) continue;
+        const double n = t[noise_count], variance = t[of_rr] / n, weight = 1 / (variance * variance);
+        const double own = variance / clipped_variance(clip) / 2;  // of a frame
+        middle[k] = starts[k].level + t[of_m] / n;
+        const double varies = t[of_mm] / n - t[of_m] / n * t[of_m] / n;
+        const double share = varies > 0 ? 1 - double{smoothing_squares} * own / varies : 0;
+        real[k] = share > least_real ? share : 0;
+        w += weight * n;
+        m += weight * n * middle[k];
+        mm += weight * n * (middle[k] * middle[k] + real[k] * real[k] * varies);
         r += weight * t[of_rr];
-        rm += weight * (t[of_rrm] + level * t[of_rr]);
-        brightest = std::max(brightest, level);
+        rm += weight * (middle[k] * t[of_rr] + real[k] * (t[of_rrm] - t[of_m] / n * t[of_rr]));
+        // Photons deviate more to the bright side: a pixel that is so by chance seems noisier.
+        mm += weight * n * real[k] * double{own_share} * own / 2;
     }
     NoiseModel model;
-    model.factor.assign(totals.size(), 0.0F);
-    model.of.floor = floor;
+    model.of.assign(totals.size(), {0.0F, 0.0F, floor});
     if (!(w > 0)) return model;
     const double spread = mm - m * m / w;
     double slope = spread > 1e-9 * mm ? (rm - m * r / w) / spread : 0.0;
     double base = (r - slope * m) / w;
     if (slope < 0) slope = 0, base = r / w;
     if (base < 0) base = 0, slope = m > 0 ? r / m : 0.0;
-    model.of.base = static_cast<float>(base), model.of.slope = static_cast<float>(slope);
     // Nothing is less noisy than a twentieth of what is usual: a straight line may cross zero in the dark.
-    model.of.least = static_cast<float>(0.05 * r / w);
+    const double least = 0.05 * r / w;
     std::vector<double> typical;
     std::vector<double> own(totals.size(), 0.0), expected(totals.size(), 0.0);
     for (std::size_t k = 0; k < totals.size(); ++k) {
         const auto& t = totals[k];
-        if (!(t[noise_count] > 1 && t[of_rr] > 0)) continue;
-        const double line =
-            base * t[noise_count] + slope * (t[of_m] + double{starts[k].level} * t[noise_count]);
+        if (!is_known(t)) continue;
         own[k] = t[of_rr];
-        expected[k] = std::max(line, double{model.of.least} * t[noise_count]);
+        expected[k] = std::max(base + slope * middle[k], least) * t[noise_count];
         typical.push_back(std::sqrt(t[of_rr] / t[noise_count] / clipped_variance(clip)));
     }
     model.typical = median(typical);
@@ -200,17 +208,29 @@ NoiseModel noise_of(const Tiles& tiles, std::span<const std::array<double, noise
                 }
             }
             const auto k = static_cast<std::size_t>(y * columns + x);
-            if (line > 0) model.factor[k] = static_cast<float>(sum / line / clipped_variance(clip));
+            if (!(line > 0)) continue;
+            const double factor = sum / line / clipped_variance(clip);
+            model.of[k] = {static_cast<float>(factor * (base + slope * (1 - real[k]) * middle[k])),
+                           static_cast<float>(factor * slope * real[k]),
+                           std::max(static_cast<float>(factor * least), floor)};
         }
     }
     return model;
+}
+
+std::array<std::vector<float>, 3> variance_maps(const NoiseModel& model) {
+    std::array<std::vector<float>, 3> maps;
+    for (const Variance& of : model.of) {
+        maps[0].push_back(of.base), maps[1].push_back(of.slope), maps[2].push_back(of.least);
+    }
+    return maps;
 }
 
 std::vector<Variance> noise_limits(std::span<const Fit> fits) {
     std::vector<Variance> limits;
     for (const Fit& fit : fits) {
         const double limit = noise_clip * static_cast<double>(fit.sigma);
-        limits.push_back({static_cast<float>(limit * limit), 0.0F, 0.0F, 0.0F});
+        limits.push_back({static_cast<float>(limit * limit), 0.0F, 0.0F});
     }
     return limits;
 }
@@ -218,12 +238,14 @@ std::vector<Variance> noise_limits(std::span<const Fit> fits) {
 std::vector<Variance> noise_limits(const NoiseModel& model) {
     constexpr auto square = static_cast<float>(noise_clip * noise_clip);
     std::vector<Variance> limits;
-    for (const float factor : model.factor) {
-        const float times = square * factor;
-        limits.push_back(
-            {times * model.of.base, times * model.of.slope, times * model.of.least, square * model.of.floor});
-    }
+    for (const Variance& of : model.of)
+        limits.push_back({square * of.base, square * of.slope, square * of.least});
     return limits;
+}
+
+NoiseModel noise_of_noiseless(float largest_difference, std::size_t tiles) {
+    const double sigma = 1e-3 * static_cast<double>(largest_difference);
+    return {std::vector<Variance>(tiles, {0.0F, 0.0F, static_cast<float>(sigma * sigma)}), sigma};
 }
 
 std::vector<float> scale_of(std::span<const Squares> totals, double patch_px, double clip) {

@@ -12,16 +12,21 @@
 
 namespace lee::particles {
 
-/// Division of an axis into tiles of about 64 px, none much smaller than the others.
+/// Side of the tiles in which texture and noise are estimated.
+inline constexpr std::size_t tile_px = 64;
+
+/// Division of an axis into tiles of about `side_px`, none much smaller than the others.
 struct Cuts {
     std::size_t extent, count;
-    explicit Cuts(std::size_t extent_px);
+    Cuts(std::size_t extent_px, std::size_t side_px);
     [[nodiscard]] LEE_BOTH std::size_t begin(std::size_t k) const { return k * extent / count; }
     [[nodiscard]] LEE_BOTH std::size_t of(std::size_t at) const { return ((at + 1) * count - 1) / extent; }
     [[nodiscard]] float centre(std::size_t k) const {
         return 0.5F * static_cast<float>(begin(k) + begin(k + 1) - 1);
     }
-    [[nodiscard]] std::vector<Between> between() const;  ///< of every pixel along the axis
+    /// Of every pixel along the axis. Beyond the outer centres their values hold, or, where `beyond`, the
+    /// straight line between the outer two goes on.
+    [[nodiscard]] std::vector<Between> between(bool beyond = false) const;
 };
 
 struct Tiles {
@@ -34,8 +39,10 @@ struct Tiles {
 inline constexpr std::size_t regressors = 4, coefficients = regressors + 1;
 enum Sum : std::size_t { count, of_x = 1, of_xx = 5, of_d = 15, of_xd = 16, of_dd = 20, sums = 21 };
 
-/// Pixels beyond so many standard deviations are excluded as spots: of the first estimate, and of the noise.
-inline constexpr double start_clip = 4.0, noise_clip = 3.0;
+/// Pixels beyond so many standard deviations are excluded as spots from the estimates of texture and noise.
+inline constexpr double noise_clip = 3.0;
+/// How often texture and background are estimated in turn: each passes for the other where it is strong.
+inline constexpr int texture_rounds = 2;
 /// Sampling step of the first estimate, along both axes.
 inline constexpr std::size_t start_step = 4;
 
@@ -63,13 +70,15 @@ LEE_BOTH float start_sigma(double inner_sum, std::uint32_t inner, double whole_s
 /// The model of the difference, sum of coefficient times regressor and the last one; and its residual.
 struct Fit {
     std::array<float, coefficients> coefficient{};
-    float sigma = 0;           ///< standard deviation of the residual
-    bool significant = false;  ///< whether more than the offset is subtracted
+    float sigma = 0;        ///< standard deviation of the residual
+    bool textured = false;  ///< whether more than the offset is subtracted
 };
-/// `clip`: pixels beyond so many standard deviations were excluded.
-Fit fit_of(std::span<const double, sums> total, const Start& start, double clip);
+/// `clip`: pixels beyond so many standard deviations were excluded. `known_texture`: whether there is texture
+/// is known; without it coefficients that are not significant are 0.
+Fit fit_of(std::span<const double, sums> total, const Start& start, double clip, bool known_texture);
 
-/// A value of each coefficient for each tile, with brightness not counted from the tiles' own levels.
+/// A value of each coefficient for each tile, with brightness not counted from the tiles' own levels. The
+/// constant is of brightness alone: what is the same all over a tile belongs to the background.
 std::array<std::vector<float>, coefficients> coefficient_maps(std::span<const Fit> fits,
                                                               std::span<const Start> starts);
 
@@ -78,21 +87,22 @@ std::array<std::vector<float>, coefficients> coefficient_maps(std::span<const Fi
 enum NoiseSum : std::size_t { noise_count, of_m, of_mm, of_rr, of_rrm, noise_sums };
 
 struct NoiseModel {
-    Variance of{};
-    std::vector<float> factor;  ///< of the variance, by tile
-    double typical = 0;         ///< median standard deviation of tiles, counts
+    std::vector<Variance> of;  ///< by tile
+    double typical = 0;        ///< median standard deviation of tiles, counts
 };
 /// How often the noise is estimated: at first every pixel is compared with its tile's standard deviation,
 /// which excludes too many bright pixels; then with the model before.
 inline constexpr int noise_rounds = 3;
+/// base, slope and least of each tile.
+std::array<std::vector<float>, 3> variance_maps(const NoiseModel& model);
 /// Squares of noise_clip standard deviations, by tile.
 std::vector<Variance> noise_limits(std::span<const Fit> fits);
 std::vector<Variance> noise_limits(const NoiseModel& model);
 
 /// The noise assumed for frames that have none.
-inline double noise_of_noiseless(float largest_difference) {
-    return 1e-3 * static_cast<double>(largest_difference);
-}
+NoiseModel noise_of_noiseless(float largest_difference, std::size_t tiles);
+/// Brightness that is no more than noise tells nothing of a pixel's own noise, and the same noise is in the
+/// difference: a tile's brightness counts as far as it varies by more than that.
 NoiseModel noise_of(const Tiles& tiles, std::span<const std::array<double, noise_sums>> totals,
                     std::span<const Start> starts, double clip, float floor);
 

@@ -13,7 +13,11 @@ namespace lee::particles {
 
 /// Signal-to-noise ratio of the spots that are measured, and how many of them.
 inline constexpr float width_threshold = 15.0F;
-inline constexpr std::size_t width_spots = 512, min_widths = 8;
+inline constexpr std::size_t width_spots = 512;
+/// From so many spots on, their most frequent width is found.
+inline constexpr std::size_t min_widths = 8;
+/// Share by which the widths of points differ.
+inline constexpr float alike = 0.1F;
 
 struct WidthOf {
     float px = 0;     ///< 0 where the spot is not that of one point
@@ -72,8 +76,8 @@ LEE_BOTH WidthOf width_of(const Residuals& image, float y, float x, float begin_
     return sound && information > 0 ? WidthOf{spot.width, 1.0F / __builtin_sqrtf(information)} : WidthOf{};
 }
 
-/// The most frequent width of spots, as clusters are wider and noise scatters to both sides; 0 where there
-/// are fewer than `min_widths`. `count`: the spots it is estimated from.
+/// The most frequent width of spots, as clusters are wider and noise scatters to both sides; of fewer than
+/// `min_widths`, that of the narrowest; 0 without any. `count`: the spots it is estimated from.
 double common_width(const std::vector<WidthOf>& widths, std::size_t& count);
 
 /// A filter whose width is off by less than this share loses no more than a thousandth of the signal.

@@ -2,6 +2,7 @@
 
 #include <type_traits>
 
+#include "common/detect_particles_background.hpp"
 #include "common/detect_particles_check.hpp"
 #include "common/detect_particles_limits.hpp"
 #include "common/detect_particles_width.hpp"
@@ -14,7 +15,7 @@ State::State(std::size_t rows, std::size_t columns, const DetectParticlesParams&
     : params(given),
       stream(queue),
       image{static_cast<std::uint32_t>(rows), static_cast<std::uint32_t>(columns)},
-      tiles{Cuts(rows), Cuts(columns)},
+      tiles{Cuts(rows, tile_px), Cuts(columns, tile_px)},
       between_y(upload(tiles.y.between())),
       between_x(upload(tiles.x.between())) {}
 
@@ -73,11 +74,16 @@ DetectedParticles detect(DeviceView<const Pixel, 2> before, DeviceView<const Pix
     on_device::free_of_texture(state);
     DetectedParticles& found = state.found;
     const double sigma = particles::filter_for_points(
-        params, [&](double px) { on_device::filter(state, px); },
+        params,
+        [&](double px) {
+            if (particles::cell_px(px) != state.cell_px) on_device::flatten_anew(state, px);
+            on_device::filter(state, px);
+        },
         [&](double px) { return on_device::spot_sigma(state, px, found.sigma_from); });
     found.spot_sigma_px = sigma;
-    found.threshold_snr = particles::threshold_of(params, state.area(), sigma);
-    on_device::fit_spots(state, sigma, found.threshold_snr, out);
+    const particles::NoiseTail noise = on_device::tail_of(state);
+    found.threshold_snr = particles::threshold_of(params, state.area(), sigma, noise);
+    on_device::fit_spots(state, sigma, particles::limits_of(params, found.threshold_snr, sigma, noise), out);
     return found;
 }
 

@@ -1,4 +1,5 @@
 // The filter matched to a point's image, and how its noise differs from white noise.
+#include <algorithm>
 #include <cmath>
 
 #include "common/detect_particles_texture.hpp"
@@ -294,7 +295,28 @@ void scale(State& state, double sigma_px) {
     state.scale = state.upload(deviations_of(state.download(totals), sigma_px));
 }
 
+__global__ void __launch_bounds__(threads)
+    count_sizes(const float* left, const float* weight, const float* snr, Extent image, float deviation,
+                std::uint32_t step, std::uint32_t* counts) {
+    const Place place(image);
+    if (!place.is_inside || place.y % step != 0 || place.x % step != 0) return;
+    const std::size_t bin = tail_bin(left[place.at], weight[place.at], snr[place.at], deviation);
+    if (bin < tail_bins) atomicAdd(&counts[bin], 1U);
+}
+
 }  // namespace
+
+NoiseTail tail_of(const State& state) {
+    NoiseTail noise;
+    noise.deviation = middle_of(state.download(state.scale));
+    const Array<std::uint32_t> counts = state.zeros<std::uint32_t>(tail_bins);
+    noise.step = tail_step(state.image.pixels());
+    state.each_pixel(count_sizes, state.left.get(), state.weight.get(), state.snr.get(), state.image,
+                     static_cast<float>(noise.deviation), static_cast<std::uint32_t>(noise.step),
+                     counts.get());
+    std::ranges::copy(state.download(counts), noise.pixels.begin());
+    return noise;
+}
 
 void filter(State& state, double sigma_px) {
     match(state, sigma_px);

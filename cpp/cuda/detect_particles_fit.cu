@@ -150,11 +150,11 @@ __global__ void __launch_bounds__(cell_threads)
 
 class Spots {
   public:
-    Spots(State& state, double sigma_px, double threshold)
+    Spots(State& state, double sigma_px, const Limits& limits)
         : state_(state),
           scene_{state.residuals(),
                  grid_of(state.image.rows, state.image.columns, static_cast<float>(sigma_px)),
-                 state.deviation(), limits_of(threshold, sigma_px), static_cast<float>(sigma_px)},
+                 state.deviation(), limits, static_cast<float>(sigma_px)},
           count_(static_cast<std::size_t>(scene_.grid.size())),
           cells_(state.array<Cell>(count_)),
           gathered_(state.array<Cell>(count_)),
@@ -169,6 +169,12 @@ class Spots {
         const Array<std::uint8_t> marks = state_.array<std::uint8_t>(state_.image.pixels());
         state_.each_pixel(mark_maxima, state_.field(), threshold, marks.get());
         each_cell(begin_cells, scene_, state_.snr.get(), marks.get(), cells_.get(), lost_.get());
+        commit();
+        sweep_all(rough_sweeps);
+        gather();
+        // The background of what the spots leave: their light has been in it.
+        flatten_anew(state_, static_cast<double>(scene_.point));
+        sweep_all(max_sweeps);
         settle();
     }
 
@@ -239,22 +245,29 @@ class Spots {
             commit();
             // Spots beside a new one are examined again.
             spread_marks(true);
-            sweep();
+            sweep(max_sweeps);
             gather();
             if (!prune()) return;
         }
         commit();
     }
 
-    void sweep() {
+    void sweep_all(int most) {
+        cuda::expect(cudaMemsetAsync(marked_.get(), 1, marked_.size(), state_.stream), operation);
+        spread_marks(true);
+        sweep(most);
+    }
+
+    void sweep(int most) {
+        const int at_once = std::min(sweeps_at_once, most);
         const auto some = [&] {
-            for (int k = 0; k < sweeps_at_once; ++k) {
-                if (k + 1 == sweeps_at_once) state_.clear(any_);
+            for (int k = 0; k < at_once; ++k) {
+                if (k + 1 == at_once) state_.clear(any_);
                 by_colours(1, sweep_cells, cells_.get(), active_.get(), marked_.get());
                 spread_marks(false);
             }
         };
-        for (int k = 0; k < max_sweeps; k += sweeps_at_once) {
+        for (int k = 0; k < most; k += at_once) {
             if (!any(some)) return;
         }
     }
@@ -289,9 +302,9 @@ class Spots {
 
 }  // namespace
 
-void fit_spots(State& state, double sigma_px, double threshold, DeviceView<float, 2> particles) {
-    Spots spots(state, sigma_px, threshold);
-    spots.begin(static_cast<float>(threshold) - below_threshold);
+void fit_spots(State& state, double sigma_px, const Limits& limits, DeviceView<float, 2> particles) {
+    Spots spots(state, sigma_px, limits);
+    spots.begin(limits.alone - below_threshold);
     spots.search();
     const std::vector<Particle> found = spots.reported();
     state.found.count = found.size();

@@ -10,18 +10,6 @@ namespace {
 /// Along both axes of a tile, at most.
 constexpr unsigned max_samples = (tile_threads + start_step - 1) / start_step;
 
-/// The model of a tile's difference so far, and how far from it a pixel may be to be included.
-struct Trial {
-    float coefficient[coefficients];
-    float limit;
-};
-
-Trial trial_of(const Fit& fit, double clip) {
-    Trial out{{}, static_cast<float>(clip * fit.sigma)};
-    for (std::size_t c = 0; c < coefficients; ++c) out.coefficient[c] = fit.coefficient[c];
-    return out;
-}
-
 /// The value of a rank in order, of n values that may be NaN, which are not counted. Called by a whole block.
 __device__ float value_of_rank(const float* values, unsigned n, unsigned rank) {
     __shared__ float found;
@@ -41,8 +29,7 @@ __device__ float value_of_rank(const float* values, unsigned n, unsigned rank) {
 
 /// start_of, a block a tile.
 __global__ void __launch_bounds__(tile_threads)
-    begin_tiles(Tiles tiles, const float* difference, const float* brightness, Extent image, double clip,
-                Start* starts, Trial* trials) {
+    begin_tiles(Tiles tiles, const float* difference, const float* brightness, Extent image, Start* starts) {
     __shared__ float sample[max_samples * max_samples], bright[max_samples * max_samples];
     __shared__ unsigned known;
     const TilePlace tile(tiles);
@@ -78,12 +65,8 @@ __global__ void __launch_bounds__(tile_threads)
         if (off < farthest) inner_sum += square, ++nearer;
     }
     inner_sum += (inner - nearer) * (static_cast<double>(farthest) * static_cast<double>(farthest));
-    const Start start{offset, n > 0 ? start_sigma(inner_sum, inner, whole_sum, n) : 0.0F,
+    starts[tile.k] = {offset, n > 0 ? start_sigma(inner_sum, inner, whole_sum, n) : 0.0F,
                       static_cast<float>(level / all)};
-    starts[tile.k] = start;
-    Trial& trial = trials[tile.k] = {};
-    trial.coefficient[regressors] = offset;
-    trial.limit = static_cast<float>(clip * static_cast<double>(start.sigma));
 }
 
 /// The sums of a tile's columns, as floats, added up.
@@ -100,12 +83,11 @@ __device__ void add_up(const float (&own)[n], const TilePlace& tile, double* out
 
 /// A block a tile, a thread a column.
 __global__ void __launch_bounds__(tile_threads)
-    add_sums(Tiles tiles, const float* difference, Brightness from, const Start* starts, const Trial* trials,
+    add_sums(Tiles tiles, const float* difference, Brightness from, const Start* starts, double clip,
              double* out) {
     const TilePlace tile(tiles);
-    const Trial trial = trials[tile.k];
-    const float level = starts[tile.k].level;
-    const float* c = trial.coefficient;
+    const auto [offset, sigma, level] = starts[tile.k];
+    const auto limit = static_cast<float>(clip * static_cast<double>(sigma));
     const bool has_axial = from.axial != nullptr;
     float sum[Sum::sums] = {};
     const std::size_t x = tile.x0 + threadIdx.x;
@@ -113,7 +95,7 @@ __global__ void __launch_bounds__(tile_threads)
         const Regressors at =
             from.at(static_cast<std::uint32_t>(y), static_cast<std::uint32_t>(x), has_axial, level);
         const float d = difference[y * from.image.columns + x];
-        if (!within(d - taken(at, c[0], c[1], c[2], c[3], c[4]), trial.limit)) continue;
+        if (!within(d - offset, limit)) continue;
         const float of[regressors] = {at.x, at.y, at.axial, at.brightness};
         sum[Sum::count] += 1.0F;
         std::size_t pair = of_xx;
@@ -151,7 +133,7 @@ __global__ void __launch_bounds__(tile_threads)
     for (std::size_t y = tile.y0; y < tile.y1 && threadIdx.x < tile.columns; ++y) {
         const std::size_t at = y * image.columns + tile.x0 + threadIdx.x;
         const float r = left[at], m = brightness[at] - level;
-        if (!(r * r < variance_of(limit, brightness[at], 1.0F))) continue;
+        if (!(r * r < variance_of(limit, brightness[at]))) continue;
         sum[noise_count] += 1.0F;
         sum[of_m] += m, sum[of_mm] += m * m;
         sum[of_rr] += r * r, sum[of_rrm] += r * r * m;
@@ -168,12 +150,12 @@ __global__ void __launch_bounds__(threads)
     if (bits > *largest) atomicMax(largest, bits);
 }
 
-__global__ void __launch_bounds__(threads) weigh_pixels(const float* brightness, Extent image, Ramp factor,
-                                                        Variance of, float* left, float* weight) {
+__global__ void __launch_bounds__(threads) weigh_pixels(const float* brightness, Extent image, Ramp base,
+                                                        Ramp slope, Ramp least, float* left, float* weight) {
     const Place place(image);
     if (!place.is_inside) return;
     const float value = left[place.at];
-    const float variance = variance_of(of, brightness[place.at], factor(place));
+    const float variance = variance_of({base(place), slope(place), least(place)}, brightness[place.at]);
     const bool use = value == value && variance > 0.0F;
     weight[place.at] = use ? 1.0F / variance : 0.0F;
     left[place.at] = use ? value : 0.0F;
@@ -208,15 +190,15 @@ void weigh(State& state, const std::vector<Start>& starts, const Array<Start>& s
     for (int round = 1; round < noise_rounds && model.typical > 0; ++round) {
         model = noise_within(state, starts, starts_there, noise_limits(model));
     }
-    if (!(model.typical > 0) && !(model.of.floor > 0)) {
-        model.typical = noise_of_noiseless(largest_difference(state));
-        model.of.floor = static_cast<float>(model.typical * model.typical);
-    }
+    if (!(model.typical > 0) && !(state.floor > 0))
+        model = noise_of_noiseless(largest_difference(state), state.tiles.size());
     state.found.noise = model.typical;
     state.weight = state.map();
-    const Array<float> factor = state.upload(model.factor);
-    state.each_pixel(weigh_pixels, state.brightness.get(), state.image, state.ramp(factor), model.of,
-                     state.left.get(), state.weight.get());
+    const auto maps = variance_maps(model);
+    const Array<float> base = state.upload(maps[0]), slope = state.upload(maps[1]),
+                       least = state.upload(maps[2]);
+    state.each_pixel(weigh_pixels, state.brightness.get(), state.image, state.ramp(base), state.ramp(slope),
+                     state.ramp(least), state.left.get(), state.weight.get());
 }
 
 }  // namespace
@@ -224,30 +206,36 @@ void weigh(State& state, const std::vector<Start>& starts, const Array<Start>& s
 void free_of_texture(State& state) {
     const std::size_t count = state.tiles.size();
     const Array<Start> starts_there = state.array<Start>(count);
-    Array<Trial> trials = state.array<Trial>(count);
     const Array<double> sums = state.array<double>(count * Sum::sums);
-    state.each_tile(begin_tiles, state.tiles, state.left.get(), state.brightness.get(), state.image,
-                    start_clip, starts_there.get(), trials.get());
     std::vector<Start> starts;
     std::vector<Fit> fits(count);
-    for (const double clip : {start_clip, noise_clip}) {
+    flatten_once(state);
+    for (int round = 0; round < texture_rounds; ++round) {
+        state.each_tile(begin_tiles, state.tiles, state.left.get(), state.brightness.get(), state.image,
+                        starts_there.get());
         state.each_tile(add_sums, state.tiles, state.left.get(), state.shared(), starts_there.get(),
-                        trials.get(), sums.get());
+                        noise_clip, sums.get());
         const std::vector<double> known = state.download(sums);
-        if (starts.empty()) starts = state.download(starts_there);
-        std::vector<Trial> next;
+        starts = state.download(starts_there);
         for (std::size_t k = 0; k < count; ++k) {
-            fits[k] =
-                fit_of(std::span<const double, Sum::sums>(&known[k * Sum::sums], Sum::sums), starts[k], clip);
-            next.push_back(trial_of(fits[k], noise_clip));
+            if (round > 0 && !fits[k].textured) {
+                fits[k].coefficient = {};
+                continue;
+            }
+            fits[k] = fit_of(std::span<const double, Sum::sums>(&known[k * Sum::sums], Sum::sums), starts[k],
+                             noise_clip, fits[k].textured);
         }
-        trials = state.upload(next);
+        for (const Fit& fit : fits) state.textured = state.textured || fit.textured;
+        if (state.textured) {
+            std::vector<float> maps;
+            for (const auto& map : coefficient_maps(fits, starts))
+                maps.insert(maps.end(), map.begin(), map.end());
+            const Array<float> maps_there = state.upload(maps);
+            state.each_pixel(free_pixels, state.shared(), state.ramp(maps_there), count, state.left.get());
+        }
+        flatten_once(state);
+        if (!state.textured) break;
     }
-    for (const Fit& fit : fits) state.textured = state.textured || fit.significant;
-    std::vector<float> maps;
-    for (const auto& map : coefficient_maps(fits, starts)) maps.insert(maps.end(), map.begin(), map.end());
-    const Array<float> maps_there = state.upload(maps);
-    state.each_pixel(free_pixels, state.shared(), state.ramp(maps_there), count, state.left.get());
     weigh(state, starts, starts_there, fits);
 }
 

@@ -37,7 +37,7 @@ __global__ void __launch_bounds__(block_threads) measure_spots(Scene scene, Cell
     const SpotPlace at(scene.grid, cells);
     if (!at.is_spot) return;
     Emitter& one = cells[at.index].emitters[at.k];
-    one.snr = snr_of(scene.image, one.spot, scene.deviation);
+    one.snr = snr_of(scene.image, one.spot, scene.deviation, scene.limits);
 }
 
 __global__ void __launch_bounds__(threads) count_spots(Grid grid, const Cell* cells, std::uint32_t* count) {

@@ -8,6 +8,7 @@
 
 #include "common/detect_particles_cells.hpp"
 #include "common/detect_particles_pixel.hpp"
+#include "common/detect_particles_tail.hpp"
 #include "common/detect_particles_tiles.hpp"
 #include "cuda/runtime.cuh"
 #include "lee/detect_particles.hpp"
@@ -130,6 +131,8 @@ struct State {
     Array<float> texture;     ///< variance of `snr` where texture raises it; may be absent
     Array<float> scale;       ///< standard deviation of `snr` by tile, without the texture's part
     bool textured = false;    ///< whether texture was subtracted from the difference
+    std::vector<float> background;  ///< by cell of the side `cell_px`; what has been subtracted from `left`
+    std::size_t cell_px = 0;
 
     DetectedParticles found;
 
@@ -203,16 +206,24 @@ template <class Pixel>
 void take_difference(State& state, DeviceView<const Pixel, 2> before, DeviceView<const Pixel, 2> after,
                      DeviceView<const float, 2> axial);
 
-/// Subtract texture from `left`, and weigh it by its noise.
+/// Subtract texture and background from `left`, and weigh it by its noise.
 void free_of_texture(State& state);
+
+/// Subtract the background from `left`, or what is left of it.
+void flatten_once(State& state);
+/// Put back all that has been subtracted as background, and subtract it in cells for spots of a width.
+void flatten_anew(State& state, double sigma_px);
 
 /// snr, texture and scale for a spot's width.
 void filter(State& state, double sigma_px);
+
+/// How the noise of pixels is distributed.
+NoiseTail tail_of(const State& state);
 
 /// The width of a point's image, from the brightest spots; 0 where there are too few. `count`: how many.
 double spot_sigma(const State& state, double begin_px, std::size_t& count);
 
 /// Fit spots to all candidates; `left` becomes the residual. Particles are written where all of them fit.
-void fit_spots(State& state, double sigma_px, double threshold, DeviceView<float, 2> particles);
+void fit_spots(State& state, double sigma_px, const Limits& limits, DeviceView<float, 2> particles);
 
 }  // namespace lee::particles::on_device

@@ -2,6 +2,7 @@
 
 #include <type_traits>
 
+#include "common/detect_particles_background.hpp"
 #include "common/detect_particles_check.hpp"
 #include "common/detect_particles_limits.hpp"
 #include "common/detect_particles_width.hpp"
@@ -10,28 +11,42 @@
 namespace lee {
 namespace particles {
 
-State::State(std::size_t rows_px, std::size_t columns_px, const DetectParticlesParams& given)
-    : params(given),
-      loops(LEE_BEST_ISA(detect_particles_loops)),
-      rows(rows_px),
-      columns(columns_px),
-      tiles{Cuts(rows_px), Cuts(columns_px)},
-      between_y(tiles.y.between()),
-      between_x(tiles.x.between()),
-      textured(tiles.size()) {
-    for (std::size_t x = 0, begin = 0; x < columns; ++x) {
-        const bool last = x + 1 == columns;
-        if (!last && between_x[x + 1].low == between_x[x].low && between_x[x + 1].high == between_x[x].high)
-            continue;
+Ramps::Ramps(const Tiles& of, bool beyond)
+    : tile_columns(of.x.count), of_y(of.y.between(beyond)), of_x(of.x.between(beyond)) {
+    for (std::size_t x = 0, begin = 0; x < of_x.size(); ++x) {
+        const bool last = x + 1 == of_x.size();
+        if (!last && of_x[x + 1].low == of_x[x].low && of_x[x + 1].high == of_x[x].high) continue;
         stretches.emplace_back(begin, x + 1);
         begin = x + 1;
     }
 }
 
+void Ramps::row(const simd::DetectParticlesLoops& loops, const float* tile_values, std::size_t y,
+                float* out) const {
+    const Between& v = of_y[y];
+    const float* low = tile_values + v.low * tile_columns;
+    const float* high = tile_values + v.high * tile_columns;
+    for (const auto& [begin, end] : stretches) {
+        const std::uint32_t k = of_x[begin].low, next = of_x[begin].high;
+        const float a = low[k] + v.share * (high[k] - low[k]);
+        const float b = low[next] + v.share * (high[next] - low[next]);
+        loops.ramp(of_x.data() + begin, a, b, out + begin, end - begin);
+    }
+}
+
+State::State(std::size_t rows_px, std::size_t columns_px, const DetectParticlesParams& given)
+    : params(given),
+      loops(LEE_BEST_ISA(detect_particles_loops)),
+      rows(rows_px),
+      columns(columns_px),
+      tiles{Cuts(rows_px, tile_px), Cuts(columns_px, tile_px)},
+      ramps(tiles, false),
+      textured(tiles.size()) {}
+
 Deviation State::deviation() const {
     return {.scale = scale.data(),
-            .of_y = between_y.data(),
-            .of_x = between_x.data(),
+            .of_y = ramps.of_y.data(),
+            .of_x = ramps.of_x.data(),
             .tile_columns = tiles.x.count,
             .texture = texture ? texture.row(0) : nullptr,
             .pitch = texture ? texture.pitch() : 0,
@@ -54,11 +69,16 @@ DetectedParticles detect(HostView<const Pixel, 2> before, HostView<const Pixel, 
     particles::free_of_texture(state);
     DetectedParticles& found = state.found;
     const double sigma = particles::filter_for_points(
-        params, [&](double px) { particles::filter(state, px); },
+        params,
+        [&](double px) {
+            if (particles::cell_px(px) != state.cell_px) particles::flatten_anew(state, px);
+            particles::filter(state, px);
+        },
         [&](double px) { return particles::spot_sigma(state, px, found.sigma_from); });
     found.spot_sigma_px = sigma;
-    found.threshold_snr = particles::threshold_of(params, state.area(), sigma);
-    particles::fit_spots(state, sigma, found.threshold_snr);
+    const particles::NoiseTail noise = particles::tail_of(state);
+    found.threshold_snr = particles::threshold_of(params, state.area(), sigma, noise);
+    particles::fit_spots(state, sigma, particles::limits_of(params, found.threshold_snr, sigma, noise));
     return std::move(found);
 }
 

@@ -226,7 +226,7 @@ void leave_out(const State& state, const std::vector<Candidate>& spots, double s
 
 /// Rows of the field's standard deviation times a factor.
 void limits_at(const State& state, std::size_t y, float times, float* out) {
-    state.ramp(state.scale.data(), y, out);
+    state.ramps.row(state.loops, state.scale.data(), y, out);
     for (std::size_t x = 0; x < state.columns; ++x) out[x] *= times;
     if (!state.texture) return;
     const float* variance = state.texture.row(y);
@@ -270,6 +270,21 @@ void scale(State& state, double sigma_px) {
 }
 
 }  // namespace
+
+NoiseTail tail_of(const State& state) {
+    NoiseTail noise;
+    noise.deviation = middle_of(state.scale);
+    const auto deviation = static_cast<float>(noise.deviation);
+    noise.step = tail_step(state.rows * state.columns);
+    for (std::size_t y = 0; y < state.rows; y += noise.step) {
+        for (std::size_t x = 0; x < state.columns; x += noise.step) {
+            const std::size_t bin =
+                tail_bin(state.left.row(y)[x], state.weight.row(y)[x], state.snr.row(y)[x], deviation);
+            if (bin < tail_bins) ++noise.pixels[bin];
+        }
+    }
+    return noise;
+}
 
 void filter(State& state, double sigma_px) {
     match(state, sigma_px);

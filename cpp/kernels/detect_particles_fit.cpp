@@ -15,10 +15,10 @@ namespace {
 
 class Spots {
   public:
-    Spots(State& state, double sigma_px, double threshold)
+    Spots(State& state, double sigma_px, const Limits& limits)
         : state_(state),
           point_(static_cast<float>(sigma_px)),
-          limits_(limits_of(threshold, sigma_px)),
+          limits_(limits),
           deviation_(state.deviation()),
           image_{state.left.row(0), state.weight.row(0), state.left.pitch(), static_cast<int>(state.rows),
                  static_cast<int>(state.columns)} {
@@ -41,6 +41,11 @@ class Spots {
                 ++state_.found.left_out;
             }
         }
+        sweep(drawn(), rough_sweeps);
+        gather();
+        // The background of what the spots leave: their light has been in it.
+        flatten_anew(state_, static_cast<double>(point_));
+        sweep(used());
         settle();
     }
 
@@ -140,29 +145,34 @@ class Spots {
         std::swap(cells_, gathered_);
     }
 
+    /// Draw new spots; the cells that hold spots at or beside them.
+    std::vector<int> drawn() {
+        const std::vector<int> all = used();
+        std::vector<char> changed(cells_.size());
+        by_colours(all, [&](int index) {
+            changed[static_cast<std::size_t>(index)] = state_.loops.commit(image_, cell(index), point_);
+        });
+        std::vector<int> beside = around(all, changed);
+        // Spots beside a new one are examined again.
+        for (const int index : beside) {
+            for (int k = 0; k < cell(index).count; ++k) cell(index).emitters[k].settled = false;
+        }
+        return beside;
+    }
+
     /// Draw new spots, fit all, and discard those that prove too weak, until nothing changes.
     void settle() {
         for (int pruning = 0; pruning < max_prunings; ++pruning) {
-            const std::vector<int> all = used();
-            std::vector<char> changed(cells_.size());
-            by_colours(all, [&](int index) {
-                changed[static_cast<std::size_t>(index)] = state_.loops.commit(image_, cell(index), point_);
-            });
-            const std::vector<int> beside = around(all, changed);
-            // Spots beside a new one are examined again.
-            for (const int index : beside) {
-                for (int k = 0; k < cell(index).count; ++k) cell(index).emitters[k].settled = false;
-            }
-            sweep(beside);
+            sweep(drawn());
             gather();
             if (!prune()) return;
         }
         by_colours(used(), [&](int index) { state_.loops.commit(image_, cell(index), point_); });
     }
 
-    void sweep(std::vector<int> cells) {
+    void sweep(std::vector<int> cells, int most = max_sweeps) {
         std::vector<char> moved(cells_.size());
-        for (int k = 0; k < max_sweeps && !cells.empty(); ++k) {
+        for (int k = 0; k < most && !cells.empty(); ++k) {
             by_colours(cells, [&](int index) {
                 moved[static_cast<std::size_t>(index)] =
                     state_.loops.sweep(image_, grid_, cell(index), index, point_, sweep_tolerance);
@@ -176,7 +186,7 @@ class Spots {
     bool prune() {
         const std::vector<int> all = used();
         std::vector<std::uint32_t> weak(cells_.size()), pruned(cells_.size());
-        for_each(all, [&](int index) { state_.loops.measure(image_, cell(index), deviation_); });
+        for_each(all, [&](int index) { state_.loops.measure(image_, cell(index), deviation_, limits_); });
         for_each(all, [&](int index) {
             for (int k = 0; k < cell(index).count; ++k) {
                 if (is_weak(grid_, cells_.data(), index, cell(index).emitters[k], limits_, point_)) {
@@ -230,9 +240,9 @@ class Spots {
 
 }  // namespace
 
-void fit_spots(State& state, double sigma_px, double threshold) {
-    Spots spots(state, sigma_px, threshold);
-    spots.begin(maxima(state, static_cast<float>(threshold) - below_threshold));
+void fit_spots(State& state, double sigma_px, const Limits& limits) {
+    Spots spots(state, sigma_px, limits);
+    spots.begin(maxima(state, limits.alone - below_threshold));
     spots.search();
     spots.report();
 }

@@ -55,25 +55,35 @@ Start begin(const State& state, const Tile& tile) {
     return start_of(difference, brightness);
 }
 
-Fit fit(const State& state, const Tile& tile, const Start& start, const Fit& so_far, double limit) {
+Fit fit(const State& state, const Tile& tile, const Start& start, double clip) {
     alignas(vector_bytes) std::array<float, Sum::sums * stride> columns{};
     for (std::size_t y = tile.y0; y < tile.y1; ++y) {
-        state.loops.add_sums(row_at(state, y, tile.x0), so_far.coefficient.data(), start.level,
-                             static_cast<float>(limit * so_far.sigma), columns.data(), tile.columns);
+        state.loops.add_sums(row_at(state, y, tile.x0), start.offset, start.level,
+                             static_cast<float>(clip * start.sigma), columns.data(), tile.columns);
     }
-    return fit_of(total<Sum::sums>(columns.data(), tile.columns), start, limit);
+    return fit_of(total<Sum::sums>(columns.data(), tile.columns), start, clip, state.textured[tile.k] != 0);
 }
 
 void free_rows(State& state, const std::vector<Start>& starts, const std::vector<Fit>& fits) {
     const std::size_t n = state.columns;
     const std::array<std::vector<float>, coefficients> maps = coefficient_maps(fits, starts);
+    std::vector<char> rows_textured(state.tiles.y.count);
+    for (std::size_t k = 0; k < state.tiles.size(); ++k) {
+        if (state.textured[k]) rows_textured[k / state.tiles.x.count] = 1;
+    }
+    const auto is_textured = [&](std::size_t y) {
+        const Between& at = state.ramps.of_y[y];
+        return rows_textured[at.low] || rows_textured[at.high];
+    };
     constexpr std::size_t strip = 16;
     parallel_for((state.rows + strip - 1) / strip, state.params.threads, [&](std::size_t band, int) {
         const auto ramps = aligned_array<float>(coefficients * n);
         std::array<const float*, coefficients> rows;
         for (std::size_t c = 0; c < coefficients; ++c) rows[c] = ramps.get() + c * n;
         for (std::size_t y = band * strip; y < std::min(state.rows, (band + 1) * strip); ++y) {
-            for (std::size_t c = 0; c < coefficients; ++c) state.ramp(maps[c].data(), y, ramps.get() + c * n);
+            if (!is_textured(y)) continue;
+            for (std::size_t c = 0; c < coefficients; ++c)
+                state.ramps.row(state.loops, maps[c].data(), y, ramps.get() + c * n);
             state.loops.free(row_at(state, y, 0), rows.data(), state.left.row(y), n);
         }
     });
@@ -108,51 +118,44 @@ void weigh(State& state, const std::vector<Start>& starts, const std::vector<Fit
     for (int round = 1; round < noise_rounds && model.typical > 0; ++round) {
         model = noise_within(state, starts, noise_limits(model));
     }
-    if (!(model.typical > 0) && !(model.of.floor > 0)) {
-        model.typical = noise_of_noiseless(largest_difference(state));
-        model.of.floor = static_cast<float>(model.typical * model.typical);
-    }
+    if (!(model.typical > 0) && !(state.floor > 0))
+        model = noise_of_noiseless(largest_difference(state), state.tiles.size());
     state.found.noise = model.typical;
     state.weight = Padded(state.rows, n);
+    const std::array<std::vector<float>, 3> maps = variance_maps(model);
     constexpr std::size_t strip = 16;
     parallel_for((state.rows + strip - 1) / strip, state.params.threads, [&](std::size_t band, int) {
-        const auto factor = aligned_array<float>(n);
+        const auto rows = aligned_array<float>(maps.size() * n);
+        const simd::VarianceRow of{rows.get(), rows.get() + n, rows.get() + 2 * n};
         for (std::size_t y = band * strip; y < std::min(state.rows, (band + 1) * strip); ++y) {
-            state.ramp(model.factor.data(), y, factor.get());
-            state.loops.weigh(state.left.row(y), state.brightness.row(y), factor.get(), model.of,
-                              state.weight.row(y), n);
+            for (std::size_t k = 0; k < maps.size(); ++k)
+                state.ramps.row(state.loops, maps[k].data(), y, rows.get() + k * n);
+            state.loops.weigh(state.left.row(y), state.brightness.row(y), of, state.weight.row(y), n);
         }
     });
 }
 
 }  // namespace
 
-void State::ramp(const float* tile_values, std::size_t y, float* out) const {
-    const Between& v = between_y[y];
-    const float* low = tile_values + v.low * tiles.x.count;
-    const float* high = tile_values + v.high * tiles.x.count;
-    for (const auto& [begin, end] : stretches) {
-        const std::uint32_t k = between_x[begin].low, next = between_x[begin].high;
-        const float a = low[k] + v.share * (high[k] - low[k]);
-        const float b = low[next] + v.share * (high[next] - low[next]);
-        loops.ramp(between_x.data() + begin, a, b, out + begin, end - begin);
-    }
-}
-
 void free_of_texture(State& state) {
     std::vector<Start> starts(state.tiles.size());
     std::vector<Fit> fits(state.tiles.size());
-    for_each_tile(state, [&](const Tile& tile) {
-        const Start start = begin(state, tile);
-        Fit first;
-        first.coefficient[regressors] = start.offset;
-        first.sigma = start.sigma;
-        const Fit rough = fit(state, tile, start, first, start_clip);
-        starts[tile.k] = start;
-        fits[tile.k] = fit(state, tile, start, rough, noise_clip);
-        state.textured[tile.k] = fits[tile.k].significant;
-    });
-    free_rows(state, starts, fits);
+    flatten_once(state);
+    for (int round = 0; round < texture_rounds; ++round) {
+        for_each_tile(state, [&](const Tile& tile) {
+            if (round > 0 && !state.textured[tile.k]) {
+                fits[tile.k].coefficient = {};
+                return;
+            }
+            starts[tile.k] = begin(state, tile);
+            fits[tile.k] = fit(state, tile, starts[tile.k], noise_clip);
+            state.textured[tile.k] = fits[tile.k].textured;
+        });
+        const bool any = std::ranges::any_of(state.textured, [](char yes) { return yes != 0; });
+        if (any) free_rows(state, starts, fits);
+        flatten_once(state);
+        if (!any) break;
+    }
     weigh(state, starts, fits);
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/aligned.hpp"
+#include "common/detect_particles_tail.hpp"
 #include "common/detect_particles_tiles.hpp"
 #include "kernels/simd/detect_particles.hpp"
 #include "lee/detect_particles.hpp"
@@ -37,6 +38,17 @@ class Padded {
     std::size_t size_ = 0;
 };
 
+/// Values of tiles, interpolated at the rows of an image.
+struct Ramps {
+    Ramps(const Tiles& of, bool beyond);
+    void row(const simd::DetectParticlesLoops& loops, const float* tile_values, std::size_t y,
+             float* out) const;
+
+    std::size_t tile_columns;
+    std::vector<Between> of_y, of_x;
+    std::vector<std::pair<std::size_t, std::size_t>> stretches;  ///< columns between the same two tiles
+};
+
 struct State {
     State(std::size_t rows_px, std::size_t columns_px, const DetectParticlesParams& given);
 
@@ -44,9 +56,8 @@ struct State {
     const simd::DetectParticlesLoops& loops;
     std::size_t rows, columns;
     Tiles tiles;
-    std::vector<Between> between_y, between_x;
-    std::vector<std::pair<std::size_t, std::size_t>> stretches;  ///< columns between the same two tiles
-    float floor = 0;                                             ///< least variance of a pixel's difference
+    Ramps ramps;      ///< between the tiles
+    float floor = 0;  ///< least variance of a pixel's difference
 
     Padded left;       ///< the difference; then without texture; then without the spots found so far
     Padded reference;  ///< the frame without the particles: `before`, aligned, or, where particles disappear,
@@ -56,6 +67,8 @@ struct State {
     Padded weight;      ///< 1 / variance, 0 where masked
     Padded snr;         ///< output of the matched filter, over its standard deviation for white noise
     Padded texture;  ///< variance of `snr` over that of white noise, where texture raises it; may be absent
+    std::vector<float> background;  ///< by cell of the side `cell_px`; what has been subtracted from `left`
+    std::size_t cell_px = 0;
     std::vector<char> textured;  ///< by tile: whether anything was taken from the difference
     std::vector<float> scale;    ///< standard deviation of `snr` by tile, without the texture's part
 
@@ -65,8 +78,6 @@ struct State {
     [[nodiscard]] std::size_t area() const { return rows * columns - found.not_measured - found.saturated; }
     /// Standard deviation of `snr`.
     [[nodiscard]] Deviation deviation() const;
-    /// A row of values between the tiles' middles.
-    void ramp(const float* tile_values, std::size_t y, float* out) const;
 };
 
 /// left, brightness, axial; counts the masked pixels.
@@ -74,11 +85,19 @@ template <class Pixel>
 void take_difference(State& state, HostView<const Pixel, 2> before, HostView<const Pixel, 2> after,
                      HostView<const float, 2> axial);
 
-/// Subtract texture from `left`, and weigh it by its noise.
+/// Subtract texture and background from `left`, and weigh it by its noise.
 void free_of_texture(State& state);
+
+/// Subtract the background from `left`, or what is left of it.
+void flatten_once(State& state);
+/// Put back all that has been subtracted as background, and subtract it in cells for spots of a width.
+void flatten_anew(State& state, double sigma_px);
 
 /// snr, texture and scale for a spot's width.
 void filter(State& state, double sigma_px);
+
+/// How the noise of pixels is distributed.
+NoiseTail tail_of(const State& state);
 
 struct Candidate {
     std::size_t y, x;
@@ -90,6 +109,6 @@ std::vector<Candidate> maxima(const State& state, float threshold);
 double spot_sigma(const State& state, double begin_px, std::size_t& count);
 
 /// Fit spots to all candidates; `left` becomes the residual.
-void fit_spots(State& state, double sigma_px, double threshold);
+void fit_spots(State& state, double sigma_px, const Limits& limits);
 
 }  // namespace lee::particles

@@ -136,11 +136,28 @@ def test_the_width_of_points_is_found(sigma_px):
     assert np.all(found.width_px >= np.float32(found.spot_sigma_px))
 
 
-def test_the_width_is_the_expected_one_where_too_few_spots_show():
-    few = drawn((256, 256), [(50, 50), (100, 130), (200, 80)], 30.0, 2.0)
-    found = lee.detect_particles(*frames(few, 1), expected_sigma_px=1.9)
-    assert found.spot_sigma_px == 1.9
-    assert found.sigma_from < 8
+@pytest.mark.parametrize("sigma_px", [1.0, 1.8, 3.0])
+@pytest.mark.parametrize("count", [1, 2, 3, 6])
+def test_a_handful_of_spots_tells_its_width(count, sigma_px):
+    true = np.array([(50, 60), (120, 140), (140, 40), (30, 150), (70, 110), (160, 90)], float)[:count]
+    spots = drawn((192, 192), true, 40.0, sigma_px)
+    found = lee.detect_particles(*frames(spots, count), expected_sigma_px=0.7, false_alarms=1e-3)
+    assert found.sigma_from == count
+    assert found.spot_sigma_px == pytest.approx(sigma_px, rel=0.06)
+    assert len(found.snr) == count == len(matched(true, places(found))[0])
+    assert not found.flags.any()
+
+
+def test_blends_among_a_handful_do_not_widen_it():
+    true = np.array([(50.0, 60.0), (120.0, 140.0), (140.0, 40.0), (140.0, 42.5)])
+    found = lee.detect_particles(*frames(drawn((192, 192), true, 40.0, 1.5), 1), expected_sigma_px=1.0)
+    assert found.spot_sigma_px == pytest.approx(1.5, rel=0.05)
+
+
+def test_the_width_is_the_expected_one_where_no_bright_spot_shows():
+    faint = drawn((256, 256), [(50, 50), (100, 130), (200, 80)], 3.0, 2.0)
+    found = lee.detect_particles(*frames(faint, 1), expected_sigma_px=1.9)
+    assert (found.spot_sigma_px, found.sigma_from) == (1.9, 0)
 
 
 @pytest.mark.parametrize("ratio", [1.0, 0.5])

@@ -3,7 +3,9 @@
 What the kernel decides on the way (tiles, textures, which spots to add) is compared with truth, not here.
 """
 
+import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,68 @@ from scipy.optimize import brentq, least_squares
 
 Image = NDArray[np.float64]
 TAPS, BETA = 8, 5.0
+
+
+# --- background ---
+
+CELL_PX, CELL_WIDTHS = 16.0, 9.0
+LEVEL_CLIP, ROUNDS, PASSES = 2.0, 3, 2
+QUADRATIC = np.array([-3, 12, 17, 12, -3]) / 35
+
+
+def background(values: Image, sigma_px: float) -> Image:
+    """Slowly varying background of a difference (H, W) without spots, NaN where a pixel takes no part.
+
+    Mean of each cell without outliers; the cells' means smoothed by a quadratic over five of them along both
+    axes; straight lines between their centres, and beyond the outer ones; again, of what is left.
+    """
+    total = np.zeros(values.shape)
+    side = int(max(CELL_PX, CELL_WIDTHS * sigma_px))
+    edges = [_edges(n, side) for n in values.shape]
+    for _ in range(PASSES):
+        left = values - total
+        levels = np.array(
+            [[_level(left[a:b, c:d]) for c, d in pairwise(edges[1])] for a, b in pairwise(edges[0])]
+        )
+        levels = np.apply_along_axis(_smoothed, 0, np.apply_along_axis(_smoothed, 1, levels))
+        for axis, (n, cuts) in enumerate(zip(values.shape, edges, strict=True)):
+            levels = np.apply_along_axis(_between, axis, levels, cuts, n)
+        total += levels
+    return total
+
+
+def _edges(n: int, side: int) -> list[int]:
+    count = max(1, (n + side // 2) // side)
+    return [k * n // count for k in range(count + 1)]
+
+
+def _level(cell: Image) -> float:
+    known = cell[np.isfinite(cell)]
+    use, inside = np.ones(len(known), bool), 1.0
+    for _ in range(ROUNDS + 1):
+        mean = known[use].mean()
+        use = np.abs(known - mean) <= LEVEL_CLIP * known[use].std() / np.sqrt(inside)
+        density = np.exp(-0.5 * LEVEL_CLIP**2) / np.sqrt(2 * np.pi)
+        inside = 1 - 2 * LEVEL_CLIP * density / math.erf(LEVEL_CLIP / np.sqrt(2))
+    return float(mean)
+
+
+def _smoothed(levels: Image) -> Image:
+    if len(levels) < 3:
+        return levels
+    low, high = (2 * levels[end] - levels[beside] for end, beside in ((0, [2, 1]), (-1, [-2, -3])))
+    return np.convolve(np.concatenate([low, levels, high]), QUADRATIC, "valid")
+
+
+def _between(levels: Image, edges: list[int], n: int) -> Image:
+    centres = (np.array(edges[:-1]) + edges[1:] - 1) / 2
+    if len(levels) == 1:
+        return np.full(n, levels[0])
+    at = np.arange(n)
+    k = np.clip(np.searchsorted(centres, at, "right") - 1, 0, len(levels) - 2)
+    return np.asarray(
+        levels[k] + (at - centres[k]) / (centres[k + 1] - centres[k]) * (levels[k + 1] - levels[k])
+    )
 
 
 # --- difference ---

@@ -16,7 +16,7 @@ struct DetectParticlesParams {
     /// Standard deviation of the Gaussian that a point appears as, px, in [0.5, 6]; 0 = from the bright spots
     /// of this pair of frames
     double spot_sigma_px = 0;
-    /// Its value where it is to be found from the spots and too few are bright enough, px, in [0.5, 6]
+    /// Its value where it is to be found from the spots and none is bright enough, px, in [0.5, 6]
     double expected_sigma_px = 1.4;
     /// False particles expected in a pair of frames without any; sets the threshold
     double false_alarms = 1;
@@ -73,12 +73,16 @@ struct DetectedParticles {
 ///            brightness of the frame without the particles (`before`; where particles disappear, `after`)
 ///            explain: a least-squares fit, used where it is significant (after Alard and Lupton, ApJ 503
 ///            (1998) 325)
-/// noise      its variance is a straight line over brightness, scaled from tile to tile; texture that remains
-///            raises it where texture is strong. In frames of floats without any noise, a thousandth of the
-///            largest difference is used
+/// slow       what varies slowly, as changed illumination does, is subtracted: means of cells of 16 px, or
+///            nine widths of a spot, without the spots, smoothed by a quadratic over five cells
+/// noise      its variance is a straight line over brightness, as far as that is not noise itself, scaled
+///            from tile to tile; texture that remains raises it where texture is strong. In frames of floats
+///            without any noise, a thousandth of the largest difference is used
 /// filter     matched to a Gaussian spot in that noise: S = sum(g d / v) / sqrt(sum(g g / v))
 /// threshold  the level above which a Gaussian random field of this smoothness is expected to have
-///            `false_alarms` maxima in the field (Adler, The Geometry of Random Fields, 1981)
+///            `false_alarms` maxima in the field (Adler, The Geometry of Random Fields, 1981); raised where
+///            the noise of pixels has heavier tails than a Gaussian, as few photons have
+/// pixels     a spot that one pixel explains as well, a cosmic ray or a pixel that blinks, is no particle
 /// spots      Gaussians fitted by weighted least squares, neighbours together; where residuals remain, spots
 ///            are added or split as long as chi square falls by more than noise, and the departure of the
 ///            optics from a Gaussian, explain; two that are explained as well by one become one

@@ -76,14 +76,12 @@ inline __attribute__((always_inline)) Regressors regressors_of(const ParticleRow
 }
 
 template <bool has_axial>
-void add_sums(const ParticleRow& row, const float* coefficients, float level, float limit,
-              float* __restrict sums, std::size_t n) {
-    const float cx = coefficients[0], cy = coefficients[1], ca = coefficients[2], cb = coefficients[3],
-                offset = coefficients[4];
+void add_sums(const ParticleRow& row, float offset, float level, float limit, float* __restrict sums,
+              std::size_t n) {
     for (std::size_t i = 0; i < n; ++i) {
         const Regressors at = regressors_of<has_axial>(row, level, i);
         const float d = row.difference[i];
-        const bool use = particles::within(d - taken(at, cx, cy, ca, cb, offset), limit);
+        const bool use = particles::within(d - offset, limit);
         const float one = use ? 1.0F : 0.0F;
         const float x = one * at.x, y = one * at.y, a = one * at.axial, b = one * at.brightness;
         const float e = use ? d : 0.0F;
@@ -103,12 +101,12 @@ void add_sums(const ParticleRow& row, const float* coefficients, float level, fl
     }
 }
 
-void add_sums_any(const ParticleRow& row, const float* coefficients, float level, float limit, float* sums,
+void add_sums_any(const ParticleRow& row, float offset, float level, float limit, float* sums,
                   std::size_t n) {
     if (row.axial != nullptr) {
-        add_sums<true>(row, coefficients, level, limit, sums, n);
+        add_sums<true>(row, offset, level, limit, sums, n);
     } else {
-        add_sums<false>(row, coefficients, level, limit, sums, n);
+        add_sums<false>(row, offset, level, limit, sums, n);
     }
 }
 
@@ -130,11 +128,19 @@ void free_any(const ParticleRow& row, const float* const* coefficients, float* l
     }
 }
 
+float level(const CellPixels& cell, float inside) {
+    return level_of(cell, inside);
+}
+
+void add(const float* __restrict in, float times, float* __restrict out, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) out[i] += times * in[i];
+}
+
 void add_noise(const float* __restrict left, const float* __restrict brightness, float level,
                const Variance& square_of_limit, float* __restrict sums, std::size_t n) {
     const Variance limit = square_of_limit;
     for (std::size_t i = 0; i < n; ++i) {
-        const bool use = left[i] * left[i] < variance_of(limit, brightness[i], 1.0F);
+        const bool use = left[i] * left[i] < variance_of(limit, brightness[i]);
         const float one = use ? 1.0F : 0.0F, r = use ? left[i] : 0.0F;
         const float m = brightness[i] - level;
         float* sum = sums + i;
@@ -144,12 +150,14 @@ void add_noise(const float* __restrict left, const float* __restrict brightness,
     }
 }
 
-void weigh_noise(float* __restrict left, const float* __restrict brightness, const float* __restrict factor,
-                 const Variance& given, float* __restrict weight, std::size_t n) {
-    const Variance of = given;
+void weigh_noise(float* __restrict left, const float* __restrict brightness, const VarianceRow& row,
+                 float* __restrict weight, std::size_t n) {
+    const float* __restrict base = row.base;
+    const float* __restrict slope = row.slope;
+    const float* __restrict least = row.least;
     for (std::size_t i = 0; i < n; ++i) {
         const float value = left[i];
-        const float variance = variance_of(of, brightness[i], factor[i]);
+        const float variance = variance_of({base[i], slope[i], least[i]}, brightness[i]);
         const bool use = (value == value) & (variance > 0.0F);
         weight[i] = use ? 1.0F / variance : 0.0F;
         left[i] = use ? value : 0.0F;
@@ -222,8 +230,8 @@ bool sweep(const Residuals& image, const Grid& grid, Cell& cell, int index, floa
     return sweep_cell(image, grid, cell, index, point, tolerance);
 }
 
-void measure(const Residuals& image, Cell& cell, const Deviation& deviation) {
-    measure_cell(image, cell, deviation);
+void measure(const Residuals& image, Cell& cell, const Deviation& deviation, const Limits& limits) {
+    measure_cell(image, cell, deviation, limits);
 }
 
 bool propose(const Residuals& image, const Grid& grid, const Cell* cells, int index,
@@ -247,6 +255,8 @@ const DetectParticlesLoops detect_particles_loops{.load_8 = load<std::uint8_t>,
                                                   .differ = differ,
                                                   .add_sums = add_sums_any,
                                                   .free = free_any,
+                                                  .level = level,
+                                                  .add = add,
                                                   .add_noise = add_noise,
                                                   .weigh = weigh_noise,
                                                   .multiply = multiply,

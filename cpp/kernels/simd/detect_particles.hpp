@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "common/detect_particles_level.hpp"
 #include "common/detect_particles_pixel.hpp"
 #include "common/detect_particles_search.hpp"
 #include "common/isa.hpp"
@@ -20,6 +21,11 @@ struct ParticleRow {
     const float* axial;                 // or null
 };
 
+/// particles::Variance for a row of pixels.
+struct VarianceRow {
+    const float *base, *slope, *least;
+};
+
 struct DetectParticlesLoops {
     /// Convert; what is not finite, or at or above `limit`, becomes NaN. Returns how many are at or above it.
     std::size_t (*load_8)(const std::uint8_t* in, float limit, float* out, std::size_t n);
@@ -33,18 +39,22 @@ struct DetectParticlesLoops {
     void (*weigh_along)(const float* in, const float* weights, std::size_t taps, float* out, std::size_t n);
     /// difference[i] = frame[i] - reference[i]
     void (*differ)(const float* frame, const float* reference, float* difference, std::size_t n);
-    /// Add a row's sums column by column: sums[k * tile_stride + i], k in [0, particles::sums)
-    void (*add_sums)(const ParticleRow& row, const float* coefficients, float level, float limit, float* sums,
+    /// Add the sums of a row's differences within +-limit of an offset, column by column:
+    /// sums[k * tile_stride + i], k in [0, particles::sums)
+    void (*add_sums)(const ParticleRow& row, float offset, float level, float limit, float* sums,
                      std::size_t n);
     /// left[i] = the difference less the fitted texture, a coefficient for each pixel: coefficients[k][i]
     void (*free)(const ParticleRow& row, const float* const* coefficients, float* left, std::size_t n);
+    /// Level of a cell of the background
+    float (*level)(const particles::CellPixels& cell, float inside);
+    /// out[i] += times in[i]
+    void (*add)(const float* in, float times, float* out, std::size_t n);
     /// The sums for the noise in the same way, k in [0, particles::noise_sums), of pixels within a limit
     /// that depends on brightness
     void (*add_noise)(const float* left, const float* brightness, float level,
                       const particles::Variance& square_of_limit, float* sums, std::size_t n);
     /// weight[i] = 1 / variance, 0 where left[i] is NaN, which becomes 0
-    void (*weigh)(float* left, const float* brightness, const float* factor, const particles::Variance& of,
-                  float* weight, std::size_t n);
+    void (*weigh)(float* left, const float* brightness, const VarianceRow& of, float* weight, std::size_t n);
     void (*multiply)(const float* a, const float* b, float* out, std::size_t n);
     /// Signal-to-noise ratio of the filter: out[i] from its numerator, its information and the pixel's weight
     void (*ratio)(const float* numerator, const float* information, const float* weight, float least,
@@ -65,7 +75,7 @@ struct DetectParticlesLoops {
     bool (*sweep)(const particles::Residuals& image, const particles::Grid& grid, particles::Cell& cell,
                   int index, float point, float tolerance);
     void (*measure)(const particles::Residuals& image, particles::Cell& cell,
-                    const particles::Deviation& deviation);
+                    const particles::Deviation& deviation, const particles::Limits& limits);
     bool (*propose)(const particles::Residuals& image, const particles::Grid& grid,
                     const particles::Cell* cells, int index, const particles::Deviation& deviation,
                     const particles::Limits& limits, float point, particles::Proposal* out);

@@ -80,13 +80,16 @@ def detect_particles(
 
     `before` is aligned with `after` and subtracted from it. Differences that a shift, defocus or change of
     brightness of `before` explains are fitted in tiles of about 64 px and subtracted (after Alard & Lupton,
-    ApJ 503 (1998) 325), so that the surface's own texture is not mistaken for particles. Noise is estimated
-    tile by tile, its variance as a straight line over brightness. A filter matched to a Gaussian spot gives a
-    signal-to-noise ratio; its maxima above a threshold are fitted by Gaussians, overlapping ones together.
-    Where residuals remain, spots are added or split as long as chi square falls by more than noise explains.
+    ApJ 503 (1998) 325), so that the surface's own texture is not mistaken for particles; so is what varies
+    slowly, as illumination that has changed does. Noise is estimated tile by tile, its variance as a straight
+    line over brightness. A filter matched to a Gaussian spot gives a signal-to-noise ratio; its maxima above
+    a threshold are fitted by Gaussians, overlapping ones together. Where residuals remain, spots are added or
+    split as long as chi square falls by more than noise explains. A spot that one pixel explains as well, a
+    cosmic ray or a pixel that blinks, is no particle.
 
     The threshold is where noise alone is expected to have `false_alarms` maxima in the field (of a Gaussian
-    random field: Adler, The Geometry of Random Fields, 1981). A position is good to about 0.80 px over the
+    random field: Adler, The Geometry of Random Fields, 1981); it is raised where the noise of pixels has
+    heavier tails than a Gaussian, as few photons have. A position is good to about 0.80 px over the
     signal-to-noise ratio of the peak pixel, the bound for white noise.
 
     Parameters
@@ -99,7 +102,7 @@ def detect_particles(
         Without it the Laplacian of `before` stands in for it.
     spot_sigma_px : float, px, optional
         Standard deviation of the Gaussian that a point appears as, 0.5 to 6. By default from the bright spots
-        of the frame; with fewer than eight it is `expected_sigma_px`.
+        of the frame, from one on; without any it is `expected_sigma_px`.
     expected_sigma_px : float, px
         See `spot_sigma_px`.
     false_alarms : float

@@ -183,7 +183,9 @@ def _between_frames(
     notes = [] if note is None else [note]
     details = details_of(detected, registered, options.false_alarms, pixel_um) | {"notes": notes}
     table.attrs.update(details)
-    searched = np.isfinite(earlier) & np.isfinite(later) & (earlier < saturation) & (later < saturation)
+    searched = (earlier < saturation) & (later < saturation)
+    if earlier.dtype.kind == "f" or later.dtype.kind == "f":
+        searched &= np.isfinite(earlier) & np.isfinite(later)
     return Detection(table, details, searched, image, surface)
 
 

@@ -30,6 +30,8 @@ _MIN_TEXTURE = 1.0
 # With less texture than this share of the noise there is none at all.
 _NO_TEXTURE = 0.05
 _MAX_SIGMA_PX = 1.0
+# So many values are enough for a median.
+_MEDIAN_OF = 50_000
 # Of larger pictures, parts of this size are used, of so many pixels in all.
 _PART_PX, _USED_PX = 96, 768**2
 # Fixed windows underestimate a shift by some per cent: it is measured again with the first estimate applied.
@@ -160,15 +162,20 @@ def _texture_of(picture: Map, known: NDArray[np.bool_], parts: list[tuple[slice,
         cross = (one[:-1, :-1] - one[:-1, 1:] - one[1:, :-1] + one[1:, 1:]) / 2
         crossed.append(cross[there[:-1, :-1] & there[:-1, 1:] & there[1:, :-1] & there[1:, 1:]])
     band, noise = np.concatenate(bands), np.concatenate(crossed)
-    limit = _CLIP * 1.4826 * float(np.median(np.abs(band)))
+    limit = _CLIP * _deviation(band)
     return _Texture(np.clip(band, -limit, limit), _variance(noise) * _white_noise_in_band())
+
+
+def _deviation(values: NDArray[np.floating]) -> float:
+    """Robust standard deviation of values around 0, of some of them where there are many."""
+    return 1.4826 * float(np.median(np.abs(values[:: max(len(values) // _MEDIAN_OF, 1)])))
 
 
 def _variance(noise: NDArray[np.floating]) -> float:
     """Variance of the values within three standard deviations; infinite for no values."""
     if not len(noise):
         return float("inf")
-    limit = 3 * 1.4826 * float(np.median(np.abs(noise)))
+    limit = 3 * _deviation(noise)
     # By squares, since a median of whole numbers is a whole number.
     inside = noise[np.abs(noise) <= limit].astype(np.float64)
     return float((inside @ inside) / len(inside)) / 0.9733 if limit > 0 else 0.0

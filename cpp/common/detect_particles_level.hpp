@@ -1,0 +1,70 @@
+#pragma once
+
+// The level of the background in a cell of the difference; the same on every backend.
+#include <cstddef>
+
+#include "common/both.hpp"
+
+namespace lee::particles {
+
+/// Where a smaller share of a cell is measured and free of spots, its level counts less.
+inline constexpr float enough_pixels = 0.25F;
+/// Pixels beyond so many standard deviations of their cell are excluded as spots, in so many rounds.
+inline constexpr float level_clip = 2.0F;
+inline constexpr int level_rounds = 3;
+/// Side of the largest cell.
+inline constexpr std::size_t max_cell_px = 96;
+
+/// Pixels of a cell; `weight`: 0 where masked, or null where a masked pixel is NaN.
+struct CellPixels {
+    const float *left, *weight;
+    std::size_t pitch, rows, columns;
+};
+
+/// Sums over a cell's pixels within +-limit of a mean, counted from it: of pixels, of their weights, and of
+/// weight times value and its square.
+struct CellSums {
+    float count, weight, value, square;
+};
+
+template <bool has_weight>
+LEE_BOTH CellSums sums_of(const CellPixels& cell, float mean, float limit) {
+    // Down the columns, so that compilers take columns together.
+    float count[max_cell_px], weights[max_cell_px], value[max_cell_px], square[max_cell_px];
+    for (std::size_t i = 0; i < cell.columns; ++i) count[i] = weights[i] = value[i] = square[i] = 0.0F;
+    for (std::size_t j = 0; j < cell.rows; ++j) {
+        const float* left = cell.left + j * cell.pitch;
+        const float* weight = has_weight ? cell.weight + j * cell.pitch : left;
+        for (std::size_t i = 0; i < cell.columns; ++i) {
+            const float off = left[i] - mean, given = has_weight ? weight[i] : 1.0F;
+            const bool use = (off <= limit) & (off >= -limit) & (given > 0.0F);
+            const float w = use ? given : 0.0F, r = use ? off : 0.0F;
+            count[i] += use ? 1.0F : 0.0F, weights[i] += w, value[i] += w * r, square[i] += w * r * r;
+        }
+    }
+    CellSums all{};
+    for (std::size_t i = 0; i < cell.columns; ++i)
+        all.count += count[i], all.weight += weights[i], all.value += value[i], all.square += square[i];
+    return all;
+}
+
+/// Mean of a cell's pixels without its spots, weighted where weights are known, as those correlate with the
+/// noise. `inside`: clipped_variance(level_clip).
+LEE_BOTH float level_of(const CellPixels& cell, float inside) {
+    float mean = 0.0F, limit = __builtin_inff(), known = 0.0F;
+    for (int round = 0; round <= level_rounds; ++round) {
+        const CellSums sums =
+            cell.weight != nullptr ? sums_of<true>(cell, mean, limit) : sums_of<false>(cell, mean, limit);
+        if (!(sums.weight > 0.0F)) return 0.0F;
+        if (round > 0 && sums.count == known) break;
+        known = sums.count;
+        const float moved = sums.value / sums.weight, variance = sums.square / sums.weight - moved * moved;
+        mean += moved;
+        limit =
+            variance > 0.0F ? level_clip * __builtin_sqrtf(round > 0 ? variance / inside : variance) : 0.0F;
+    }
+    const float enough = enough_pixels * static_cast<float>(cell.rows * cell.columns);
+    return known < enough ? mean * known / enough : mean;
+}
+
+}  // namespace lee::particles
