@@ -42,9 +42,9 @@ py::tuple finish(Self& self) {
 }
 
 template <class Self>
-Array<std::uint8_t> textured(const Self& self) {
+Array<std::uint8_t> textured(const Self& self, bool beside_stronger) {
     auto out = new_array<std::uint8_t>(std::array{self.level_height(0), self.level_width(0)});
-    self.textured(write_view<2>(out, "textured"));
+    self.textured(write_view<2>(out, "textured"), beside_stronger);
     return out;
 }
 
@@ -133,7 +133,7 @@ void bind_common(py::class_<Self>& bound) {
         .def("preview", &preview<Self>)
         .def("close", &Self::close, py::call_guard<py::gil_scoped_release>())
         .def("finish", &finish<Self>)
-        .def("textured", &textured<Self>)
+        .def("textured", &textured<Self>, py::arg("beside_stronger"))
         .def("record", &record<Self>)
         .def("reject", &reject<Self>, py::arg("occluded").noconvert())
         .def("peaks", &peaks<Self>, py::arg("level"))

@@ -34,9 +34,8 @@ inline constexpr float gaussian_mean = 0.798F;  // E|x| of a standard Gaussian
 // Largest maximum of a window from noise alone in a hundred groups, times the root of its pixels, over
 // the noise of one: 5, and a margin.
 inline constexpr float significant = 6.0F;
-// Texture stands this many times above that, more in larger windows, and a window half as large sees at least
-// this share of its focus.
-inline constexpr float clear_of_noise = 2.5F, own_share = 0.35F;
+// Of the focus that a window sees, one half as large sees at least this share.
+inline constexpr float own_share = 0.35F;
 
 // Share of each source in the variance of the result: what the filter leaves, what it kept as surface, slope
 // and curvature under the finest window, and the finest height's scatter. Fitted once, to 68 % within one
@@ -196,13 +195,15 @@ LEE_BOTH bool in_focus(const float* peak, std::size_t levels, float noise) {
 
 /// Whether texture came into focus at a pixel: a maximum is clear of noise, and the smaller windows see their
 /// share of it. What a larger window alone sees lies beside the pixel: texture around a bare patch, or light
-/// from elsewhere.
-LEE_BOTH bool textured(const float* peak, std::size_t levels, float noise) {
-    if (peak[0] > clear_of_noise * noise) return true;
+/// from elsewhere. Beside much stronger texture, maxima must be clear of what leaks from it, too.
+LEE_BOTH bool textured(const float* peak, std::size_t levels, float noise, bool beside_stronger) {
+    const float finest = beside_stronger ? 2.5F : 1.0F, middle = beside_stronger ? 4.25F : 1.0F,
+                coarse = beside_stronger ? 6.75F : 1.0F;
+    if (peak[0] > finest * noise) return true;
     if (levels < 2) return false;
-    if (peak[1] > 1.7F * clear_of_noise * 0.5F * noise && peak[0] > 0.5F * own_share * peak[1]) return true;
+    if (peak[1] > middle * 0.5F * noise && peak[0] > 0.5F * own_share * peak[1]) return true;
     if (levels < 3) return false;
-    return peak[2] > 2.7F * clear_of_noise * 0.25F * noise && peak[1] > own_share * peak[2] &&
+    return peak[2] > coarse * 0.25F * noise && peak[1] > own_share * peak[2] &&
            peak[0] > 0.3F * own_share * peak[2];
 }
 

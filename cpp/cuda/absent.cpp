@@ -148,7 +148,7 @@ void DeviceRefocuser::finish(HostView<float, 2>, HostView<float, 2>, HostView<fl
 void DeviceRefocuser::finish(DeviceView<float, 2>, DeviceView<float, 2>, DeviceView<float, 2>) {
     absent("refocuser");
 }
-void DeviceRefocuser::textured(HostView<std::uint8_t, 2>) const {
+void DeviceRefocuser::textured(HostView<std::uint8_t, 2>, bool) const {
     absent("refocuser");
 }
 std::vector<double> DeviceRefocuser::record_z_um() const {

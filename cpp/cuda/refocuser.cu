@@ -239,11 +239,11 @@ void DeviceRefocuser::finish(HostView<float, 2> height_um, HostView<float, 2> si
     wait(state_->stream);
 }
 
-void DeviceRefocuser::textured(HostView<std::uint8_t, 2> textured) const {
+void DeviceRefocuser::textured(HostView<std::uint8_t, 2> textured, bool beside_stronger) const {
     check::is_closed(state_->groups.closed());
     check::result_shape("textured", textured, shape_of(state_->extent));
     const cuda::Array<std::uint8_t> out(name, textured.size(), state_->stream);
-    find_textured(*state_, out.get());
+    find_textured(*state_, out.get(), beside_stronger);
     download(textured.data, out.get(), textured.size(), state_->stream);
     wait(state_->stream);
 }

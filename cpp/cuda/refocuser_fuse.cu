@@ -208,13 +208,16 @@ __global__ void assemble(Estimates now, const float* coarse_detail, const float*
     sharp[i] = peaks.counts[to_second < to_first ? 1 : 0][i];
 }
 
-__global__ void mark_textured(DeviceExtent extent, Focused focused, std::uint8_t* textured) {
+__global__ void mark_textured(DeviceExtent extent, Focused focused, bool beside_stronger,
+                              std::uint8_t* textured) {
     std::size_t y, x;
     if (!pixel(extent, y, x)) return;
     float peak[scales::coarsest + 1] = {};
     focused.at(y, x, peak);
-    textured[at_of(y, x, extent)] =
-        scales::textured(peak, static_cast<std::size_t>(focused.levels), focused.largest_of_noise()) ? 1 : 0;
+    textured[at_of(y, x, extent)] = scales::textured(peak, static_cast<std::size_t>(focused.levels),
+                                                     focused.largest_of_noise(), beside_stronger)
+                                        ? 1
+                                        : 0;
 }
 
 Focused focused_of(const DeviceRefocuser::State& state, std::size_t top, const float* noise) {
@@ -305,13 +308,13 @@ void fuse(const DeviceRefocuser::State& state, float* height_um, float* sigma_um
                  height_um, sigma_um, sharp);
 }
 
-void find_textured(const DeviceRefocuser::State& state, std::uint8_t* textured) {
+void find_textured(const DeviceRefocuser::State& state, std::uint8_t* textured, bool beside_stronger) {
     const std::size_t top = std::min(scales::coarsest, state.levels.size() - 1);
     const cuda::Array<float> noise(name, 1, state.stream);
     state.find_noise(noise.get());
     const DeviceExtent extent = state.levels.front().extent;
     cuda::launch(name, mark_textured, over(extent, state.stream), extent, focused_of(state, top, noise.get()),
-                 textured);
+                 beside_stronger, textured);
 }
 
 }  // namespace lee

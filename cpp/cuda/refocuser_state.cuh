@@ -164,6 +164,6 @@ struct DeviceRefocuser::State {
 /// The levels of a closed scan become height, sigma and image, all on the device.
 void fuse(const DeviceRefocuser::State& state, float* height_um, float* sigma_um, float* sharp);
 /// Pixels where texture of their own came into focus, 1 or 0, on the device.
-void find_textured(const DeviceRefocuser::State& state, std::uint8_t* textured);
+void find_textured(const DeviceRefocuser::State& state, std::uint8_t* textured, bool beside_stronger);
 
 }  // namespace lee

@@ -51,10 +51,10 @@ void Refocuser::finish(HostView<float, 2> height_um, HostView<float, 2> sigma_um
     fuse(*state_, height_um, sigma_um, sharp);
 }
 
-void Refocuser::textured(HostView<std::uint8_t, 2> textured) const {
+void Refocuser::textured(HostView<std::uint8_t, 2> textured, bool beside_stronger) const {
     check::is_closed(state_->groups.closed());
     check::result_shape("textured", textured, std::array{state_->extent.rows, state_->extent.columns});
-    find_textured(*state_, textured);
+    find_textured(*state_, textured, beside_stronger);
 }
 
 std::vector<double> Refocuser::record_z_um() const {

@@ -210,13 +210,14 @@ void fuse(const Refocuser::State& state, HostView<float, 2> height_um, HostView<
     });
 }
 
-void find_textured(const Refocuser::State& state, HostView<std::uint8_t, 2> textured) {
+void find_textured(const Refocuser::State& state, HostView<std::uint8_t, 2> textured, bool beside_stronger) {
     const std::size_t top = std::min(scales::coarsest, state.levels.size() - 1);
     const float noise =
         scales::noise_focus(state.noise(), state.params.window_y_px * state.params.window_x_px);
     for_rows(state.extent.rows, state.params.threads, [&](std::size_t y) {
         for (std::size_t x = 0; x < state.extent.columns; ++x) {
-            textured(y, x) = scales::textured(peaks_at(state, top, y, x).data(), top + 1, noise) ? 1 : 0;
+            textured(y, x) =
+                scales::textured(peaks_at(state, top, y, x).data(), top + 1, noise, beside_stronger) ? 1 : 0;
         }
     });
 }

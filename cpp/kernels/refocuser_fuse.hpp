@@ -10,6 +10,6 @@ void fuse(const Refocuser::State& state, HostView<float, 2> height_um, HostView<
           HostView<float, 2> sharp);
 
 /// Pixels where texture of their own came into focus, 1 or 0.
-void find_textured(const Refocuser::State& state, HostView<std::uint8_t, 2> textured);
+void find_textured(const Refocuser::State& state, HostView<std::uint8_t, 2> textured, bool beside_stronger);
 
 }  // namespace lee

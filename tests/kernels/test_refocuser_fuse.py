@@ -19,8 +19,10 @@ def assert_fused_as_defined(frames, z, window=(5, 5)):
     off = np.abs(height - want)[known] > 1e-4
     assert off.mean() < 1e-3
     np.testing.assert_allclose(sigma[known][~off], want_sigma[known][~off], rtol=2e-3)
-    want_textured = refocuser_fuse.textured(maxima, core.noise, window)
-    assert (core.textured().astype(bool) == want_textured).mean() > 0.999  # thresholds met to a rounding
+    for beside in (False, True):
+        want_textured = refocuser_fuse.textured(maxima, core.noise, window, beside=beside)
+        # Thresholds are met to a rounding.
+        assert (core.textured(beside).astype(bool) == want_textured).mean() > 0.999
     return np.isnan(want).mean()
 
 
@@ -37,14 +39,14 @@ def test_windows_are_weighed_as_defined_where_some_see_nothing():
     frames, z = scan_of((96, 128), 24, np.uint8)
     frames[:, 20:80, 30:100] = 90
     assert assert_fused_as_defined(frames, z) > 0.1
-    assert not pushed(frames, z).textured()[24:76, 34:96].any()
-    assert pushed(frames, z).textured()[:14].mean() > 0.9
+    assert not pushed(frames, z).textured(True)[24:76, 34:96].any()
+    assert pushed(frames, z).textured(True)[:14].mean() > 0.9
 
 
 def test_texture_is_looked_for_when_the_scan_has_ended():
     core = core_of((20, 30))
     with pytest.raises(ValueError, match="refocuser: the scan has not ended, so maxima may still come"):
-        core.textured()
+        core.textured(False)
 
 
 @pytest.mark.parametrize("shape", [(63, 255), (130, 141)])

@@ -8,8 +8,9 @@ COARSEST, NEIGHBOURS, GAUSSIAN_MEAN = 2, 5, 0.798
 FAR, SURE, MAX_MISFIT, DOMINANCE = 3.0, 15.0, 12.0, 8.0
 # Times the noise of one pixel over the root of a window's pixels: above it a maximum is no noise.
 SIGNIFICANT = 6.0
-# Of texture above that, and the share of its focus that a window half as large sees.
-CLEAR, OWN_SHARE = 2.5, 0.35
+# Of texture above that beside stronger texture, finest window first, and the share of a window's focus that one
+# half as large sees.
+CLEAR, OWN_SHARE = (2.5, 4.25, 6.75), 0.35
 # Shares in the variance of the result: the filter's, detail, coarse detail, slope, curvature, scatter.
 SHARES = (0.343, 0.296, 0.107, 0.0116, 0.0025, 0.415)
 
@@ -80,16 +81,17 @@ def in_focus(ratios: list[Map], window: tuple[int, int]) -> NDArray[np.bool_]:
     return np.any([peak > least / 2**k for k, peak in enumerate(at_pixels(ratios))], axis=0)
 
 
-def textured(levels, noise: float, window: tuple[int, int]) -> NDArray[np.bool_]:
+def textured(levels, noise: float, window: tuple[int, int], *, beside: bool) -> NDArray[np.bool_]:
     """Whether a maximum is clear of noise and the smaller windows see their share of it."""
     peaks = at_pixels([np.asarray(peak[0], np.float64) for _, peak, *_ in levels[: COARSEST + 1]])
     noise *= SIGNIFICANT / np.sqrt(window[0] * window[1])
-    out = peaks[0] > CLEAR * noise
+    finest, middle, coarse = CLEAR if beside else (1, 1, 1)
+    out = peaks[0] > finest * noise
     if len(peaks) > 1:
-        out |= (peaks[1] > 1.7 * CLEAR * noise / 2) & (peaks[0] > 0.5 * OWN_SHARE * peaks[1])
+        out |= (peaks[1] > middle * noise / 2) & (peaks[0] > 0.5 * OWN_SHARE * peaks[1])
     if len(peaks) > 2:
         beside = (peaks[1] <= OWN_SHARE * peaks[2]) | (peaks[0] <= 0.3 * OWN_SHARE * peaks[2])
-        out |= (peaks[2] > 2.7 * CLEAR * noise / 4) & ~beside
+        out |= (peaks[2] > coarse * noise / 4) & ~beside
     return out
 
 

@@ -88,9 +88,10 @@ class LEE_API Refocuser {
 
     /// Pixels where texture of their own came into focus; elsewhere a height is that of texture beside them.
     ///
+    /// beside  whether to ask for more, as beside much stronger texture, whose light leaks
     /// shape   textured (H, W), 1 or 0
     /// throws  ShapeError; std::invalid_argument before `close`
-    void textured(HostView<std::uint8_t, 2> textured) const;
+    void textured(HostView<std::uint8_t, 2> textured, bool beside_stronger) const;
 
     /// Heights of the groups that `record` holds, in the order of the scan: of all, or, of a scan of more
     /// than 128 groups, of every second, fourth ...
@@ -180,7 +181,7 @@ class LEE_API DeviceRefocuser {
     void close();
     void finish(HostView<float, 2> height_um, HostView<float, 2> sigma_um, HostView<float, 2> sharp);
     void finish(DeviceView<float, 2> height_um, DeviceView<float, 2> sigma_um, DeviceView<float, 2> sharp);
-    void textured(HostView<std::uint8_t, 2> textured) const;
+    void textured(HostView<std::uint8_t, 2> textured, bool beside_stronger) const;
     [[nodiscard]] std::vector<double> record_z_um() const;
     [[nodiscard]] std::array<std::size_t, 2> cells() const;
     void record(HostView<float, 3> brightness, HostView<float, 3> focus, HostView<float, 2> saturated) const;

@@ -22,6 +22,8 @@ _SPIKE_HEIGHT = 0.25
 # Bare patches: nothing in focus in most of such squares, and in all of some. Windows at their edge see the
 # texture beside them.
 _BARE_WINDOW_PX, _BARE_PX, _BARE_EDGE_PX = 7, 5, 4
+# Texture is strong where its focus is so many times that of noise, on average over this distance.
+_STRONG, _LEAK_PX = 12.0, 20
 # Beside them a window's texture lies so far off the pixel, less where fewer of the pixels around are bare.
 _BESIDE_BARE_PX, _OFFSET_PX, _WHOLE_SHARE = 15, 2.0, 0.25
 # Two maxima, farther apart than the depth of field, of which either may be the surface's: the smaller is at
@@ -41,6 +43,30 @@ def spikes(height: NDArray[np.float32], depth_um: float) -> Mask:
 def uncertain(sigma: NDArray[np.float32], depth_um: float) -> Mask:
     """Mask heights whose standard deviation is too large to call them measured."""
     return ~(sigma <= _MAX_RELATIVE_SIGMA * depth_um)
+
+
+def beside_stronger(maxima: FocusMaxima, shape: tuple[int, int], *, noise: float) -> Mask:
+    """Mask pixels (H, W) around which texture is strong, so that its light may pass for theirs.
+
+    Parameters
+    ----------
+    maxima : FocusMaxima
+        At a window size whose pixels cover H // h by W // w.
+    shape : (H, W)
+    noise : float, counts
+        Focus that noise alone gives.
+    """
+    reach = _LEAK_PX / (shape[0] // maxima.peak.shape[1])
+    around = ndimage.gaussian_filter(maxima.peak[0], reach, mode="nearest")
+    return _spread(around > _STRONG * noise, shape)
+
+
+def _spread(cells: Mask, shape: tuple[int, int]) -> Mask:
+    """Return a map of a window size's pixels (h, w) at those of the field (H, W)."""
+    rows, columns = (
+        np.minimum(np.arange(n) // (n // m), m - 1) for n, m in zip(shape, cells.shape, strict=True)
+    )
+    return np.asarray(cells[rows][:, columns])
 
 
 def bare_patches(textured: Mask) -> Mask:
@@ -74,10 +100,7 @@ def two_maxima(maxima: FocusMaxima, shape: tuple[int, int], *, noise: float, dep
     largest, second = maxima.peak
     apart = np.abs(maxima.z_um[1] - maxima.z_um[0]) > depth_um
     alike = (second > _ALIKE * largest) & (second > _CLEAR_OF_NOISE * noise) & apart
-    rows, columns = (
-        np.minimum(np.arange(n) // (n // m), m - 1) for n, m in zip(shape, alike.shape, strict=True)
-    )
-    return np.asarray(alike[rows][:, columns])
+    return _spread(alike, shape)
 
 
 def sigma_beside_bare_patches(filled: NDArray[np.float32], bare: Mask) -> NDArray[np.float32]:

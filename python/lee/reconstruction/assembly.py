@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from lee.reconstruction.artefact_masks import (
     bare_patches,
+    beside_stronger,
     out_of_range,
     sigma_beside_bare_patches,
     spikes,
@@ -69,8 +70,11 @@ def assemble_surface(
         search.reject(occlusions.rejected().view(np.uint8))
     height, sigma, sharp = search.finish()
     sigma = np.hypot(sigma, sampling_sigma_um(height, z_um, depth_um))
-    bare = bare_patches(np.isfinite(height) & (search.textured() != 0))
-    masks = _masks(search, height, sigma, bare, record, occlusions, pixel_um, depth_um)
+    coarser = FocusMaxima(*search.peaks(min(1, search.levels - 1)))
+    strong = beside_stronger(coarser, height.shape, noise=search.noise)
+    textured = np.where(strong, search.textured(True), search.textured(False)) != 0
+    bare = bare_patches(np.isfinite(height) & textured)
+    masks = _masks(search, height, sigma, bare, coarser, record, occlusions, pixel_um, depth_um)
     if maxima is not None:
         zone = masks["occluded"]
         height, sigma, continued = continue_surface(height, sigma, ~_any_of(masks), zone, maxima)
@@ -108,6 +112,7 @@ def _masks(
     height: Map,
     sigma: Map,
     bare: Mask,
+    maxima: FocusMaxima,
     record: CellRecord,
     occlusions: Occlusions,
     pixel_um: float,
@@ -116,7 +121,6 @@ def _masks(
     """Return the masks of what is not measured; a pixel is in one at most."""
     beyond = out_of_range(height, record, bare)
     bare = bare & ~beyond
-    maxima = FocusMaxima(*search.peaks(min(1, search.levels - 1)))
     double = two_maxima(maxima, height.shape, noise=search.noise, depth_um=depth_um) & ~bare & ~beyond
     unsure = uncertain(sigma, depth_um) & ~bare & ~beyond & ~double
     occluded = np.zeros(height.shape, bool)

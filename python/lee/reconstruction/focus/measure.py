@@ -78,8 +78,11 @@ class FocusSearch(Protocol):
     def close(self) -> None:
         """End the scan: frames still pending are evaluated."""
 
-    def textured(self) -> NDArray[np.uint8]:
-        """Return where texture of a pixel's own came into focus, (H, W), 1 or 0, after `close`."""
+    def textured(self, beside_stronger: bool, /) -> NDArray[np.uint8]:
+        """Return where texture of a pixel's own came into focus, (H, W), 1 or 0, after `close`.
+
+        `beside_stronger` asks for more, as beside much stronger texture, whose light leaks.
+        """
 
     def record(self) -> tuple[NDArray[np.float64], Map, Map, Map]:
         """Return what `lee.reconstruction.focus.cells.CellRecord` holds; complete after `close`."""

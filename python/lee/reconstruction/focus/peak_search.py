@@ -136,7 +136,7 @@ class PeakSearch(ABC):
         width_um = self._options.depth_of_field_um / 2.355
         return height, _standard_deviation(height, sigma, width_um), self._tracker.counts[0].copy()
 
-    def textured(self) -> NDArray[np.uint8]:
+    def textured(self, _beside_stronger: bool, /) -> NDArray[np.uint8]:
         """Return where a maximum stands clear of the noise."""
         return np.asarray(self._tracker.peak[0] > _MIN_PEAK * self.noise, dtype=np.uint8)
 
