@@ -8,8 +8,8 @@ COARSEST, NEIGHBOURS, GAUSSIAN_MEAN = 2, 5, 0.798
 FAR, SURE, MAX_MISFIT, DOMINANCE = 3.0, 15.0, 12.0, 8.0
 # Times the noise of one pixel over the root of a window's pixels: above it a maximum is no noise.
 SIGNIFICANT = 6.0
-# Of texture above that beside stronger texture, finest window first, and the share of a window's focus that one
-# half as large sees.
+# Of texture above that beside stronger texture, finest window first, and the share of a window's focus that
+# one half as large sees.
 CLEAR, OWN_SHARE = (2.5, 4.25, 6.75), 0.35
 # Shares in the variance of the result: the filter's, detail, coarse detail, slope, curvature, scatter.
 SHARES = (0.343, 0.296, 0.107, 0.0116, 0.0025, 0.415)

@@ -25,13 +25,15 @@ _BARE_WINDOW_PX, _BARE_PX, _BARE_EDGE_PX = 7, 5, 4
 # Texture is strong where its focus is so many times that of noise, on average over this distance.
 _STRONG, _LEAK_PX = 12.0, 20
 # Beside them a window's texture lies so far off the pixel, less where fewer of the pixels around are bare.
-_BESIDE_BARE_PX, _OFFSET_PX, _WHOLE_SHARE = 15, 2.0, 0.25
+_BESIDE_BARE_PX, _OFFSET_PX, _WHOLE_SHARE = 15, 1.75, 0.25
 # Two maxima, farther apart than the depth of field, of which either may be the surface's: the smaller is at
 # least this share of the larger, and so many times above the noise.
 _ALIKE, _CLEAR_OF_NOISE = 0.5, 3.0
 # A surface beyond the scan's end: the focus of its cell at that end exceeds that at the height found by this
 # factor. Cells whose focus at the ends stays below a share of its maximum are not looked at.
 _BEYOND, _MIN_END_SHARE = 2.0, 0.3
+# An end is two samples, of few one.
+_FEW_SAMPLES = 10
 
 
 def spikes(height: NDArray[np.float32], depth_um: float) -> Mask:
@@ -116,10 +118,20 @@ def sigma_beside_bare_patches(filled: NDArray[np.float32], bare: Mask) -> NDArra
     """
     if not bare.any():
         return np.zeros(filled.shape, np.float32)
-    share = ndimage.uniform_filter(bare.astype(np.float32), _BESIDE_BARE_PX, mode="nearest")
+    wide = ndimage.binary_opening(bare, np.ones((_BARE_PX, _BARE_PX)))
+    share = ndimage.uniform_filter(wide.astype(np.float32), _BESIDE_BARE_PX, mode="nearest")
     smooth = ndimage.uniform_filter(filled, 5, mode="nearest")
     slope_um = np.hypot(ndimage.sobel(smooth, 0), ndimage.sobel(smooth, 1)) / 8
     return np.asarray(_OFFSET_PX * np.minimum(share / _WHOLE_SHARE, 1) * slope_um, dtype=np.float32)
+
+
+def rising_to_an_end(record: CellRecord, shape: tuple[int, int]) -> Mask:
+    """Mask pixels (H, W) of cells whose focus is largest in the first or the last samples."""
+    if record.focus.size == 0:
+        return np.zeros(shape, bool)
+    largest, count = record.focus.argmax(axis=0), len(record.focus)
+    end = 1 if count < _FEW_SAMPLES else 2
+    return at_pixels((largest < end) | (largest >= count - end), shape)
 
 
 def out_of_range(height: NDArray[np.float32], record: CellRecord, bare: Mask) -> Mask:
@@ -134,8 +146,7 @@ def out_of_range(height: NDArray[np.float32], record: CellRecord, bare: Mask) ->
     """
     if record.focus.size == 0:
         return np.zeros(height.shape, bool)
-    largest = record.focus.argmax(axis=0)
-    beyond = bare & at_pixels((largest == 0) | (largest == len(record.focus) - 1), height.shape)
+    beyond = bare & rising_to_an_end(record, height.shape)
     ends = np.maximum(record.focus[0], record.focus[-1])
     suspect = at_pixels(ends > _MIN_END_SHARE * record.focus.max(axis=0), height.shape)
     y, x = np.nonzero(suspect & np.isfinite(height))

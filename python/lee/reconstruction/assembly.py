@@ -12,6 +12,7 @@ from lee.reconstruction.artefact_masks import (
     bare_patches,
     beside_stronger,
     out_of_range,
+    rising_to_an_end,
     sigma_beside_bare_patches,
     spikes,
     two_maxima,
@@ -71,7 +72,9 @@ def assemble_surface(
     height, sigma, sharp = search.finish()
     sigma = np.hypot(sigma, sampling_sigma_um(height, z_um, depth_um))
     coarser = FocusMaxima(*search.peaks(min(1, search.levels - 1)))
-    strong = beside_stronger(coarser, height.shape, noise=search.noise)
+    strong = beside_stronger(coarser, height.shape, noise=search.noise) | rising_to_an_end(
+        record, height.shape
+    )
     textured = np.where(strong, search.textured(True), search.textured(False)) != 0
     bare = bare_patches(np.isfinite(height) & textured)
     masks = _masks(search, height, sigma, bare, coarser, record, occlusions, pixel_um, depth_um)

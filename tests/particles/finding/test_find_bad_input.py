@@ -47,6 +47,11 @@ def stack(frames=None, z_um=Z_UM, pixel_um=PIXEL_UM):
     return ZStack.from_array(np.stack(list(pair().after)) if frames is None else frames, z_um, pixel_um)
 
 
+def noise_alone():
+    frames = np.random.default_rng(3).normal(90, 4, (len(Z_UM), *SHAPE))
+    return frames.round().astype(np.uint8)
+
+
 def elsewhere():
     return scan_pair(rig.flat(SHAPE, PIXEL_UM, 77), 0, z_um=Z_UM).after
 
@@ -150,7 +155,7 @@ REFUSED = {
         r"share only \d+ % of their texture",
     ),
     "nothing in focus": (
-        lambda: of_stacks(after=stack(np.repeat(np.stack(list(pair().after))[:1], len(Z_UM), axis=0))),
+        lambda: of_stacks(after=stack(noise_alone())),
         "nothing comes into focus in after, so there is no surface to search along; give surface=",
     ),
     "constant frames": (

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from lee.reconstruction.artefact_masks import sigma_beside_bare_patches
 from lee.reconstruction.frame_rejection import FrameRejection
 from lee.reconstruction.lamp_flicker import without_flicker
 from lee.reconstruction.motion.subpixel_shift import shift_frame
@@ -99,6 +100,9 @@ def look_again(
     deviation = standard_deviation(refined, first, variance, shape=surface.shape, width_um=depth_um / 2.355)
     share = first_share(surface.height_sigma_um, deviation, surface.valid)
     height = share * surface.height_filled_um + (1 - share) * refined.height_um[here]
+    # Windows beside what was not measured see the texture beside a pixel in the second look, too.
+    whole = np.where(surface.valid, height, surface.height_filled_um).astype(np.float32)
+    deviation = np.hypot(deviation, sigma_beside_bare_patches(whole, ~surface.valid))
     return replace(
         surface,
         height_um=np.where(surface.valid, height, np.float32(np.nan)),
