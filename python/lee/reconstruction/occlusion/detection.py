@@ -39,6 +39,8 @@ _MAX_END = 20.0
 # below `_LEAST`, nor below those usual in the scan between samples as far apart.
 _USUAL_QUANTILE, _TAILS, _LEAST = 0.75, 1.5, 0.01
 _NORMAL_QUANTILE = 1.1503  # of |x| of a standard normal distribution
+# Around cells with more contrast, over so many cells, more change is natural, up to this factor.
+_CONTRAST_CELLS, _MAX_LIVELINESS = 9, 10.0
 # So many cells all over the field tell what is usual.
 _USUAL_CELLS = 2000
 # A surface's brightness relative to the field's: its standard deviation, at least, and the most that an
@@ -147,7 +149,7 @@ def occluded_samples(level: _Values, around: _Values) -> Cells:
         field's at the same time, which the lamp may change.
     """
     count = len(level)
-    cells = _Changes(level.reshape(count, -1), around.reshape(count, -1))
+    cells = _Changes(level.reshape(count, -1), around.reshape(count, -1), _liveliness(level).ravel())
     usual = cells.of(np.arange(0, cells.level.shape[1], max(1, cells.level.shape[1] // _USUAL_CELLS))).usual()
     middle = np.median(cells.around, axis=0)
     spread = max(_UNUSUAL, 1.48 * float(np.median(np.abs(middle - np.median(middle)))))
@@ -209,19 +211,33 @@ def _relative(level: _Values) -> _Values:
     return np.asarray(level - np.median(level, axis=(1, 2), keepdims=True))
 
 
+def _liveliness(level: _Values) -> _Values:
+    """Return how much more than usual defocus may change each cell (h, w): by the contrast around it."""
+    # Of an occlusion only the outline has contrast, and not for long: medians leave it out.
+    steps = np.hypot(*(ndimage.prewitt(level, axis, mode="nearest") for axis in (1, 2)))
+    contrast = ndimage.median_filter(np.median(steps, axis=0), _CONTRAST_CELLS, mode="nearest")
+    usual = max(float(np.median(contrast)), 1e-6)
+    return np.asarray(np.clip(contrast / usual, 1, _MAX_LIVELINESS))
+
+
 @dataclass(frozen=True)
 class _Changes:
-    """Changes of cells between two samples; `level` and `around` are (N, cells)."""
+    """Changes of cells between two samples, in units of how lively they are.
+
+    `level` and `around` are (N, cells), `liveliness` (cells,).
+    """
 
     level: _Values
     around: _Values
+    liveliness: _Values
 
     def of(self, cells: NDArray[np.intp]) -> _Changes:
-        return _Changes(self.level[:, cells], self.around[:, cells])
+        return _Changes(self.level[:, cells], self.around[:, cells], self.liveliness[cells])
 
     def between(self, first: int, second: int) -> _Values:
         own, mean = self.level[second] - self.level[first], self.around[second] - self.around[first]
-        return np.where(own * mean > 0, np.minimum(np.abs(own), _GIVEN * np.abs(mean)), 0.0)
+        change = np.minimum(np.abs(own), _GIVEN * np.abs(mean)) / self.liveliness
+        return np.where(own * mean > 0, change, 0.0)
 
     def usual(self) -> _Values:
         """Return the standard deviation of natural changes between two samples, (N, N)."""
