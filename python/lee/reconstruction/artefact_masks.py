@@ -9,7 +9,7 @@ from scipy import ndimage
 from lee.kernels.footprint import disk
 from lee.kernels.opening import opening
 from lee.reconstruction.focus.cells import CellRecord, at_pixels, cells_of, nearest_sample
-from lee.reconstruction.focus.measure import FocusMaxima
+from lee.reconstruction.focus.measure import FocusMaxima, over_field
 
 Mask = NDArray[np.bool_]
 
@@ -47,28 +47,20 @@ def uncertain(sigma: NDArray[np.float32], depth_um: float) -> Mask:
     return ~(sigma <= _MAX_RELATIVE_SIGMA * depth_um)
 
 
-def beside_stronger(maxima: FocusMaxima, shape: tuple[int, int], *, noise: float) -> Mask:
+def beside_stronger(maxima: FocusMaxima, level: int, shape: tuple[int, int], *, noise: float) -> Mask:
     """Mask pixels (H, W) around which texture is strong, so that its light may pass for theirs.
 
     Parameters
     ----------
     maxima : FocusMaxima
-        At a window size whose pixels cover H // h by W // w.
+    level : int
+        Of the maxima; its pixels cover 2^level by 2^level of the field's.
     shape : (H, W)
     noise : float, counts
         Focus that noise alone gives.
     """
-    reach = _LEAK_PX / (shape[0] // maxima.peak.shape[1])
-    around = ndimage.gaussian_filter(maxima.peak[0], reach, mode="nearest")
-    return _spread(around > _STRONG * noise, shape)
-
-
-def _spread(cells: Mask, shape: tuple[int, int]) -> Mask:
-    """Return a map of a window size's pixels (h, w) at those of the field (H, W)."""
-    rows, columns = (
-        np.minimum(np.arange(n) // (n // m), m - 1) for n, m in zip(shape, cells.shape, strict=True)
-    )
-    return np.asarray(cells[rows][:, columns])
+    around = ndimage.gaussian_filter(maxima.peak[0], _LEAK_PX / 2**level, mode="nearest")
+    return over_field(around > _STRONG * noise, level, shape)
 
 
 def bare_patches(textured: Mask) -> Mask:
@@ -87,13 +79,16 @@ def bare_patches(textured: Mask) -> Mask:
     return np.asarray(ndimage.binary_dilation(wide, iterations=_BARE_EDGE_PX)) | blank
 
 
-def two_maxima(maxima: FocusMaxima, shape: tuple[int, int], *, noise: float, depth_um: float) -> Mask:
+def two_maxima(
+    maxima: FocusMaxima, level: int, shape: tuple[int, int], *, noise: float, depth_um: float
+) -> Mask:
     """Mask pixels (H, W) with two maxima nearly as good: a film and what lies beneath, or a second surface.
 
     Parameters
     ----------
     maxima : FocusMaxima
-        At a window size whose pixels cover H // h by W // w.
+    level : int
+        Of the maxima; its pixels cover 2^level by 2^level of the field's.
     shape : (H, W)
     noise : float, counts
         Focus that noise alone gives.
@@ -102,7 +97,7 @@ def two_maxima(maxima: FocusMaxima, shape: tuple[int, int], *, noise: float, dep
     largest, second = maxima.peak
     apart = np.abs(maxima.z_um[1] - maxima.z_um[0]) > depth_um
     alike = (second > _ALIKE * largest) & (second > _CLEAR_OF_NOISE * noise) & apart
-    return _spread(alike, shape)
+    return over_field(alike, level, shape)
 
 
 def sigma_beside_bare_patches(filled: NDArray[np.float32], bare: Mask) -> NDArray[np.float32]:

@@ -71,10 +71,10 @@ def assemble_surface(
         search.reject(occlusions.rejected().view(np.uint8))
     height, sigma, sharp = search.finish()
     sigma = np.hypot(sigma, sampling_sigma_um(height, z_um, depth_um))
-    coarser = FocusMaxima(*search.peaks(min(1, search.levels - 1)))
-    strong = beside_stronger(coarser, height.shape, noise=search.noise) | rising_to_an_end(
-        record, height.shape
-    )
+    level = min(1, search.levels - 1)
+    coarser = FocusMaxima(*search.peaks(level))
+    strong = beside_stronger(coarser, level, height.shape, noise=search.noise)
+    strong |= rising_to_an_end(record, height.shape)
     textured = np.where(strong, search.textured(True), search.textured(False)) != 0
     bare = bare_patches(np.isfinite(height) & textured)
     masks = _masks(search, height, sigma, bare, coarser, record, occlusions, pixel_um, depth_um)
@@ -124,7 +124,9 @@ def _masks(
     """Return the masks of what is not measured; a pixel is in one at most."""
     beyond = out_of_range(height, record, bare)
     bare = bare & ~beyond
-    double = two_maxima(maxima, height.shape, noise=search.noise, depth_um=depth_um) & ~bare & ~beyond
+    level = min(1, search.levels - 1)
+    double = two_maxima(maxima, level, height.shape, noise=search.noise, depth_um=depth_um)
+    double &= ~bare & ~beyond
     unsure = uncertain(sigma, depth_um) & ~bare & ~beyond & ~double
     occluded = np.zeros(height.shape, bool)
     if occlusions.any():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 Map = NDArray[np.float32]
+Value = TypeVar("Value", bound=np.generic)
 
 DeviceKind = Literal["cpu", "cuda"]
 
@@ -50,6 +51,17 @@ class FocusMaxima(NamedTuple):
     z_um: Map
     peak: Map
     width_um: Map
+
+
+def over_field(values: NDArray[Value], level: int, shape: tuple[int, ...]) -> NDArray[Value]:
+    """Repeat the pixels of a window size, (h, w), over the field (H, W); the last ones reach to its edge.
+
+    A pixel of `level` k covers 2^k by 2^k pixels.
+    """
+    rows, columns = (
+        np.minimum(np.arange(n) >> level, m - 1) for n, m in zip(shape, values.shape, strict=True)
+    )
+    return np.asarray(values[rows][:, columns])
 
 
 class FocusSearch(Protocol):

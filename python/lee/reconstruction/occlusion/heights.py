@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from lee.reconstruction.focus.cells import cells_of, nearest_sample
-from lee.reconstruction.focus.measure import FocusMaxima
+from lee.reconstruction.focus.measure import FocusMaxima, over_field
 
 # A maximum this many times above the noise, as wide in z as the depth of field demands, may be the surface.
 _MIN_SIGNAL_TO_NOISE = 10.0
@@ -75,7 +75,7 @@ class SurfaceMaxima:
             width = found.width_um / (self.depth_um / 2.355)
             fits = (found.peak > least * self.noise) & (width > _WIDTH_LIMITS[0]) & (width < _WIDTH_LIMITS[1])
             for z in np.where(fits, found.z_um, np.inf):
-                candidate = _spread(z, level, shape)[box]
+                candidate = over_field(z, level, shape)[box]
                 out.append(candidate)
                 if also_opaque:
                     continue
@@ -192,13 +192,6 @@ def recover_heights(
     recovered = holes & (best < 2 * expected)
     smooth = ndimage.median_filter(np.where(recovered, height, filled), _SMOOTH_PX)
     return np.where(recovered, smooth, filled).astype(np.float32), recovered
-
-
-def _spread(values: NDArray[np.float32], level: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Repeat a level's pixels to the full image; its last row and column are repeated to the edge."""
-    rows = np.minimum(np.arange(shape[0]) >> level, values.shape[0] - 1)
-    columns = np.minimum(np.arange(shape[1]) >> level, values.shape[1] - 1)
-    return np.asarray(values[rows][:, columns], dtype=np.float32)
 
 
 def _roughness(height: NDArray[np.float32], valid: NDArray[np.bool_]) -> list[float]:
