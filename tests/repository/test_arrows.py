@@ -2,6 +2,8 @@
 
 import ast
 import re
+from collections.abc import Set
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -158,10 +160,13 @@ MODULES = [path for path in SOURCES if path.suffix == ".py" and PACKAGE in path.
 TOP = {"__init__.py", "__main__.py", "errors.py"}
 
 
-def imports_of(path: Path, *, at_top: bool = False) -> set[str]:
+@cache
+def imports_of(path: Path, *, at_top: bool = False) -> frozenset[str]:
     """Every dotted name a module imports, wherever in it the import stands, or only outside functions."""
     tree = ast.parse(path.read_text())
-    inside = {id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for n in ast.walk(f)}
+    inside: set[int] = set()
+    if at_top:
+        inside = {id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) for n in ast.walk(f)}
     found: set[str] = set()
     for node in ast.walk(tree):
         if at_top and id(node) in inside:
@@ -172,14 +177,14 @@ def imports_of(path: Path, *, at_top: bool = False) -> set[str]:
             assert not node.level, f"{name_of(path)}: a relative import"
             found.add(node.module)
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return found
+    return frozenset(found)
 
 
 def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0]
 
 
-def rooms_of(names: set[str]) -> set[str]:
+def rooms_of(names: Set[str]) -> set[str]:
     return {name.split(".")[1] for name in names if name.startswith("lee.")}
 
 

@@ -1,6 +1,7 @@
 """What is installed is enough: a foreign CMake project finds, links and runs `lee::lee`.
 
 The library is built once, by the README's own commands; whoever links it here has only what they installed.
+Only the kernels that are called here are built; `make test-all` builds them all.
 """
 
 import importlib.metadata
@@ -14,10 +15,12 @@ import pytest
 import lee
 from lee import _core
 from tests.support.readme import ROOT, commands, only
-from tests.support.repository_files import FILES
+from tests.support.repository_files import FILES, KERNELS, with_kernels
 
 # CMake of this environment, so that a machine without one of its own can run the tests.
 CMAKE = [sys.executable, "-m", "cmake"]
+# By tests/install and by the README's program.
+CALLED = ("opening", "refocuser")
 
 
 def ran(*command: object, **where: object) -> str:
@@ -34,13 +37,14 @@ def linked(project: Path, build: Path, prefix: Path) -> None:
     ran(*CMAKE, "--build", build)
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
+@pytest.fixture(scope="module", params=[CALLED, pytest.param(KERNELS, marks=pytest.mark.slow)], ids=len)
+def source(request, tmp_path_factory):
     """The sources, in which the README's commands were run."""
     folder = tmp_path_factory.mktemp("install") / "source"
     folder.mkdir()
-    for name in ("CMakeLists.txt", "cpp"):
-        (folder / name).symlink_to(ROOT / name)
+    (folder / "cpp").symlink_to(ROOT / "cpp")
+    listed = (ROOT / "CMakeLists.txt").read_text()
+    (folder / "CMakeLists.txt").write_text(with_kernels(listed, *request.param))
     for line in commands("cmake"):
         ran(*CMAKE, *line.split()[1:], cwd=folder)
     return folder

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.repository.test_how_to_add import SECTIONS, listed
-from tests.support.repository_files import FILES, ROOT, name_of
+from tests.support.repository_files import FILES, ROOT, name_of, with_kernels
 
 STEM = "toy_negation"
 TOY = ROOT / "tests/support/toy_kernel"
@@ -32,10 +32,6 @@ NEW = {
 }
 
 
-def only_the_toy(text: str) -> str:
-    return re.sub(r"set\(LEE_KERNELS[^)]*\)", f"set(LEE_KERNELS {STEM})", text)
-
-
 def with_the_device_overload(text: str) -> str:
     text = text.replace("namespace lee {\n", f'#include "lee/{STEM}.hpp"\n\nnamespace lee {{\n', 1)
     head, end, tail = text.rpartition("\n}  // namespace lee")
@@ -47,7 +43,7 @@ def with_the_public_name(text: str) -> str:
 
 
 CHANGED = {
-    "CMakeLists.txt": only_the_toy,
+    "CMakeLists.txt": lambda text: with_kernels(text, STEM),
     "cpp/cuda/absent.cpp": with_the_device_overload,
     "python/lee/_core.pyi": lambda text: text + (TOY / "stub.txt").read_text(),
     "python/lee/__init__.pyi": with_the_public_name,
@@ -94,6 +90,7 @@ def build(source: Path, folder: Path, *options: str) -> None:
         "Ninja",
         "-DLEE_TESTS=ON",
         "-DCMAKE_BUILD_TYPE=Debug",
+        "-DCMAKE_CXX_FLAGS_DEBUG=-O0",
         *options,
     )
     ran(*CMAKE, "--build", folder, "--target", "lee", f"test_{STEM}", *(["_core"] if options[1:] else []))

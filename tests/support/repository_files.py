@@ -34,6 +34,11 @@ def kernels() -> list[str]:
     return listed.group(1).split()
 
 
+def with_kernels(text: str, *stems: str) -> str:
+    """Return the text of CMakeLists.txt with these kernels alone, so that less is built."""
+    return re.sub(r"set\(LEE_KERNELS[^)]*\)", f"set(LEE_KERNELS {' '.join(stems)})", text)
+
+
 def includes_of(path: Path) -> list[str]:
     return re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', path.read_text(), re.MULTILINE)
 
