@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import lee.twin.growth
+import lee.twin.moving_electrode
 from lee.errors import InputError
 from lee.twin import Cell, MeshSize, grow, solve
 
@@ -148,7 +149,7 @@ def test_a_growth_above_the_limiting_current_stops_with_what_it_has():
 
 
 def test_a_wall_that_grows_too_steep_stops_it(monkeypatch):
-    monkeypatch.setattr(lee.twin.growth, "MAX_SLOPE", 0.32)
+    monkeypatch.setattr(lee.twin.moving_electrode, "MAX_SLOPE", 0.32)
     with pytest.warns(RuntimeWarning, match="a wall has grown to 18 degrees, too steep for a height map"):
         solution = grown(times_s=[1.0, 1000.0])
     assert len(solution.times_s) == 2

@@ -5,6 +5,8 @@ from lee.twin.comparison.compare import Comparison, compare
 from lee.twin.comparison.inversion import Inversion, efficiency_map, exchange_current_map
 from lee.twin.comparison.window import CellSection, WindowCurrent, window_current
 from lee.twin.comsol.export import export_comsol
+from lee.twin.following.current import CurrentSteps
+from lee.twin.following.follow import Followed, follow
 from lee.twin.growth import grow
 from lee.twin.mesh.columns import MeshSize
 from lee.twin.results.solution import Balance, Fields, Solution
@@ -14,8 +16,10 @@ __all__ = [
     "Balance",
     "Cell",
     "Comparison",
+    "CurrentSteps",
     "Inversion",
     "Fields",
+    "Followed",
     "MeshSize",
     "CellSection",
     "Solution",
@@ -24,6 +28,7 @@ __all__ = [
     "efficiency_map",
     "exchange_current_map",
     "export_comsol",
+    "follow",
     "grow",
     "solve",
     "window_current",

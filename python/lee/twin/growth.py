@@ -15,18 +15,16 @@ from numpy.typing import ArrayLike, NDArray
 from lee.errors import InputError
 from lee.surfaces.surface import Surface
 from lee.twin.cell import Cell
-from lee.twin.mesh.columns import MAX_SLOPE, MeshSize
+from lee.twin.mesh.columns import MeshSize
 from lee.twin.mesh.front import height_rate
-from lee.twin.mesh.moving import MeshPosition, MovingMesh
+from lee.twin.mesh.moving import MeshPosition
 from lee.twin.model import Model, make_model
+from lee.twin.moving_electrode import MovingElectrode, position_of
 from lee.twin.results.builder import SolutionBuilder
 from lee.twin.results.checkpoints import Checkpoints, fingerprint
 from lee.twin.results.solution import Balance, Solution
-from lee.twin.solve import check_times, why_stopped
-from lee.twin.solver.equations import State
-from lee.twin.solver.newton import SubstepSolver
-from lee.twin.solver.stepping import Geometry, Stepper
-from lee.twin.solver.time_loop import StoppedEarly, advance
+from lee.twin.solve import check_times
+from lee.twin.solver.time_loop import advance
 
 # Share of a column's width that the surface may move in a step.
 _MAX_MOVED = 0.25
@@ -89,10 +87,10 @@ def grow(
     builder = SolutionBuilder(model)
     checkpoints = None if folder is None else _checkpoints(folder, model, tolerance)
     saved = checkpoints.load() if checkpoints else None
-    if saved is None:
-        run = _Growth(model, builder, tolerance, checkpoints)
-    else:
-        run = _resumed(model, builder, tolerance, checkpoints, saved)
+    known = None
+    if saved is not None:
+        builder.states, known, builder.balances = saved
+    run = _Growth(model, builder, tolerance, checkpoints, known)
     done = len(builder.states)
     if [float(state["time_s"]) for state in builder.states] != times[:done]:
         raise InputError(
@@ -105,7 +103,7 @@ def grow(
     return builder.solution({"mesh": made - began, "solver": ended - made, "all": ended - began})
 
 
-class _Growth:
+class _Growth(MovingElectrode):
     """A growth, as it advances in time."""
 
     def __init__(
@@ -114,120 +112,54 @@ class _Growth:
         builder: SolutionBuilder,
         tolerance: float,
         checkpoints: Checkpoints | None,
-        position: MeshPosition | None = None,
+        saved: dict[str, NDArray[Any]] | None,
     ) -> None:
-        self._model, self._builder, self._checkpoints = model, builder, checkpoints
-        columns = model.columns
-        self._solver = SubstepSolver(model.problem, columns.shape)
         self._rates: deque[tuple[float, NDArray[np.float64]]] = deque(maxlen=2)
-        begin = position or MeshPosition(columns.height_um, columns.plane_um)
-        self._mesh = MovingMesh(model.forms, columns.share, begin)
-        fields = np.empty((2, columns.shape[0] * columns.shape[1], columns.shape[2]))
-        state = State(fields, 0.0)
-        if position is None:
-            state = model.start(model.volume(self._mesh.z_um(begin)))
-        self._stepper = Stepper(self._solver, self._toward, state, tolerance=tolerance)
-        if position is None:
-            self._find_rate()
+        columns = model.columns
+        if saved is not None:
+            super().__init__(model, builder, tolerance, checkpoints, position_of(saved), None)
+            self.restore(saved)
+            return
+        begin = MeshPosition(columns.height_um, columns.plane_um)
+        start = model.start(model.volume(columns.z_um(begin.height_um, begin.plane_um)))
+        super().__init__(model, builder, tolerance, checkpoints, begin, start)
+        self.moved()
 
-    @property
-    def time_s(self) -> float:
-        """End of the last step."""
-        return self._stepper.time_s
+    def end_of_step(self, begin_s: float, length_s: float) -> NDArray[np.float64]:
+        """Move by the last two rates (Adams and Bashforth)."""
+        (_, rate), height = self._rates[-1], self.mesh.position.height_um
+        change = length_s * rate
+        if len(self._rates) == 2:
+            (before_s, before), (now_s, _) = self._rates
+            change = change + 0.5 * length_s**2 * (rate - before) / (now_s - before_s)
+        return np.asarray(height + change)
 
-    def step(self, until_s: float) -> Balance:
-        """Make one step and move the electrode by it."""
-        balance = self._stepper.step(until_s)
-        self._mesh.accept()
-        self._check_mesh()
-        self._find_rate()
-        # The mesh is another one now.
-        self._solver.forget()
-        return self._builder.add_balance(balance)
-
-    def record(self) -> None:
-        """Record the state at the end of the last step, and save it."""
-        self._add_state()
-        if self._checkpoints:
-            states = self._builder.states
-            self._checkpoints.save(states[-1], self.checkpoint(), self._builder.balances, len(states))
-
-    def stop(self, cause: StoppedEarly) -> None:
-        """Record why the growth ended; the last state is not saved, for no time asked for was reached."""
-        self._builder.stopped = why_stopped(self._model.cell, self._stepper.state, cause)
-        if self.time_s > self._builder.last_time_s:
-            self._add_state()
-
-    def _add_state(self) -> None:
-        position, columns = self._mesh.position, self._model.columns
-        moved = columns.to_pixels(position.height_um - columns.height_um)
-        self._builder.add(
-            self.time_s, self._stepper.state, None, self._mesh.z_um(position), columns.pixels_um + moved
-        )
+    def moved(self) -> None:
+        """Find how fast heights change now, and how long the next step may be."""
+        columns, stepper = self.model.columns, self.stepper
+        current = self.model.current_density(stepper.state, None)
+        normal = self.builder.rate_nm_per_s(current) * 1e-3
+        dy, dx = columns.y_um[1], columns.x_um[1]
+        rate = height_rate(self.mesh.position.height_um, normal, dy, dx)
+        self._rates.append((stepper.time_s, rate))
+        # A single row of cells, or a single column, has no slopes.
+        narrow = [step for step, n in ((dx, len(columns.x_um)), (dy, len(columns.y_um))) if n > 2]
+        width = float(min(narrow, default=self.model.cell.distance_um))
+        stepper.longest_s = _MAX_MOVED * width / max(float(np.abs(rate).max()), 1e-12)
 
     def checkpoint(self) -> dict[str, NDArray[np.float64]]:
         """Return all that a resumed growth needs."""
-        history, rates = list(self._stepper.history), list(self._rates)
+        rates = list(self._rates)
         return {
-            "times_s": np.array([moment for moment, _ in history]),
-            "fields": np.stack([state.fields for _, state in history]),
-            "electrodes": np.array([state.metal for _, state in history]),
-            "next_s": np.array([self._stepper.next_s, self._stepper.longest_s]),
+            **super().checkpoint(),
             "rate_times_s": np.array([moment for moment, _ in rates]),
             "rates": np.stack([rate for _, rate in rates]),
-            "height_um": self._mesh.position.height_um,
-            "plane_um": np.array(self._mesh.position.plane_um),
         }
 
     def restore(self, known: dict[str, NDArray[Any]]) -> None:
         """Continue from the checkpoint of an interrupted growth."""
-        stepper = self._stepper
-        states = [State(f, float(e)) for f, e in zip(known["fields"], known["electrodes"], strict=True)]
-        times = [float(moment) for moment in known["times_s"]]
-        stepper.history = deque(zip(times, states, strict=True), maxlen=3)
-        stepper.next_s, stepper.longest_s = (float(value) for value in known["next_s"])
+        super().restore(known)
         self._rates.extend(zip(known["rate_times_s"].tolist(), known["rates"], strict=True))
-
-    def _toward(self, begin_s: float, length_s: float) -> Geometry:
-        """Move the mesh through a step, by the last two rates (Adams and Bashforth)."""
-        (_, rate), height = self._rates[-1], self._mesh.position.height_um
-        moved = length_s * rate
-        if len(self._rates) == 2:
-            (before_s, before), (now_s, _) = self._rates
-            moved = moved + 0.5 * length_s**2 * (rate - before) / (now_s - before_s)
-        end = height + moved
-        return self._mesh.toward(MeshPosition(end, self._model.plane_um(end)), begin_s, length_s)
-
-    def _find_rate(self) -> None:
-        """Find how fast heights change now, and how long the next step may be."""
-        columns, stepper = self._model.columns, self._stepper
-        current = self._model.current_density(stepper.state, None)
-        normal = self._builder.rate_nm_per_s(current) * 1e-3
-        dy, dx = columns.y_um[1], columns.x_um[1]
-        rate = height_rate(self._mesh.position.height_um, normal, dy, dx)
-        self._rates.append((stepper.time_s, rate))
-        # A single row of cells, or a single column, has no slopes.
-        narrow = [step for step, n in ((dx, len(columns.x_um)), (dy, len(columns.y_um))) if n > 2]
-        width = float(min(narrow, default=self._model.cell.distance_um))
-        stepper.longest_s = _MAX_MOVED * width / max(float(np.abs(rate).max()), 1e-12)
-
-    def _check_mesh(self) -> None:
-        columns, height = self._model.columns, self._mesh.position.height_um
-        steep = max(
-            float(np.abs(np.diff(height, axis=axis)).max() / places[1])
-            for axis, places in ((0, columns.y_um), (1, columns.x_um))
-        )
-        if steep > MAX_SLOPE:
-            raise StoppedEarly(
-                f"stopped at {self.time_s:.4g} s: a wall has grown to "
-                f"{np.degrees(np.arctan(steep)):.0f} degrees, too steep for a height map; "
-                "the results so far are kept",
-                self.time_s,
-            )
-        if self._mesh.position.plane_um <= height.max():
-            raise StoppedEarly(
-                f"stopped at {self.time_s:.4g} s: the deposit has reached the anode", self.time_s
-            )
 
 
 def _checkpoints(folder: str | Path, model: Model, tolerance: float) -> Checkpoints:
@@ -244,17 +176,3 @@ def _checkpoints(folder: str | Path, model: Model, tolerance: float) -> Checkpoi
     )
     about = {"cell": model.cell.to_dict(), "pixel_um": columns.pixel_um, "mesh": columns.shape}
     return Checkpoints(folder, of, about)
-
-
-def _resumed(
-    model: Model,
-    builder: SolutionBuilder,
-    tolerance: float,
-    checkpoints: Checkpoints | None,
-    saved: tuple[Any, Any, Any],
-) -> _Growth:
-    builder.states, known, builder.balances = saved
-    position = MeshPosition(known["height_um"], float(known["plane_um"]))
-    run = _Growth(model, builder, tolerance, checkpoints, position)
-    run.restore(known)
-    return run

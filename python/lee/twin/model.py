@@ -128,6 +128,23 @@ def make_model(
     if kind not in KINDS:
         raise InputError(f"kind is {kind!r}; kinds are {', '.join(KINDS)}")
     columns = make_columns(height_um, pixel_um=pixel_um, cell=cell, size=mesh or MeshSize())
+    return model_over(columns, cell, kind, exchange_current, efficiency)
+
+
+def model_over(
+    columns: Columns,
+    cell: Cell,
+    kind: str,
+    exchange_current: ArrayLike | None,
+    efficiency: ArrayLike | None,
+) -> Model:
+    """Put a cell over columns that were made already; see `lee.twin.solve`.
+
+    Raises
+    ------
+    InputError
+        If what is given cannot be used.
+    """
     exchange, yields, notes = surface_maps(cell, columns, exchange_current, efficiency)
     forms = Forms(columns.x_um, columns.y_um, columns.share)
     forms.move(columns.z_um(columns.height_um, columns.plane_um))

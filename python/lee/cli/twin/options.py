@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lee.twin import Balance, Cell, MeshSize
 
 Command = Callable[..., None]
+TOLERANCE = 1e-4
 
 cell_option = click.option(
     "--cell", type=PATH, metavar="TOML", help="The cell, as `lee twin cell` writes it; else its defaults."
@@ -61,10 +62,17 @@ _OPTIONS = (
         help="Cells from the electrode to the bulk or the anode.",
     ),
     click.option(
+        "--first-um", type=um, metavar="UM",
+        help="Thickness of the cells at the electrode; by default from the layer or gap.",
+    ),
+    click.option(
+        "--tolerance", type=click.FloatRange(min=0, min_open=True), default=TOLERANCE, show_default=True,
+        help="Error that a time step may add to the concentration, in shares of the bulk's.",
+    ),
+    click.option(
         "--smooth-um", type=click.FloatRange(min=0), metavar="UM",
         help="Smooth the heights by this Gaussian; by default only relief finer than the columns is removed.",
     ),
-    pixel_of_map_option,
 )  # fmt: skip
 
 
@@ -80,6 +88,7 @@ class Inputs:
     cell : Cell
     exchange_current, efficiency : float, (H, W) float32, or None
     mesh : MeshSize
+    tolerance : float
     """
 
     heights: "Surface | NDArray[np.float32]"
@@ -88,11 +97,12 @@ class Inputs:
     exchange_current: float | NDArray[np.float32] | None
     efficiency: float | NDArray[np.float32] | None
     mesh: "MeshSize"
+    tolerance: float
 
 
 @dataclass(frozen=True)
 class InputOptions:
-    """What the options name: surface, cell, maps over the surface, and mesh."""
+    """What the options name: surface (or run), cell, maps over it, mesh and tolerance."""
 
     surface: Path
     cell: Path | None
@@ -100,8 +110,10 @@ class InputOptions:
     efficiency: str | None
     columns: int | None
     layers: int
+    first_um: float | None
+    tolerance: float
     smooth_um: float | None
-    pixel_um: float | None
+    pixel_um: float | None = None
 
     def read(self) -> Inputs:
         """Read the files."""
@@ -117,35 +129,47 @@ class InputOptions:
             exchange_current=map_or_number(self.exchange_current, surface.shape),
             efficiency=map_or_number(self.efficiency, surface.shape),
             mesh=self.mesh(surface.shape),
+            tolerance=self.tolerance,
         )
 
     def mesh(self, shape: tuple[int, int]) -> "MeshSize":
         """Return the mesh for a map of this shape."""
         from lee.twin import MeshSize
 
-        return MeshSize.of(shape, self.columns, layers=self.layers, smooth_um=self.smooth_um)
+        return MeshSize.of(
+            shape, self.columns, layers=self.layers, first_um=self.first_um, smooth_um=self.smooth_um
+        )
 
     def sources(self) -> dict[str, str | float | None]:
         """Describe them for the result's metadata."""
         return {
             "surface": str(self.surface), "exchange_current": self.exchange_current,
             "efficiency": self.efficiency, "columns": self.columns, "layers": self.layers,
-            "smooth_um": self.smooth_um,
+            "first_um": self.first_um, "smooth_um": self.smooth_um, "tolerance": self.tolerance,
         }  # fmt: skip
 
 
 def input_options(command: Command) -> Command:
     """Add the argument SURFACE and the options of `InputOptions`, and pass them as `inputs`."""
+    return click.argument("surface", type=PATH)(pixel_of_map_option(_packed(command, "surface")))
 
+
+def run_options(command: Command) -> Command:
+    """Add the argument RUN and the options of `InputOptions`, and pass them as `inputs`."""
+    return click.argument("run", type=PATH)(_packed(command, "run"))
+
+
+def _packed(command: Command, argument: str) -> Command:
     @functools.wraps(command)
     def packed(**given: object) -> None:
-        names = InputOptions.__dataclass_fields__
+        given["surface"] = given.pop(argument)
+        names = [name for name in InputOptions.__dataclass_fields__ if name in given]
         inputs = InputOptions(**{name: given.pop(name) for name in names})  # type: ignore[arg-type]
         command(inputs=inputs, **given)
 
     for option in reversed(_OPTIONS):
         packed = option(packed)
-    return click.argument("surface", type=PATH)(packed)
+    return packed
 
 
 def cell_of(path: Path | None) -> "Cell":

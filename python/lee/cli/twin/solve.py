@@ -95,6 +95,7 @@ def _solve(
             exchange_current=given.exchange_current,
             efficiency=given.efficiency,
             mesh=given.mesh,
+            tolerance=given.tolerance,
             report=click.echo,
             progress=progress,
         )
@@ -125,6 +126,7 @@ def _solve_on_ranks(
                 exchange_current=given.exchange_current,
                 efficiency=given.efficiency,
                 mesh=given.mesh,
+                tolerance=given.tolerance,
                 comm=comm,
                 report=click.echo,
                 progress=_report_step,
@@ -234,6 +236,7 @@ def grow(
             exchange_current=given.exchange_current,
             efficiency=given.efficiency,
             mesh=given.mesh,
+            tolerance=given.tolerance,
             folder=kept,
             report=click.echo,
             progress=progress,

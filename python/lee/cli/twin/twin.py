@@ -6,6 +6,7 @@ import click
 
 from lee.cli.options import PATH, overwrite_option
 from lee.cli.twin.compare import compare
+from lee.cli.twin.follow import follow
 from lee.cli.twin.options import InputOptions, input_options, times_option
 from lee.cli.twin.solve import grow, solve
 from lee.cli.twin.window import window
@@ -20,11 +21,12 @@ def twin() -> None:
       lee twin cell -o cell.toml
       lee twin solve surface -o environment --cell cell.toml --times-s 1,10,100
       lee twin grow surface -o grown --until-s 1460
+      lee twin follow run --cell cell.toml
       lee twin compare environment rate.tif -o compared
     """  # noqa: D301  click wants the character itself
 
 
-for _command in (solve, grow, compare, window):
+for _command in (solve, grow, follow, compare, window):
     twin.add_command(_command)
 
 

@@ -54,12 +54,12 @@ class MeshSize:
         columns: int | None = None,
         *,
         layers: int = 20,
+        first_um: float | None = None,
         smooth_um: float | None = None,
     ) -> MeshSize:
         """Choose square cells, so many along the longer side of a map of this shape."""
-        if columns is None:
-            return cls(layers=layers, smooth_um=smooth_um)
-        return cls(columns=_square_cells(shape, columns), layers=layers, smooth_um=smooth_um)
+        cells = None if columns is None else _square_cells(shape, columns)
+        return cls(columns=cells, layers=layers, first_um=first_um, smooth_um=smooth_um)
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def make_columns(
         raise InputError(f"mesh: columns is {cells}; give at least one cell along y and along x")
     check_memory((cells[0] + 1) * (cells[1] + 1) * len(share))
     y, x = (np.linspace(0, n * pixel_um, c + 1) for n, c in zip(pixels.shape, cells, strict=True))
-    smooth = _smoothing_px(size, pixel_um, x[1], y[1])
+    smooth = smoothing_px(size, pixel_um, x[1], y[1])
     smoothed = ndimage.gaussian_filter(pixels, smooth, mode="reflect")
     columns = Columns(x, y, share, smoothed, 0.0, pixels, heights.filled, pixel_um, ())
     nodes = columns.to_nodes(smoothed)
@@ -198,8 +198,8 @@ def _graded(layers: int, first: float) -> NDArray[np.float64]:
     return np.asarray(places / places[-1])
 
 
-def _smoothing_px(size: MeshSize, pixel_um: float, *cells_um: float) -> list[float]:
-    """Return the standard deviations along y and x, in pixels."""
+def smoothing_px(size: MeshSize, pixel_um: float, *cells_um: float) -> list[float]:
+    """Return the standard deviations of the smoothing along y and x, in pixels, for cells dx, dy."""
     if size.smooth_um is not None:
         return [size.smooth_um / pixel_um] * 2
     x, y = (0.5 * np.sqrt(max((c / pixel_um) ** 2 - 1, 0.0)) for c in cells_um)

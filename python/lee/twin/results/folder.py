@@ -95,36 +95,49 @@ def save_solution(
     if count == 0:
         raise InputError(f"nothing to write to {folder}: no time was reached; {solution.stopped or 'solve'}")
     with new_folder(folder, overwrite=overwrite, known=FILES) as place:
-        _write_zarr(place / "maps.zarr", solution)
-        (place / "maps").mkdir()
-        (place / "fields").mkdir()
-        moved = bool(np.ptp(solution.height_um, axis=0).max() > 0)
-        kept = evenly(count, _MAX_FIELDS)
-        for k in range(count):
-            for name in (*TIFFS, "height_um") if moved else TIFFS:
-                write_map(place / "maps" / tiff_name(name, solution, k), getattr(solution, name)[k],
-                          solution.pixel_um)  # fmt: skip
-            if k in kept:
-                write_fields(place / "fields" / f"electrolyte_{k:04d}.vtu", solution, k)
-            write_electrode(place / "fields" / f"electrode_{k:04d}.vtu", solution, k)
-            if progress is not None:
-                progress(k + 1, count)
-        for part, times in (("electrolyte", kept), ("electrode", range(count))):
-            names = [f"{part}_{k:04d}.vtu" for k in times]
-            write_series(place / "fields" / f"{part}.pvd", solution.times_s[list(times)], names)
-        solution.cell.save(place / "cell.toml")
-        balances(solution).to_csv(place / "balances.csv", index=False)
-        environment(solution).savefig(place / "environment.png", format="png")
-        potentials(solution).savefig(place / "potentials.png", format="png")
-        view(solution, place / "electrode.png")
-        if films and count >= _MIN_FRAMES:
-            write_film(place / "concentration.mp4", solution, "concentration_mol_per_l")
-            write_film(place / "rate.mp4", solution, "rate_nm_per_s")
-            if moved:
-                write_film(place / "growth.mp4", solution, "grown_um")
-        text = json.dumps(json_values(_described(solution, metadata or {})), indent=2, allow_nan=False)
-        (place / "solution.json").write_text(text + "\n", encoding="utf-8")
+        write_solution(place, solution, metadata=metadata, films=films, progress=progress)
     return Path(folder)
+
+
+def write_solution(
+    place: Path,
+    solution: Solution,
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    films: bool = True,
+    progress: Progress | None = None,
+) -> None:
+    """Write the files of `save_solution` into a folder that is there and empty."""
+    count = len(solution.times_s)
+    _write_zarr(place / "maps.zarr", solution)
+    (place / "maps").mkdir()
+    (place / "fields").mkdir()
+    moved = bool(np.ptp(solution.height_um, axis=0).max() > 0)
+    kept = evenly(count, _MAX_FIELDS)
+    for k in range(count):
+        for name in (*TIFFS, "height_um") if moved else TIFFS:
+            write_map(place / "maps" / tiff_name(name, solution, k), getattr(solution, name)[k],
+                      solution.pixel_um)  # fmt: skip
+        if k in kept:
+            write_fields(place / "fields" / f"electrolyte_{k:04d}.vtu", solution, k)
+        write_electrode(place / "fields" / f"electrode_{k:04d}.vtu", solution, k)
+        if progress is not None:
+            progress(k + 1, count)
+    for part, times in (("electrolyte", kept), ("electrode", range(count))):
+        names = [f"{part}_{k:04d}.vtu" for k in times]
+        write_series(place / "fields" / f"{part}.pvd", solution.times_s[list(times)], names)
+    solution.cell.save(place / "cell.toml")
+    balances(solution).to_csv(place / "balances.csv", index=False)
+    environment(solution).savefig(place / "environment.png", format="png")
+    potentials(solution).savefig(place / "potentials.png", format="png")
+    view(solution, place / "electrode.png")
+    if films and count >= _MIN_FRAMES:
+        write_film(place / "concentration.mp4", solution, "concentration_mol_per_l")
+        write_film(place / "rate.mp4", solution, "rate_nm_per_s")
+        if moved:
+            write_film(place / "growth.mp4", solution, "grown_um")
+    text = json.dumps(json_values(_described(solution, metadata or {})), indent=2, allow_nan=False)
+    (place / "solution.json").write_text(text + "\n", encoding="utf-8")
 
 
 def tiff_name(name: str, solution: Solution, k: int) -> str:

@@ -125,6 +125,13 @@ class Stepper:
         self.history.append((end, substeps[-1].state))
         return balance
 
+    def restart(self) -> None:
+        """Begin anew from the last state, where the current jumps: earlier ones predict nothing."""
+        last = self.history[-1]
+        self.history.clear()
+        self.history.append(last)
+        self.next_s = min(self._first(), self.longest_s)
+
     def _first(self) -> float:
         """Time in which a flat electrode takes the first share of the concentration (Sand)."""
         scales = self._solver.problem.scales

@@ -1,0 +1,132 @@
+"""`lee twin follow`: the environment on the measured surfaces of a run, from scan to scan."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from lee.cli.one_line import FAILED
+from lee.cli.options import PATH, no_films_option, overwrite_option
+from lee.cli.twin.options import InputOptions, cell_of, map_or_number, run_options, time_bar
+
+
+@click.command(no_args_is_help=True)
+@run_options
+@click.option("-o", "--output", type=PATH, metavar="DIR", help="Folder to write; by default RUN/twin.")
+@click.option(
+    "--checkpoints", type=PATH, metavar="DIR",
+    help="Folder of checkpoints to resume from; by default beside the output.",
+)  # fmt: skip
+@no_films_option
+@overwrite_option
+def follow(
+    inputs: InputOptions, output: Path | None, checkpoints: Path | None, no_films: bool, overwrite: bool
+) -> None:
+    """Compute the environment on the surfaces of RUN, and set computed rates beside measured ones.
+
+    RUN is the folder of a run whose surfaces `lee series` has measured: they are the moving boundary. Scans
+    without a surface are bridged. The cell's current plates; where the run states phases, it strips or rests
+    with them. DIR gets what `lee twin solve` writes for each scan, and intervals.csv with charge, deposit and
+    salt from scan to scan. The same command resumes after an interruption.
+
+    \b
+    Example:
+      lee twin follow run --cell cell.toml
+      lee twin follow run -o run/twin --columns 48 --overwrite
+    """  # noqa: D301
+    from lee.storage.atomic import try_new_folder
+    from lee.twin import follow as compute
+    from lee.twin.following.folder import FILES, save_followed
+
+    place = inputs.surface / "twin" if output is None else output
+    run = _measured(inputs.surface)
+    for note in run.notes:
+        click.echo(note)
+    try_new_folder(place, overwrite=overwrite, known=FILES)
+    kept = checkpoints or place.parent / f"{place.name}-checkpoints"
+    with time_bar(place.name, float(run.times_s[-1])) as progress:
+        found = compute(
+            run.heights_um,
+            times_s=run.times_s,
+            pixel_um=run.pixel_um,
+            cell=cell_of(inputs.cell),
+            sigmas_um=run.sigmas_um,
+            phases=run.phases,
+            scans=run.scans,
+            exchange_current=map_or_number(inputs.exchange_current, run.shape),
+            efficiency=map_or_number(inputs.efficiency, run.shape),
+            mesh=inputs.mesh(run.shape),
+            tolerance=inputs.tolerance,
+            folder=kept,
+            report=click.echo,
+            progress=progress,
+        )
+    sources = {**inputs.sources(), "run": str(inputs.surface), "checkpoints": str(kept)}
+    save_followed(found, place, overwrite=overwrite, metadata=sources, films=not no_films)
+    for row in found.intervals.to_dict(orient="records"):
+        click.echo(
+            f"t = {row['time_s']:g} s: {row['charge_c_per_cm2']:.4g} C/cm², "
+            f"deposit {row['deposit_um']:.3g} µm, measured {row['raised_um']:.3g} µm; "
+            f"c {row['concentration_min_mol_per_l']:.4g} mol/L at least; "
+            f"{'' if row['measured'] else 'no surface, bridged; '}"
+            f"charge and salt balanced within {max(row['charge_error'], row['salt_error']):.1e}"
+        )
+    solution = found.solution
+    click.echo(
+        f"{place}: {len(solution.balances)} steps in {solution.timings_s['all']:.1f} s; "
+        f"look at {place / 'environment.png'}"
+    )
+    if solution.stopped:
+        raise click.exceptions.Exit(FAILED)
+
+
+class _Run(NamedTuple):
+    """A run's surfaces, read one at a time."""
+
+    heights_um: "_Stored"
+    sigmas_um: "_Stored"
+    times_s: NDArray[np.float64]
+    phases: list[str]
+    scans: list[str]
+    pixel_um: float
+    shape: tuple[int, int]
+    notes: list[str]
+
+
+class _Stored:
+    """Maps of a store, read when asked for."""
+
+    def __init__(self, read: Callable[[int], NDArray[np.float32]], count: int) -> None:
+        self._read, self._count = read, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, k: int) -> NDArray[np.float32]:
+        return self._read(k)
+
+
+def _measured(run: Path) -> _Run:
+    """Read a run's surfaces: aligned by `lee series` if they are, else as they were measured."""
+    from lee.runs.run import RESULTS, SURFACES
+    from lee.runs.surface_store import SurfaceStore
+    from lee.series.map_store import MAPS_ZARR, open_maps
+
+    store = SurfaceStore.open(run / SURFACES)
+    count, place = len(store), run / RESULTS / MAPS_ZARR
+    notes = []
+    heights, sigmas = (
+        _Stored(partial(store.read, name=name), count) for name in ("height_um", "height_sigma_um")
+    )
+    if place.is_dir() and len(open_maps(place)["height_um"]) == count:
+        maps = open_maps(place)
+        heights, sigmas = (
+            _Stored(maps[name].__getitem__, count) for name in ("height_um", "height_sigma_um")
+        )
+    else:
+        notes.append(f"{run} was not analysed by `lee series`: its surfaces are followed without alignment")
+    return _Run(heights, sigmas, store.times_s, store.phases, store.scans, store.pixel_um, store.shape, notes)

@@ -1,0 +1,204 @@
+"""From the height maps of a run to the moving boundary of the twin: heights at the columns over time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from lee.errors import InputError
+from lee.surfaces.filling import fill
+from lee.twin.cell import Cell
+from lee.twin.following.trajectory import Trajectory, smoothed
+from lee.twin.mesh.columns import Columns, MeshSize, make_columns, smoothing_px
+
+# Of a column's surroundings in a scan: with less, the scan has no height there.
+_MEASURED = 0.5
+# µm: where no standard deviation is known.
+_SIGMA_UM = 0.05
+_SOME_UM = 1e-4
+
+
+class Maps(Protocol):
+    """Maps of a run, one for each scan: a sequence, an array (T, H, W), or a store that reads them."""
+
+    def __len__(self) -> int:
+        """How many scans there are."""
+
+    def __getitem__(self, scan: int, /) -> ArrayLike:
+        """Give the map of one scan, (H, W)."""
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """The electrode of a run as a boundary that moves.
+
+    Attributes
+    ----------
+    columns : Columns
+        The mesh over the first scan's heights.
+    path : Trajectory
+        Heights at the columns over time.
+    holes : tuple of int
+        Scans without a surface.
+    notes : tuple of str
+    """
+
+    columns: Columns
+    path: Trajectory
+    holes: tuple[int, ...]
+    notes: tuple[str, ...]
+
+
+def moving_boundary(
+    heights_um: Maps,
+    sigmas_um: Maps | None,
+    times_s: NDArray[np.float64],
+    *,
+    pixel_um: float,
+    cell: Cell,
+    size: MeshSize,
+    breaks_s: Sequence[float],
+    names: Sequence[str],
+) -> Boundary:
+    """Bring the scans of a run to the mesh's columns, and fit their heights over time.
+
+    Scans are read one at a time. The scan that was measured most completely is the reference: of the others
+    only the change since is smoothed to the columns, over what both have measured, so that a hole beside a
+    slope tilts nothing. Where a scan has measured less than half of a column's surroundings, the height there
+    follows from the other scans; where all have, from the change beside it.
+
+    Parameters
+    ----------
+    heights_um : T of (H, W) float, µm
+        Aligned; NaN where not measured, throughout for a scan without a surface.
+    sigmas_um : T of (H, W) float, µm, or None
+    times_s : (T,) float64
+    pixel_um, cell, size
+        See `lee.twin.mesh.columns.make_columns`.
+    breaks_s : sequence of float
+        When the current is switched.
+    names : T of str
+        Of the scans, for messages.
+
+    Raises
+    ------
+    InputError
+        If no scan has a surface, or a map is of another shape.
+    """
+    known = [_measured_share(heights_um[k], names[k]) for k in range(len(times_s))]
+    shape = np.shape(heights_um[int(np.argmax(known))])
+    if max(known) == 0:
+        raise InputError(f"follow: none of the {len(known)} scans has a surface; reconstruct the run first")
+    best = int(np.argmax(known))
+    reference = np.asarray(heights_um[best], np.float64)
+    base = make_columns(reference, pixel_um=pixel_um, cell=cell, size=size)
+    nodes, sigmas = [], []
+    for k in range(len(times_s)):
+        height, sigma = _at_columns(
+            base, size, heights_um[k], None if sigmas_um is None else sigmas_um[k], shape, names[k]
+        )
+        nodes.append(height)
+        sigmas.append(sigma)
+    change, errors = np.stack(nodes), np.stack(sigmas)
+    never = np.asarray(~np.isfinite(change).any(axis=0))
+    if never.any():
+        for k in range(len(change)):
+            here = np.isfinite(change[k])
+            if here.any():
+                change[k][never] = fill(change[k].astype(np.float32), here)[never]
+                errors[k][never] = float(np.median(errors[k][here]))
+    path = smoothed(times_s, base.height_um + change, errors, tuple(breaks_s))
+    notes, holes = _notes(base, known, names, never, path, sigmas_um is None)
+    first = path.at(float(times_s[0]))
+    moved = base.to_pixels(first - base.height_um)
+    filled = ~np.isfinite(np.asarray(heights_um[best], np.float64))
+    columns = replace(
+        base,
+        height_um=first,
+        pixels_um=base.pixels_um + moved,
+        plane_um=base.plane_um + _plane_moved(base.height_um, first, cell),
+        filled=filled,
+        notes=(*base.notes, *notes),
+    )
+    return Boundary(columns, path, holes, notes)
+
+
+def _plane_moved(before: NDArray[np.float64], after: NDArray[np.float64], cell: Cell) -> float:
+    if cell.gap_um is None:
+        return float(after.max() - before.max())
+    return float(after.mean() - before.mean())
+
+
+def _measured_share(height_um: ArrayLike, name: str) -> float:
+    height = np.asarray(height_um)
+    if height.ndim != 2 or not height.size:
+        raise InputError(f"follow: the height map of {name} has shape {height.shape}; give (H, W)")
+    if np.isinf(height).any():
+        raise InputError(f"follow: the height map of {name} holds infinite heights; mark gaps with NaN")
+    return float(np.isfinite(height).mean())
+
+
+def _at_columns(
+    base: Columns,
+    size: MeshSize,
+    height_um: ArrayLike,
+    sigma_um: ArrayLike | None,
+    shape: tuple[int, ...],
+    name: str,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the change since the reference at the columns, NaN where not measured, and its sigma."""
+    height = np.asarray(height_um, np.float64)
+    if height.shape != shape:
+        raise InputError(
+            f"follow: the height map of {name} is {height.shape}, others {shape}; crop all alike"
+        )
+    measured = np.isfinite(height)
+    width = smoothing_px(size, base.pixel_um, base.x_um[1], base.y_um[1])
+
+    def spread(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return base.to_nodes(ndimage.gaussian_filter(values, width, mode="reflect"))
+
+    share = spread(measured.astype(np.float64))
+    enough = np.maximum(share, 1e-3)
+    change = spread(np.where(measured, height - base.pixels_um, 0.0)) / enough
+    variance = np.full(shape, _SIGMA_UM**2)
+    if sigma_um is not None:
+        sigma = np.asarray(sigma_um, np.float64)
+        if sigma.shape != shape:
+            raise InputError(f"follow: the sigma map of {name} is {sigma.shape}, its heights {shape}")
+        told = measured & np.isfinite(sigma) & (sigma > 0)
+        typical = float(np.median(sigma[told])) if told.any() else _SIGMA_UM
+        variance = np.where(told, sigma, typical) ** 2
+    error = np.sqrt(spread(np.where(measured, variance, 0.0)) / enough) + _SOME_UM
+    return np.where(share >= _MEASURED, change, np.nan), error
+
+
+def _notes(
+    base: Columns,
+    known: Sequence[float],
+    names: Sequence[str],
+    never: NDArray[np.bool_],
+    path: Trajectory,
+    no_sigma: bool,
+) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    holes = tuple(k for k, share in enumerate(known) if share == 0)
+    notes = [
+        f"the boundary follows {len(known) - len(holes)} of {len(known)} scans, to "
+        f"{float(np.median(path.sigma_um)):.2g} µm (median standard deviation at a column); scatter is "
+        f"{path.scale:.2g} × the stated one"
+    ]
+    if holes:
+        listed = ", ".join(names[k] for k in holes[:5]) + (" ..." if len(holes) > 5 else "")
+        notes.append(f"without a surface, bridged from the scans around: {listed}")
+    if never.any():
+        notes.append(
+            f"{100 * never.mean():.1f} % of the columns were never measured; they change as those beside them"
+        )
+    if no_sigma:
+        notes.append(f"no standard deviations are known; {_SIGMA_UM:g} µm is taken for all heights")
+    return tuple(notes), holes

@@ -1,0 +1,227 @@
+"""Compute the environment on the surfaces of a run, from scan to scan."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lee.errors import InputError
+from lee.twin.cell import Cell
+from lee.twin.following.boundary import Boundary, Maps, moving_boundary
+from lee.twin.following.current import CurrentSteps
+from lee.twin.following.intervals import interval_table
+from lee.twin.mesh.columns import MeshSize
+from lee.twin.mesh.moving import MeshPosition
+from lee.twin.model import Model, model_over
+from lee.twin.moving_electrode import MovingElectrode, position_of
+from lee.twin.results.builder import SolutionBuilder
+from lee.twin.results.checkpoints import Checkpoints, fingerprint
+from lee.twin.results.solution import Balance, Solution
+from lee.twin.solver.time_loop import advance
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class Followed:
+    """A run in the twin.
+
+    Attributes
+    ----------
+    solution : Solution
+        At the times of the scans, on the run's clock; ``height_um`` is the moving boundary.
+    intervals : DataFrame
+        Accounts of charge and salt from scan to scan; see `lee.twin.following.intervals.interval_table`.
+    scans : tuple of str
+        Names.
+    holes : tuple of int
+        Scans without a surface.
+    sigma_um : (T,) float64
+        Median standard deviation of the boundary at a column.
+    """
+
+    solution: Solution
+    intervals: pd.DataFrame
+    scans: tuple[str, ...]
+    holes: tuple[int, ...]
+    sigma_um: NDArray[np.float64]
+
+
+def follow(
+    heights_um: Maps,
+    *,
+    times_s: ArrayLike,
+    pixel_um: float,
+    cell: Cell,
+    sigmas_um: Maps | None = None,
+    phases: Sequence[str] | None = None,
+    current: CurrentSteps | None = None,
+    scans: Sequence[str] | None = None,
+    exchange_current: ArrayLike | None = None,
+    efficiency: ArrayLike | None = None,
+    mesh: MeshSize | None = None,
+    tolerance: float = 3e-4,
+    folder: str | Path | None = None,
+    report: Callable[[str], object] | None = print,
+    progress: Callable[[Balance], object] | None = None,
+) -> Followed:
+    """Compute concentration, potential, current and rates over the surfaces of a run.
+
+    The measured surfaces are the boundary: they are interpolated in time, weighted by their standard
+    deviations (`trajectory`), and the mesh moves with them as it does with the deposit in `lee.twin.grow`.
+    Concentrations are carried from scan to scan. The computed rates do not move the surface; they are there
+    to be compared with the measured ones.
+
+    Parameters
+    ----------
+    heights_um : T of (H, W) float, µm
+        Aligned height maps of the run, read one at a time; NaN where not measured, throughout where a scan
+        has no surface.
+    times_s : (T,) float, s
+        Of the scans, rising.
+    pixel_um : float, µm
+    cell : Cell
+    sigmas_um : T of (H, W) float, µm, optional
+        Standard deviations of the heights.
+    phases : T of str, optional
+        plating, stripping or rest: the cell's current with that sign. All plating if not known.
+    current : CurrentSteps, optional
+        On the clock of `times_s`; in place of `phases`.
+    scans : T of str, optional
+        Names of the scans.
+    exchange_current, efficiency, mesh, report, progress
+        As for `lee.twin.solve`.
+    tolerance : float
+        Error of c/c₀ a step may add.
+    folder : str or Path, optional
+        A checkpoint is written there at each scan; a folder of the same run is resumed from its last one.
+
+    Returns
+    -------
+    Followed
+
+    Raises
+    ------
+    InputError
+        If what is given cannot be used, or the folder holds another run.
+    MissingDependency
+        If NGSolve is not installed.
+    """
+    began = time.perf_counter()
+    times = _checked_times(times_s, len(heights_um))
+    names = tuple(scans) if scans is not None else tuple(f"scan {k}" for k in range(len(times)))
+    for given, what in ((sigmas_um, "sigma maps"), (names, "names"), (phases, "phases")):
+        if given is not None and len(given) != len(times):
+            raise InputError(f"follow: {len(given)} {what} for {len(times)} scans; give one for each")
+    if current is None:
+        current = CurrentSteps.of_phases(times, phases or [""] * len(times), cell.current_density_ma_per_cm2)
+    largest = float(np.abs(current.ma_per_cm2).max())
+    cell = replace(cell, current_density_ma_per_cm2=largest)
+    switches = current.switches_s(float(times[0]), float(times[-1]))
+    boundary = moving_boundary(
+        heights_um, sigmas_um, times, pixel_um=pixel_um, cell=cell, size=mesh or MeshSize(),
+        breaks_s=switches, names=names,
+    )  # fmt: skip
+    model = model_over(boundary.columns, cell, "tertiary", exchange_current, efficiency)
+    model = _at_current(model, current, largest)
+    for line in (cell.summary(), *model.notes) if report else ():
+        report(line)  # type: ignore[misc]
+    made = time.perf_counter()
+    builder = SolutionBuilder(model)
+    checkpoints = None if folder is None else _checkpoints(folder, boundary, model, current, tolerance)
+    saved = checkpoints.load() if checkpoints else None
+    known = None
+    if saved is not None:
+        builder.states, known, builder.balances = saved
+    run = _Following(model, builder, boundary, current, tolerance, checkpoints, known)
+    advance(run, times[len(builder.states) :].tolist(), progress)
+    if builder.stopped:
+        warnings.warn(builder.stopped, RuntimeWarning, stacklevel=2)
+    ended = time.perf_counter()
+    solution = builder.solution({"mesh": made - began, "solver": ended - made, "all": ended - began})
+    return Followed(
+        solution=solution,
+        intervals=interval_table(solution, boundary, current, names),
+        scans=names,
+        holes=boundary.holes,
+        sigma_um=np.median(boundary.path.sigma_um, axis=(1, 2)),
+    )
+
+
+def _checked_times(times_s: ArrayLike, scans: int) -> NDArray[np.float64]:
+    times = np.atleast_1d(np.asarray(times_s, np.float64))
+    if times.shape != (scans,) or not scans:
+        raise InputError(f"follow: {times.size} times for {scans} scans; give one for each")
+    if not np.isfinite(times).all() or (np.diff(times) <= 0).any():
+        raise InputError("follow: the times of the scans must be finite and rise")
+    return times
+
+
+def _at_current(model: Model, current: CurrentSteps, unit: float) -> Model:
+    """Let the total current follow the steps; a cell without current keeps its own scale."""
+    if unit == 0:
+        return model
+    seen = model.columns.seen_area_um2
+
+    def total(time_s: float) -> float:
+        return seen * current.at(time_s) / unit
+
+    return replace(model, problem=replace(model.problem, total=total))
+
+
+class _Following(MovingElectrode):
+    """A run, as it advances in time."""
+
+    def __init__(
+        self,
+        model: Model,
+        builder: SolutionBuilder,
+        boundary: Boundary,
+        current: CurrentSteps,
+        tolerance: float,
+        checkpoints: Checkpoints | None,
+        saved: dict[str, NDArray[Any]] | None,
+    ) -> None:
+        self._boundary, self._current = boundary, current
+        columns = model.columns
+        if saved is not None:
+            super().__init__(model, builder, tolerance, checkpoints, position_of(saved), None)
+            self.restore(saved)
+            return
+        begin = MeshPosition(columns.height_um, columns.plane_um)
+        start = model.start(model.volume(columns.z_um(begin.height_um, begin.plane_um)))
+        super().__init__(
+            model, builder, tolerance, checkpoints, begin, start, float(boundary.path.times_s[0])
+        )
+
+    def end_of_step(self, begin_s: float, length_s: float) -> NDArray[np.float64]:
+        """Move to where the electrode was measured."""
+        return self._boundary.path.at(begin_s + length_s)
+
+    def step(self, until_s: float) -> Balance:
+        """Make one step, at most to the next time at which the current is switched."""
+        switches = self._current.switches_s(self.time_s, until_s)
+        balance = super().step(min([until_s, *switches]))
+        if self.time_s in switches:
+            self.stepper.restart()
+        return balance
+
+
+def _checkpoints(
+    folder: str | Path, boundary: Boundary, model: Model, current: CurrentSteps, tolerance: float
+) -> Checkpoints:
+    columns, path = boundary.columns, boundary.path
+    of = fingerprint(
+        path.times_s, path.height_um, columns.share, columns.pixel_um, model.cell, model.efficiency,
+        model.problem.electrode.exchange, current.from_s, current.ma_per_cm2, tolerance,
+    )  # fmt: skip
+    about = {"cell": model.cell.to_dict(), "pixel_um": columns.pixel_um, "mesh": columns.shape}
+    return Checkpoints(folder, of, about)
