@@ -16,8 +16,11 @@ def cuda():
 
 
 @pytest.fixture
-def undrawn():
-    """Leave pictures blank, where they are not what is tested."""
+def undrawn(request):
+    """Leave pictures blank, where they are not what is tested; for a test marked `drawn` they are drawn."""
+    if request.node.get_closest_marker("drawn"):
+        yield
+        return
     with pictures.undrawn():
         yield
 

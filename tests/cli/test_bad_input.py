@@ -15,6 +15,7 @@ from lee.cli import run
 from lee.cli.one_line import warnings_in_one_line
 from lee.devices.virtual import gentle, render_scan
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 COUNT = 20
 
 

@@ -18,6 +18,7 @@ from lee.errors import DeviceError, DeviceMemoryError, InputError, MissingDepend
 from lee.surfaces.surface import FILES, Surface
 from tests.support.blank_figures import undrawn
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 COMMANDS = ["demo", "reconstruct", "series", "curvature", "particles", "rig", "twin", "export", "view"]
 COMMANDS += ["bench"]
 PIXEL_UM = 0.25
@@ -116,6 +117,7 @@ def test_no_command_shows_the_help(capsys):
     assert "Commands:" in capsys.readouterr().err
 
 
+@pytest.mark.drawn
 def test_reconstruct_writes_the_folder(tmp_path, stack, scan, capsys):
     out = tmp_path / "out"
     assert run(["reconstruct", str(stack), "-o", str(out), "--z-step-um", "0.2", "--pixel-um", "0.25"]) == 0
@@ -212,6 +214,7 @@ def test_export_of_an_unknown_format_names_the_known(tmp_path, surface, capsys):
     assert "'a.xyz': no format has this suffix; use one of .glb" in capsys.readouterr().err
 
 
+@pytest.mark.drawn
 def test_view_draws_a_picture(tmp_path, surface):
     assert run(["view", str(surface), "--screenshot", str(tmp_path / "a.png"), "--colour", "image"]) == 0
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"

@@ -25,6 +25,7 @@ from lee.surfaces.surface import Surface
 from tests.support.blank_figures import undrawn
 from tests.support.particle_scans import IN_GAUSSIAN, matched, truth_of
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 PIXEL_UM = 0.25
 SCENE = rig.gentle((112, 112), PIXEL_UM, 3, relief_um=2.0)
 Z_UM = SCENE.z_range(0.3, 2.0)
@@ -332,6 +333,7 @@ def test_a_failure_leaves_nothing_behind(scans, tmp_path, capsys, monkeypatch, s
 # --- calibrating ---
 
 
+@pytest.mark.drawn
 def test_calibrating_writes_a_curve_and_a_figure(scans, tmp_path, capsys):
     out, figure = tmp_path / "sizes.json", tmp_path / "sizes.png"
     code, printed, err = outcome_of(capsys, "calibrate", scans / "sem.csv", "-o", out, "--figure", figure)

@@ -6,6 +6,7 @@ from lee.cli import run
 from lee.recording.segment_reader import SegmentReader
 from lee.runs.run import open_run
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 CONFIG = """
 [camera]
 driver = "virtual"

@@ -11,6 +11,7 @@ from lee.devices.virtual import gentle, render_scan
 from lee.reconstruction.target import Target
 from lee.stacks.stack import ZStack
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 PIXEL_UM = 0.25
 
 

@@ -139,7 +139,7 @@ def test_a_run_that_begins_with_a_hole_is_held_against_its_first_surface(folder,
     assert np.isfinite(found.maps("delta_um")[3]).mean() > 0.8
 
 
-def test_two_scans_show_growth_but_no_rate(folder):
+def test_two_scans_show_growth_but_no_rate(folder, undrawn):
     for later in range(2, SCANS):
         (folder / "scans" / f"scan_{later:03d}.ome.tif").unlink()
     lines = (folder / "scans.csv").read_text().splitlines()[:3]

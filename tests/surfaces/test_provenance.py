@@ -15,6 +15,8 @@ from lee.surfaces.provenance import (
 from lee.surfaces.surface import Surface
 from tests.surfaces.test_surface import some_surface
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 # "metadata" of a surface.json as lee wrote it before provenance had types; drift cut to three frames.
 OLDER = json.loads(
     """{

@@ -16,6 +16,7 @@ from lee.errors import InputError, MissingDependency, StorageError
 from lee.surfaces.provenance import Provenance, RejectedFrame
 from lee.surfaces.surface import FILES, Surface
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 MAPS = ("height_um", "height_filled_um", "height_sigma_um", "refocused")
 
 
@@ -52,6 +53,7 @@ def test_a_saved_surface_comes_back_bit_for_bit(tmp_path: Path) -> None:
     assert again.metadata == surface.metadata
 
 
+@pytest.mark.drawn
 def test_the_folder_holds_what_is_promised_and_nothing_else(tmp_path: Path) -> None:
     some_surface().save(tmp_path / "a" / "out")
     assert {entry.name for entry in (tmp_path / "a" / "out").iterdir()} == FILES
@@ -97,6 +99,7 @@ def test_the_description_is_strict_json_whatever_the_metadata_holds(tmp_path: Pa
     assert found["versions"]["numpy"] == np.__version__
 
 
+@pytest.mark.drawn
 def test_nothing_measured_can_still_be_saved(tmp_path: Path) -> None:
     gap = np.full((8, 9), np.nan, np.float32)
     Surface(gap, np.zeros_like(gap), gap, np.zeros((8, 9), bool), np.ones_like(gap), 1.0).save(
@@ -276,6 +279,7 @@ def test_its_repr_is_one_line_a_person_reads() -> None:
     assert repr(empty) == "<Surface: 8 × 9 px of 1 µm, 0.0 % measured>"
 
 
+@pytest.mark.drawn
 def test_a_notebook_shows_a_small_picture_and_the_line() -> None:
     surface = some_surface()
     shown = surface._repr_html_()
