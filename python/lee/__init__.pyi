@@ -1,4 +1,5 @@
 from lee import devices as devices
+from lee import electrochemistry as electrochemistry
 from lee import errors as errors
 from lee import twin as twin
 from lee.kernels.adaptive_variance import adaptive_variance as adaptive_variance
@@ -31,6 +32,7 @@ __all__ = [
     "curvature",
     "detect_particles",
     "devices",
+    "electrochemistry",
     "errors",
     "find_particles",
     "open_run",

@@ -88,7 +88,7 @@ def test_what_is_written_is_replaced_only_with_overwrite():
 def test_a_window_is_what_the_microscope_sees():
     """Neither the scan window, which tracks the surface, nor the scans of a rate are named so."""
     named = {path for name in NAMES if "window" in name for path in uses(name)}
-    assert named <= {"lee twin window", "lee twin compare"}
+    assert named <= {"lee twin window", "lee twin compare", "lee series"}
 
 
 def test_series_takes_every_option_of_reconstruct():

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 from lee.cli import run as lee_cli
@@ -78,3 +79,19 @@ def test_a_hole_is_reported_and_stops_nothing(tmp_path, capsys, undrawn):
     assert "no surface from scan_001.ome.tif" in out
     assert "2 of 3 scans" in out
     assert SurfaceStore.open(folder / SURFACES).state.tolist() == [1, 2, 1]
+
+
+def test_a_record_lies_under_the_scans(folder, tmp_path, capsys, undrawn):
+    record = tmp_path / "log.csv"
+    record.write_text("time_s,I/mA\n" + "".join(f"{k},-8\n" for k in range(60)))
+    arguments = (folder, "--no-films", "--cell-data", record)
+    code, out, err = outcome_of(capsys, *arguments, "--electrode-area-cm2", "0.1+-0.01")
+    assert (code, err) == (0, "")
+    assert "No edge of the current tells the offset" in out
+    assert "charge: clock offset 0 s (error unknown), assumed; negative current plates" in out
+    table = pd.read_csv(folder / "series" / "charge.csv")
+    assert table["phase"].tolist() == ["plating"] * 3
+    assert table["current_density_ma_per_cm2"].tolist() == pytest.approx([80] * 3)
+    assert pd.read_csv(folder / "series" / "scans.csv")["phase"].tolist() == ["plating"] * 3
+    assert json.loads((folder / "series" / "charge.json").read_text())["electrode_area_cm2"] == 0.1
+    assert outcome_of(capsys, *arguments, "--clock-offset-s", "900")[2].count("they never overlap") == 1

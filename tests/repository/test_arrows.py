@@ -131,6 +131,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "statistics": (),
     "storage": (),
     "devices": ("storage",),
+    "electrochemistry": GROUND,
     "recording": ("devices", *GROUND),
     "kernels": (),
     "stacks": ("recording", *GROUND),
@@ -139,15 +140,18 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "export": ("surfaces", *GROUND),
     "figures": ("export", "surfaces", *GROUND),
     "runs": ("export", "recording", *FROM_STACKS),
-    "series": ("runs", *SHOWING, *FROM_STACKS),
+    "series": ("runs", "electrochemistry", *SHOWING, *FROM_STACKS),
     "particles": ("series", "runs", *SHOWING, *FROM_STACKS),
     # No kernel: the twin takes surfaces as they were measured, also on machines that measure none.
-    "twin": ("figures", "surfaces", *GROUND),
+    "twin": ("figures", "surfaces", "electrochemistry", *GROUND),
     "rig": ("series", "runs", *SHOWING, "recording", "devices", *FROM_STACKS),
-    "demo": ("rig", "twin", "particles", "series", "runs", *SHOWING, "recording", "devices", *FROM_STACKS),
+    "demo": (
+        *("rig", "twin", "particles", "series", "runs", *SHOWING, "electrochemistry", "recording", "devices"),
+        *FROM_STACKS,
+    ),
     "cli": (
         *("demo", "rig", "twin", "particles", "series", "runs", *SHOWING, "recording", "devices"),
-        *FROM_STACKS,
+        *("electrochemistry", *FROM_STACKS),
     ),
 }
 # Writers that are imported when they are called, against the arrows: `Surface.save` and `Surface.export`.

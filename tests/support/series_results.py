@@ -2,7 +2,10 @@
 
 import numpy as np
 
+from lee.electrochemistry import CellData
 from lee.series.alignment.scan_alignment import Alignment
+from lee.series.charge.balance import ChargeBalance, charge_balance
+from lee.series.charge.options import ChargeOptions
 from lee.series.region_curves import region_curves
 from lee.series.relation import Relation
 from lee.series.report.results import SeriesResults
@@ -43,6 +46,13 @@ def profile(level: float) -> Profile:
     return Profile(distance, level + np.sin(distance), np.cos(distance) / 10, 40 + 10 * np.cos(distance))
 
 
+def charge(heights: np.ndarray) -> ChargeBalance:
+    seconds = np.arange(0, 80, 0.5)
+    record = CellData(seconds, np.where(seconds < 45, -0.08, 0.08), np.where(seconds < 45, -0.1, 0.1))
+    options = ChargeOptions(record, electrode_area_cm2=1.0, clock_offset_s=10.0)
+    return charge_balance(options, TIMES, heights, np.full_like(heights, 0.02), pixel_um=PIXEL_UM)
+
+
 def results() -> SeriesResults:
     rng = np.random.default_rng(1)
     rate = np.full(SHAPE, 40, np.float32)
@@ -75,6 +85,7 @@ def results() -> SeriesResults:
             rng.normal(0, 0.3, (6, 2)), np.full((6, 2), 0.02), np.zeros(6), np.full(6, np.nan), "none",
             "drift of the stage along the axis reads as growth",
         ),
+        charge=charge(heights),
         failed={"scan_2.tif": "the file ends early"},
         notes=["only six scans were taken"],
         settings={"window (scans)": 5, "reference": "none"},

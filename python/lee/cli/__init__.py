@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from lee.cli.bench import bench
+from lee.cli.cell_data import cell_data
 from lee.cli.curvature import curvature
 from lee.cli.demo import demo
 from lee.cli.export import export
@@ -52,7 +53,7 @@ def commands() -> None:
     """  # noqa: D301  click wants the character itself
 
 
-for _command in (demo, reconstruct, series, curvature, particles, twin, rig, export, view, bench):
+for _command in (demo, reconstruct, series, cell_data, curvature, particles, twin, rig, export, view, bench):
     commands.add_command(_command)
 
 

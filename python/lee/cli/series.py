@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from lee.cli.cell_data import charge_options, chosen_columns
 from lee.cli.options import (
     PATH,
     interval_option,
@@ -74,6 +75,7 @@ def line(text: str) -> "Line":
     show_default=True,
     help="Successive scans to which each growth rate is fitted.",
 )
+@charge_options
 @no_films_option
 @click.option(
     "--film-3d", is_flag=True, help="Also write a film of the surface seen obliquely; needs pyvista."
@@ -90,6 +92,14 @@ def series(
     line: "Line | None",
     scale_um: float | Literal["auto"],
     fit_scans: int,
+    cell_data: Path | None,
+    columns: tuple[str, ...],
+    electrode_area_cm2: tuple[float, float] | None,
+    window_share: float,
+    window_share_error: float,
+    clock_offset_s: float | None,
+    plating_current: Literal["auto", "positive", "negative"],
+    metal: str,
     no_films: bool,
     film_3d: bool,
 ) -> None:
@@ -108,13 +118,30 @@ def series(
       lee series times.ome.tif --interval-s 20
       lee series run --interval-s 10 --scheduler local --line 20,0,20,80
       lee series run --regions regions.json --reference fiducial:scratch
+      lee series run --cell-data plating.mpt --electrode-area-cm2 1.13+-0.02
     """  # noqa: D301  click wants the character itself
+    from lee.electrochemistry.read import read_cell_data
     from lee.runs.reconstruct import reconstruct_run, series_params
     from lee.runs.run import open_run
     from lee.series.analyse import analyse
+    from lee.series.charge.options import ChargeOptions
+    from lee.series.charge.report import charge_sentences
     from lee.series.options import SeriesOptions
 
     begun = time.perf_counter()
+    charge = None
+    if cell_data is not None:
+        area, area_error = electrode_area_cm2 or (None, 0.0)
+        charge = ChargeOptions(
+            record=read_cell_data(cell_data, columns=chosen_columns(columns), electrode_area_cm2=area),
+            electrode_area_cm2=area,
+            electrode_area_sigma_cm2=area_error,
+            window_share=window_share,
+            window_share_sigma=window_share_error,
+            clock_offset_s=clock_offset_s,
+            plating_current=plating_current,
+            metal=metal,
+        )
     opened = open_run(
         run,
         interval_s=interval_s,
@@ -149,12 +176,16 @@ def series(
                 line_um=line,
                 films=not no_films,
                 relief_film=film_3d,
+                charge=charge,
             ),
             workers=workers,
             progress=show,
         )
     for note in found.notes:
         click.echo(note)
+    if found.charge is not None:
+        for sentence in charge_sentences(found.charge):
+            click.echo(f"charge: {sentence}")
     scans = found.tables["scans.csv"]
     rates = scans["median_rate_nm_per_s"].dropna()
     shown = f", median rate {rates.min():.3g} to {rates.max():.3g} nm/s" if len(rates) else ""

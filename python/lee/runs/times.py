@@ -77,7 +77,7 @@ def recorded_times(folder: Path, scans: Sequence[Path]) -> tuple[list[ScanEntry]
     InputError
         If a scan stores no time.
     """
-    started = [_acquired(scan) for scan in scans]
+    started = [acquired(scan) for scan in scans]
     for scan, time in zip(scans, started, strict=True):
         if time is None:
             raise InputError(
@@ -146,7 +146,8 @@ def _number(row: Mapping[str, str], name: str, where: str) -> float | None:
     return value
 
 
-def _acquired(scan: Path) -> datetime | None:
+def acquired(scan: Path) -> datetime | None:
+    """Return when a scan began, by its own header or metadata; None where it states nothing."""
     if scan.suffix.lower() == RECORDED_SUFFIX:
         return _recorded(scan)
     if scan.is_dir() and (scan / "zarr.json").is_file():

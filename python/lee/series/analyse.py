@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lee.electrochemistry.cell_data import CellData
 from lee.errors import InputError
 from lee.runs.lock import run_locked
 from lee.runs.reconstruct import reconstruct_run as reconstruct_run
 from lee.runs.run import RESULTS, Run
 from lee.runs.scheduler import cores
 from lee.runs.surface_store import WRITTEN
+from lee.runs.times import acquired
 from lee.series.alignment.scan_alignment import Alignment
+from lee.series.charge.balance import ChargeBalance
 from lee.series.growth.line_fit import MIN_SCANS
 from lee.series.map_store import MAPS_ZARR, StoredMaps, open_maps
 from lee.series.options import SeriesOptions, load_regions, parse_reference
@@ -24,7 +27,7 @@ from lee.series.relation import Relation
 from lee.series.report.notes import notes_of
 from lee.series.report.series_report import FILES as REPORT_FILES
 from lee.series.report.tables import TABLES
-from lee.series.steps import AnalysisSteps
+from lee.series.steps import CHARGE_JSON, AnalysisSteps
 from lee.storage.atomic import new_folder
 from lee.surfaces.profile import Profile, profile
 from lee.surfaces.regions import Region
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FILES", "Series", "analyse", "reconstruct_run"]
 
-FILES = frozenset({MAPS_ZARR, *REPORT_FILES, *TABLES})
+FILES = frozenset({MAPS_ZARR, CHARGE_JSON, *REPORT_FILES, *TABLES})
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +63,8 @@ class Series:
         Scans without a surface, and the reasons.
     notes : list of str
         Warnings and remarks on the results, one sentence each.
+    charge : ChargeBalance, optional
+        Where the potentiostat's record was given.
     """
 
     path: Path
@@ -74,6 +79,7 @@ class Series:
     profiles: dict[str, Profile]
     failed: dict[str, str]
     notes: list[str]
+    charge: ChargeBalance | None = None
 
     def maps(self, name: str) -> StoredMaps:
         """Return maps of all scans, read one at a time; `lee.series.map_store.MAPS` lists the names."""
@@ -129,6 +135,8 @@ def analyse(
         steps = AnalysisSteps(store, place, progress or (lambda _: None))
         try:
             steps.align(reference)
+            if options.charge is not None:
+                steps.measure_charge(options.charge, _stated_offset(run, options.charge.record))
             scale = steps.measure_curvature(options.scale_um)
             used = steps.measure_growth(options.fit_scans)
             if options.films and (workers or cores()) > 1:
@@ -138,10 +146,12 @@ def analyse(
                 store,
                 steps.alignment,
                 steps.tables,
+                phases=steps.phases,
                 relations=steps.relations,
                 window=options.fit_scans,
                 used=used,
             )
+            notes += [] if steps.charge is None else steps.charge.notes
             settings = {
                 "times": str(store.metadata.get("times_source", "")),
                 "scale of the curvature (µm)": f"{scale:.3g}"
@@ -166,4 +176,14 @@ def analyse(
         profiles=steps.profiles,
         failed=steps.failed,
         notes=notes,
+        charge=steps.charge,
     )
+
+
+def _stated_offset(run: Run, record: CellData) -> float | None:
+    """Return the record's time at the first scan by the date and time that both state, s."""
+    began = acquired(run.scans[0])
+    if began is None or record.started is None:
+        return None
+    # Without a time zone it is that of this computer.
+    return (began.astimezone() - record.started.astimezone()).total_seconds()

@@ -76,6 +76,12 @@ def create_maps(
     return _stored(group)
 
 
+def write_phases(path: Path, phases: Sequence[str]) -> None:
+    """Replace the phases of the scans."""
+    group: Any = zarr.open_group(str(path), mode="r+", zarr_format=3)
+    group["phase"][:] = np.array(list(phases), dtype=object)
+
+
 def _stored(group: zarr.Group) -> dict[str, StoredMaps]:
     arrays = dict(group.arrays())
     return {name: StoredMaps(arrays[name]) for name in MAPS}

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lee.errors import InputError
 from lee.series.alignment.scan_alignment import Reference
+from lee.series.charge.options import ChargeOptions
 from lee.storage.refusals import unreadable
 from lee.surfaces.profile import Line
 from lee.surfaces.regions import Region, read_regions
@@ -42,6 +43,8 @@ class SeriesOptions:
         Write films too.
     relief_film : bool
         Write a film of the surface in an oblique view; needs pyvista and takes about a second per scan.
+    charge : ChargeOptions, optional
+        The potentiostat's record: current and potential under every scan, phases, Faraday's balance.
     """
 
     scale_um: float | Literal["auto"] = "auto"
@@ -51,6 +54,7 @@ class SeriesOptions:
     line_um: Line | None = None
     films: bool = True
     relief_film: bool = False
+    charge: ChargeOptions | None = None
 
 
 def load_regions(given: Regions | None, shape: tuple[int, int], pixel_um: float) -> list[Region]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from multiprocessing import get_context
@@ -15,15 +16,18 @@ from lee.figures.film import write_film
 from lee.runs.scheduler import cores, end_with_parent
 from lee.runs.surface_store import WRITTEN, SurfaceStore
 from lee.series.alignment.scan_alignment import Alignment, Reference, align, apply_alignment
+from lee.series.charge.balance import ChargeBalance, charge_balance
+from lee.series.charge.options import ChargeOptions
 from lee.series.growth.line_fit import MIN_SCANS
 from lee.series.growth.rates import rates
-from lee.series.map_store import MAPS_ZARR, create_maps, open_maps
+from lee.series.map_store import MAPS_ZARR, create_maps, open_maps, write_phases
 from lee.series.options import SeriesOptions, line_through
 from lee.series.region_curves import rate_ratio, region_curves
 from lee.series.relation import Relation, relate
 from lee.series.report.results import SeriesResults
 from lee.series.report.series_report import FILMS, RELIEF_FILM, write_series_report
 from lee.series.report.tables import relation_tables, scan_table, write_tables
+from lee.storage.description import json_values
 from lee.surfaces.areal import areal_over_time
 from lee.surfaces.curvature import curvature
 from lee.surfaces.profile import Line, Profile, profile
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FILMED = {"height": "height_um", "delta": "delta_um", "rate": "rate_nm_per_s"}
+CHARGE_JSON = "charge.json"
 _SCANS_FOR_REGIONS = 9
 _EARLY, _LATE = 0.2, 0.8  # of a phase: where relations and profiles are measured
 
@@ -89,6 +94,7 @@ class AnalysisSteps:
             settings=store.metadata,
         )
         self.measured = [int(k) for k in np.flatnonzero(store.state == WRITTEN)]
+        self.charge: ChargeBalance | None = None
         self.regions: list[Region] = []
         self.tables: dict[str, pd.DataFrame] = {}
         self.relations: dict[str, Relation] = {}
@@ -109,6 +115,24 @@ class AnalysisSteps:
 
         self._for_each_scan(write_aligned)
         self._progress("alignment")
+
+    def measure_charge(self, options: ChargeOptions, guess_s: float | None) -> None:
+        """Lay the record under the scans; its phases take the place of those that the run states."""
+        self.charge = charge_balance(
+            options,
+            self.times_s,
+            self.maps["height_um"],
+            self.maps["height_sigma_um"],
+            pixel_um=self.store.pixel_um,
+            guess_s=guess_s,
+            given_growth=self.alignment.reference == "stated mean growth",
+        )
+        self.phases = [found or stated for found, stated in zip(self.charge.phases, self.phases, strict=True)]
+        write_phases(self.place / MAPS_ZARR, self.phases)
+        self.tables["charge.csv"] = self.charge.table
+        text = json.dumps(json_values(self.charge.to_json()), indent=2, allow_nan=False)
+        (self.place / CHARGE_JSON).write_text(text + "\n", encoding="utf-8")
+        self._progress("charge")
 
     def measure_curvature(self, scale_um: float | Literal["auto"]) -> float:
         """Measure the curvature of all surfaces at one scale, which is returned."""
@@ -212,6 +236,7 @@ class AnalysisSteps:
                     self.relations[name] = relation
             self.tables["scans.csv"], self.tables["areal.csv"] = scans.result(), areal.result()
             self.tables["regions.csv"] = curves.result()
+        self.tables["scans.csv"]["phase"] = self.phases
         if {"trench", "protrusion"} <= {region.kind for region in regions}:
             self.tables["rate_ratio.csv"] = rate_ratio(self.tables["regions.csv"])
         self.tables |= relation_tables(self.relations, self.profiles)
@@ -241,6 +266,7 @@ class AnalysisSteps:
             profiles=self.profiles,
             line_um=self.line_um,
             alignment=self.alignment,
+            charge=self.charge,
             failed=self.failed,
             notes=notes,
             settings={**settings, **_reconstruction_settings(self.store.metadata)},

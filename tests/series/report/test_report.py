@@ -42,7 +42,7 @@ def test_the_page_reads_from_what_it_came_to_down_to_how(written: tuple[Path, li
     assert headings == [
         "a <run>: a surface over time", "Summary", "Surface", "Growth", "Rate",
         "Trenches, protrusions and other regions", "Relation of growth rate to curvature",
-        "Area, volume and roughness", "Alignment", "Settings",
+        "Area, volume and roughness", "Charge and deposit", "Alignment", "Settings",
     ]  # fmt: skip
     words = " ".join(page.words)
     assert "scan_2.tif has no surface: the file ends early." in words
@@ -86,7 +86,7 @@ def test_what_is_not_known_is_left_out(tmp_path: Path) -> None:
     full = results()
     bare = replace(
         full, rate_sigma=None, curvature=None, regions=(), region_table=None, areal_table=None, relations={},
-        profiles={}, line_um=None, alignment=None, failed={}, notes=(), phases=[""] * 6,
+        profiles={}, line_um=None, alignment=None, charge=None, failed={}, notes=(), phases=[""] * 6,
     )  # fmt: skip
     report = write_series_report(tmp_path, bare, films=False)
     assert {entry.name for entry in tmp_path.iterdir()} == {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,7 @@ def notes_of(
     alignment: Alignment,
     tables: Mapping[str, pd.DataFrame],
     *,
+    phases: Sequence[str],
     relations: Mapping[str, Relation],
     window: int,
     used: int,
@@ -34,6 +35,7 @@ def notes_of(
     alignment : Alignment
     tables : mapping of str to DataFrame
         By file name.
+    phases : (T,) str
     relations : mapping of str to Relation
     window, used : int
         Number of scans requested for a rate, and the number available.
@@ -53,9 +55,8 @@ def notes_of(
         notes.append(
             f"There are {used} scans, fewer than the window of {window}: rates are fitted to all of them."
         )
-    phases = store.phases
     for phase in dict.fromkeys(phases):
-        count = phases.count(phase)
+        count = list(phases).count(phase)
         if phase and used >= MIN_SCANS and count < MIN_SCANS:
             notes.append(f"The phase {phase} has only {count} of the three scans that a rate needs.")
     lost = [k for k in np.flatnonzero(state == 1) if not np.isfinite(alignment.shift_px[k]).all()]

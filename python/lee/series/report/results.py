@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lee.series.alignment.scan_alignment import Alignment
+    from lee.series.charge.balance import ChargeBalance
     from lee.series.relation import Relation
     from lee.surfaces.profile import Line, Profile
     from lee.surfaces.regions import Region
@@ -54,6 +55,8 @@ class SeriesResults:
     line_um : ((y0, x0), (y1, x1)), µm, optional
         Line of the profiles.
     alignment : Alignment, optional
+    charge : ChargeBalance, optional
+        Where the potentiostat's record was given.
     failed : mapping of str to str
         Scans without a surface, and the reasons.
     notes : sequence of str
@@ -84,6 +87,7 @@ class SeriesResults:
     profiles: "Mapping[str, Profile]" = field(default_factory=dict)
     line_um: "Line | None" = None
     alignment: "Alignment | None" = None
+    charge: "ChargeBalance | None" = None
     failed: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
     settings: Mapping[str, object] = field(default_factory=dict)

@@ -11,6 +11,7 @@ from lee.figures.film import write_film
 from lee.figures.maps import Maps, time_text
 from lee.figures.maps_over_time import in_order, map_figure, maps_over_time
 from lee.figures.report import FigureFolder, Section, write_report
+from lee.series.charge.report import charge_figure, charge_rows, charge_sentences
 from lee.series.report.relation_figures import profile_figure, relation_figure
 from lee.series.report.results import SeriesResults
 from lee.series.report.summary import areal_section, ratio_of_kinds, ratio_sentences, summary
@@ -21,7 +22,7 @@ FILMS = {"height": "surface.mp4", "delta": "growth.mp4", "rate": "rate.mp4"}
 RELIEF_FILM = "surface_3d.mp4"
 FIGURES = (
     "height.png", "delta.png", "rate.png", "rate_sigma.png", "regions.png", "region_curves.png",
-    "profile.png", "relation.png", "area_volume.png", "areal.png", "drift.png",
+    "profile.png", "relation.png", "area_volume.png", "areal.png", "drift.png", "charge.png",
 )  # fmt: skip
 REPORT = "report.html"
 FILES = frozenset({*FILMS.values(), RELIEF_FILM, *FIGURES, REPORT})
@@ -66,6 +67,7 @@ def write_series_report(
         *_regions(results, figures),
         *_relation(results, figures),
         *_areal(results, figures),
+        *_charge(results, figures),
         *_alignment(results, figures),
         Section("Settings", "", [{"setting": k, "value": v} for k, v in results.settings.items()]),
     ]
@@ -177,6 +179,16 @@ def _areal(results: SeriesResults, figures: FigureFolder) -> list[Section]:
         ),
     }
     return [Section("Area, volume and roughness", text, rows, pictures)]
+
+
+def _charge(results: SeriesResults, figures: FigureFolder) -> list[Section]:
+    balance = results.charge
+    if balance is None:
+        return []
+    text = "\n\n".join(f"{one[0].upper()}{one[1:]}." for one in charge_sentences(balance))
+    caption = "Current and potential under the scans; measured thickness against that by the charge"
+    pictures: Pictures = {caption: figures.save("charge.png", charge_figure(balance))}
+    return [Section("Charge and deposit", text, charge_rows(balance), pictures)]
 
 
 def _alignment(results: SeriesResults, figures: FigureFolder) -> list[Section]:

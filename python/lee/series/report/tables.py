@@ -24,6 +24,7 @@ TABLES = frozenset(
         "relation.csv",
         "relation_bins.csv",
         "profile.csv",
+        "charge.csv",
     }
 )
 _STATES = ("waiting", "measured", "failed")

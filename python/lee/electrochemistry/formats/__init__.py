@@ -1,0 +1,1 @@
+"""Formats of potentiostats and cyclers, one reader each: text in, current and potential in SI out."""

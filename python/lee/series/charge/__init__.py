@@ -1,0 +1,1 @@
+"""The charge that a run passed, against the volume that was measured: clocks, phases, efficiency."""

@@ -1,0 +1,337 @@
+"""Current and potential under every scan, phases by the current's sign, and Faraday's balance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import hypot
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lee.electrochemistry.cell_data import CellData
+from lee.electrochemistry.clock import ClockOffset, charge_columns, fit_clock_offset
+from lee.electrochemistry.faraday import Metal, PhaseBalance, fit_efficiency, metal_named
+from lee.errors import InputError
+from lee.series.charge.options import ChargeOptions
+from lee.series.charge.remarks import coverage_notes, judgement_of, plating_sign, within
+
+Floats = NDArray[np.float64]
+Maps = Sequence[NDArray[np.float32]]
+
+PHASES = ("plating", "stripping")
+# Below this share of the run's largest mean current a scan is at rest.
+_REST_SHARE = 0.02
+_TAIL = 2.5
+_CLOCK_STEP_S = 0.5
+# Of the median standard deviation of a height: how much of its error the whole field may share, as bias.
+_SHARED_BIAS = 1 / 3
+
+
+@dataclass(frozen=True, eq=False)
+class ChargeBalance:
+    """What a run's charge tells; made by `charge_balance`.
+
+    Attributes
+    ----------
+    clock : ClockOffset
+    plating_sign : int
+        Sign of the record's current that plates.
+    phases : list of str
+        Of every scan: plating, stripping or rest; empty outside the record.
+    table : DataFrame
+        A row for each scan: its time, time of the record, phase, mean current and potential, charge since the
+        first scan and, where the electrode's area is known, expected and measured thickness and volume.
+    by_phase : list of PhaseBalance
+        Empty where the area is not known, or the heights were measured against a stated growth.
+    area_cm2 : float or None
+    metal : Metal
+    window_share : float
+    relative_sigma : float
+        Of the expected thickness, by the area's and the window share's errors.
+    notes : list of str
+    """
+
+    clock: ClockOffset
+    plating_sign: int
+    phases: list[str]
+    table: pd.DataFrame
+    by_phase: list[PhaseBalance]
+    area_cm2: float | None
+    metal: Metal
+    window_share: float
+    relative_sigma: float
+    notes: list[str]
+
+    def to_json(self) -> dict[str, object]:
+        """Return what the table does not hold, for ``charge.json``."""
+        return {
+            "clock_offset_s": self.clock.offset_s,
+            "clock_offset_sigma_s": self.clock.sigma_s,
+            "clock_offset_source": self.clock.source,
+            "edges": self.clock.edges,
+            "plating_current": "positive" if self.plating_sign > 0 else "negative",
+            "electrode_area_cm2": self.area_cm2,
+            "metal": self.metal.name,
+            "window_share": self.window_share,
+            "expected_relative_sigma": self.relative_sigma,
+            "efficiency": {
+                one.phase: {
+                    "value": one.efficiency,
+                    "sigma": one.sigma,
+                    "sigma_of_the_fit": one.sigma_fit,
+                    "expected_um": one.expected_um,
+                }
+                for one in self.by_phase
+            },
+            "notes": self.notes,
+        }
+
+
+def mean_heights(heights_um: Maps, sigmas_um: Maps) -> tuple[Floats, Floats]:
+    """Return the field's mean height change since the first measured scan, and its shared error.
+
+    Far outliers are clipped. Pixels that were not measured are taken to have grown like the mean, which errs
+    by about their share times the variation over the field. Of the standard deviation of the heights, a third
+    is taken as bias that the whole field shares: beside steep edges it does not average out.
+
+    Parameters
+    ----------
+    heights_um : T of (H, W) float32, µm
+        Aligned, NaN where not measured; read one after the other.
+    sigmas_um : T of (H, W) float32, µm
+        Their standard deviations.
+
+    Returns
+    -------
+    mean_um, shared_um : (T,) float64, µm
+        NaN where a scan was not measured.
+    """
+    first: NDArray[np.float32] | None = None
+    found, shared = np.full(len(heights_um), np.nan), np.full(len(heights_um), np.nan)
+    for k in range(len(heights_um)):
+        height = np.asarray(heights_um[k], np.float32)
+        if first is None:
+            if not np.isfinite(height).any():
+                continue
+            first = height
+        change = height - first
+        known = change[np.isfinite(change)].astype(np.float64)
+        if known.size:
+            low, high = np.percentile(known, [_TAIL, 100 - _TAIL])
+            clipped = np.clip(known, 2 * low - high, 2 * high - low)
+            found[k] = clipped.mean()
+            sigma = float(np.nanmedian(np.asarray(sigmas_um[k], np.float32)[::2, ::2]))
+            missing = (1 - known.size / change.size) * clipped.std()
+            shared[k] = hypot(missing, _SHARED_BIAS * np.nan_to_num(sigma))
+    return found, shared
+
+
+def charge_balance(
+    options: ChargeOptions,
+    times_s: Floats,
+    heights_um: Maps,
+    sigmas_um: Maps,
+    *,
+    pixel_um: float,
+    guess_s: float | None = None,
+    given_growth: bool = False,
+) -> ChargeBalance:
+    """Lay the potentiostat's record under a run's scans, and the charge against the measured growth.
+
+    Parameters
+    ----------
+    options : ChargeOptions
+    times_s : (T,) float64, s
+        From the first scan.
+    heights_um : T of (H, W) float32, µm
+        Aligned heights, NaN where not measured.
+    sigmas_um : T of (H, W) float32, µm
+        Standard deviations of the heights.
+    pixel_um : float, µm
+    guess_s : float, s, optional
+        Time of the record at the first scan, by the date and time that both state.
+    given_growth : bool
+        Whether the heights' mean was set to a stated growth: then it tells nothing of the charge.
+
+    Returns
+    -------
+    ChargeBalance
+
+    Raises
+    ------
+    InputError
+        If the record and the scans never overlap.
+    """
+    data = options.record
+    times = np.asarray(times_s, np.float64)
+    height, shared = mean_heights(heights_um, sigmas_um)
+    notes = list(data.notes)
+    if options.clock_offset_s is not None:
+        _refuse_apart(data, times + options.clock_offset_s)
+        found = fit_clock_offset(data, times, height, guess_s=options.clock_offset_s)
+        clock = ClockOffset(options.clock_offset_s, float("nan"), "given", 0, found.plating_sign)
+        if found.source == "edges" and abs(found.offset_s - clock.offset_s) > 3 * found.sigma_s:
+            notes.append(
+                f"The offset of the clocks is given as {clock.offset_s:.4g} s; the edges of the current "
+                "lie at "
+                f"{found.text}."
+            )
+    else:
+        clock = fit_clock_offset(data, times, height, guess_s=guess_s)
+    notes += clock.notes
+    record_s = times + clock.offset_s
+    _refuse_apart(data, record_s)
+    sign = plating_sign(options, data, clock, notes)
+    begin, end = _spans(record_s, centred=clock.source == "edges")
+    inside = (begin >= data.time_s[0]) & (end <= data.time_s[-1])
+    notes += coverage_notes(data, record_s)
+    current = sign * data.mean_current_a(begin, end)
+    phases = _phases(data, begin, end, sign)
+    table = pd.DataFrame(
+        {
+            "scan": np.arange(times.size),
+            "time_s": times,
+            "record_s": record_s,
+            "phase": phases,
+            "current_a": current,
+            "potential_v": data.mean_potential_v(begin, end),
+        }
+    )
+    area = options.electrode_area_cm2
+    if area is None:
+        area = data.electrode_area_cm2
+        notes.append(
+            "The electrode's area is not given: there is no balance of charge and volume "
+            "(--electrode-area-cm2)."
+            if area is None
+            else f"The electrode's area is the one that the record states, {area:g} cm² "
+            "(--electrode-area-cm2)."
+        )
+    elif data.electrode_area_cm2 is not None and abs(area / data.electrode_area_cm2 - 1) > 0.01:
+        notes.append(
+            f"The record states an electrode of {data.electrode_area_cm2:g} cm², and {area:g} cm² is "
+            "given: the "
+            "given one is used."
+        )
+    metal = metal_named(options.metal)
+    by_phase: list[PhaseBalance] = []
+    relative = hypot(
+        0.0
+        if options.electrode_area_cm2 is None
+        else options.electrode_area_sigma_cm2 / options.electrode_area_cm2,
+        options.window_share_sigma / options.window_share,
+    )
+    if area is not None:
+        factor = options.window_share / area
+        passed = factor * sign * (data.charge_at(record_s) - data.charge_at(_first_inside(record_s, data)))
+        table["current_density_ma_per_cm2"] = 1e3 * current * factor
+        table["charge_c_per_cm2"] = passed
+        expected = _expected_um(data, record_s, sign, factor * metal.um_per_c_per_cm2)
+        change = None
+        if clock.source == "edges":
+            later, earlier = (
+                _expected_um(data, record_s + step, sign, factor * metal.um_per_c_per_cm2)
+                for step in (_CLOCK_STEP_S, -_CLOCK_STEP_S)
+            )
+            change = (later - earlier) / (2 * _CLOCK_STEP_S)
+        seen = np.where(inside | within(data, record_s), height, np.nan)
+        if given_growth:
+            notes.append(
+                "The mean growth was stated (--reference model): it cannot be held against the charge."
+            )
+        else:
+            by_phase = fit_efficiency(
+                times,
+                seen,
+                expected,
+                PHASES,
+                change_um_per_s=change,
+                relative_sigma=relative,
+                shared_um=shared,
+            )
+        _add_thickness(table, passed * metal.um_per_c_per_cm2, height, phases, pixel_um, heights_um, relative)
+        notes += judgement_of(by_phase, times, expected)
+    return ChargeBalance(
+        clock, sign, phases, table, by_phase, area, metal, options.window_share, relative, notes
+    )
+
+
+def _spans(record_s: Floats, *, centred: bool) -> tuple[Floats, Floats]:
+    """Return begin and end of each scan on the record's clock; a fitted offset points at its middle."""
+    if record_s.size < 2:
+        return record_s, record_s + 1.0
+    steps = np.diff(record_s)
+    lasts = np.minimum(np.append(steps, np.median(steps)), np.median(steps))
+    begin = record_s - lasts / 2 if centred else record_s
+    return begin, begin + lasts
+
+
+def _first_inside(record_s: Floats, data: CellData) -> float:
+    inside = record_s[within(data, record_s)]
+    return float(inside[0]) if inside.size else float("nan")
+
+
+def _expected_um(data: CellData, record_s: Floats, sign: int, um_per_c: float) -> Floats:
+    """Return dense thickness by the charges of plating and of stripping, (T, 2) µm; stripping falls."""
+    charge = charge_columns(data, record_s) * sign * um_per_c
+    return charge if sign > 0 else charge[:, ::-1]
+
+
+def _phases(data: CellData, begin: Floats, end: Floats, sign: int) -> list[str]:
+    positive, negative = (
+        (data.interpolated(part, end) - data.interpolated(part, begin)) / (end - begin)
+        for part in data.charges_by_sign_c
+    )
+    size = positive - negative
+    largest = float(np.nanmax(size)) if np.isfinite(size).any() else 0.0
+    found = []
+    for mean, total in zip(sign * (positive + negative), size, strict=True):
+        if not np.isfinite(mean):
+            found.append("")
+        elif total <= _REST_SHARE * largest or largest == 0:
+            found.append("rest")
+        else:
+            found.append("plating" if mean > 0 else "stripping")
+    return found
+
+
+def _refuse_apart(data: CellData, record_s: Floats) -> None:
+    if not within(data, record_s).any():
+        where = str(data.provenance.get("file", "cell data"))
+        raise InputError(
+            f"{where}: the record covers {data.time_s[0]:.6g} to {data.time_s[-1]:.6g} s, and the scans "
+            "lie at "
+            f"{record_s[0]:.6g} to {record_s[-1]:.6g} s of its clock: they never overlap; correct "
+            "--clock-offset-s, or "
+            "give the record of this run"
+        )
+
+
+def _add_thickness(
+    table: pd.DataFrame,
+    expected: Floats,
+    height: Floats,
+    phases: Sequence[str],
+    pixel_um: float,
+    heights_um: Maps,
+    relative: float,
+) -> None:
+    """Add expected and measured thickness and volume, and the efficiency since each phase began."""
+    rows, columns = np.shape(heights_um[0])
+    field_um2 = rows * columns * pixel_um**2
+    efficiency = np.full(height.size, np.nan)
+    start = 0
+    for k in range(height.size):
+        if k and phases[k] != phases[k - 1]:
+            start = k
+        gained, charged = height[k] - height[start], expected[k] - expected[start]
+        if k > start and charged != 0:
+            efficiency[k] = gained / charged
+    first = int(np.argmax(np.isfinite(expected))) if np.isfinite(expected).any() else 0
+    measured = height - height[first]
+    table["expected_um"], table["expected_sigma_um"] = expected, np.abs(expected) * relative
+    table["measured_um"] = measured
+    table["expected_volume_um3"], table["measured_volume_um3"] = expected * field_um2, measured * field_um2
+    table["efficiency_since_phase_began"] = efficiency
