@@ -11,15 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
+from lee.series.growth.course import Course, bent_growth, course_at
+from lee.series.growth.error_covariance import ErrorCovariance, error_covariance
 from lee.series.growth.line_fit import MIN_SCANS, fit_lines
-from lee.series.growth.trend import (
-    NonlinearGrowth,
-    coarse_changes,
-    neighbours,
-    nonlinear_growth_at,
-    refined,
-    scan_weights,
-)
+from lee.series.growth.trend import Trend, mean_stated, neighbours, refined, run_trend, weighed
 
 Maps = Sequence[NDArray[np.float32]] | NDArray[np.float32]
 
@@ -27,8 +22,8 @@ _NM = 1000.0
 # Rows fitted at once, so that the data stay in the cache.
 _STRIP_ROWS = 32
 _THREADS = 2
-# Added to every sigma, as a share of the median one: a few pixels with tiny sigmas must not dominate.
-_SIGMA_FLOOR = 0.3
+# A pixel that scatters up to so many times as much as the others, in variance, does so by chance.
+_USUAL_EXCESS = 3.0
 # Median of chi-squared per degree of freedom.
 _MEDIAN_CHI = {1: 0.4549, 2: 0.6931, 3: 0.7887, 4: 0.8392, 5: 0.8703, 6: 0.8914, 7: 0.9066, 8: 0.9180}
 _MORE_SCANS = 4  # used for the non-linear part of growth
@@ -83,13 +78,6 @@ class Rate(NamedTuple):
     left_out: dict[int, float]
 
 
-class Trend(NamedTuple):
-    """Coarse changes of height over the whole run, and the weight of each scan."""
-
-    coarse_um: NDArray[np.float32]
-    scan_weight: NDArray[np.float64]
-
-
 def growth(
     heights_um: Maps,
     sigmas_um: Maps | None,
@@ -102,9 +90,14 @@ def growth(
 
     At every pixel a line is fitted to the heights of the `window` scans around each scan, weighted by their
     uncertainty. Outliers among the heights of a pixel are excluded, and so are outlier scans; rougher scans
-    have less weight. The change of the rate over time is measured coarsely, on blocks of 8 pixels and four
-    more scans, and subtracted first: so the first and last scans, whose windows are one-sided, are not
-    biased, and the slope is that at the time of the scan. A rate needs three consistent heights.
+    have less weight. How growth bends over time is measured on the whole field and on blocks of a few pixels
+    over four more scans, and taken into account: so the rate is that at the time of the scan, also at the
+    first and last scans, whose windows are one-sided. A rate needs three consistent heights.
+
+    The standard deviation of a rate holds the errors of heights that are new in every scan, those that move
+    slowly from scan to scan, both measured on the run itself, and what is not known of how growth bends. A
+    constant error of a height cancels. What moves in proportion to time, as drift of the stage does, is not
+    in it, and neither are features narrower than the focus window, which flattens their growth.
 
     Parameters
     ----------
@@ -132,7 +125,7 @@ def growth(
     """
     times, groups, shape = _checked(heights_um, sigmas_um, times_s, window, phases)
     count = len(times)
-    trend = run_trend(heights_um, times, groups)
+    trend = run_trend(heights_um, sigmas_um, times, groups)
     measured = np.isfinite(trend.coarse_um).any(axis=(1, 2))
     first = int(np.argmax(measured))
     delta = np.empty((count, *shape), np.float32)
@@ -156,12 +149,6 @@ def growth(
     return Growth(delta, adjacent, rate, sigma, times, window, first, trend.scan_weight, left_out)
 
 
-def run_trend(heights_um: Maps, times_s: NDArray[np.float64], groups: list[list[int]]) -> Trend:
-    """Measure the coarse changes and scan weights of a run, one scan after the other."""
-    coarse = coarse_changes(heights_um)
-    return Trend(coarse, scan_weights(coarse, times_s, groups))
-
-
 def rates(
     heights_um: Maps,
     sigmas_um: Maps | None,
@@ -176,18 +163,29 @@ def rates(
     Parameters and errors as in `growth`; give `trend` if it is already known.
     """
     times, groups, shape = _checked(heights_um, sigmas_um, times_s, window, phases)
-    trend = trend or run_trend(heights_um, times, groups)
+    trend = trend or run_trend(heights_um, sigmas_um, times, groups)
     loaded: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+
+    def read(k: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        sigma = None if sigmas_um is None else np.asarray(sigmas_um[k], dtype=np.float32)
+        return weighed(np.asarray(heights_um[k], dtype=np.float32), sigma)
+
     with ThreadPoolExecutor(_THREADS) as pool:
         for group in groups:
             usable = [k for k in group if trend.scan_weight[k] > _MIN_WEIGHT]
             reliable = [k for k in usable if trend.scan_weight[k] == 1]
             for k in group:
                 scans = neighbours(k, usable, window)
-                loaded = {j: loaded.get(j) or _weighed(heights_um, sigmas_um, j) for j in scans}
-                wider = neighbours(k, reliable, window + _MORE_SCANS)
-                nonlinear = nonlinear_growth_at(k, trend.coarse_um, times, wider)
-                yield _rate(k, scans, loaded, trend.scan_weight, times, nonlinear, shape, pool)
+                if len(scans) < MIN_SCANS:
+                    unknown = np.full(shape, np.nan, np.float32)
+                    yield Rate(k, unknown, unknown.copy(), {})
+                    continue
+                loaded = {j: loaded.get(j) or read(j) for j in scans}
+                around = reliable if len(reliable) >= MIN_SCANS else usable
+                wider = neighbours(k, around, window + _MORE_SCANS)
+                course = course_at(k, trend.coarse_um, times, wider)
+                errors = _errors(wider, trend, course)
+                yield _rate(k, scans, loaded, trend.scan_weight, times, course, errors, shape, pool)
 
 
 def _rate(
@@ -196,21 +194,25 @@ def _rate(
     loaded: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]],
     scan_weight: NDArray[np.float64],
     times: NDArray[np.float64],
-    nonlinear: NonlinearGrowth,
+    course: Course,
+    errors: ErrorCovariance | None,
     shape: tuple[int, int],
     pool: ThreadPoolExecutor,
 ) -> Rate:
-    if len(scans) < MIN_SCANS:
-        unknown = np.full(shape, np.nan, np.float32)
-        return Rate(k, unknown, unknown.copy(), {})
     t = times[scans]
-    amounts = [refined(amount, shape) for amount in nonlinear.amounts_um]
-    shapes = [one(t - times[k]).astype(np.float32) for one in nonlinear.shapes]
-    slopes = np.array([one.deriv()(0.0) for one in nonlinear.shapes])
+    ratios = (
+        np.ones(len(course.contrasts)) if errors is None else errors.ratio(course.contrasts, course.since_s)
+    )
+    coarse, coarse_sigma = bent_growth(course, ratios)
+    amounts = [refined(amount, shape) for amount in coarse]
+    shapes = [one(t - times[k]).astype(np.float32) for one in course.shapes]
+    line = course.course(t - times[k])
+    pace = float(course.course.deriv()(0.0))
+    slopes = np.array([one.deriv()(0.0) for one in course.shapes])
     # Effect of a wrong amount on the slope at the scan: the difference to the slope of a line fitted to the
     # shape.
-    lever = slopes - np.array([np.polyfit(t, one, 1)[0] for one in shapes])
-    nonlinear_variance = float(np.sum((lever * nonlinear.sigma_um) ** 2))
+    lever = slopes - np.array([pace * np.polyfit(line, one, 1)[0] for one in shapes])
+    bent_variance = float(np.sum((lever * coarse_sigma) ** 2))
 
     def gathered(part: tuple[slice, slice]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         heights = np.stack([loaded[j][0][part] for j in scans])
@@ -221,7 +223,7 @@ def _rate(
         return heights, weights
 
     heights, weights = gathered(np.s_[::4, ::4])
-    misfit = fit_lines(heights, weights, t, np.inf).misfit
+    misfit = fit_lines(heights, weights, line, t, np.inf).misfit
     known = misfit[np.isfinite(misfit)]
     expected = _MEDIAN_CHI.get(len(scans) - 2, 1 - 2 / (9 * max(len(scans) - 2, 1)))
     scatter = max(float(np.median(known)) / expected, 1e-6) if known.size else 1.0
@@ -233,14 +235,21 @@ def _rate(
 
     def fit(top: int) -> NDArray[np.int64]:
         part = np.s_[top : top + _STRIP_ROWS, :]
-        lines = fit_lines(*gathered(part), t, max(scatter, min_scatter))
-        slope[part] = lines.slope
+        heights, weights = gathered(part)
+        stated = mean_stated(np.stack([loaded[j][1][part] for j in scans]))
+        lines = fit_lines(heights, weights, line, t, max(scatter, min_scatter))
+        slope[part] = np.float32(pace) * lines.slope
         for own, amount in zip(slopes, amounts, strict=True):
             slope[part] += np.float32(own) * amount[part]
         slope[part] *= np.float32(_NM)
+        if errors is None:
+            variance = lines.variance * np.float32(scatter)
+        else:
+            white, walk = errors.at(stated)
+            variance = lines.variance * (white / np.maximum(stated, np.float32(1e-20))) + lines.walk * walk
         # A pixel that scatters more than the others has a larger variance.
-        excess = np.maximum(np.nan_to_num(lines.misfit, nan=1.0) / scatter, 1.0)
-        variance = lines.variance * np.float32(scatter) * excess + np.float32(nonlinear_variance)
+        excess = np.maximum(np.nan_to_num(lines.misfit, nan=1.0) / np.float32(scatter * _USUAL_EXCESS), 1.0)
+        variance = variance * (excess * np.float32(pace**2)) + np.float32(bent_variance)
         sigma[part] = np.sqrt(variance) * np.float32(_NM)
         return lines.left_out
 
@@ -250,20 +259,9 @@ def _rate(
     return Rate(k, slope, sigma, dict(zip(scans, shares.tolist(), strict=True)))
 
 
-def _weighed(heights: Maps, sigmas: Maps | None, k: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return heights and their weights, both 0 where not measured."""
-    height = np.asarray(heights[k], dtype=np.float32)
-    known = np.isfinite(height)
-    if sigmas is None:
-        return np.where(known, height, np.float32(0)), known.astype(np.float32)
-    sigma = np.asarray(sigmas[k], dtype=np.float32)
-    has_sigma = known & np.isfinite(sigma)
-    median = float(np.median(sigma[has_sigma][::7])) if has_sigma.any() else 0.0
-    if median <= 0:
-        median = 1.0
-    sigma = np.where(has_sigma, sigma, np.float32(median))
-    weight = known / (sigma * sigma + np.float32((_SIGMA_FLOOR * median) ** 2))
-    return np.where(known, height, np.float32(0)), weight.astype(np.float32)
+def _errors(scans: list[int], trend: Trend, course: Course) -> ErrorCovariance | None:
+    stated = mean_stated(trend.parts_weight[scans])
+    return error_covariance(trend.parts_um[scans], stated, course.since_s, course.course(course.since_s))
 
 
 def _checked(

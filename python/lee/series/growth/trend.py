@@ -2,44 +2,98 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
-from scipy import fft, ndimage
 
 from lee.errors import InputError
 from lee.statistics.nan_median import median_over_scans
 
-BLOCK_PX = 8
+Maps = Sequence[NDArray[np.float32]] | NDArray[np.float32]
+
+# Side of a block: growth is hardly narrower. Blocks of large fields are larger, for memory.
+_BLOCK_PX, _LARGE_BLOCK_PX = 4, 8
+_LARGE_FIELD_PX = 2_000_000
+# Added to every sigma, as a share of the median one: a few pixels with tiny sigmas must not dominate.
+_SIGMA_FLOOR = 0.3
+# Side of the parts of the field on which errors are measured.
+_PART_PX = 48
 # A scan whose offset is this many times the typical one of the run is excluded.
 _MAX_OFFSET = 6.0
 _MIN_OFFSET_UM = 0.005
 # A scan this many times as rough as typical has less weight.
 _MAX_ROUGHNESS = 2.0
-_GAP_BLOCKS = 1.5
-_RINGS = 24
-_CLIP = 6.0
 _OUTLIER_SIGMAS = 4.0
-# Of the polynomial in time: the rate that decays as trenches fill changes differently from scan to scan.
-_DEGREE = 3
 
 
-class NonlinearGrowth(NamedTuple):
-    """Deviation of growth from a straight line around one scan, as a sum of polynomials in time.
+class Trend(NamedTuple):
+    """Coarse changes of height over the whole run, the weight of each scan, and parts of the maps.
 
-    ``amounts_um`` (d, h, w) on the coarse grid, ``sigma_um`` (d,) their standard deviations, ``shapes`` the d
-    polynomials, of the time in s since the scan.
+    ``parts_um`` and ``parts_weight`` (T, P, h, w): heights, NaN where not measured, and their weights.
     """
 
-    amounts_um: NDArray[np.float32]
-    sigma_um: NDArray[np.float64]
-    shapes: list[Polynomial]
+    coarse_um: NDArray[np.float32]
+    scan_weight: NDArray[np.float64]
+    parts_um: NDArray[np.float32]
+    parts_weight: NDArray[np.float32]
 
 
-def coarse_changes(heights_um: Sequence[NDArray[np.float32]] | NDArray[np.float32]) -> NDArray[np.float32]:
+def run_trend(
+    heights_um: Maps, sigmas_um: Maps | None, times_s: NDArray[np.float64], groups: list[list[int]]
+) -> Trend:
+    """Measure the coarse changes and scan weights of a run, one scan after the other."""
+    parts = _parts(*np.shape(heights_um[0]))
+    heights, weights = [], []
+
+    def scans() -> Iterator[NDArray[np.float32]]:
+        for k in range(len(heights_um)):
+            height = np.asarray(heights_um[k], dtype=np.float32)
+            sigma = None if sigmas_um is None else np.asarray(sigmas_um[k], dtype=np.float32)
+            weight = weighed(height, sigma)[1]
+            weights.append(np.stack([weight[part] for part in parts]))
+            heights.append(np.stack([height[part] for part in parts]))
+            yield height
+
+    coarse = coarse_changes(scans())
+    weight = scan_weights(coarse, times_s, groups)
+    return Trend(coarse, weight, np.stack(heights), np.stack(weights))
+
+
+def _parts(rows: int, columns: int) -> list[tuple[slice, slice]]:
+    """Return up to 3 × 3 parts of the field."""
+    starts = []
+    for length in (rows, columns):
+        side = min(_PART_PX, length)
+        starts.append(np.linspace(0, length - side, min(length // side, 3)).astype(int).tolist())
+    return [np.s_[y : y + _PART_PX, x : x + _PART_PX] for y in starts[0] for x in starts[1]]
+
+
+def weighed(
+    height: NDArray[np.float32], sigma: NDArray[np.float32] | None
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return heights and their weights, both 0 where not measured."""
+    known = np.isfinite(height)
+    if sigma is None:
+        return np.where(known, height, np.float32(0)), known.astype(np.float32)
+    has_sigma = known & np.isfinite(sigma)
+    median = float(np.median(sigma[has_sigma][::7])) if has_sigma.any() else 0.0
+    if median <= 0:
+        median = 1.0
+    sigma = np.where(has_sigma, sigma, np.float32(median))
+    weight = known / (sigma * sigma + np.float32((_SIGMA_FLOOR * median) ** 2))
+    return np.where(known, height, np.float32(0)), weight.astype(np.float32)
+
+
+def mean_stated(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean variance that the weights (n, ...) of a pixel's measured heights state."""
+    known = weights > 0
+    variance = np.divide(1, weights, out=np.zeros_like(weights), where=known)
+    return np.asarray(variance.sum(axis=0) / np.maximum(known.sum(axis=0), 1), dtype=np.float32)
+
+
+def coarse_changes(heights_um: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
     """Return block means, (T, h, w) µm, of the height of each scan above the first measured one.
 
     The means are of changes, not of heights: the relief within a block is large, and the mean height of the
@@ -47,8 +101,7 @@ def coarse_changes(heights_um: Sequence[NDArray[np.float32]] | NDArray[np.float3
     """
     first: NDArray[np.float32] | None = None
     changes = []
-    for k in range(len(heights_um)):
-        height = np.asarray(heights_um[k], dtype=np.float32)
+    for k, height in enumerate(heights_um):
         if first is None and np.isfinite(height).any():
             first = height.copy()
         if first is not None and height.shape != first.shape:
@@ -93,23 +146,29 @@ def _blocks(change: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _in_blocks(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Divide into (h, rows, w, columns) blocks, without the incomplete ones at the end."""
-    rows, columns = (max(n // BLOCK_PX, 1) for n in values.shape)
-    tall, wide = (min(BLOCK_PX, n) for n in values.shape)
+    side = _block_px(values.shape)
+    rows, columns = (max(n // side, 1) for n in values.shape)
+    tall, wide = (min(side, n) for n in values.shape)
     return values[: rows * tall, : columns * wide].reshape(rows, tall, columns, wide)
 
 
 def refined(coarse: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Interpolate a coarse map bilinearly to (H, W)."""
-    low, share = _between(shape[0], coarse.shape[0])
+    side = _block_px(shape)
+    low, share = _between(shape[0], coarse.shape[0], side)
     tall = coarse[low] + share[:, None] * (coarse[np.minimum(low + 1, coarse.shape[0] - 1)] - coarse[low])
-    low, share = _between(shape[1], coarse.shape[1])
+    low, share = _between(shape[1], coarse.shape[1], side)
     left = tall[:, low]
     return np.asarray(left + share * (tall[:, np.minimum(low + 1, coarse.shape[1] - 1)] - left))
 
 
-def _between(length: int, blocks: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+def _block_px(shape: tuple[int, ...]) -> int:
+    return _LARGE_BLOCK_PX if shape[0] * shape[1] > _LARGE_FIELD_PX else _BLOCK_PX
+
+
+def _between(length: int, blocks: int, side: int) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     """Return the block before each pixel, and the pixel's fractional position between it and the next."""
-    side = min(BLOCK_PX, length)
+    side = min(side, length)
     at = np.clip((np.arange(length) - (side - 1) / 2) / side, 0, blocks - 1)
     low = np.floor(at).astype(np.intp)
     return low, (at - low).astype(np.float32)
@@ -134,7 +193,7 @@ def scan_weights(
         while len(kept) >= 5:
             offset, rough = _compared_with_neighbours(coarse, times_s, kept)
             typical_offset = max(_typical(np.abs(offset)), _MIN_OFFSET_UM)
-            typical_rough = max(_typical(rough), 1e-6)
+            typical_rough = max(_typical(rough), _MIN_OFFSET_UM)
             off, roughness = (
                 np.abs(offset) / (_MAX_OFFSET * typical_offset),
                 rough / (_MAX_ROUGHNESS * typical_rough),
@@ -169,74 +228,3 @@ def _compared_with_neighbours(
             offset[place] = float(np.median(known)) / scale
             rough[place] = float(np.median(np.abs(known - np.median(known)))) / scale
     return offset, rough
-
-
-def nonlinear_growth_at(
-    k: int, coarse: NDArray[np.float32], times_s: NDArray[np.float64], scans: list[int]
-) -> NonlinearGrowth:
-    """Measure the non-linear part of growth around scan k; blocks without data take that of the field."""
-    shape = coarse.shape[1:]
-    degree = min(len(scans) - 2, _DEGREE)
-    if degree < 2:
-        return NonlinearGrowth(np.zeros((0, *shape), np.float32), np.zeros(0), [])
-    t = times_s[scans] - times_s[k]
-    unit = float(np.ptp(t))
-    # Orthogonal on these scans: the amounts are independent of each other.
-    orthogonal, mixed = np.linalg.qr(np.vander(t / unit, degree + 1, increasing=True))
-    inverse = np.linalg.inv(mixed)
-    powers = unit ** -np.arange(degree + 1.0)
-    shapes = [Polynomial(inverse[:, j] * powers) for j in range(2, degree + 1)]
-    changes = coarse[scans] - coarse[scans[0]]
-    residual_of = np.eye(len(t)) - orthogonal @ orthogonal.T
-    freedom = np.sqrt(len(t) / (len(t) - degree - 1))
-    residual = np.abs(np.tensordot(residual_of.astype(np.float32), changes, 1))
-    known_residual = np.isfinite(residual)
-    noise = 1.4826 * float(np.median(residual[known_residual])) * freedom if known_residual.any() else 0.0
-    # A block with an outlier scan is ignored.
-    changes[:, (residual > _CLIP * max(noise, 1e-6)).any(axis=0)] = np.nan
-    # The common part of all blocks is the field's median; its residual shows the jitter of the stage.
-    known = np.isfinite(changes).all(axis=0)
-    middle = np.median(changes[:, known], axis=1) if known.any() else np.zeros(len(t))
-    jitter = float(np.sqrt(np.mean(np.square(residual_of @ middle)))) * freedom
-    # Where growth is faster it also changes faster: this proportional part is measured on the whole field.
-    faster = np.tensordot(orthogonal[:, 1].astype(np.float32), changes, 1)
-    faster -= np.float32(orthogonal[:, 1] @ middle)
-    faster = np.where(np.isfinite(faster), faster, np.float32(0))
-    strength = float(np.sum(np.square(faster, dtype=np.float64)))
-    amounts, sigmas = [], []
-    for base in orthogonal[:, 2:].T:
-        common = float(base @ middle)
-        own = np.tensordot(base.astype(np.float32), changes, 1) - np.float32(common)
-        share = float(np.nansum(own * faster, dtype=np.float64)) / max(strength, 1e-30)
-        share *= _shrinkage(share, noise / np.sqrt(max(strength, 1e-30)))
-        own, sigma = _denoised((own - np.float32(share) * faster).astype(np.float32), noise)
-        factor = _shrinkage(common, jitter)
-        amounts.append(own + np.float32(share) * faster + np.float32(factor * common))
-        sigmas.append(np.hypot(sigma, np.sqrt(factor) * jitter))
-    return NonlinearGrowth(np.stack(amounts), np.array(sigmas), shapes)
-
-
-def _shrinkage(value: float, noise: float) -> float:
-    """Return the factor, 0 to 1, that shrinks a value according to its noise."""
-    return max(0.0, 1 - noise**2 / value**2) if value != 0 else 0.0
-
-
-def _denoised(amount: NDArray[np.float32], noise: float) -> tuple[NDArray[np.float32], float]:
-    """Filter a coarse map by a Wiener filter; return it with its remaining standard deviation."""
-    known = np.isfinite(amount)
-    if not known.any():
-        return np.zeros(amount.shape, np.float32), 0.0
-    values = np.where(known, amount, np.float32(0))
-    limit = _CLIP * 1.4826 * float(np.median(np.abs(values[known])))
-    values = np.clip(values, -limit, limit)
-    if not known.all():
-        share = ndimage.gaussian_filter(known.astype(np.float32), _GAP_BLOCKS, mode="nearest")
-        around = ndimage.gaussian_filter(values, _GAP_BLOCKS, mode="nearest")
-        values = np.where(known, values, around / np.maximum(share, np.float32(0.05)))
-    waves = fft.dctn(values, norm="ortho")
-    y, x = (np.arange(n) / n for n in waves.shape)
-    ring = np.rint(np.hypot(y[:, None], x[None, :]) * _RINGS).astype(np.intp)
-    power = np.bincount(ring.ravel(), np.square(waves).ravel()) / np.maximum(np.bincount(ring.ravel()), 1)
-    gain = np.maximum(1 - noise**2 / np.maximum(power, 1e-30), 0)[ring].astype(np.float32)
-    filtered = fft.idctn(gain * waves, norm="ortho")
-    return np.asarray(filtered, dtype=np.float32), noise * float(np.sqrt(gain.mean()))
