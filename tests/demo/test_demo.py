@@ -15,6 +15,7 @@ from lee.demo.height_errors import height_errors
 from lee.devices.virtual import DEMO_DRIFT_PX, RunTruth, render_scan
 from lee.errors import InputError
 from lee.figures.report import Section
+from tests.support.blank_figures import undrawn as no_pictures
 from tests.support.small_demo import small_demo, small_scene
 
 
@@ -61,7 +62,8 @@ def one_run():
 @pytest.fixture(scope="module")
 def one_demo(one_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("one") / "demo"
-    return folder, run_demo(folder, seed=1, threads=1)
+    with no_pictures():
+        return folder, run_demo(folder, seed=1, threads=1)
 
 
 def test_errors_are_those_of_the_measured_pixels():
@@ -148,7 +150,7 @@ def test_the_seed_is_that_of_surface_and_noise(one_demo):
     assert not np.array_equal(scan.truth_um, small_scene(0).height_um)
 
 
-def test_it_replaces_an_older_demo_and_nothing_else(one_demo, tmp_path):
+def test_it_replaces_an_older_demo_and_nothing_else(one_demo, tmp_path, undrawn):
     shutil.copytree(one_demo[0], tmp_path / "demo")
     before = (tmp_path / "demo" / "report.html").stat().st_mtime_ns
     run_demo(tmp_path / "demo")
