@@ -9,6 +9,7 @@ from lee.export.blender import BlendExporter
 from lee.export.exporter import Exporter
 from lee.export.gltf import GlbExporter, GltfExporter
 from lee.export.gsf import GsfExporter
+from lee.export.gwy import GwyExporter
 from lee.export.obj import ObjExporter
 from lee.export.ply import PlyExporter
 from lee.export.stl import StlExporter
@@ -24,6 +25,7 @@ _BUILT_IN: tuple[Exporter, ...] = (
     StlExporter(),
     X3pExporter(),
     GsfExporter(),
+    GwyExporter(),
     SurExporter(),
     BlendExporter(),
 )
