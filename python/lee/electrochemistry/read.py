@@ -7,12 +7,21 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lee.electrochemistry.cell_data import CellData
+from lee.electrochemistry.formats.biologic import EcLabBinary, EcLabText
+from lee.electrochemistry.formats.ch_instruments import ChInstrumentsText
 from lee.electrochemistry.formats.csv_table import CsvTable
+from lee.electrochemistry.formats.gamry import GamryDta
 from lee.electrochemistry.formats.reader import CellDataReader, Reading
 from lee.errors import InputError
 
 # In the order in which they are asked; the last takes any text.
-READERS: tuple[CellDataReader, ...] = (CsvTable(),)
+READERS: tuple[CellDataReader, ...] = (
+    EcLabBinary(),
+    EcLabText(),
+    GamryDta(),
+    ChInstrumentsText(),
+    CsvTable(),
+)
 _HEAD_BYTES = 4096
 
 

@@ -56,6 +56,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
 }
 _DENSITY_NAMES = (*_NAMES[CURRENT], "current density", "j")
 _SPLIT = (
+    re.compile(r"^<(?P<name>[^<>/]+)/(?P<unit>[^<>]+)>$"),
     re.compile(r"^(?P<name>.*?)\s*[(\[]\s*(?P<unit>[^()\[\]]*)\s*[)\]]\s*$"),
     re.compile(r"^(?P<name>.*?)\s*/\s*(?P<unit>.+)$"),
     re.compile(r"^(?P<name>.*?)\s+(?P<unit>(?:[µμumkn]?A|mV|V|s|ms|min|h)(?:[ /]c?m(?:\^?-?2|²))?)$"),
