@@ -15,6 +15,7 @@ from lee.cli.one_line import DONE, FAILED, MISUSED, one_line, warnings_in_one_li
 from lee.cli.particles import particles
 from lee.cli.reconstruct import reconstruct
 from lee.cli.rig.rig import rig
+from lee.cli.roughness import roughness
 from lee.cli.series import series
 from lee.cli.twin.twin import twin
 from lee.cli.view import view
@@ -53,7 +54,9 @@ def commands() -> None:
     """  # noqa: D301  click wants the character itself
 
 
-for _command in (demo, reconstruct, series, cell_data, curvature, particles, twin, rig, export, view, bench):
+for _command in (
+    *(demo, reconstruct, series, cell_data, curvature, roughness, particles, twin, rig, export, view, bench),
+):
     commands.add_command(_command)
 
 

@@ -4,10 +4,15 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 from tqdm import tqdm
+
+from lee.errors import InputError
+
+if TYPE_CHECKING:
+    from lee.surfaces.profile import Line
 
 Progress = Callable[[int, int], None]
 PATH = click.Path(path_type=Path)
@@ -39,6 +44,16 @@ def seconds(text: str) -> float:
     if not (math.isfinite(given) and given > 0):
         raise click.BadParameter(f"{text} is not a time: give seconds above 0")
     return given
+
+
+def line(text: str) -> "Line":
+    """Parse the two ends of a line."""
+    from lee.series.options import parse_line
+
+    try:
+        return parse_line(text)
+    except InputError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 threads_option = click.option(

@@ -10,6 +10,7 @@ from lee.cli.cell_data import charge_options, chosen_columns
 from lee.cli.options import (
     PATH,
     interval_option,
+    line,
     no_films_option,
     progress_bar,
     scale_option,
@@ -24,16 +25,6 @@ if TYPE_CHECKING:
     from lee.reconstruction.target import Target
     from lee.runs.run import Run
     from lee.surfaces.profile import Line
-
-
-def line(text: str) -> "Line":
-    """Parse the two ends of a line."""
-    from lee.series.options import parse_line
-
-    try:
-        return parse_line(text)
-    except InputError as error:
-        raise click.BadParameter(str(error)) from error
 
 
 @click.command(no_args_is_help=True)

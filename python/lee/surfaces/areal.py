@@ -52,7 +52,9 @@ class Areal:
     scale_um: float
 
 
-def areal(height_um: ArrayLike, *, pixel_um: float, scale_um: float | None = None) -> Areal:
+def areal(
+    height_um: ArrayLike, *, pixel_um: float, scale_um: float | None = None, level: bool = True
+) -> Areal:
     """Measure areal parameters of a surface.
 
     Heights are taken from the least-squares plane through what was measured. Noise makes every surface look
@@ -68,6 +70,8 @@ def areal(height_um: ArrayLike, *, pixel_um: float, scale_um: float | None = Non
     scale_um : float, µm, optional
         Smoothing before slopes are taken, as in `lee.curvature`. By default nothing: area
         from triangles and slopes from differences between neighbouring pixels, as metrology programs do.
+    level : bool
+        False takes heights from their mean: for a surface whose form was removed before.
 
     Returns
     -------
@@ -96,12 +100,15 @@ def areal(height_um: ArrayLike, *, pixel_um: float, scale_um: float | None = Non
             ("Sa_um", "Sq_um", "Sz_um", "Ssk", "Sku", "Sdr_percent", "Sdq", "area_um2"), np.nan
         )
         return Areal(**unknown, projected_um2=projected, coverage=0.0, scale_um=scale)
-    level, tilt = _levelled(height, known)
-    apart = level[known]
+    if level:
+        flat, tilt = _levelled(height, known)
+    else:
+        flat, tilt = height - height[known].mean(), np.zeros(2)
+    apart = flat[known]
     squares = apart * apart
     sq = float(np.sqrt(squares.mean()))
     if scale_um is None:
-        ratio, developed, slope, coverage = _from_differences(height, level, pixel_um)
+        ratio, developed, slope, coverage = _from_differences(height, flat, pixel_um)
     else:
         ratio, developed, slope, coverage = _at_scale(height, tilt / pixel_um, pixel_um, scale)
     return Areal(

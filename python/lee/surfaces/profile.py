@@ -69,6 +69,43 @@ def profile(
     shape = maps[0].shape
     if len(shape) != 2 or any(one.shape != shape for one in maps):
         raise InputError(f"profile: maps are {[one.shape for one in maps]}; give three equal maps (H, W)")
+    distance, at = _points(line_um, (shape[0], shape[1]), pixel_um, width_um)
+    return Profile(distance, *(_read(one, at) for one in maps))
+
+
+def read_line(
+    values: ArrayLike, line_um: Line, *, pixel_um: float, width_um: float = 0.0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Read one map along a line.
+
+    Parameters
+    ----------
+    values : (H, W), any unit
+        NaN where not measured.
+    line_um, pixel_um, width_um
+        As in `profile`.
+
+    Returns
+    -------
+    distance_um, values : (N,) float64
+        One point per pixel; bilinear, and NaN beside pixels that were not measured.
+
+    Raises
+    ------
+    InputError
+        As `profile`.
+    """
+    one = np.asarray(values, dtype=np.float64)
+    if one.ndim != 2:
+        raise InputError(f"profile: the map has shape {one.shape}; give (H, W)")
+    distance, at = _points(line_um, (one.shape[0], one.shape[1]), pixel_um, width_um)
+    return distance, _read(one, at)
+
+
+def _points(
+    line_um: Line, shape: tuple[int, int], pixel_um: float, width_um: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return distances along the line, (N,) µm, and the points to read, (2, across, N) pixels."""
     ends = np.asarray(line_um, dtype=np.float64)
     if ends.shape != (2, 2) or not np.isfinite(ends).all():
         raise InputError("profile: the line must be y0,x0,y1,x1 in µm")
@@ -90,9 +127,12 @@ def profile(
     across = np.array([along[1], -along[0]])
     half = max(round(width_um / pixel_um / 2), 0)
     offsets = np.arange(-half, half + 1) * pixel_um
-    at = ends[0][:, None, None] + along[:, None, None] * distance + across[:, None, None] * offsets[:, None]
-    read = [_mean(ndimage.map_coordinates(one, at / pixel_um, order=1, cval=np.nan)) for one in maps]
-    return Profile(distance, *read)
+    middle = ends[0][:, None] + along[:, None] * distance
+    return distance, (middle[:, None] + (across[:, None] * offsets)[:, :, None]) / pixel_um
+
+
+def _read(values: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:
+    return _mean(ndimage.map_coordinates(values, at, order=1, cval=np.nan))
 
 
 def _mean(band: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -21,6 +21,7 @@ from lee.storage.atomic import new_folder
 from lee.storage.description import json_values, versions
 from lee.storage.map_tiff import read_map, write_map
 from lee.storage.refusals import unreadable
+from lee.surfaces.array_map import read_array_map
 from lee.surfaces.instrument_map import INSTRUMENT_SUFFIXES, read_instrument_map
 from lee.surfaces.provenance import Provenance
 
@@ -210,7 +211,7 @@ class Surface:
 
     @classmethod
     def load(cls, path: str | Path, *, pixel_um: float | None = None) -> Surface:
-        """Read a folder that `save` wrote, or a single height map: in µm as TIFF, or as instruments write it.
+        """Read a folder that `save` wrote, or one height map: TIFF or ``.npy`` in µm, or an instrument's.
 
         A single map brings no standard deviation and no image (both NaN throughout); where it was not
         measured it is filled with the nearest measured height.
@@ -309,8 +310,12 @@ def _load_folder(folder: Path) -> Surface:
 def _load_height(path: Path, pixel_um: float | None) -> Surface:
     from scipy.ndimage import distance_transform_edt
 
-    read = read_instrument_map if path.suffix.lower() in INSTRUMENT_SUFFIXES else read_map
-    height, pixel_um = read(path, pixel_um=pixel_um)
+    suffix = path.suffix.lower()
+    if suffix in INSTRUMENT_SUFFIXES:
+        height, pixel_um = read_instrument_map(path, pixel_um=pixel_um)
+    else:
+        read = read_array_map if suffix == ".npy" else read_map
+        height, pixel_um = read(path, pixel_um=pixel_um)
     if pixel_um is None:
         raise InputError(f"{path} does not hold the size of a pixel: give it in µm (--pixel-um, pixel_um=)")
     height = np.where(np.isfinite(height), height, np.float32(np.nan))
