@@ -75,7 +75,8 @@ def test_the_uncertainty_holds(correlation_px, s_filter_um):
         del within["Sz_um"]
     for name, off in within.items():
         off = np.array(off)
-        assert np.mean(off < 2) > 0.85, name
+        # Standard deviations of 8 draws spread widely.
+        assert np.mean(off < 2) > 0.8, name
         assert np.mean(off < 3) > 0.95, name
         # Those that are not corrected hold their bias too, which is no random error.
         if "corrected" in name:

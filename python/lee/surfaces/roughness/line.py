@@ -11,7 +11,7 @@ from lee.errors import InputError
 from lee.surfaces.profile import Line, read_line
 from lee.surfaces.roughness.areal_filter import ArealGaussian
 from lee.surfaces.roughness.form import form
-from lee.surfaces.roughness.step import Kind, Step, step_of_profile
+from lee.surfaces.roughness.step import Kind, StepHeight, step_of_profile
 
 _LEAST_POINTS = 8
 
@@ -51,7 +51,7 @@ class LineRoughness:
         over the sections. Without an L-filter these are Pa, Pq and Pz of the primary profile.
     sections : int
         Sections, each as long as the cut-off of the L-filter; 1 without one.
-    step : Step, optional
+    step : StepHeight, optional
     """
 
     distance_um: Values
@@ -61,7 +61,7 @@ class LineRoughness:
     Rq_um: float
     Rz_um: float
     sections: int
-    step: Step | None
+    step: StepHeight | None
 
 
 def line_roughness(

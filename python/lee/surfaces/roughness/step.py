@@ -21,7 +21,7 @@ Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class StepHeight:
     """A step.
 
     Parameters
@@ -52,7 +52,7 @@ class Step:
     lines: int = 1
 
 
-def step_of_profile(distance_um: Values, height_um: Values, kind: Kind) -> Step:
+def step_of_profile(distance_um: Values, height_um: Values, kind: Kind) -> StepHeight:
     """Measure the step in a profile.
 
     Two parallel lines are fitted by least squares, one on each level. A third of the width next to an edge is
@@ -82,10 +82,10 @@ def step_of_profile(distance_um: Values, height_um: Values, kind: Kind) -> Step:
     error_um = _standard_error(
         design, inverse, np.asarray(height_um[used] - design @ fitted), np.flatnonzero(used)
     )
-    return Step(float(fitted[2]), error_um, edges, portions, kind)
+    return StepHeight(float(fitted[2]), error_um, edges, portions, kind)
 
 
-def step_of_map(height_um: Values, *, pixel_um: float, kind: Kind) -> Step:
+def step_of_map(height_um: Values, *, pixel_um: float, kind: Kind) -> StepHeight:
     """Measure the step in a map whose edges run along x or y.
 
     The mean profile across the step finds its edges; groups of lines across it are then evaluated each as
@@ -138,7 +138,7 @@ def step_of_map(height_um: Values, *, pixel_um: float, kind: Kind) -> Step:
     heights = np.array(found)
     count = len(heights)
     error_um = float(heights.std(ddof=1) / np.sqrt(count)) if count > 1 else np.nan
-    return Step(float(heights.mean()), error_um, edges, portions, kind, across, lines=count)
+    return StepHeight(float(heights.mean()), error_um, edges, portions, kind, across, lines=count)
 
 
 def _mean(lines: Values) -> Values:
