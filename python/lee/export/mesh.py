@@ -101,6 +101,8 @@ def build_mesh(surface: "Surface", *, filled: bool = True, max_vertices: int = M
 def texture_rgb(surface: "Surface", *, tint_filled: bool = False) -> npt.NDArray[np.uint8]:
     """Give the image that covers the surface: the refocused one, stretched to 8 bit, or colours of height.
 
+    The refocused image is in colour if the surface has one.
+
     Parameters
     ----------
     surface : Surface
@@ -113,8 +115,9 @@ def texture_rgb(surface: "Surface", *, tint_filled: bool = False) -> npt.NDArray
     """
     seen = np.isfinite(surface.refocused)
     if seen.any():
-        grey = _stretched(np.where(seen, surface.refocused, np.float32(0.0)), surface.refocused[seen])
-        rgb = np.repeat((255 * grey)[..., None], 3, axis=-1)
+        image = surface.refocused[..., None] if surface.colour is None else surface.colour
+        grey = _stretched(np.where(seen[..., None], image, np.float32(0.0)), surface.refocused[seen])
+        rgb = np.broadcast_to(255 * grey, (*surface.shape, 3)).copy()
     else:
         from matplotlib import colormaps
 

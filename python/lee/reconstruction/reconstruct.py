@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lee.errors import DeviceMemoryError
+from lee.reconstruction.colour import refocused_in_colour
 from lee.reconstruction.motion.frame_motion import FrameMotion, frame_motion
 from lee.reconstruction.motion.vibration import vibration_warning
 from lee.reconstruction.parameters import RIG_DEPTH_OF_FIELD_UM, ReconstructParams
@@ -39,7 +40,8 @@ def reconstruct(
     Parameters
     ----------
     stack : ZStack
-        From `lee.open_stack`; read frame by frame, so it may be larger than memory.
+        From `lee.open_stack`; read frame by frame, so it may be larger than memory. Of frames in colour the
+        luminance is measured, and the all-in-focus image is in colour.
     target : Target, optional
         Shape and size of the structure of interest; sets the finest window.
     params : ReconstructParams, optional
@@ -66,7 +68,7 @@ def reconstruct(
     chosen = params or ReconstructParams()
     where = device_for(chosen.focus, device)
     motion = _motion(stack, chosen)
-    stack = motion.steadied(stack)
+    in_colour, stack = stack, motion.steadied(stack)
     depth, depth_source = _depth_of_field(stack, chosen)
 
     def scan(on: str) -> Surface:
@@ -103,9 +105,11 @@ def reconstruct(
         vibration_px=round(motion.vibration_px, 3),
         magnification=() if motion.magnification is None else motion.magnification.round(5).tolist(),
     )
-    if not chosen.second_look:
-        return surface
-    return look_again(stack, surface, drift_px=motion.drift_px, depth_um=depth, params=chosen)
+    if chosen.second_look:
+        surface = look_again(stack, surface, drift_px=motion.drift_px, depth_um=depth, params=chosen)
+    if in_colour.colour:
+        surface.colour = refocused_in_colour(in_colour, surface, motion=motion, depth_um=depth)
+    return surface
 
 
 def _leave_out(surface: Surface, beyond: NDArray[np.bool_]) -> None:

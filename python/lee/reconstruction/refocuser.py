@@ -238,6 +238,11 @@ class Refocuser:
     def _checked(self, frame: ArrayLike, drift: tuple[float, float] | None) -> Frame:
         on_device = cuda_arrays.is_cuda(frame)
         image = self._on_device(frame, drift) if on_device else np.asarray(frame)
+        if image.shape in ((*self._shape, 3), (*self._shape, 4)):
+            raise InputError(
+                f"refocuser: frame is {image.shape}, in colour; give its luminance, or the whole stack to "
+                "lee.reconstruct, which keeps the colour"
+            )
         if image.shape != self._shape:
             raise InputError(f"refocuser: frame is {image.shape}, expected {self._shape}")
         if image.dtype not in (np.uint8, np.uint16):

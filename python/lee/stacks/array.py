@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lee.errors import InputError, reason_of
-from lee.stacks.grey import Frame, Samples, as_grey, grey_dtype
+from lee.stacks.grey import Frame, Samples, as_grey, as_rgb, grey_dtype
 from lee.stacks.reader import FrameSource
 
 
@@ -41,9 +41,9 @@ class ArraySource(FrameSource):
                 f"{label}: shape {array.shape} is not a stack; expected (Z, H, W), or (Z, H, W, 3) for colour"
             )
         self.shape = (array.shape[0], array.shape[1], array.shape[2])
-        self.dtype = grey_dtype(array.dtype, label)
+        self.dtype, self.colour = grey_dtype(array.dtype, label), array.ndim == 4
         self.metadata = {"source_dtype": str(array.dtype), **(metadata or {})}
-        if array.ndim == 4:
+        if self.colour:
             self.metadata["luminance"] = "Rec. 601"
         self._array = array
         self._label = label
@@ -51,7 +51,13 @@ class ArraySource(FrameSource):
 
     def read(self, k: int) -> Frame:
         """Frame k."""
-        frame = as_grey(self._array[k], self.name(k))
+        return self._own(as_grey(self._array[k], self.name(k)))
+
+    def read_rgb(self, k: int) -> Frame:
+        """Frame k in colour."""
+        return self._own(as_rgb(self._array[k], self.name(k)))
+
+    def _own(self, frame: Frame) -> Frame:
         if not self._copy:
             return frame
         if np.may_share_memory(frame, self._array):

@@ -11,7 +11,7 @@ import numpy as np
 
 from lee.errors import InputError, MissingDependency, reason_of
 from lee.stacks.calibration.stated import StatedCalibration, heights_of
-from lee.stacks.grey import Frame, as_grey, grey_dtype
+from lee.stacks.grey import Frame, Samples, as_grey, as_rgb, grey_dtype
 from lee.stacks.reader import FrameSource, PlaneSet
 
 # Suffix -> the plug-in of bioio that reads it.
@@ -70,7 +70,7 @@ class BioioStack(FrameSource):
         if planes.axes["p"] > 1:
             image.set_scene(fixed["p"])
         dims = image.dims
-        self._colour = "S" in dims.order
+        self.colour = "S" in dims.order
         count = (
             int(getattr(dims, depth.upper())) if depth in ("t", "c", "z") else planes.axes.get(depth or "", 1)
         )
@@ -81,7 +81,7 @@ class BioioStack(FrameSource):
         self.shape = (count, int(dims.Y), int(dims.X))
         self.dtype = grey_dtype(np.dtype(image.dtype), str(planes.path))
         self.metadata = {"format": f"bioio {planes.path.suffix.lower()}", "source_dtype": str(image.dtype)}
-        if self._colour:
+        if self.colour:
             self.metadata["luminance"] = "Rec. 601"
         self._calibrate(image.physical_pixel_sizes)
 
@@ -101,17 +101,23 @@ class BioioStack(FrameSource):
 
     def read(self, k: int) -> Frame:
         """Decode frame k."""
+        return as_grey(self._decoded(k), self.name(k))
+
+    def read_rgb(self, k: int) -> Frame:
+        """Decode frame k in colour."""
+        return as_rgb(self._decoded(k), self.name(k))
+
+    def _decoded(self, k: int) -> Samples:
         place = self._fixed | ({self._depth.upper(): k} if self._depth else {})
-        order = "YXS" if self._colour else "YX"
+        order = "YXS" if self.colour else "YX"
         try:
             with self._planes.lock:
-                plane = np.asarray(self._planes.image.get_image_dask_data(order, **place).compute())
+                return np.asarray(self._planes.image.get_image_dask_data(order, **place).compute())
         except Exception as error:  # plug-ins raise errors of any kind on damaged files
             raise InputError(
                 f"{self.name(k)}: cannot be decoded, it is damaged or truncated ({reason_of(error)[:200]}); "
                 "copy the file again"
             ) from error
-        return as_grey(plane, self.name(k))
 
     def name(self, k: int) -> str:
         """File and frame number."""

@@ -1,4 +1,4 @@
-"""Grey frames from the samples that image files hold: dtypes, colour, alpha."""
+"""Frames, grey or in colour, from the samples that image files hold: dtypes, alpha."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lee.errors import InputError
+from lee.storage.luminance import luminance
 
 Frame = NDArray[np.uint8 | np.uint16 | np.float32]
 GreyType = np.dtype[np.uint8] | np.dtype[np.uint16] | np.dtype[np.float32]
@@ -63,11 +64,30 @@ def as_grey(image: Samples, where: str) -> Frame:
     return np.ascontiguousarray(image, dtype=target)
 
 
+def as_rgb(image: Samples, where: str) -> Frame:
+    """Reduce an image to one frame in colour.
+
+    Parameters
+    ----------
+    image : (H, W), (H, W, 1), (H, W, 2) grey and alpha, (H, W, 3) RGB or (H, W, 4) RGBA
+        Alpha is ignored; a grey image has three equal channels.
+    where : str
+        File and frame, for error messages.
+
+    Returns
+    -------
+    (H, W, 3) uint8, uint16 or float32, as `grey_dtype` defines.
+    """
+    if image.ndim == 3 and image.shape[2] in (3, 4):
+        return np.ascontiguousarray(image[..., :3], dtype=grey_dtype(image.dtype, where))
+    grey = as_grey(image, where)
+    return np.repeat(grey[..., None], 3, axis=2)
+
+
 def _luminance(image: Samples) -> Samples:
     if image.dtype.kind == "u" and image.dtype.itemsize <= 2:
         # 16-bit weights that sum to 65536: equal channels come back unchanged, and uint32 cannot overflow.
         channels = image.astype(np.uint32)
         total = channels[..., 0] * 19595 + channels[..., 1] * 38470 + channels[..., 2] * 7471 + 32768
         return (total >> 16).astype(image.dtype.newbyteorder("="))
-    channels = image[..., :3].astype(np.float64)
-    return np.asarray(channels @ np.array([0.299, 0.587, 0.114]), dtype=np.float32)
+    return luminance(image)

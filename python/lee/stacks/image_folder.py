@@ -54,7 +54,8 @@ class FolderSource(FrameSource):
         self.dtype = grey_dtype(first.dtype, str(files[0]))
         self.metadata = {"format": "image folder", "first_file": files[0].name, "last_file": files[-1].name}
         self.metadata["source_dtype"] = str(first.dtype)
-        if any(header.colour for header in headers):
+        self.colour = any(header.colour for header in headers)
+        if self.colour:
             self.metadata["luminance"] = "Rec. 601"
         self._calibrate(headers)
         if order.z_um is not None:
@@ -118,9 +119,16 @@ class FolderSource(FrameSource):
 
     def read(self, k: int) -> Frame:
         """Decode file k."""
+        return self._read(k, colour=False)
+
+    def read_rgb(self, k: int) -> Frame:
+        """Decode file k in colour."""
+        return self._read(k, colour=True)
+
+    def _read(self, k: int, *, colour: bool) -> Frame:
         where = self.name(k)
-        frame = read_image(self._files[k], where)
-        if frame.shape != self.shape[1:] or frame.dtype != self.dtype:
+        frame = read_image(self._files[k], where, colour=colour)
+        if frame.shape[:2] != self.shape[1:] or frame.dtype != self.dtype:
             raise InputError(
                 f"{where}: is {frame.shape} {frame.dtype}, expected {self.shape[1:]} {self.dtype}; "
                 "the file changed after the stack was opened"

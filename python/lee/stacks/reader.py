@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.stacks.grey import Frame, GreyType
+from lee.stacks.grey import Frame, GreyType, as_rgb
 
 
 class FrameSource(ABC):
@@ -20,6 +20,8 @@ class FrameSource(ABC):
     ----------
     shape : (Z, H, W)
     dtype : uint8, uint16 or float32, of the frames that `read` returns.
+    colour : bool
+        Whether the frames are in colour, so that `read_rgb` has more to give than `read`.
     z_um : (Z,) float64 or None
         Heights stated by the file, not yet checked; `z_um_source` names where they stand in it.
     z_um_doubt : str
@@ -43,6 +45,7 @@ class FrameSource(ABC):
 
     shape: tuple[int, int, int]
     dtype: GreyType
+    colour: bool = False
     z_um: NDArray[np.float64] | None = None
     z_um_source: str = ""
     z_um_doubt: str = ""
@@ -58,6 +61,10 @@ class FrameSource(ABC):
     @abstractmethod
     def read(self, k: int) -> Frame:
         """Frame k, (H, W) of `dtype`, C-contiguous. Safe to call from several threads."""
+
+    def read_rgb(self, k: int) -> Frame:
+        """Frame k in colour, (H, W, 3) of `dtype`; of grey frames the channels are equal."""
+        return as_rgb(self.read(k), self.name(k))
 
     @abstractmethod
     def name(self, k: int) -> str:
@@ -106,7 +113,7 @@ class FrameRange(FrameSource):
         self._source = source
         self._start = start
         self.shape = (stop - start, *source.shape[1:])
-        self.dtype = source.dtype
+        self.dtype, self.colour = source.dtype, source.colour
         self.z_um = None if source.z_um is None else source.z_um[start:stop]
         self.metadata = source.metadata | {"frames_used": [start, stop]}
         for name in (
@@ -123,6 +130,10 @@ class FrameRange(FrameSource):
     def read(self, k: int) -> Frame:
         """Frame k of the range."""
         return self._source.read(self._start + k)
+
+    def read_rgb(self, k: int) -> Frame:
+        """Frame k of the range, in colour."""
+        return self._source.read_rgb(self._start + k)
 
     def name(self, k: int) -> str:
         """Name it as the source does."""

@@ -53,6 +53,8 @@ class ZStack:
     ----------
     shape : (Z, H, W)
     dtype : uint8, uint16 or float32
+    colour : bool
+        Whether the frames are in colour; those given out are their luminance, `rgb` gives the colour.
     z_um : (Z,) float64
         Height of the plane frame k focuses on; strictly rising or strictly falling.
     pixel_um : float
@@ -70,7 +72,7 @@ class ZStack:
     ) -> None:
         self._source = source
         self.shape = source.shape
-        self.dtype = source.dtype
+        self.dtype, self.colour = source.dtype, source.colour
         self.z_um = z_um
         self.z_um.flags.writeable = False
         self.pixel_um = pixel_um
@@ -117,11 +119,27 @@ class ZStack:
         InputError
             If the frame cannot be decoded, changed its size, or holds NaN or infinity.
         """
+        index = self._index(k)
+        return self._finite(self._source.read(index), index)
+
+    def rgb(self, k: int) -> Frame:
+        """Frame k in colour, (H, W, 3) of `dtype`; of grey frames the channels are equal.
+
+        Raises
+        ------
+        InputError
+            As for a grey frame.
+        """
+        index = self._index(k)
+        return self._finite(self._source.read_rgb(index), index)
+
+    def _index(self, k: int) -> int:
         index = k.__index__()
         if not -len(self) <= index < len(self):
             raise IndexError(f"there is no frame {index}: the stack has {len(self)} frames")
-        index %= len(self)
-        frame = self._source.read(index)
+        return index % len(self)
+
+    def _finite(self, frame: Frame, index: int) -> Frame:
         if frame.dtype.kind == "f" and not math.isfinite(float(frame.sum(dtype=np.float64))):
             bad = int(np.count_nonzero(~np.isfinite(frame)))
             raise InputError(
@@ -250,8 +268,8 @@ def open_stack(
     Returns
     -------
     ZStack
-        Grey frames. Colour becomes Rec. 601 luminance, 8 bit staying 8 and 16 staying 16; bool becomes uint8
-        (0, 255); all other real numbers float32.
+        Grey frames. Colour becomes Rec. 601 luminance (`ZStack.rgb` gives the colour), 8 bit staying 8 and
+        16 staying 16; bool becomes uint8 (0, 255); all other real numbers float32.
 
     Raises
     ------

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 from collections import OrderedDict
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -25,65 +24,84 @@ _DEEP = re.compile(r"(9|10|12|14|16)(le|be)?$")
 
 
 class VideoSource(FrameSource):
-    """The frames of a video, as luminance.
+    """The frames of a video, as luminance and in colour.
 
     Frames come one after the other; going back decodes from the beginning.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path.resolve()
-        self._lock = Lock()
-        self._decoder: Iterator[bytes] | None = None
-        self._kept: OrderedDict[int, Frame] = OrderedDict()
-        self._next = 0
         try:
             count = _packets(self._path)
-            decoder, meta = self._start("gray", 8)
+            decoder, meta = _started(self._path, "gray", 8)
             decoder.close()
         except Exception as error:  # ffmpeg's reasons come as errors of several kinds
             raise InputError(
                 f"{path}: is not a readable video ({_last_line(error)}); copy it again"
             ) from error
         width, height = meta["size"]
-        deep = _DEEP.search(str(meta.get("pix_fmt", "")).partition("(")[0])
+        pixels = str(meta.get("pix_fmt", "")).partition("(")[0]
+        deep = _DEEP.search(pixels)
         self.shape = (count, height, width)
         self.dtype = np.dtype(np.uint16) if deep else np.dtype(np.uint8)
+        self.colour = not pixels.startswith(("gray", "mono"))
         self.metadata = {
             "format": "video",
             "codec": str(meta.get("codec", "")),
             "source_dtype": str(meta.get("pix_fmt", "")),
             "luminance": "by ffmpeg",
         }
-
-    def _start(self, pixels: str, bits: int) -> tuple[Any, dict[str, Any]]:
-        decoder = imageio_ffmpeg.read_frames(
-            str(self._path),
-            pix_fmt=pixels,
-            bits_per_pixel=bits,
-            input_params=["-noautorotate"],
-            output_params=["-map", "0:v:0", "-fps_mode", "passthrough"],
-        )
-        return decoder, next(decoder)
+        self._grey = _Decoder(self._path, self.shape[1:], self.dtype)
+        self._rgb = _Decoder(self._path, (*self.shape[1:], 3), self.dtype)
 
     def read(self, k: int) -> Frame:
         """Decode on to frame k."""
+        return self._grey.frame(k)
+
+    def read_rgb(self, k: int) -> Frame:
+        """Decode on to frame k, in colour."""
+        return self._rgb.frame(k)
+
+    def name(self, k: int) -> str:
+        """File and frame number."""
+        return _name(self._path, k)
+
+    def close(self) -> None:
+        """End the decoders."""
+        self._grey.close()
+        self._rgb.close()
+
+
+class _Decoder:
+    """Frames of one kind, (H, W) grey or (H, W, 3) RGB, decoded in their order."""
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self._path, self._shape, self._dtype = path, shape, dtype
+        self._lock = Lock()
+        self._decoder: Any = None
+        self._kept: OrderedDict[int, Frame] = OrderedDict()
+        self._next = 0
+
+    def frame(self, k: int) -> Frame:
         with self._lock:
             if k in self._kept:
                 return self._kept[k]
             if self._decoder is None or k < self._next:
                 self.close()
-                pixels, bits = ("gray16le", 16) if self.dtype == np.uint16 else ("gray", 8)
-                self._decoder, _ = self._start(pixels, bits)
+                deep, colour = self._dtype == np.uint16, len(self._shape) == 3
+                pixels = ("rgb48le" if deep else "rgb24") if colour else ("gray16le" if deep else "gray")
+                bits = 8 * self._dtype.itemsize * (3 if colour else 1)
+                self._decoder, _ = _started(self._path, pixels, bits)
             try:
                 while self._next <= k:
                     data = next(self._decoder)
-                    frame = np.frombuffer(data, self.dtype.newbyteorder("<")).reshape(self.shape[1:])
-                    self._kept[self._next] = frame.astype(self.dtype, copy=False)
+                    frame = np.frombuffer(data, self._dtype.newbyteorder("<")).reshape(self._shape)
+                    self._kept[self._next] = frame.astype(self._dtype, copy=False)
                     self._next += 1
                     while len(self._kept) > _KEPT:
                         self._kept.popitem(last=False)
             except Exception as error:  # StopIteration where the video ends early, and ffmpeg's own
-                broken = self.name(self._next)
+                broken = _name(self._path, self._next)
                 self.close()
                 raise InputError(
                     f"{broken}: cannot be decoded, the video is damaged or truncated "
@@ -91,16 +109,26 @@ class VideoSource(FrameSource):
                 ) from error
             return self._kept[k]
 
-    def name(self, k: int) -> str:
-        """File and frame number."""
-        return f"{self._path}, frame {k}"
-
     def close(self) -> None:
-        """End the decoder."""
         if self._decoder is not None:
-            self._decoder.close()  # type: ignore[attr-defined]
+            self._decoder.close()
         self._decoder, self._next = None, 0
         self._kept.clear()
+
+
+def _name(path: Path, k: int) -> str:
+    return f"{path}, frame {k}"
+
+
+def _started(path: Path, pixels: str, bits: int) -> tuple[Any, dict[str, Any]]:
+    decoder = imageio_ffmpeg.read_frames(
+        str(path),
+        pix_fmt=pixels,
+        bits_per_pixel=bits,
+        input_params=["-noautorotate"],
+        output_params=["-map", "0:v:0", "-fps_mode", "passthrough"],
+    )
+    return decoder, next(decoder)
 
 
 def _packets(path: Path) -> int:

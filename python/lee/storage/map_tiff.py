@@ -19,19 +19,44 @@ def write_map(path: Path, values: npt.NDArray[np.generic], pixel_um: float) -> N
     ----------
     path : Path
         Where to; written in place, so give a temporary name.
-    values : (H, W) uint8, uint16 or float32
+    values : (H, W), or (H, W, 3) in colour, uint8, uint16 or float32
         The map; NaN stays NaN.
     pixel_um : float
         Size of a pixel, µm.
     """
     per_um = 1.0 / pixel_um
+    colour = values.ndim == 3
+    if colour and values.dtype != np.uint8:
+        # ImageJ's own kind of TIFF knows no colours of more bits; it reads these as three channels.
+        per_cm = 1e4 * per_um
+        tifffile.imwrite(
+            path,
+            np.ascontiguousarray(values),
+            photometric="rgb",
+            resolution=(per_cm, per_cm),
+            resolutionunit="CENTIMETER",
+            metadata=None,
+        )
+        return
     tifffile.imwrite(
         path,
         np.ascontiguousarray(values),
         imagej=True,
         resolution=(per_um, per_um),
-        metadata={"unit": "um", "axes": "YX"},
+        metadata={"unit": "um", "axes": "YXS" if colour else "YX"},
     )
+
+
+def read_picture(path: Path) -> npt.NDArray[np.float32]:
+    """Read an image as float32: (H, W), or (H, W, 3) if it is in colour.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, no TIFF, damaged, or holds several planes.
+    """
+    values, _ = _read(path, pixel_um=1.0, colour=True)
+    return values
 
 
 def read_map(path: Path, *, pixel_um: float | None = None) -> tuple[npt.NDArray[np.float32], float | None]:
@@ -51,6 +76,12 @@ def read_map(path: Path, *, pixel_um: float | None = None) -> tuple[npt.NDArray[
     InputError
         If the file is missing, no TIFF, damaged, or holds several planes, or pixels are not square.
     """
+    return _read(path, pixel_um=pixel_um, colour=False)
+
+
+def _read(
+    path: Path, *, pixel_um: float | None, colour: bool
+) -> tuple[npt.NDArray[np.float32], float | None]:
     if not path.is_file():
         raise InputError(f"{path} is missing: reconstruct again")
     try:
@@ -62,7 +93,8 @@ def read_map(path: Path, *, pixel_um: float | None = None) -> tuple[npt.NDArray[
         raise
     except Exception as error:  # tifffile meets damage with many kinds of exception
         raise InputError(f"{path} cannot be read as a TIFF ({_first_line(error)})") from error
-    if values.ndim != 2 or values.dtype.kind not in "uif":
+    picture = colour and values.ndim == 3 and values.shape[2] == 3
+    if not (values.ndim == 2 or picture) or values.dtype.kind not in "uif":
         raise InputError(f"{path} holds {values.dtype} of shape {values.shape}: one grey plane is needed")
     if line is not None:
         values = line[0] + line[1] * values.astype(np.float64)

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from lee.errors import InputError, MissingDependency
 from lee.storage.atomic import new_folder
 from lee.storage.description import json_values, versions
-from lee.storage.map_tiff import read_map, write_map
+from lee.storage.luminance import luminance
+from lee.storage.map_tiff import read_map, read_picture, write_map
 from lee.storage.refusals import unreadable
 from lee.surfaces.array_map import read_array_map
 from lee.surfaces.instrument_map import INSTRUMENT_SUFFIXES, read_instrument_map
@@ -64,6 +65,8 @@ class Surface:
     provenance : Provenance
         How the surface was measured: scan, calibration, parameters, drift, rejected frames, and what was not
         measured and why.
+    colour : (H, W, 3) float32, optional
+        All-in-focus image in red, green and blue, counts, of frames in colour; `refocused` is its luminance.
 
     Raises
     ------
@@ -79,6 +82,7 @@ class Surface:
     refocused: NDArray[np.float32]
     pixel_um: float
     provenance: Provenance = field(default_factory=Provenance)
+    colour: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         for name in ("height_um", "height_filled_um", "height_sigma_um", "refocused"):
@@ -92,6 +96,10 @@ class Surface:
                 raise InputError(
                     f"{name} has shape {getattr(self, name).shape}, height_um {shape}: they must agree"
                 )
+        if self.colour is not None:
+            self.colour = np.asarray(self.colour, dtype=np.float32)
+            if self.colour.shape != (*shape, 3):
+                raise InputError(f"colour has shape {self.colour.shape}: it must be {(*shape, 3)}")
         self.pixel_um = float(self.pixel_um)
         if not (np.isfinite(self.pixel_um) and self.pixel_um > 0):
             raise InputError(f"pixel_um must be a positive number of µm, not {self.pixel_um}")
@@ -144,7 +152,8 @@ class Surface:
         -------
         xarray.Dataset
             ``height_um``, ``height_filled_um``, ``height_sigma_um``, ``valid`` and ``refocused`` over (y, x),
-            with the coordinates ``y_um`` and ``x_um``; the attribute ``provenance`` is JSON.
+            ``colour`` over (y, x, rgb) if there is one, with the coordinates ``y_um`` and ``x_um``; the
+            attribute ``provenance`` is JSON.
 
         Raises
         ------
@@ -156,7 +165,11 @@ class Surface:
         except ImportError as error:
             raise MissingDependency("to_xarray needs xarray: pip install xarray") from error
         units = {"height_um": "um", "height_filled_um": "um", "height_sigma_um": "um", "refocused": "counts"}
-        maps = {name: (("y", "x"), getattr(self, name), {"units": unit}) for name, unit in units.items()}
+        maps: dict[str, tuple[tuple[str, ...], NDArray[np.generic], dict[str, str]]] = {
+            name: (("y", "x"), getattr(self, name), {"units": unit}) for name, unit in units.items()
+        }
+        if self.colour is not None:
+            maps["colour"] = (("y", "x", "rgb"), self.colour, {"units": "counts"})
         rows, columns = self.shape
         return xarray.Dataset(
             {**maps, "valid": (("y", "x"), self.valid)},
@@ -174,8 +187,8 @@ class Surface:
         """Write the surface as a folder of TIFF maps, a textured model, a preview and their description.
 
         The folder appears under its name only when all of it is written. The maps carry their pixel size in
-        µm where ImageJ looks for it. `refocused.tif` is rounded to 8 or 16 bit if the frames had no more
-        (``provenance.frame_dtype``); all else comes back from `load` bit for bit.
+        µm where ImageJ looks for it. `refocused.tif` is in colour if there is one, and rounded to 8 or 16 bit
+        if the frames had no more (``provenance.frame_dtype``); all else comes back from `load` bit for bit.
 
         Parameters
         ----------
@@ -262,9 +275,10 @@ class Surface:
 
     def _refocused_as_recorded(self) -> NDArray[np.generic]:
         dtype = self.provenance.frame_dtype
-        if dtype not in ("uint8", "uint16") or not np.isfinite(self.refocused).all():
-            return self.refocused
-        return np.clip(np.rint(self.refocused), 0, np.iinfo(dtype).max).astype(dtype)
+        image = self.refocused if self.colour is None else self.colour
+        if dtype not in ("uint8", "uint16") or not np.isfinite(image).all():
+            return image
+        return np.clip(np.rint(image), 0, np.iinfo(dtype).max).astype(dtype)
 
     def _description(self) -> dict[str, object]:
         measured = self.height_um[self.valid]
@@ -303,8 +317,10 @@ def _load_folder(folder: Path) -> Surface:
     height, _ = read_map(folder / "height_um.tif")
     filled, _ = read_map(folder / "height_filled_um.tif")
     sigma, _ = read_map(folder / "height_sigma_um.tif")
-    refocused, _ = read_map(folder / "refocused.tif")
-    return Surface(height, filled, sigma, np.isfinite(height), refocused, pixel_um, provenance)
+    image = read_picture(folder / "refocused.tif")
+    colour = image if image.ndim == 3 else None
+    refocused = image if colour is None else luminance(colour)
+    return Surface(height, filled, sigma, np.isfinite(height), refocused, pixel_um, provenance, colour)
 
 
 def _load_height(path: Path, pixel_um: float | None) -> Surface:

@@ -28,6 +28,8 @@ _FEW_FRAMES = 24
 # Reach of a pixel's finest window and detail; less beyond an edge than the second costs nothing.
 _EDGE_PX = 4
 _MIN_BEYOND_PX = 0.5
+# A smaller displacement is not worth resampling for.
+_MIN_SHIFT_PX = 0.02
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,14 @@ class FrameMotion:
         if self.magnification is None and not self.beside_px.any():
             return stack
         return ZStack(_SteadyFrames(stack, self), stack.z_um, stack.pixel_um, stack.metadata)
+
+    def at_rest(self, image: NDArray[np.float32], k: int) -> NDArray[np.float32]:
+        """Return an image of frame k, (H, W), without all its displacement and magnification."""
+        magnification = 1.0 if self.magnification is None else float(self.magnification[k])
+        dy, dx = magnification * (self.beside_px[k] + self.drift_px[k])
+        if magnification == 1 and max(abs(dy), abs(dx)) < _MIN_SHIFT_PX:
+            return image
+        return steady_frame(image, (float(dy), float(dx)), magnification)
 
     def beyond_the_frame(
         self, height_um: NDArray[np.float32], z_um: NDArray[np.float64]

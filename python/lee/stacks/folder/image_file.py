@@ -15,7 +15,7 @@ from PIL.PngImagePlugin import PngImageFile
 
 from lee.errors import InputError, reason_of
 from lee.stacks.calibration.stated import PageCalibration
-from lee.stacks.grey import Frame, Samples, as_grey
+from lee.stacks.grey import Frame, Samples, as_grey, as_rgb
 from lee.stacks.internal_warnings import log_hidden
 from lee.stacks.tiff.calibration import calibration_of_page
 from lee.stacks.tiff.page import check_pages, read_page
@@ -74,8 +74,8 @@ def read_header(path: Path) -> ImageHeader:
         raise InputError(f"{path}: {_fault(error)}; replace it or take it out of the folder") from error
 
 
-def read_image(path: Path, where: str) -> Frame:
-    """Decode an image file to grey.
+def read_image(path: Path, where: str, *, colour: bool = False) -> Frame:
+    """Decode an image file to grey, (H, W), or in colour, (H, W, 3).
 
     Raises
     ------
@@ -86,8 +86,8 @@ def read_image(path: Path, where: str) -> Frame:
         if path.suffix.lower() in TIFF_SUFFIXES:
             check_page_list(path)
             with log_hidden(), tifffile.TiffFile(path) as tif:
-                return read_page(tif.pages[0], where)
-        return as_grey(_pixels(path), where)
+                return read_page(tif.pages[0], where, colour=colour)
+        return (as_rgb if colour else as_grey)(_pixels(path), where)
     except InputError:
         raise
     except Exception as error:  # decoders raise errors of any kind on damaged files

@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 
 from lee.errors import InputError, reason_of
-from lee.stacks.grey import Frame, as_grey, grey_dtype
+from lee.stacks.grey import Frame, Samples, as_grey, as_rgb, grey_dtype
 from lee.stacks.micro_manager.metadata import calibration_of_frames, in_order, parsed
 from lee.stacks.reader import FrameSource, PlaneSet
 
@@ -126,7 +126,8 @@ class NdTiffStack(FrameSource):
         self.shape = (len(present), first.height, first.width)
         self.dtype = grey_dtype(self._layout, str(folder))
         self.metadata = {"format": "NDTiff", "source_dtype": self._layout.name}
-        if self._samples > 1:
+        self.colour = self._samples > 1
+        if self.colour:
             self.metadata["luminance"] = "Rec. 601"
         calibration_of_frames(
             [self._facts(entry) for entry in present], self._summary(first), along_z=along_z
@@ -152,16 +153,22 @@ class NdTiffStack(FrameSource):
 
     def read(self, k: int) -> Frame:
         """Read frame k."""
+        return as_grey(self._decoded(k), self.name(k))
+
+    def read_rgb(self, k: int) -> Frame:
+        """Read frame k in colour."""
+        return as_rgb(self._decoded(k), self.name(k))
+
+    def _decoded(self, k: int) -> Samples:
         entry = self._entries[k]
         count = entry.width * entry.height * self._samples
         try:
             pixels = np.fromfile(self._folder / entry.file, self._layout, count, offset=entry.offset)
-            image = pixels.reshape((entry.height, entry.width) + (self._samples,) * (self._samples > 1))
+            return pixels.reshape((entry.height, entry.width) + (self._samples,) * (self._samples > 1))
         except (OSError, ValueError) as error:
             raise InputError(
                 f"{self.name(k)}: cannot be read, its file is truncated ({reason_of(error)}); copy it again"
             ) from error
-        return as_grey(image, self.name(k))
 
     def name(self, k: int) -> str:
         """File and frame number."""

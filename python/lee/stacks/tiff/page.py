@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image
 
 from lee.errors import InputError, reason_of
-from lee.stacks.grey import Frame, Samples, as_grey
+from lee.stacks.grey import Frame, Samples, as_grey, as_rgb
 
 # A page with its tags, or one that shares them with its key frame: tifffile types every field as optional.
 Page = Any
@@ -61,8 +61,8 @@ def _bytes_needed(page: Page) -> int:
     return int(page.imagelength * page.imagewidth * page.samplesperpixel * bits // 8)
 
 
-def read_page(page: Page, where: str) -> Frame:
-    """Decode one page to grey.
+def read_page(page: Page, where: str, *, colour: bool = False) -> Frame:
+    """Decode one page to grey, (H, W), or in colour, (H, W, 3).
 
     Raises
     ------
@@ -87,10 +87,10 @@ def read_page(page: Page, where: str) -> Frame:
         image = (keyframe.colormap >> 8).astype(np.uint8).T[image]
     elif keyframe.axes.startswith("S"):
         image = np.moveaxis(image, 0, -1)
-    grey = as_grey(image, where)
-    if keyframe.photometric == tifffile.PHOTOMETRIC.MINISWHITE and grey.dtype.kind == "u":
-        grey = np.invert(grey)
-    return grey
+    frame = (as_rgb if colour else as_grey)(image, where)
+    if keyframe.photometric == tifffile.PHOTOMETRIC.MINISWHITE and frame.dtype.kind == "u":
+        frame = np.invert(frame)
+    return frame
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import tifffile
 
 from lee.errors import InputError, reason_of
 from lee.stacks.array import ArraySource
-from lee.stacks.grey import Frame, grey_dtype
+from lee.stacks.grey import Frame, as_rgb, grey_dtype
 from lee.stacks.internal_warnings import log_hidden
 from lee.stacks.micro_manager.metadata import axes_of_frames
 from lee.stacks.reader import FrameSource, PlaneSet
@@ -193,7 +193,8 @@ class TiffStack(FrameSource):
         self._line = grey_line(planes.file)
         self.dtype = np.dtype(np.uint8) if palette else grey_dtype(key.dtype, str(planes.path))
         self.metadata = {"format": self._format(), "source_dtype": str(key.dtype)}
-        if palette or key.samplesperpixel >= 3:
+        self.colour = palette or key.samplesperpixel >= 3
+        if self.colour:
             self.metadata["luminance"] = "Rec. 601"
         if self._line is not None:
             self.dtype = np.dtype(np.float32)
@@ -250,13 +251,21 @@ class TiffStack(FrameSource):
 
     def read(self, k: int) -> Frame:
         """Decode page k."""
-        number = self._numbers[k]
         if self._planes.block is not None:
-            return self._on_line(self._planes.block.read(number))
+            return self._on_line(self._planes.block.read(self._numbers[k]))
+        return self._read_page(k, colour=False)
+
+    def read_rgb(self, k: int) -> Frame:
+        """Decode page k in colour."""
+        if self._planes.block is not None:
+            return as_rgb(self.read(k), self.name(k))
+        return self._read_page(k, colour=True)
+
+    def _read_page(self, k: int, *, colour: bool) -> Frame:
         where = self.name(k)
         with self._lock, log_hidden():
-            frame = self._on_line(read_page(self._planes.pages[number], where))
-        if frame.shape != self.shape[1:] or frame.dtype != self.dtype:
+            frame = self._on_line(read_page(self._planes.pages[self._numbers[k]], where, colour=colour))
+        if frame.shape[:2] != self.shape[1:] or frame.dtype != self.dtype:
             raise InputError(
                 f"{where}: is {frame.shape} {frame.dtype}, expected {self.shape[1:]} {self.dtype}; "
                 "frames must have one size and kind"
