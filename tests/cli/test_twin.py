@@ -70,7 +70,9 @@ def test_solve_reports_the_cell_and_the_outcome(folder, capsys):
     assert "t = 1 s: c 2 to 2 mol/L, i " in out
     even = load_maps(folder / "even")
     assert np.allclose(
-        even.rate_nm_per_s, even.current_density_ma_per_cm2 * 0.5 * Cell().growth_nm_per_s / 80, rtol=1e-5
+        even.normal_rate_nm_per_s,
+        even.current_density_ma_per_cm2 * 0.5 * Cell().growth_nm_per_s / 80,
+        rtol=1e-5,
     )
 
 
@@ -94,7 +96,7 @@ def test_what_was_reached_is_written_where_the_ions_run_out(folder, capsys, tmp_
 def test_compare_finds_the_efficiency_that_was_put_in(folder, capsys):
     solved = load_maps(folder / "solution")
     truth = 0.7 + 0.1 * np.sin(np.arange(SHAPE[1]) / 10) * np.ones(SHAPE)
-    rates = solved.rate_nm_per_s[-1] * solved.area_ratio[-1] * truth * 0.9
+    rates = solved.height_rate_nm_per_s[-1] * truth * 0.9
     rates = rates + np.random.default_rng(0).standard_normal(SHAPE)
     rates[:4, :4] = np.nan
     write_map(folder / "rate.tif", rates.astype(np.float32), PIXEL_UM)
@@ -140,7 +142,7 @@ def test_compare_finds_an_exchange_current_by_solving_again(folder, capsys, tmp_
     truth = load_maps(tmp_path / "truth")
     drawn = truth.current_density_ma_per_cm2[0]
     assert drawn[:, :12].mean() > 1.2 * drawn[:, 20:].mean()
-    rates = truth.rate_nm_per_s[0] * truth.area_ratio[0]
+    rates = truth.height_rate_nm_per_s[0]
     rates = rates + 0.5 * np.random.default_rng(1).standard_normal(SHAPE)
     write_map(tmp_path / "rate.tif", rates.astype(np.float32), PIXEL_UM)
     code, out, err = outcome_of(

@@ -39,7 +39,7 @@ def test_the_twin_over_the_measured_surface_is_compared_with_that_over_the_true_
     # Errors of 0.2 µm are small beside the layer.
     assert abs(float(low["c mol/L"]) - float(low["true c"])) <= 0.002
     assert 0 < float(low["rms of i"]) < 1
-    assert load_maps(tmp_path / "twin").rate_nm_per_s.shape == (3, 30, 40)
+    assert load_maps(tmp_path / "twin").height_rate_nm_per_s.shape == (3, 30, 40)
     section = found.section(tmp_path / "twin")
     assert "Charge and salt balance to within" in section.text
     assert len(section.pictures) == 2

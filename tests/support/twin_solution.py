@@ -39,10 +39,12 @@ def made_solution(times_s=(1.0, 100.0), cell=None, kind="tertiary", grown_um=0.0
         "potential_v": -0.02 + 1e-4 * height,
         "overpotential_v": -0.17 - 1e-4 * height,
         "current_density_ma_per_cm2": 80 + 0.2 * height,
-        "rate_nm_per_s": 38 + 0.1 * height,
+        "height_rate_nm_per_s": 42 + 0.1 * height,
+        "normal_rate_nm_per_s": 38 + 0.1 * height,
     }
     growing = 1 + 0.01 * np.arange(len(times), dtype=np.float32)[:, None, None]
     maps = {name: (values * growing).astype(np.float32) for name, values in maps.items()}
+    maps["area_ratio"] = maps["height_rate_nm_per_s"] / maps["normal_rate_nm_per_s"]
     filled = np.zeros(SHAPE, bool)
     filled[2:4, 3:6] = True
     electrode = {
@@ -51,7 +53,8 @@ def made_solution(times_s=(1.0, 100.0), cell=None, kind="tertiary", grown_um=0.0
     return Solution(
         times_s=times, **maps, electrode_v=np.full(len(times), -0.19), height_um=height, filled=filled,
         pixel_um=PIXEL_UM, kind=kind, cell=cell,
-        fields=Fields(x, y, z, c, phi, electrode["i"], electrode["eta"], electrode["r"]),
+        fields=Fields(x, y, z, c, phi, electrode["i"], electrode["eta"],
+                      42 / 38 * electrode["r"], electrode["r"]),
         balances=tuple(
             Balance(float(t), 1.0, 1e-9, 2e-9, (1e-3, 1e-9), 12, -0.19) for t in times
         ),

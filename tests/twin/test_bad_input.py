@@ -43,7 +43,7 @@ def test_holes_in_a_map_of_the_reaction_are_filled_and_reported():
     efficiency[2:4, 2:4] = np.nan
     solution = solve(np.zeros((8, 8)), **{**SMALL, "efficiency": efficiency, "kind": "secondary"})
     assert "efficiency is NaN over 6.2 % of the surface and filled there" in solution.notes
-    np.testing.assert_allclose(solution.rate_nm_per_s, 0.8 * solution.cell.growth_nm_per_s, rtol=1e-4)
+    np.testing.assert_allclose(solution.normal_rate_nm_per_s, 0.8 * solution.cell.growth_nm_per_s, rtol=1e-4)
 
 
 def test_holes_in_the_surface_are_filled_marked_and_reported():

@@ -7,8 +7,9 @@ from scipy import ndimage
 from lee.errors import InputError
 from lee.surfaces.regions import Region
 from lee.twin import Cell, Fields, Solution
-from lee.twin.comparison.compare import compare, vertical_rate
+from lee.twin.comparison.compare import compare, height_rate
 from lee.twin.comparison.window import window_current
+from lee.twin.mesh.area import mesh_area_ratio
 
 SHAPE = (96, 128)
 PIXEL_UM = 1.0
@@ -26,16 +27,18 @@ def model():
 
 
 def solution(rates, times_s, height=None, pixels=None):
-    """A solution with nothing in it but rates and the surface, on the mesh and on the pixels."""
+    """A solution with nothing in it but normal rates and the surface, on the mesh and on the pixels."""
     rates = np.asarray(rates, np.float32)
     height = np.zeros(SHAPE) if height is None else height
     pixels = height if pixels is None else pixels
     # Nodes in the pixels' middles.
     y, x = ((np.arange(n) + 0.5) * PIXEL_UM for n in SHAPE)
     z = np.repeat(height[None, :, :, None], len(rates), axis=0)
-    fields = Fields(x, y, z, z, z, *(z[..., 0],) * 3)
+    fields = Fields(x, y, z, z, z, *(z[..., 0],) * 4)
+    ratio = mesh_area_ratio(height, y, x)[None].astype(np.float32)
     return Solution(
-        np.asarray(times_s, float), rates, rates, rates, rates, rates, np.zeros(len(rates)),
+        np.asarray(times_s, float), rates, rates, rates, rates, ratio * rates, rates,
+        np.repeat(ratio, len(rates), axis=0), np.zeros(len(rates)),
         np.repeat(pixels[None], len(rates), axis=0).astype(np.float32), np.zeros(SHAPE, bool), PIXEL_UM,
         "tertiary", Cell(), fields,
     )  # fmt: skip
@@ -90,7 +93,7 @@ def test_gaps_and_invalid_pixels_count_for_nothing():
 def test_rates_along_the_normal_are_turned_into_rates_of_height():
     # A slope of one: the height grows root two times as fast as the surface moves.
     height = np.arange(SHAPE[1]) * PIXEL_UM * np.ones(SHAPE)
-    assert np.allclose(vertical_rate(model(), height, PIXEL_UM), np.sqrt(2) * model())
+    assert np.allclose(height_rate(model(), height, PIXEL_UM), np.sqrt(2) * model())
     measured = np.sqrt(2) * model()
     with_surface = compare(model(), measured, pixel_um=PIXEL_UM, height_um=height)
     assert with_surface.statistics.iloc[0].rms < 1e-9

@@ -148,5 +148,5 @@ def test_exchange_current_and_efficiency_may_be_maps():
     assert current.mean() == pytest.approx(80.0, rel=1e-3)
     yielding = solve(np.zeros((1, 64)), kind="secondary", efficiency=0.5 * left, **common)
     np.testing.assert_allclose(
-        yielding.rate_nm_per_s, even.rate_nm_per_s * (0.5 * left).astype(np.float32), rtol=1e-6
+        yielding.normal_rate_nm_per_s, even.normal_rate_nm_per_s * (0.5 * left).astype(np.float32), rtol=1e-6
     )

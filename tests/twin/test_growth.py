@@ -68,7 +68,7 @@ def test_peaks_outgrow_trenches_under_even_kinetics():
     solution = grown()
     depth = np.ptp(solution.height_um, axis=2)[:, 0]
     assert np.ptp(trench()) < depth[0] < depth[1]
-    assert solution.rate_nm_per_s[0, 0, 0] > solution.rate_nm_per_s[0, 0, 16] > 0
+    assert solution.normal_rate_nm_per_s[0, 0, 0] > solution.normal_rate_nm_per_s[0, 0, 16] > 0
     assert solution.height_um.shape == (2, 1, 32)
     assert solution.kind == "tertiary"
 

@@ -48,7 +48,8 @@ def test_solve_and_grow_take_a_surface(compute):
     surface = measured()
     found = compute(surface, times_s=[0.0, 1.0], **COMMON)
     same = compute(surface.height_filled_um, pixel_um=PIXEL_UM, times_s=[0.0, 1.0], **COMMON)
-    np.testing.assert_array_equal(found.rate_nm_per_s, same.rate_nm_per_s)
+    # The surface states its errors, whose area the map alone does not tell from relief.
+    np.testing.assert_allclose(found.normal_rate_nm_per_s, same.normal_rate_nm_per_s, rtol=2e-3)
     np.testing.assert_array_equal(found.filled, ~surface.valid)
     np.testing.assert_array_equal(found.measured, surface.valid)
     assert not same.filled.any()
@@ -73,7 +74,7 @@ def test_the_command_takes_the_filled_heights_of_a_folder(tmp_path):
     surface = measured()
     surface.save(tmp_path / "surface")
     options = {"cell": None, "exchange_current": None, "efficiency": None, "columns": 8, "layers": 6,
-               "smooth_um": None, "pixel_um": None}  # fmt: skip
+               "first_um": None, "tolerance": 1e-4, "smooth_um": None, "pixel_um": None}  # fmt: skip
     for path in (tmp_path / "surface", tmp_path / "surface" / "height_um.tif"):
         given = InputOptions(surface=path, **options).read()
         np.testing.assert_array_equal(given.heights.height_filled_um, surface.height_filled_um)

@@ -17,7 +17,7 @@ from lee.twin import Cell
 from lee.twin.comparison.compare import compare
 from lee.twin.comparison.window import CellSection, window_current
 from lee.twin.results import folder as output
-from lee.twin.results.fields import area_ratio, cross_section, current_density
+from lee.twin.results.fields import cross_section, current_density
 from lee.twin.results.figures import environment, potentials, scale_of, view, window_profile
 from lee.twin.results.folder import MAPS, TIFFS, load_maps, save_solution
 from lee.twin.results.vtu import write_electrode, write_fields
@@ -36,8 +36,7 @@ def test_maps_come_back(written):
     solution, folder = written
     found = load_maps(folder)
     for name in MAPS:
-        kept = area_ratio(solution) if name == "area_ratio" else getattr(solution, name)
-        assert np.array_equal(getattr(found, name), kept), name
+        assert np.array_equal(getattr(found, name), getattr(solution, name)), name
     assert np.array_equal(found.times_s, solution.times_s)
     assert np.array_equal(found.filled, solution.filled)
     assert (found.pixel_um, found.kind, found.cell) == (PIXEL_UM, "tertiary", Cell())
@@ -46,7 +45,7 @@ def test_maps_come_back(written):
 
 def test_what_comes_back_is_compared_like_a_solution(written):
     solution, folder = written
-    measured = solution.rate_nm_per_s[-1] + 2
+    measured = solution.height_rate_nm_per_s[-1] + 2
     kept, fresh = (compare(one, measured).statistics for one in (load_maps(folder), solution))
     assert kept.equals(fresh)
 
@@ -56,7 +55,7 @@ def test_xarray_opens_the_maps_with_dimensions_and_units(written):
     opened = xarray.open_zarr(folder / "maps.zarr")
     assert dict(opened.sizes) == {"t": 2, "y": SHAPE[0], "x": SHAPE[1]}
     assert set(opened.coords) == {"time_s", "y_um", "x_um"}
-    assert opened.rate_nm_per_s.attrs["units"] == "nm/s"
+    assert opened.height_rate_nm_per_s.attrs["units"] == "nm/s"
     assert opened.electrode_v.attrs["units"] == "V"
     assert np.array_equal(opened.potential_v.values, solution.potential_v)
     assert opened.x_um.values[1] == PIXEL_UM
@@ -66,8 +65,8 @@ def test_every_map_is_a_tiff_that_knows_its_pixels(written):
     solution, folder = written
     names = sorted(path.name for path in (folder / "maps").iterdir())
     assert len(names) == 2 * len(TIFFS)
-    values, pixel_um = read_map(folder / "maps" / "rate_nm_per_s_0001_100s.tif")
-    assert np.array_equal(values, solution.rate_nm_per_s[1])
+    values, pixel_um = read_map(folder / "maps" / "height_rate_nm_per_s_0001_100s.tif")
+    assert np.array_equal(values, solution.height_rate_nm_per_s[1])
     assert pixel_um == pytest.approx(PIXEL_UM)
     with tifffile.TiffFile(folder / "maps" / names[0]) as tif:
         assert tif.imagej_metadata["unit"] == "um"
@@ -80,8 +79,8 @@ def test_the_folder_reports_what_was_assumed_and_how_it_went(written):
     assert described["largest_mass_error"] == 2e-9
     assert described["steps"] == 2
     assert described["cell"]["transference"] == 0.398
-    assert described["maps"]["rate_nm_per_s"][0]["median"] == pytest.approx(
-        np.median(solution.rate_nm_per_s[0])
+    assert described["maps"]["normal_rate_nm_per_s"][0]["median"] == pytest.approx(
+        np.median(solution.normal_rate_nm_per_s[0])
     )
     balances = pd.read_csv(folder / "balances.csv")
     assert list(balances.time_s) == [1.0, 100.0]
@@ -140,7 +139,7 @@ def test_the_electrode_is_quadrilaterals_that_look_up(tmp_path):
     assert (np.cross(corner[:, 1] - corner[:, 0], corner[:, 3] - corner[:, 0])[:, 2] > 0).all()
     assert set(arrays["types"]) == {9}
     assert cells == len(corner)
-    assert np.allclose(arrays["rate_nm_per_s"], 38)
+    assert np.allclose(arrays["normal_rate_nm_per_s"], 38)
     assert np.allclose(arrays["Points"][:, 2], solution.fields.z_um[0][..., 0].ravel())
 
 
@@ -174,16 +173,6 @@ def test_the_current_is_the_gradients_on_a_sheared_mesh():
     assert np.isfinite(along_x[~inside]).all()
 
 
-def test_true_area_is_that_of_the_mesh():
-    solution = made_solution()
-    ratio = area_ratio(solution)[0]
-    x = (np.arange(SHAPE[1]) + 0.5) * PIXEL_UM
-    exact = np.sqrt(1 + np.cos(x / 6) ** 2 + 0.2**2)
-    # Between nodes h apart lines replace waves of wave number k: (kh)^2/8, h = 4 µm, k = 1/(6 µm).
-    assert np.abs(ratio / exact - 1)[:, 1:-1].max() < (4 / 6) ** 2 / 8
-    assert ratio[:, 1:-1].mean() == pytest.approx(exact[1:-1].mean(), rel=0.02)
-
-
 def test_a_section_runs_through_the_deepest_place_or_where_it_is_asked():
     solution = made_solution()
     deepest = cross_section(solution, 0)
@@ -198,7 +187,7 @@ def test_films_are_written_of_four_times_or_more(tmp_path, monkeypatch):
         monkeypatch.setattr(output, name, lambda solution: Figure())
     monkeypatch.setattr(output, "view", lambda solution, path: path.write_bytes(b""))
     folder = save_solution(made_solution(times_s=(1, 2, 3, 4)), tmp_path / "solution")
-    for name in ("concentration.mp4", "rate.mp4"):
+    for name in ("concentration.mp4", "height_rate.mp4"):
         assert b"moov" in (folder / name).read_bytes()[:65536]
     assert not (folder / "growth.mp4").exists()
     again = save_solution(made_solution(times_s=(1, 2, 3, 4)), folder, overwrite=True, films=False)
@@ -213,7 +202,7 @@ def test_figures_of_one_time_and_of_primary_distributions_are_drawn(tmp_path):
     assert len(figure.axes) == 4
     assert [len(axes.child_axes) for axes in figure.axes] == [1] * 4
     labels = [axes.child_axes[0].get_ylabel() for axes in figure.axes]
-    assert labels == ["c (mol/L)", "i (mA/cm²)", "rate (nm/s)", "c (mol/L)"]
+    assert labels == ["c (mol/L)", "i (mA/cm²)", "height rate (nm/s)", "c (mol/L)"]
     assert len(potentials(one).axes) == 2
     view(one, tmp_path / "view.png", name="current_density_ma_per_cm2", k=0)
     assert (tmp_path / "view.png").stat().st_size > 20_000

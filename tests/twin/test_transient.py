@@ -35,6 +35,31 @@ def test_sand_transient_to_eight_tenths_of_the_sand_time():
     assert_balanced(solution)
 
 
+@pytest.mark.parametrize("gap_um", [500.0, 2500.0, 5000.0])
+def test_the_default_layers_follow_the_diffusion_layer_of_a_closed_gap(gap_um):
+    """Sand's transient with the anode on the other side, to 0.8 of the Sand time."""
+    cell = Cell(gap_um=gap_um)
+    times = np.array([0.05, 0.2, 0.8]) * cell.sand_time_s
+    solution = flat(cell, times, layers=None)
+    slope = (1 - 0.398) * 800 / (2 * FARADAY * 2000) * 1e6 / 847.0
+    odd = np.arange(1, 20001, 2)
+    fading = np.exp(-847.0 * (odd * np.pi / gap_um) ** 2 * times[:, None])
+    exact = 2 * (1 + slope * (-gap_um / 2 + 4 * gap_um / np.pi**2 * np.sum(fading / odd**2, axis=1)))
+    np.testing.assert_allclose(at_electrode(solution), exact, rtol=0.0015)
+    assert_balanced(solution)
+
+
+@pytest.mark.parametrize("current", [1e-2, -1e-4])
+def test_small_currents_are_solved_to_what_rounding_leaves(current):
+    cell = Cell(current_density_ma_per_cm2=current)
+    solution = flat(cell, [10.0, 1000.0], layers=None)
+    assert solution.stopped == ""
+    # Steady: the whole current diffuses through the layer.
+    used = 2.0 * current / cell.limiting_current_ma_per_cm2
+    assert 2.0 - at_electrode(solution)[1] == pytest.approx(used, rel=1e-3)
+    assert max(b.charge_error for b in solution.balances) <= 1e-4
+
+
 def test_sand_transient_is_of_second_order_in_the_step():
     """On one mesh, so that only the error of the steps is left in the differences."""
     end = 0.8 * DEEP.sand_time_s
@@ -78,7 +103,7 @@ def test_the_potential_of_a_flat_cell_is_ohmic_and_of_concentration():
     expected = ohmic + (1 - 0.398) * cell.thermal_voltage_v * np.log(c / 2.0)
     np.testing.assert_allclose(fields.potential_v[0, 0, 0], expected, atol=1e-7)
     np.testing.assert_allclose(solution.current_density_ma_per_cm2, 80.0, rtol=1e-6)
-    np.testing.assert_allclose(solution.rate_nm_per_s, cell.growth_nm_per_s, rtol=1e-6)
+    np.testing.assert_allclose(solution.normal_rate_nm_per_s, cell.growth_nm_per_s, rtol=1e-6)
     np.testing.assert_allclose(
         solution.overpotential_v, solution.electrode_v - solution.potential_v, rtol=1e-5
     )
@@ -88,7 +113,7 @@ def test_stripping_makes_the_electrolyte_richer():
     solution = flat(Cell(current_density_ma_per_cm2=-80.0), [100.0])
     assert at_electrode(solution)[0] == pytest.approx(2 + (2 - 1.7053), abs=1e-3)
     assert solution.electrode_v[0] > 0
-    assert solution.rate_nm_per_s.max() < 0
+    assert solution.normal_rate_nm_per_s.max() < 0
     assert_balanced(solution)
 
 

@@ -59,8 +59,8 @@ class TwinDemo:
             f"within {balance_error:.0e} of what passed in each time step.",
             table=self.rows(),
             pictures={
-                "Concentration, current density and growth rate": folder / "environment.png",
-                "The electrode, coloured by its growth rate": folder / "electrode.png",
+                "Concentration, current density and height rate": folder / "environment.png",
+                "The electrode, coloured by its height rate": folder / "electrode.png",
             },
         )
 
@@ -68,7 +68,7 @@ class TwinDemo:
 _QUANTITIES = (
     ("c", "mol/L", "concentration_mol_per_l"),
     ("i", "mA/cm2", "current_density_ma_per_cm2"),
-    ("rate", "nm/s", "rate_nm_per_s"),
+    ("height rate", "nm/s", "height_rate_nm_per_s"),
 )
 
 

@@ -15,7 +15,7 @@ from lee.twin.electrode.electrode import Electrode
 from lee.twin.mesh.columns import Columns, MeshSize, make_columns
 from lee.twin.solver.equations import Problem, State, Volume
 from lee.twin.solver.forms import Forms
-from lee.twin.solver.newton import SubstepSolver
+from lee.twin.solver.newton import TOLERANCE, SubstepSolver
 from lee.twin.solver.primary import primary_state
 from lee.twin.solver.scales import Scales
 from lee.twin.solver.secondary import check_start, secondary_state
@@ -63,12 +63,13 @@ class Model:
         ny, nx, _ = shape = self.columns.shape
         if self.kind == "primary":
             state, residuals = primary_state(self.problem, volume, shape)
+            check_start(residuals, converged=residuals[-1] <= TOLERANCE)
         else:
             substep = secondary_state(
                 self.cell, self.problem, volume, ny * nx, lambda problem: SubstepSolver(problem, shape)
             )
-            state, residuals = substep.state, substep.residuals
-        check_start(residuals)
+            state = substep.state
+            check_start(substep.residuals, converged=substep.converged)
         return state
 
     def current_density(self, state: State, volume: Volume | None) -> NDArray[np.float64]:
@@ -83,7 +84,8 @@ class Model:
         else:
             current = self.problem.electrode.plating(u, psi, state.metal).current
         unit_ma_per_cm2 = self.problem.scales.current_a_per_m2 / 10
-        return np.asarray(current.reshape(self.columns.shape[:2]) * unit_ma_per_cm2)
+        on_mesh = current.reshape(self.columns.shape[:2]) * unit_ma_per_cm2
+        return np.asarray(on_mesh / self.columns.area_factor)
 
     def potential_v(self, state: State) -> NDArray[np.float64]:
         """φ at all nodes, (ny, nx, nz)."""
@@ -162,6 +164,8 @@ def make_problem(
 ) -> Problem:
     """Put the equations of some rows of columns together.
 
+    The exchange current of a column is that of its true area, also of what the mesh smooths away.
+
     Parameters
     ----------
     cell : Cell
@@ -174,7 +178,7 @@ def make_problem(
     rows : slice
     """
     scales, kinetics = Scales.of(cell), cell.kinetics
-    at_nodes = columns.to_nodes(exchange)[rows].ravel() / scales.current_a_per_m2
+    at_nodes = (columns.to_nodes(exchange) * columns.area_factor)[rows].ravel() / scales.current_a_per_m2
     flat = np.full(at_nodes.shape, cell.exchange_current_a_per_m2 / scales.current_a_per_m2)
     free = np.ones((2, columns.shape[2]), bool)
     free[:, -1] = cell.gap_um is not None

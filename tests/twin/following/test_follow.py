@@ -34,7 +34,7 @@ def same(grown):
 def test_exact_surfaces_give_what_the_growth_gave(grown, same):
     solution = same.solution
     np.testing.assert_allclose(solution.concentration_mol_per_l, grown.concentration_mol_per_l, rtol=2e-3)
-    np.testing.assert_allclose(solution.rate_nm_per_s, grown.rate_nm_per_s, rtol=1e-2)
+    np.testing.assert_allclose(solution.normal_rate_nm_per_s, grown.normal_rate_nm_per_s, rtol=1e-2)
     # Read at the columns and back at the pixels, the deposit's own unevenness is smoothed a little.
     np.testing.assert_allclose(solution.height_um, grown.height_um, atol=0.06)
     np.testing.assert_array_equal(solution.times_s, TIMES)

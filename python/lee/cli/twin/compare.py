@@ -161,7 +161,11 @@ def _exchange_current(computed: "SolutionMaps", found: "Comparison") -> "Inversi
     rows, columns = computed.height_um.shape[1:]
     kept = computed.metadata
     mesh = MeshSize.of(
-        (rows, columns), kept.get("columns"), layers=kept.get("layers") or 20, smooth_um=kept.get("smooth_um")
+        (rows, columns),
+        kept.get("columns"),
+        layers=kept.get("layers"),
+        first_um=kept.get("first_um"),
+        smooth_um=kept.get("smooth_um"),
     )
     start = map_or_number(kept.get("exchange_current"), (rows, columns))
     return explain_by_exchange_current(

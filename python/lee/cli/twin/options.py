@@ -58,8 +58,8 @@ _OPTIONS = (
         help="Cells along the longer side; by default as many as pixels, at most 64.",
     ),
     click.option(
-        "--layers", type=click.IntRange(min=2), default=20, show_default=True,
-        help="Cells from the electrode to the bulk or the anode.",
+        "--layers", type=click.IntRange(min=2), metavar="N",
+        help="Cells from the electrode to the bulk or the anode; by default as the diffusion layer asks.",
     ),
     click.option(
         "--first-um", type=um, metavar="UM",
@@ -109,7 +109,7 @@ class InputOptions:
     exchange_current: str | None
     efficiency: str | None
     columns: int | None
-    layers: int
+    layers: int | None
     first_um: float | None
     tolerance: float
     smooth_um: float | None

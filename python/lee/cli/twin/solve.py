@@ -180,7 +180,7 @@ def _report(found: "Solution", output: Path, begun: float) -> None:
                 for name, maps, unit in (
                     ("c", found.concentration_mol_per_l, "mol/L"),
                     ("i", found.current_density_ma_per_cm2, "mA/cm²"),
-                    ("rate", found.rate_nm_per_s, "nm/s"),
+                    ("height rate", found.height_rate_nm_per_s, "nm/s"),
                 )
             )
         )

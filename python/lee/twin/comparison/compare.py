@@ -14,7 +14,6 @@ from lee.statistics.block_bootstrap import correlation_length, interval
 from lee.surfaces.curvature import curvature
 from lee.surfaces.regions import Region, find_regions
 from lee.surfaces.surface import Surface
-from lee.twin.results.fields import area_ratio
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +41,7 @@ class Comparison:
     ----------
     times_s : (T,) float64
     computed_nm_per_s, measured_nm_per_s, difference_nm_per_s : (T, H, W) float64
-        Vertical rates; measured at the current under the anode; difference measured less computed. NaN where
+        Height rates; measured at the current under the anode; difference measured less computed. NaN where
         not measured.
     sigma_nm_per_s : (T, H, W) float64
         Standard deviation of the measured ones, scaled likewise; NaN where not known.
@@ -88,17 +87,17 @@ def compare(
 ) -> Comparison:
     """Compare measured growth rates with computed ones.
 
-    Computed rates run along the surface's normal, measured ones along the optical axis: the computed are
-    multiplied by the root of 1 + slope², that of the solution's mesh or that of `height_um`.
+    Height rates are compared: the change of height with time, as measured. A solution has its own; normal
+    rates given as maps are multiplied by the root of 1 + slope², that of `height_um`.
     Measured rates are divided by the share of the cell's current density that reaches the microscope's
     window.
 
     Parameters
     ----------
     computed : Solution, SolutionMaps, or (H, W) or (T, H, W) float, nm/s
-        Rates along the normal; a solution is interpolated to the measured times.
+        A solution, interpolated to the measured times; or normal rates.
     measured_nm_per_s : (H, W) or (T, H, W) float, nm/s
-        Vertical rates on the same pixels; NaN where not measured.
+        Height rates on the same pixels; NaN where not measured.
     pixel_um : float, µm
         Needed unless `computed` is a solution.
     sigma_nm_per_s : as measured, or float, nm/s, optional
@@ -156,9 +155,8 @@ def compare(
     rows = [_statistics(float(time), model[k], measured[k], sigma[k], rng) for k, time in enumerate(times)]
     notes = [
         f"measured rates are divided by {ratio:.4g}, the share of the current that reaches the window",
-        "computed rates along the normal are multiplied by the root of 1 + slope squared"
-        if slope is not _VERTICAL
-        else "no surface was given: the normal is taken to be vertical",
+        "height rates are compared, the change of height with time",
+        *(["no surface was given: the normal is taken to be vertical"] if slope is _VERTICAL else []),
     ]
     if not np.isfinite(sigma).any():
         notes.append("no standard deviations were given: misfits cannot be distinguished from noise")
@@ -188,9 +186,11 @@ class _CurveRow(TypedDict):
     n: int
 
 
-def vertical_rate(rate_nm_per_s: ArrayLike, height_um: ArrayLike, pixel_um: float) -> Maps:
+def height_rate(normal_rate_nm_per_s: ArrayLike, height_um: ArrayLike, pixel_um: float) -> Maps:
     """Turn rates along the surface's normal, (..., H, W), into rates of height."""
-    return np.asarray(rate_nm_per_s, np.float64) * _steepness(np.asarray(height_um, np.float64), pixel_um)
+    return np.asarray(normal_rate_nm_per_s, np.float64) * _steepness(
+        np.asarray(height_um, np.float64), pixel_um
+    )
 
 
 def _as_maps(values: ArrayLike, what: str) -> Maps:
@@ -234,7 +234,7 @@ def _computed(
         steep = _VERTICAL if surface is None else _steepness(surface, float(pixel_um))
         return times, _as_maps(cast("ArrayLike", computed), "computed rates"), steep, surface, float(pixel_um)
     held = np.asarray(computed.times_s, np.float64)
-    rates = np.asarray(computed.rate_nm_per_s, np.float64)
+    rates = np.asarray(computed.height_rate_nm_per_s, np.float64)
     if len(held) == 0:
         raise InputError("compare: the solution holds no time; solve again with a lower current")
     if given is None:
@@ -248,25 +248,17 @@ def _computed(
             f"{held[-1]:g} s; solve for these times, too"
         )
     surface = np.asarray(computed.height_um[-1], np.float64)
-    steep = _at_times(held, _area_ratio(computed), given)
-    return given, _at_times(held, rates, given), steep, surface, float(computed.pixel_um)
+    return given, _at_times(held, rates, given), np.ones_like(surface), surface, float(computed.pixel_um)
 
 
 def _is_solution(computed: object) -> TypeGuard[Solution | SolutionMaps]:
-    return hasattr(computed, "rate_nm_per_s")
+    return hasattr(computed, "height_rate_nm_per_s")
 
 
-def _area_ratio(computed: Solution | SolutionMaps) -> Maps:
-    """Return a solution's true area over that seen from above, stored or computed."""
-    stored: NDArray[np.float32] | None = getattr(computed, "area_ratio", None)
-    return np.asarray(area_ratio(cast("Solution", computed)) if stored is None else stored, np.float64)
-
-
-def vertical_rates(computed: Solution | SolutionMaps, times_s: NDArray[np.float64]) -> Maps:
+def height_rates(computed: Solution | SolutionMaps, times_s: NDArray[np.float64]) -> Maps:
     """Return a solution's rates of height at some times, (T, H, W)."""
     held = np.asarray(computed.times_s, np.float64)
-    rates = np.asarray(computed.rate_nm_per_s, np.float64)
-    return _at_times(held, rates, times_s) * _at_times(held, _area_ratio(computed), times_s)
+    return _at_times(held, np.asarray(computed.height_rate_nm_per_s, np.float64), times_s)
 
 
 def _at_times(held: NDArray[np.float64], maps: Maps, wanted: NDArray[np.float64]) -> Maps:
@@ -407,8 +399,8 @@ def at_full_efficiency(computed: Computed) -> Computed:
     Returns
     -------
     Solution or SolutionMaps
-        Faraday's rate in ``rate_nm_per_s``; `lee.twin.efficiency_map` compares measured rates with it.
+        Faraday's rates; `lee.twin.efficiency_map` compares measured rates with it.
     """
     cell = replace(computed.cell, efficiency=1.0, current_density_ma_per_cm2=1.0)
     rate = np.asarray(computed.current_density_ma_per_cm2, np.float32) * np.float32(cell.growth_nm_per_s)
-    return replace(computed, rate_nm_per_s=rate)
+    return replace(computed, normal_rate_nm_per_s=rate, height_rate_nm_per_s=rate * computed.area_ratio)

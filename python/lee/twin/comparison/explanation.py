@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lee.twin.comparison.compare import Comparison, at_full_efficiency, vertical_rates
+from lee.twin.comparison.compare import Comparison, at_full_efficiency, height_rates
 from lee.twin.comparison.inversion import Inversion, efficiency_map, exchange_current_map
 from lee.twin.mesh.columns import MeshSize
 from lee.twin.results.folder import SolutionMaps
@@ -25,7 +25,7 @@ def explain_by_efficiency(computed: SolutionMaps, comparison: Comparison) -> Inv
     comparison : Comparison
         With standard deviations.
     """
-    full = vertical_rates(at_full_efficiency(computed), comparison.times_s)
+    full = height_rates(at_full_efficiency(computed), comparison.times_s)
     return efficiency_map(
         full[-1],
         comparison.measured_nm_per_s[-1],
@@ -72,7 +72,7 @@ def explain_by_exchange_current(
         full = at_full_efficiency(
             replace(computed, current_density_ma_per_cm2=solved.current_density_ma_per_cm2)
         )
-        return np.asarray(full.rate_nm_per_s[-1] * computed.area_ratio[-1])
+        return np.asarray(full.height_rate_nm_per_s[-1])
 
     return exchange_current_map(
         rate,

@@ -131,8 +131,8 @@ def draw_comparison(
     reach = float(np.percentile(known, 99)) or 1e-9
     for place, (title, values, scale, label) in enumerate(
         (
-            (f"computed, {moment}", both[0], shared, "rate (nm/s)"),
-            (f"measured, {moment}", both[1], shared, "rate (nm/s)"),
+            (f"computed, {moment}", both[0], shared, "height rate (nm/s)"),
+            (f"measured, {moment}", both[1], shared, "height rate (nm/s)"),
             ("measured − computed", difference, ColourScale(DIVERGING, -reach, reach, "both"), "(nm/s)"),
         )
     ):
@@ -197,8 +197,8 @@ def _against(axes: Axes, comparison: Comparison, k: int) -> None:
         axes.plot(ends, line, color="#b2182b", label=label)
     axes.set_xlim(*limits[0])
     axes.set_ylim(*limits[1])
-    axes.set_xlabel("computed (nm/s)")
-    axes.set_ylabel("measured (nm/s)")
+    axes.set_xlabel("computed height rate (nm/s)")
+    axes.set_ylabel("measured height rate (nm/s)")
     correlation = (
         f"r = {row.correlation:.2f}" if np.isfinite(row.correlation) else "computed rates are uniform"
     )
@@ -237,7 +237,7 @@ def _curves(axes: Axes, comparison: Comparison) -> None:
         axes.set_title("regions: measured ○ (95 %), computed ×", fontsize=10)
         if curves["region"].nunique() <= 4:
             axes.legend(fontsize=7)
-    axes.set_ylabel("rate (nm/s)")
+    axes.set_ylabel("height rate (nm/s)")
 
 
 def _by_height(axes: Axes, comparison: Comparison, bins: int = 12) -> None:
@@ -261,7 +261,7 @@ def _by_height(axes: Axes, comparison: Comparison, bins: int = 12) -> None:
             middle, np.bincount(place, maps[-1][known], minlength=len(edges) - 1) / count, style, label=name
         )
     axes.set_xlabel("height (µm)")
-    axes.set_ylabel("mean rate (nm/s)")
+    axes.set_ylabel("mean height rate (nm/s)")
     axes.set_title("rates by height", fontsize=10)
     axes.legend(fontsize=8)
 

@@ -178,7 +178,7 @@ def _write_files(
     )
     for name, values in (
         (HEIGHT, columns.pixels_um * 1e-6),
-        (EXCHANGE, exchange),
+        (EXCHANGE, exchange * columns.to_pixels(columns.area_factor)),
         (EFFICIENCY, efficiency),
     ):
         write_grid(place / name, at_x, at_y, values[::-1], name.removesuffix(".txt"))
@@ -246,7 +246,8 @@ What is in it
     {CLASS}.java            the model: parameters, mesh, two PDEs, one global equation, study, export
     mesh.mphtxt             hexahedra, one column over each cell of the surface; lengths in m, y up the image
     height.txt              the measured heights (m) as a grid; shown, not needed to solve
-    exchange_current.txt    exchange current density at the bulk concentration (A/m2) as a grid
+    exchange_current.txt    exchange current density at the bulk concentration (A/m2) as a grid,
+                            times the true area over that of the mesh
     efficiency.txt          current efficiency as a grid
     cell.toml               the cell, as lee reads it
     model.mph               the same model, where lee found COMSOL

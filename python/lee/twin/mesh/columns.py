@@ -12,12 +12,16 @@ from scipy import ndimage
 from lee.errors import InputError
 from lee.surfaces.surface import Surface
 from lee.twin.cell import Cell
+from lee.twin.mesh.area import mesh_area_ratio, pixel_area_ratio, seen_areas
 from lee.twin.mesh.heights import whole_heights
+from lee.twin.mesh.layers import shares
 
 _MAX_COLUMNS = 64
 # tan 79°: beyond it a height map's cells are slivers, and a wall may fold back unseen.
 MAX_SLOPE = 5.0
 _STEEP = 2.0
+# By this factor the smoothing is widened until no wall is steeper.
+_MORE_SMOOTH = 1.25
 # The highest point stays below the anode by this share of the gap.
 _MIN_CLEARANCE = 0.1
 # Measured peak memory of a solve, per node of the mesh (bench.bench_twin), with a margin.
@@ -32,18 +36,19 @@ class MeshSize:
     ----------
     columns : (int, int) or None
         Cells along y and x. Without it square cells: as many as pixels, at most 64 along the longer side.
-    layers : int
-        Cells from the electrode to the bulk or the anode.
+    layers : int or None
+        Cells from the electrode to the bulk or the anode: they grow by a constant factor, in a closed gap to
+        the middle and back. Without it they follow the diffusion layer: see `lee.twin.mesh.layers`.
     first_um : float or None
-        Thickness of the first layer at the electrode; the next ones grow by a constant factor (in a closed
-        gap, to the middle and back). Without it a hundredth of the layer or gap, at most 2 µm.
+        Thickness of the first layer at the electrode. Without it a hundredth of the layer or gap, at most 2
+        µm where `layers` is given and 5 µm where not.
     smooth_um : float or None
         Standard deviation of the Gaussian that smooths the heights. Without it what the cells cannot show:
         half a cell, less half a pixel, in squares.
     """
 
     columns: tuple[int, int] | None = None
-    layers: int = 20
+    layers: int | None = None
     first_um: float | None = None
     smooth_um: float | None = None
 
@@ -53,7 +58,7 @@ class MeshSize:
         shape: tuple[int, int],
         columns: int | None = None,
         *,
-        layers: int = 20,
+        layers: int | None = None,
         first_um: float | None = None,
         smooth_um: float | None = None,
     ) -> MeshSize:
@@ -80,6 +85,8 @@ class Columns:
         The height map, holes filled.
     filled : (H, W) bool
     pixel_um : float
+    area_factor : (ny, nx) float64
+        True area of the surface over that of the mesh, at each column.
     notes : tuple of str
         What was filled and smoothed away.
     """
@@ -92,6 +99,7 @@ class Columns:
     pixels_um: NDArray[np.float64]
     filled: NDArray[np.bool_]
     pixel_um: float
+    area_factor: NDArray[np.float64]
     notes: tuple[str, ...]
 
     @property
@@ -144,58 +152,41 @@ def make_columns(
     """
     heights = whole_heights(height_um, pixel_um)
     pixels, pixel_um, notes = heights.height_um, heights.pixel_um, list(heights.notes)
-    share = shares(cell, size)
+    share = shares(cell, layers=size.layers, first_um=size.first_um)
     cells = size.columns or _square_cells(pixels.shape, min(max(pixels.shape), _MAX_COLUMNS))
     if min(cells) < 1:
         raise InputError(f"mesh: columns is {cells}; give at least one cell along y and along x")
     check_memory((cells[0] + 1) * (cells[1] + 1) * len(share))
     y, x = (np.linspace(0, n * pixel_um, c + 1) for n, c in zip(pixels.shape, cells, strict=True))
     smooth = smoothing_px(size, pixel_um, x[1], y[1])
-    smoothed = ndimage.gaussian_filter(pixels, smooth, mode="reflect")
-    columns = Columns(x, y, share, smoothed, 0.0, pixels, heights.filled, pixel_um, ())
-    nodes = columns.to_nodes(smoothed)
+    unmeshed = Columns(x, y, share, pixels, 0.0, pixels, heights.filled, pixel_um, np.ones(0), ())
+
+    def at_columns(width_px: list[float]) -> NDArray[np.float64]:
+        return unmeshed.to_nodes(ndimage.gaussian_filter(pixels, width_px, mode="reflect"))
+
+    nodes = at_columns(smooth)
+    while size.smooth_um is None and _steepest(nodes, x, y)[0] > MAX_SLOPE:
+        smooth = [_MORE_SMOOTH * max(width, 0.5) for width in smooth]
+        nodes = at_columns(smooth)
     _check_walls(nodes, x, y, notes)
     plane = _plane(nodes, cell)
-    before, after = _area(pixels, pixel_um, pixel_um), _area(nodes, y[1], x[1])
-    if before > 0:
-        before *= x[-1] * y[-1] / ((pixels.shape[0] - 1) * (pixels.shape[1] - 1) * pixel_um**2)
-        notes.append(
-            f"mesh of {cells[0]} × {cells[1]} columns and {size.layers} layers; true area "
-            f"{after / (x[-1] * y[-1]):.4f} of the seen one, {100 * (1 - after / before):.2f} % of it lost"
-        )
-    return Columns(x, y, share, nodes, plane, pixels, heights.filled, pixel_um, tuple(notes))
+    true, noise_um = pixel_area_ratio(pixels, heights.sigma_um, pixel_um, y, x)
+    factor = true / mesh_area_ratio(nodes, y, x)
+    seen = seen_areas(y, x) / (x[-1] * y[-1])
+    whole, kept = float((true * seen).sum()), float((true / factor * seen).sum())
+    if noise_um > 0:
+        notes.append(f"for that area heights are smoothed by {noise_um:.2g} µm: their errors are no area")
+    notes.append(
+        f"mesh of {cells[0]} × {cells[1]} columns and {len(share) - 1} layers; true area {whole:.4f} of "
+        f"the seen one, {100 * (1 - kept / whole):.2f} % of it finer than the columns and reacting with them"
+    )
+    return Columns(x, y, share, nodes, plane, pixels, heights.filled, pixel_um, factor, tuple(notes))
 
 
 def _square_cells(shape: tuple[int, ...], longer: int) -> tuple[int, int]:
     """Cells along y and x, as square as they can be, so many along the longer side."""
     rows, columns = (max(1, round(n * longer / max(shape))) for n in shape)
     return rows, columns
-
-
-def shares(cell: Cell, size: MeshSize) -> NDArray[np.float64]:
-    """Return the nodes' positions along a column, 0 to 1."""
-    first = size.first_um if size.first_um is not None else min(cell.distance_um / 100, 2.0)
-    if size.layers < 2 or not 0 < first < cell.distance_um:
-        raise InputError(
-            f"mesh: {size.layers} layers, the first of {first:g} µm, do not fill {cell.distance_um:g} µm; "
-            "give at least 2 layers, the first thinner than the layer or gap"
-        )
-    if cell.gap_um is None:
-        return _graded(size.layers, first / cell.distance_um)
-    half = 0.5 * _graded((size.layers + 1) // 2, 2 * first / cell.distance_um)
-    return np.concatenate([half, 1 - half[-2::-1]])
-
-
-def _graded(layers: int, first: float) -> NDArray[np.float64]:
-    """Split 1 into layers that grow by a constant factor from `first`; even ones where that is enough."""
-    if layers == 1 or first * layers >= 1:
-        return np.linspace(0, 1, layers + 1)
-    low, high = 1.0, (1 / first) ** (1 / (layers - 1)) + 1
-    for _ in range(200):
-        factor = 0.5 * (low + high)
-        low, high = (factor, high) if first * np.sum(factor ** np.arange(layers)) < 1 else (low, factor)
-    places = np.concatenate([[0.0], np.cumsum(factor ** np.arange(layers))])
-    return np.asarray(places / places[-1])
 
 
 def smoothing_px(size: MeshSize, pixel_um: float, *cells_um: float) -> list[float]:
@@ -209,22 +200,35 @@ def smoothing_px(size: MeshSize, pixel_um: float, *cells_um: float) -> list[floa
 def _check_walls(
     nodes: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64], notes: list[str]
 ) -> None:
-    along_y, along_x = (np.abs(np.diff(nodes, axis=a)) / axis[1] for a, axis in enumerate((y, x)))
-    steepest = max(float(along_y.max()), float(along_x.max()))
+    steepest, row, column = _steepest(nodes, x, y)
     if steepest > MAX_SLOPE:
-        which = along_x if along_x.max() >= along_y.max() else along_y
-        row, column = np.unravel_index(int(which.argmax()), which.shape)
         raise InputError(
             f"height_um has a wall of {np.degrees(np.arctan(steepest)):.0f} degrees near x = "
             f"{x[column]:.0f} µm, y = {y[row]:.0f} µm; a height map's mesh ends at "
             f"{np.degrees(np.arctan(MAX_SLOPE)):.0f}: give a coarser mesh or a larger smooth_um"
         )
     if steepest > _STEEP:
-        share = np.mean(np.concatenate([along_y.ravel(), along_x.ravel()]) > _STEEP)
+        share = np.mean(np.concatenate([slopes.ravel() for slopes in _slopes(nodes, x, y)]) > _STEEP)
         notes.append(
             f"walls of up to {np.degrees(np.arctan(steepest)):.0f} degrees ({100 * share:.1f} % of the edges "
             f"are steeper than {np.degrees(np.arctan(_STEEP)):.0f}); a height map does not show undercuts"
         )
+
+
+def _slopes(
+    nodes: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]
+) -> list[NDArray[np.float64]]:
+    """Slopes of the edges along y and along x."""
+    return [np.abs(np.diff(nodes, axis=axis)) / places[1] for axis, places in enumerate((y, x))]
+
+
+def _steepest(
+    nodes: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[float, int, int]:
+    """Return the largest slope, and the row and column where it is."""
+    slopes = max(_slopes(nodes, x, y), key=lambda along: float(along.max()))
+    row, column = np.unravel_index(int(slopes.argmax()), slopes.shape)
+    return float(slopes.max()), int(row), int(column)
 
 
 def _plane(nodes: NDArray[np.float64], cell: Cell) -> float:
@@ -238,13 +242,6 @@ def _plane(nodes: NDArray[np.float64], cell: Cell) -> float:
             f"{highest - nodes.mean():.3g} µm above its mean; give a larger gap_um"
         )
     return plane
-
-
-def _area(height: NDArray[np.float64], dy: float, dx: float) -> float:
-    """Area of the surface over a grid of heights, two triangles a cell."""
-    x, y = np.diff(height, axis=1) / dx, np.diff(height, axis=0) / dy
-    lower, upper = 1 + x[:-1] ** 2 + y[:, :-1] ** 2, 1 + x[1:] ** 2 + y[:, 1:] ** 2
-    return float((np.sqrt(lower) + np.sqrt(upper)).sum() * dx * dy / 2)
 
 
 def _between(axis: NDArray[np.float64], at: NDArray[np.float64]) -> NDArray[np.float64]:

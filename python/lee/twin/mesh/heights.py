@@ -26,12 +26,15 @@ class Heights:
     pixel_um : float
     notes : tuple of str
         What was filled, and how.
+    sigma_um : (H, W) float32 or None
+        Standard deviation of the heights, where it is known.
     """
 
     height_um: NDArray[np.float64]
     filled: NDArray[np.bool_]
     pixel_um: float
     notes: tuple[str, ...]
+    sigma_um: NDArray[np.float32] | None = None
 
 
 def whole_heights(height_um: ArrayLike | Surface, pixel_um: float | None = None) -> Heights:
@@ -62,12 +65,16 @@ def whole_heights(height_um: ArrayLike | Surface, pixel_um: float | None = None)
     if filled.all():
         raise InputError("height_um is NaN throughout; there is no surface to solve on")
     if not filled.any():
-        return Heights(measured, filled, float(pixel_um), ())
+        return Heights(measured, filled, float(pixel_um), (), given.height_sigma_um)
     if isinstance(height_um, Surface):
         substitute, how = height_um.height_filled_um, "has the surface's own filled heights there"
     else:
         substitute, how = fill(measured.astype(np.float32), ~filled), "is filled in"
     note = f"{100 * filled.mean():.1f} % of the surface was not measured and {how}; the maps show where"
     return Heights(
-        np.where(filled, substitute.astype(np.float64), measured), filled, float(pixel_um), (note,)
+        np.where(filled, substitute.astype(np.float64), measured),
+        filled,
+        float(pixel_um),
+        (note,),
+        given.height_sigma_um,
     )

@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike
 from lee.errors import InputError
 from lee.surfaces.surface import Surface
 from lee.twin.cell import Cell
-from lee.twin.mesh.columns import Columns, MeshSize, check_memory, make_columns, shares
+from lee.twin.mesh.columns import Columns, MeshSize, check_memory, make_columns
+from lee.twin.mesh.layers import shares
 from lee.twin.model import Model, assumed, make_problem, surface_maps
 from lee.twin.mpi.newton import StripSolver
 from lee.twin.mpi.ranks import agreed, failing_together
@@ -233,10 +234,13 @@ def _prepare(
 
 def _columns(height_um: ArrayLike | Surface, pixel_um: float | None, cell: Cell, size: MeshSize) -> Columns:
     """Make the columns, though not all of them may fit in this machine's memory."""
-    share = shares(cell, size)
-    few = min(size.layers, _MIN_LAYERS)
-    columns = make_columns(height_um, pixel_um=pixel_um, cell=cell, size=replace(size, layers=few))
-    notes = (note.replace(f" {few} layers", f" {size.layers} layers") for note in columns.notes)
+    share = shares(cell, layers=size.layers, first_um=size.first_um)
+    count = len(share) - 1
+    few = min(count, _MIN_LAYERS)
+    # The first layer of so few would not fit them.
+    coarse = replace(size, layers=few, first_um=cell.distance_um / few)
+    columns = make_columns(height_um, pixel_um=pixel_um, cell=cell, size=coarse)
+    notes = (note.replace(f" {few} layers", f" {count} layers") for note in columns.notes)
     return replace(columns, share=share, notes=tuple(notes))
 
 
@@ -252,5 +256,5 @@ def _start(parts: _Parts, volume: Volume) -> State:
     columns = strip.shape[0] * strip.shape[1]
     substep = secondary_state(parts.model.cell, parts.problem, volume, columns, make_solver)
     made[0].close()
-    check_start(substep.residuals)
+    check_start(substep.residuals, converged=substep.converged)
     return substep.state

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lee.twin.mesh.area import mesh_area_ratio
 from lee.twin.model import Model
 from lee.twin.results.solution import Balance, Fields, Solution
 from lee.twin.solver.equations import State, Volume
@@ -23,7 +24,8 @@ class SolutionBuilder:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._columns_efficiency = model.columns.to_nodes(model.efficiency)
+        columns = model.columns
+        self._columns_efficiency = columns.to_nodes(model.efficiency)
         self.states: list[dict[str, NDArray[Any]]] = []
         self.balances: list[Balance] = []
         self.stopped = ""
@@ -49,7 +51,7 @@ class SolutionBuilder:
         pixels_um : (H, W) float64
             Heights of the surface.
         """
-        model, shape = self._model, self._model.columns.shape
+        model, columns, shape = self._model, self._model.columns, self._model.columns.shape
         current = model.current_density(state, volume)
         potential = model.potential_v(state)
         electrode_v = state.metal * model.cell.thermal_voltage_v
@@ -63,11 +65,12 @@ class SolutionBuilder:
                 "potential": potential,
                 "current": current,
                 "overpotential": electrode_v - potential[..., 0],
-                "rate": self.rate_nm_per_s(current),
+                "normal_rate": self.normal_rate_nm_per_s(current),
+                "area_ratio": columns.area_factor * mesh_area_ratio(z_um[..., 0], columns.y_um, columns.x_um),
             }
         )
 
-    def rate_nm_per_s(self, current: NDArray[np.float64]) -> NDArray[np.float64]:
+    def normal_rate_nm_per_s(self, current: NDArray[np.float64]) -> NDArray[np.float64]:
         """Growth along the normal at the columns, (ny, nx), by mA/cm²."""
         return np.asarray(self._model.growth_nm_per_s(current) * self._columns_efficiency)
 
@@ -92,13 +95,17 @@ class SolutionBuilder:
             return columns.to_pixels(values).astype(np.float32)
 
         current = columns.to_pixels(nodes["current"])
+        # Interpolated as a product: the current per area as seen from above, which adds up to the total.
+        seen_current = columns.to_pixels(nodes["current"] * nodes["area_ratio"])
         return Solution(
             times_s=nodes["time_s"],
             concentration_mol_per_l=pixels("concentration"),
             potential_v=pixels("potential"),
             overpotential_v=pixels("overpotential"),
             current_density_ma_per_cm2=current.astype(np.float32),
-            rate_nm_per_s=(model.growth_nm_per_s(current) * model.efficiency).astype(np.float32),
+            height_rate_nm_per_s=(model.growth_nm_per_s(seen_current) * model.efficiency).astype(np.float32),
+            normal_rate_nm_per_s=(model.growth_nm_per_s(current) * model.efficiency).astype(np.float32),
+            area_ratio=pixels("area_ratio"),
             electrode_v=nodes["electrode_v"],
             height_um=nodes["height_um"],
             filled=columns.filled,
@@ -113,7 +120,8 @@ class SolutionBuilder:
                 potential_v=nodes["potential"],
                 current_density_ma_per_cm2=nodes["current"],
                 overpotential_v=nodes["overpotential"],
-                rate_nm_per_s=nodes["rate"],
+                height_rate_nm_per_s=nodes["normal_rate"] * nodes["area_ratio"],
+                normal_rate_nm_per_s=nodes["normal_rate"],
             ),
             balances=tuple(self.balances),
             timings_s=timings_s,

@@ -1,4 +1,4 @@
-"""What follows from a solution's fields: current in the electrolyte, cross-sections, true area."""
+"""What follows from a solution's fields: current in the electrolyte, cross-sections."""
 
 from __future__ import annotations
 
@@ -58,31 +58,6 @@ def _along_columns(values: NDArray[np.float64], z: NDArray[np.float64]) -> NDArr
         share = step[..., near] / (step[..., near] + step[..., far])
         out[..., end] = slope[..., near] + share * (slope[..., near] - slope[..., far])
     return out
-
-
-def area_ratio(solution: Solution) -> NDArray[np.float32]:
-    """Give true area over that seen from above, of the surface as the mesh has it.
-
-    Rates along the normal times this are rates of height. The pixels' own slopes would not do: the current
-    density is per area of the mesh, which is smoother than the pixels.
-
-    Parameters
-    ----------
-    solution : Solution
-
-    Returns
-    -------
-    (T, H, W) float32
-    """
-    fields, shape = solution.fields, solution.height_um.shape[1:]
-    at_y, at_x = ((np.arange(n) + 0.5) * solution.pixel_um for n in shape)
-    maps = np.empty(solution.height_um.shape, np.float32)
-    for k, z in enumerate(fields.z_um[..., 0]):
-        slopes = [_gradient(z, places, axis) for axis, places in enumerate((fields.y_um, fields.x_um))]
-        nodes = np.sqrt(1 + slopes[0] ** 2 + slopes[1] ** 2)
-        rows = np.stack([np.interp(at_x, fields.x_um, row) for row in nodes])
-        maps[k] = np.stack([np.interp(at_y, fields.y_um, column) for column in rows.T], axis=1)
-    return maps
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,17 +39,18 @@ class Quantity:
 QUANTITIES = {
     "concentration_mol_per_l": Quantity("concentration", "c (mol/L)", "viridis"),
     "current_density_ma_per_cm2": Quantity("current density", "i (mA/cm²)", "inferno"),
-    "rate_nm_per_s": Quantity("growth rate", "rate (nm/s)", "plasma"),
+    "height_rate_nm_per_s": Quantity("height rate", "height rate (nm/s)", "plasma"),
+    "normal_rate_nm_per_s": Quantity("normal rate", "normal rate (nm/s)", "plasma"),
     "potential_v": Quantity("potential in the electrolyte", "φ (mV)", "cividis"),
     "overpotential_v": Quantity("overpotential", "η (mV)", "magma"),
     "grown_um": Quantity("growth since the start", "ΔH (µm)", "viridis"),
 }
-ENVIRONMENT = ("concentration_mol_per_l", "current_density_ma_per_cm2", "rate_nm_per_s")
+ENVIRONMENT = ("concentration_mol_per_l", "current_density_ma_per_cm2", "height_rate_nm_per_s")
 POTENTIALS = ("potential_v", "overpotential_v")
 
 
 def environment(solution: Solution, y_um: float | None = None) -> Figure:
-    """Draw concentration, current density and growth rate at up to three times, with sections.
+    """Draw concentration, current density and height rate at up to three times, with sections.
 
     Colours mean the same at all times. The sections show concentration and the lines of the current, cut
     where the dashed line runs.
@@ -258,7 +259,7 @@ def window_profile(found: WindowCurrent, window_um: tuple[float, float]) -> Figu
     return figure
 
 
-def view(solution: Solution, path: Path, *, name: str = "rate_nm_per_s", k: int = -1) -> None:
+def view(solution: Solution, path: Path, *, name: str = "height_rate_nm_per_s", k: int = -1) -> None:
     """Draw the electrode in three dimensions, coloured by a quantity, into a picture.
 
     By pyvista where it can draw, coarsely by matplotlib where not. Heights are true to scale.

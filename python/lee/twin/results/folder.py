@@ -22,25 +22,25 @@ from lee.storage.description import json_values, versions
 from lee.storage.map_tiff import write_map
 from lee.storage.map_zarr import consolidate, make_maps
 from lee.twin.cell import Cell
-from lee.twin.results.fields import area_ratio
 from lee.twin.results.figures import environment, potentials, view, write_film
 from lee.twin.results.solution import Solution
 from lee.twin.results.vtu import write_electrode, write_fields, write_series
 
-FORMAT, FORMAT_VERSION = "lee twin", 1
+FORMAT, FORMAT_VERSION = "lee twin", 2
 MAPS = {
     "concentration_mol_per_l": ("mol/L", "salt in the electrolyte at the electrode"),
     "potential_v": ("V", "potential in the electrolyte at the electrode, against the deposited metal"),
     "overpotential_v": ("V", "potential of the electrode over that beside it; negative where it plates"),
     "current_density_ma_per_cm2": ("mA/cm2", "current density per true area, positive where it plates"),
-    "rate_nm_per_s": ("nm/s", "growth along the normal of the surface"),
+    "height_rate_nm_per_s": ("nm/s", "height rate: change of height with time"),
+    "normal_rate_nm_per_s": ("nm/s", "normal rate: growth along the normal of the surface"),
     "height_um": ("um", "height of the surface, gaps filled"),
-    "area_ratio": ("1", "true area over that seen from above, as the mesh has it"),
+    "area_ratio": ("1", "true area over that seen from above: height rate over normal rate"),
 }
 TIFFS = tuple(name for name in MAPS if name not in ("height_um", "area_ratio"))
 FILES = frozenset(
     {"maps.zarr", "maps", "fields", "cell.toml", "solution.json", "balances.csv", "environment.png",
-     "potentials.png", "electrode.png", "concentration.mp4", "rate.mp4", "growth.mp4"}
+     "potentials.png", "electrode.png", "concentration.mp4", "height_rate.mp4", "rate.mp4", "growth.mp4"}
 )  # fmt: skip
 # A film of fewer frames shows less than the figures do.
 _MIN_FRAMES = 4
@@ -133,7 +133,7 @@ def write_solution(
     view(solution, place / "electrode.png")
     if films and count >= _MIN_FRAMES:
         write_film(place / "concentration.mp4", solution, "concentration_mol_per_l")
-        write_film(place / "rate.mp4", solution, "rate_nm_per_s")
+        write_film(place / "height_rate.mp4", solution, "height_rate_nm_per_s")
         if moved:
             write_film(place / "growth.mp4", solution, "grown_um")
     text = json.dumps(json_values(_described(solution, metadata or {})), indent=2, allow_nan=False)
@@ -173,11 +173,9 @@ class SolutionMaps:
     Attributes
     ----------
     times_s : (T,) float64
-    concentration_mol_per_l, potential_v, overpotential_v, current_density_ma_per_cm2, rate_nm_per_s,
-    height_um : (T, H, W) float32
+    concentration_mol_per_l, potential_v, overpotential_v, current_density_ma_per_cm2, height_rate_nm_per_s,
+    normal_rate_nm_per_s, height_um, area_ratio : (T, H, W) float32
         As in `Solution`.
-    area_ratio : (T, H, W) float32
-        As `lee.twin.results.fields.area_ratio` gives it.
     filled : (H, W) bool
     pixel_um : float
     kind : str
@@ -191,7 +189,8 @@ class SolutionMaps:
     potential_v: NDArray[np.float32]
     overpotential_v: NDArray[np.float32]
     current_density_ma_per_cm2: NDArray[np.float32]
-    rate_nm_per_s: NDArray[np.float32]
+    height_rate_nm_per_s: NDArray[np.float32]
+    normal_rate_nm_per_s: NDArray[np.float32]
     height_um: NDArray[np.float32]
     area_ratio: NDArray[np.float32]
     filled: NDArray[np.bool_]
@@ -217,6 +216,11 @@ def load_maps(folder: str | Path) -> SolutionMaps:
         if description["format"] != FORMAT or description["format_version"] > FORMAT_VERSION:
             raise InputError(f"{place} is of a kind this version of lee does not read: update lee")
         group: Any = zarr.open_group(str(place / "maps.zarr"), mode="r")
+        if description["format_version"] < FORMAT_VERSION:
+            raise InputError(
+                f"{place} was written by an older lee, when rates were along the normal only: "
+                "solve again with --overwrite"
+            )
         maps = {name: np.asarray(group[name][:], np.float32) for name in MAPS}
         return SolutionMaps(
             times_s=np.asarray(group["time_s"][:], np.float64),
@@ -250,7 +254,7 @@ def _write_zarr(path: Path, solution: Solution) -> None:
     )
     make_maps(group, MAPS, len(solution.times_s), (shape[0], shape[1]))
     for name in MAPS:
-        group[name][:] = area_ratio(solution) if name == "area_ratio" else getattr(solution, name)
+        group[name][:] = getattr(solution, name)
     for name, axis, unit, meaning, values in (
         ("time_s", "t", "s", "time since the current was switched on", solution.times_s),
         ("electrode_v", "t", "V", "potential of the electrode", solution.electrode_v),

@@ -25,7 +25,8 @@ class Fields:
     concentration_mol_per_l, potential_v : (T, ny, nx, nz) float64
         Potential against a reference electrode of the deposited metal, zero in the bulk (stirred cell) or on
         the anode's metal (closed cell).
-    current_density_ma_per_cm2, overpotential_v, rate_nm_per_s : (T, ny, nx) float64
+    current_density_ma_per_cm2, overpotential_v, height_rate_nm_per_s, normal_rate_nm_per_s : (T, ny, nx)
+    float64
         On the electrode's nodes, as in `Solution`.
     """
 
@@ -36,7 +37,8 @@ class Fields:
     potential_v: NDArray[np.float64]
     current_density_ma_per_cm2: NDArray[np.float64]
     overpotential_v: NDArray[np.float64]
-    rate_nm_per_s: NDArray[np.float64]
+    height_rate_nm_per_s: NDArray[np.float64]
+    normal_rate_nm_per_s: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,13 @@ class Solution:
         In the electrolyte at the electrode; overpotential V − φ, negative where metal is plated.
     current_density_ma_per_cm2 : (T, H, W) float32
         Per true area, positive where metal is plated.
-    rate_nm_per_s : (T, H, W) float32
-        Growth along the surface's normal.
+    height_rate_nm_per_s : (T, H, W) float32
+        Growth rate: the change of height with time, as a microscope measures it. Its mean is Faraday's.
+    normal_rate_nm_per_s : (T, H, W) float32
+        Growth along the surface's normal, by Faraday's law from the current density.
+    area_ratio : (T, H, W) float32
+        True area over that seen from above, the height rate over the normal rate: that of the mesh, times
+        what it smooths away.
     electrode_v : (T,) float64
         Potential of the electrode.
     height_um : (T, H, W) float32
@@ -112,7 +119,9 @@ class Solution:
     potential_v: NDArray[np.float32]
     overpotential_v: NDArray[np.float32]
     current_density_ma_per_cm2: NDArray[np.float32]
-    rate_nm_per_s: NDArray[np.float32]
+    height_rate_nm_per_s: NDArray[np.float32]
+    normal_rate_nm_per_s: NDArray[np.float32]
+    area_ratio: NDArray[np.float32]
     electrode_v: NDArray[np.float64]
     height_um: NDArray[np.float32]
     filled: NDArray[np.bool_]
@@ -124,6 +133,11 @@ class Solution:
     timings_s: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     stopped: str = ""
+
+    @property
+    def rate_nm_per_s(self) -> NDArray[np.float32]:
+        """The normal rate, by its earlier name."""
+        return self.normal_rate_nm_per_s
 
     @property
     def measured(self) -> NDArray[np.bool_]:

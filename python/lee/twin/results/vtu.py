@@ -102,7 +102,7 @@ def write_fields(path: Path, solution: Solution, k: int) -> None:
 
 
 def write_electrode(path: Path, solution: Solution, k: int) -> None:
-    """Write the electrode at time k: concentration, potential, overpotential, current density and rate."""
+    """Write the electrode at time k: concentration, potential, overpotential, current density and rates."""
     fields = solution.fields
     points = _points(solution, k)[:, :, 0]
     ny, nx = points.shape[:2]
@@ -118,7 +118,8 @@ def write_electrode(path: Path, solution: Solution, k: int) -> None:
             "potential_v": _flat(fields.potential_v[k][..., 0]),
             "overpotential_v": _flat(fields.overpotential_v[k]),
             "current_density_ma_per_cm2": _flat(fields.current_density_ma_per_cm2[k]),
-            "rate_nm_per_s": _flat(fields.rate_nm_per_s[k]),
+            "height_rate_nm_per_s": _flat(fields.height_rate_nm_per_s[k]),
+            "normal_rate_nm_per_s": _flat(fields.normal_rate_nm_per_s[k]),
         },
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,6 +152,7 @@ class Equations:
             scales.conductance,
         )
         self._c_free = bool(problem.free[0].any())
+        self._largest_psi = 1.0
         self._total = scales.total * problem.seen_area if problem.total is None else problem.total(time_s)
         if self._c_free:
             self._salt = self.weights[0] * volume.mass + self.weights[1] * volume.laplace
@@ -178,6 +180,7 @@ class Equations:
     def hold(self, guess: State) -> State:
         """Set the values that are given."""
         fields = guess.fields.copy()
+        self._largest_psi = float(np.abs(fields[1]).max())
         plane = self.problem.plane
         given = np.array([[1.0], [0.0]]) if plane is None else plane(self._time_s)
         for field, held in enumerate(self.held[1]):
@@ -190,6 +193,13 @@ class Equations:
         rows, plating = self._rows(state)
         (current,) = self.sum(float(self.volume.area @ plating.current))
         return rows * self.problem.free[:, None, :], current - self._total
+
+    @cached_property
+    def rounding(self) -> float:
+        """Size of the residual that rounding leaves, like `size`: at small currents it is what decides."""
+        conducted = self.weights[2] * float(np.abs(self.volume.laplace.data).sum()) * self._largest_psi
+        salt = float(np.abs(self._salt.data).sum()) if self._c_free else 0.0
+        return float(max(self.sum(conducted, salt))) * float(np.finfo(float).eps) / self.problem.seen_area
 
     def size(self, residual: Residual) -> float:
         """Return the largest of the three equations' missing current, in shares of the seen area's."""

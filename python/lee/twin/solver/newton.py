@@ -54,20 +54,21 @@ def newton(
         The last state tried where Newton did not converge.
     """
     state = equations.hold(guess)
+    enough = max(TOLERANCE, equations.rounding)
     residual = equations.residual(state)
     history = [equations.size(residual)]
     linear = 0
     for _ in range(ITERATIONS):
-        if history[-1] <= TOLERANCE or not np.isfinite(history[-1]):
+        if history[-1] <= enough or not np.isfinite(history[-1]):
             break
         change, count = linear_step(residual, history[-1])
         linear += count
-        found = _damped(equations, state, change, history[-1])
+        found = _damped(equations, state, change, history[-1], enough)
         if found is None:
             break
         state, residual = found
         history.append(equations.size(residual))
-    return equations.substep(state, tuple(history), linear, converged=history[-1] <= TOLERANCE)
+    return equations.substep(state, tuple(history), linear, converged=history[-1] <= enough)
 
 
 def linear_tolerance(size: float) -> float:
@@ -75,7 +76,9 @@ def linear_tolerance(size: float) -> float:
     return float(np.clip(0.1 * TOLERANCE / size, 1e-5, 1e-2))
 
 
-def _damped(equations: Equations, state: State, change: State, size: float) -> tuple[State, Residual] | None:
+def _damped(
+    equations: Equations, state: State, change: State, size: float, enough: float
+) -> tuple[State, Residual] | None:
     """Follow the change as far as concentrations stay positive and the residual falls."""
     share = equations.least(_longest(state, change))
     if share == 0:
@@ -88,7 +91,7 @@ def _damped(equations: Equations, state: State, change: State, size: float) -> t
         )
         residual = equations.residual(tried)
         # A shortened step need not reach the residual it aims at; it must not make it worse.
-        if equations.size(residual) < size or equations.size(residual) <= TOLERANCE:
+        if equations.size(residual) < size or equations.size(residual) <= enough:
             return tried, residual
         share /= 2
     return None

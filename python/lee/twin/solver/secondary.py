@@ -10,7 +10,7 @@ import numpy as np
 from lee.errors import InputError
 from lee.twin.cell import Cell
 from lee.twin.solver.equations import Problem, State, Substep, Volume
-from lee.twin.solver.newton import TOLERANCE, Solver
+from lee.twin.solver.newton import Solver
 
 
 def secondary_state(
@@ -47,15 +47,15 @@ def secondary_state(
     return solver.solve(volume, np.zeros(fields[0].size), 1.0, 0.0, guess)
 
 
-def check_start(residuals: Sequence[float]) -> None:
+def check_start(residuals: Sequence[float], *, converged: bool) -> None:
     """Refuse to begin where the potential at the bulk concentration was not found.
 
     Raises
     ------
     InputError
-        If the last residual is too large.
+        If it did not converge.
     """
-    if not residuals[-1] <= TOLERANCE:
+    if not converged:
         raise InputError(
             f"the potential at the bulk concentration is not found (residuals {listed(residuals)}); give a "
             "smoother surface, or check the cell's kinetics"
