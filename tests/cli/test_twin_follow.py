@@ -80,6 +80,23 @@ def test_aligned_surfaces_go_before_those_as_measured(run, capsys, tmp_path):
     np.testing.assert_allclose(load_maps(tmp_path / "out").height_um[0], measured(0).height_um + 7, atol=0.3)
 
 
+def test_the_recorded_charge_goes_before_the_phases(run, capsys, tmp_path):
+    (run / "series").mkdir()
+    table = pd.DataFrame({"time_s": TIMES, "charge_c_per_cm2": [0.0, 0.08, 0.16, 0.12]})
+    table.to_csv(run / "series" / "charge.csv", index=False)
+    code, out, err = outcome_of(capsys, run, "-o", tmp_path / "out", *SMALL)
+    assert (code, err) == (0, "")
+    assert "the current is that recorded" in out
+    followed = pd.read_csv(tmp_path / "out" / "intervals.csv")
+    np.testing.assert_allclose(followed["charge_c_per_cm2"], table["charge_c_per_cm2"], atol=1e-9)
+    np.testing.assert_allclose(followed["current_ma_per_cm2"], [40, 40, 40, -20])
+    table.loc[2, "charge_c_per_cm2"] = np.nan
+    table.to_csv(run / "series" / "charge.csv", index=False)
+    code, out, err = outcome_of(capsys, run, "-o", tmp_path / "other", *SMALL)
+    assert (code, err) == (0, "")
+    assert "the record does not cover every scan: the cell's current is taken" in out
+
+
 def test_a_folder_without_surfaces_is_reported_in_one_line(tmp_path, capsys):
     code, out, err = outcome_of(capsys, tmp_path, "-o", tmp_path / "out")
     assert (code, out) == (1, "")

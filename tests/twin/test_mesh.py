@@ -50,7 +50,7 @@ def test_smooth_heights_are_kept_and_the_area_lost_is_reported():
     height = 3 * np.cos(np.pi * (x + 0.5) / 64)
     columns = mesh_over(height, columns=(32, 32))
     np.testing.assert_allclose(columns.height_um[4], 3 * np.cos(np.pi * columns.x_um / 64), atol=0.05)
-    assert "columns and 20 layers" in columns.notes[-1]
+    assert "columns and 19 layers" in columns.notes[-1]
     np.testing.assert_allclose(columns.area_factor, 1, atol=0.002)
     rough = mesh_over(height + 0.8 * np.cos(np.pi * x / 3), columns=(32, 32))
     assert float(rough.notes[-1].split(", ")[-1].split(" %")[0]) > 10

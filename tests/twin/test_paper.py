@@ -57,13 +57,13 @@ def test_an_exchange_current_half_as_large_again_in_the_trench_turns_it_round(ev
 
 
 def narrow_trench():
-    """Return heights of a trench 40 µm wide and 50 µm deep, whose walls reach 68 degrees, at pixels of 1 µm."""
+    """Return heights of a trench 40 µm wide and 50 µm deep, with walls of 68 degrees, at pixels of 1 µm."""
     x = np.arange(200) + 0.5
     return -25 * (1 - np.tanh((np.abs(x - 100) - 20) / 10))[None]
 
 
 def test_a_narrow_trench_rises_faster_than_what_surrounds_it_under_even_kinetics():
-    """Along the normal it grows more slowly: walls that close in raise the height, and it is that is measured."""
+    """Along the normal it grows more slowly; but walls that close in raise the height, which is measured."""
     solution = solve(
         narrow_trench(), pixel_um=1.0, cell=Cell(), times_s=[40.0], mesh=MeshSize(columns=(1, 64)),
         tolerance=5e-4, report=None,

@@ -5,7 +5,6 @@ from lee.twin.comparison.compare import Comparison, compare
 from lee.twin.comparison.inversion import Inversion, efficiency_map, exchange_current_map
 from lee.twin.comparison.window import CellSection, WindowCurrent, window_current
 from lee.twin.comsol.export import export_comsol
-from lee.twin.following.current import CurrentSteps
 from lee.twin.following.follow import Followed, follow
 from lee.twin.growth import grow
 from lee.twin.mesh.columns import MeshSize
@@ -16,7 +15,6 @@ __all__ = [
     "Balance",
     "Cell",
     "Comparison",
-    "CurrentSteps",
     "Inversion",
     "Fields",
     "Followed",

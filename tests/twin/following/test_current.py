@@ -1,43 +1,48 @@
-"""Current in steps: signs from phases, values at the steps, charge."""
+"""Current of a run: signs from phases, recorded charge, values where it jumps."""
 
 import numpy as np
 import pytest
 
+from lee.electrochemistry import Protocol
 from lee.errors import InputError
-from lee.twin import CurrentSteps
+from lee.twin.following.current import RunCurrent, current_of_charge, current_of_phases
 
 TIMES = [10.0, 20.0, 30.0, 40.0]
 
 
 def test_phases_give_the_sign_and_begin_halfway_between_their_scans():
-    current = CurrentSteps.of_phases(TIMES, ["plating", "plating", "rest", "stripping"], 80.0)
-    np.testing.assert_array_equal(current.from_s, [10, 25, 35])
-    np.testing.assert_array_equal(current.ma_per_cm2, [80, 0, -80])
+    phases = ["plating", "plating", "rest", "stripping"]
+    current = RunCurrent(current_of_phases(TIMES, phases, 80.0), 10.0)
+    assert [current.after(t) for t in (10.0, 20.0, 26.0, 36.0)] == [80, 80, 0, -80]
     assert (current.at(25.0), current.after(25.0)) == (80.0, 0.0)
-    assert current.at(5.0) == current.after(10.0) == 80.0
+    assert current.at(40.0) == -80
     assert current.switches_s(10.0, 35.0) == [25.0]
+    assert current.largest_ma_per_cm2 == 80
     assert current.charge_c_per_cm2(10.0, 40.0) == pytest.approx(0.08 * 15 - 0.08 * 5)
-    assert current.charge_c_per_cm2(26.0, 34.0) == 0
+    assert current.charge_c_per_cm2(26.0, 34.0) == pytest.approx(0)
 
 
 def test_without_phases_the_cell_keeps_its_sign():
-    assert CurrentSteps.of_phases(TIMES, [""] * 4, -80.0).after(10.0) == -80
-    assert CurrentSteps.of_phases(TIMES, [""] * 4, 80.0).after(99.0) == 80
+    for own in (80.0, -80.0):
+        assert RunCurrent(current_of_phases(TIMES, [""] * 4, own), 10.0).after(15.0) == own
 
 
-@pytest.mark.parametrize(
-    ("times", "values", "message"),
-    [
-        ([0.0, 1.0], [1.0], "2 times for 1 values; give one for each"),
-        ([1.0, 0.0], [1.0, 2.0], "times must rise, and all numbers be finite"),
-        ([0.0], [np.nan], "times must rise, and all numbers be finite"),
-    ],
-)
-def test_what_is_no_current_is_reported(times, values, message):
-    with pytest.raises(InputError, match=message):
-        CurrentSteps(np.array(times), np.array(values))
+def test_the_recorded_charge_passes_evenly_from_scan_to_scan():
+    charge = np.array([0.0, 0.8, 0.8, 0.4])
+    current = RunCurrent(current_of_charge(TIMES, charge), 10.0)
+    assert [current.after(t) for t in (15.0, 25.0, 35.0)] == pytest.approx([80, 0, -40])
+    for k, moment in enumerate(TIMES):
+        assert current.charge_c_per_cm2(10.0, moment) == pytest.approx(charge[k])
 
 
-def test_an_unknown_phase_is_reported():
+def test_a_protocol_may_begin_before_or_after_the_first_scan():
+    current = RunCurrent(Protocol.constant(80.0, 100.0), 15.0)
+    assert (current.at(12.0), current.after(15.0)) == (0.0, 80.0)
+    assert current.switches_s(10.0, 40.0) == [15.0]
+
+
+def test_what_is_no_current_is_reported():
     with pytest.raises(InputError, match="phase is 'melting'; phases are plating, stripping, rest"):
-        CurrentSteps.of_phases(TIMES, ["melting"] * 4, 80.0)
+        current_of_phases(TIMES, ["melting"] * 4, 80.0)
+    with pytest.raises(InputError, match="3 recorded charges for 4 scans; the record must cover them all"):
+        current_of_charge(TIMES, [0.0, 1.0, np.nan, 2.0])

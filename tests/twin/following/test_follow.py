@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from lee.electrochemistry import Protocol
 from lee.errors import InputError
-from lee.twin import Cell, CurrentSteps, MeshSize, follow, grow, solve
+from lee.twin import Cell, MeshSize, follow, grow, solve
 
 PIXEL_UM = 100 / 16
 SMALL = MeshSize(columns=(1, 16), layers=10, smooth_um=0.0)
@@ -86,7 +87,7 @@ def test_the_current_follows_the_phases(grown):
 
 def test_still_surfaces_are_those_of_a_solve(grown):
     still = [trench()] * 3
-    found = followed(still, current=CurrentSteps(np.array([0.0]), np.array([80.0])))
+    found = followed(still, protocol=Protocol.constant(80.0, 1000.0))
     rest = solve(
         trench(), pixel_um=PIXEL_UM, cell=Cell(), times_s=TIMES[1:3], mesh=SMALL, report=None, tolerance=3e-4
     )
@@ -125,6 +126,11 @@ def test_an_interrupted_run_resumes_to_the_same_result(grown, same, tmp_path):
         ([trench(), trench()[:, :9]], {}, r"height map of scan 1 is \(1, 9\), others \(1, 16\)"),
         ([trench(), trench() + np.inf], {}, "scan 1 holds infinite heights"),
         ([trench()[0]], {}, r"height map of scan 0 has shape \(16,\)"),
+        (
+            [trench()] * 2,
+            {"protocol": Protocol.held_potential(-0.1, 10.0)},
+            "the protocol holds a potential or ends steps at limits; give one whose current is known",
+        ),
         ([trench()], {"sigmas_um": [np.ones((2, 2))]}, "the sigma map of scan 0 is"),
     ],
 )

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 import numpy as np
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from lee.cli.one_line import FAILED
 from lee.cli.options import PATH, no_films_option, overwrite_option
 from lee.cli.twin.options import InputOptions, cell_of, map_or_number, run_options, time_bar
+
+if TYPE_CHECKING:
+    from lee.electrochemistry import Protocol
 
 
 @click.command(no_args_is_help=True)
@@ -29,9 +32,10 @@ def follow(
     """Compute the environment on the surfaces of RUN, and set computed rates beside measured ones.
 
     RUN is the folder of a run whose surfaces `lee series` has measured: they are the moving boundary. Scans
-    without a surface are bridged. The cell's current plates; where the run states phases, it strips or rests
-    with them. DIR gets what `lee twin solve` writes for each scan, and intervals.csv with charge, deposit and
-    salt from scan to scan. The same command resumes after an interruption.
+    without a surface are bridged. The current is the one that `lee series --cell-data` found under the scans;
+    without it the cell's plates, and strips or rests where the run states phases. DIR gets what `lee twin
+    solve` writes for each scan, and intervals.csv with charge, deposit and salt from scan to scan. The same
+    command resumes after an interruption.
 
     \b
     Example:
@@ -56,6 +60,7 @@ def follow(
             cell=cell_of(inputs.cell),
             sigmas_um=run.sigmas_um,
             phases=run.phases,
+            protocol=run.protocol,
             scans=run.scans,
             exchange_current=map_or_number(inputs.exchange_current, run.shape),
             efficiency=map_or_number(inputs.efficiency, run.shape),
@@ -91,6 +96,7 @@ class _Run(NamedTuple):
     sigmas_um: "_Stored"
     times_s: NDArray[np.float64]
     phases: list[str]
+    protocol: "Protocol | None"
     scans: list[str]
     pixel_um: float
     shape: tuple[int, int]
@@ -129,4 +135,34 @@ def _measured(run: Path) -> _Run:
         )
     else:
         notes.append(f"{run} was not analysed by `lee series`: its surfaces are followed without alignment")
-    return _Run(heights, sigmas, store.times_s, store.phases, store.scans, store.pixel_um, store.shape, notes)
+    protocol = _recorded(run / RESULTS / "charge.csv", store.times_s, notes)
+    return _Run(
+        heights,
+        sigmas,
+        store.times_s,
+        store.phases,
+        protocol,
+        store.scans,
+        store.pixel_um,
+        store.shape,
+        notes,
+    )
+
+
+def _recorded(table: Path, times_s: NDArray[np.float64], notes: list[str]) -> "Protocol | None":
+    """Read the current that `lee series --cell-data` found under the scans; None if it did not, or not all."""
+    import pandas as pd
+
+    from lee.twin.following.current import current_of_charge
+
+    if not table.is_file():
+        return None
+    charge = pd.read_csv(table)
+    if "charge_c_per_cm2" not in charge or len(charge) != len(times_s):
+        notes.append(f"{table} lacks the charge of every scan: the cell's current is taken")
+        return None
+    if charge["charge_c_per_cm2"].isna().any():
+        notes.append(f"{table}: the record does not cover every scan: the cell's current is taken")
+        return None
+    notes.append(f"the current is that recorded, {table}")
+    return current_of_charge(times_s, charge["charge_c_per_cm2"])

@@ -23,7 +23,7 @@ _SIGMA_UM = 0.05
 _SOME_UM = 1e-4
 
 
-class Maps(Protocol):
+class MapsOverTime(Protocol):
     """Maps of a run, one for each scan: a sequence, an array (T, H, W), or a store that reads them."""
 
     def __len__(self) -> int:
@@ -55,8 +55,8 @@ class Boundary:
 
 
 def moving_boundary(
-    heights_um: Maps,
-    sigmas_um: Maps | None,
+    heights_um: MapsOverTime,
+    sigmas_um: MapsOverTime | None,
     times_s: NDArray[np.float64],
     *,
     pixel_um: float,

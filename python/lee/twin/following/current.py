@@ -1,79 +1,101 @@
-"""The current of a run over time, in steps: on, off, or reversed."""
+"""The current of a run over time: from a protocol, the phases of its scans, or the recorded charge."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from lee.electrochemistry import Protocol
 from lee.errors import InputError
 
 _SIGNS = {"plating": 1.0, "stripping": -1.0, "rest": 0.0}
+# Of a time: just before it, for the value that a step ends with where the current jumps.
+_BEFORE_S = 1e-6
 
 
-@dataclass(frozen=True, eq=False)
-class CurrentSteps:
-    """Current density in steps.
+@dataclass(frozen=True)
+class RunCurrent:
+    """A protocol on the clock of a run.
 
     Attributes
     ----------
-    from_s : (N,) float64
-        When each value begins, rising; the first also holds before.
-    ma_per_cm2 : (N,) float64
-        Over the area as seen from above; positive plates, negative strips.
+    protocol : Protocol
+        Whose current is known throughout.
+    begins_s : float
+        When it begins.
     """
 
-    from_s: NDArray[np.float64]
-    ma_per_cm2: NDArray[np.float64]
+    protocol: Protocol
+    begins_s: float
 
-    def __post_init__(self) -> None:
-        times, values = (np.atleast_1d(np.asarray(v, np.float64)) for v in (self.from_s, self.ma_per_cm2))
-        if times.shape != values.shape or times.ndim != 1 or not times.size:
-            raise InputError(f"current: {times.size} times for {values.size} values; give one for each")
-        if not (np.isfinite(times).all() and np.isfinite(values).all()) or (np.diff(times) <= 0).any():
-            raise InputError("current: times must rise, and all numbers be finite")
-        object.__setattr__(self, "from_s", times)
-        object.__setattr__(self, "ma_per_cm2", values)
-
-    @classmethod
-    def of_phases(cls, times_s: ArrayLike, phases: Sequence[str], ma_per_cm2: float) -> CurrentSteps:
-        """Take the sign from what the cell did at each scan: plating (as where not known), stripping or rest.
-
-        A phase begins halfway between its first scan and the one before.
-
-        Raises
-        ------
-        InputError
-            If a phase has another name.
-        """
-        times = np.asarray(times_s, np.float64)
-        for phase in phases:
-            if phase and phase not in _SIGNS:
-                raise InputError(f"phase is {phase!r}; phases are {', '.join(_SIGNS)}")
-        # A cell that strips without phases being told keeps its own sign.
-        own = 1.0 if any(phases) else float(np.sign(ma_per_cm2) or 1.0)
-        signs = np.array([_SIGNS.get(phase, own) for phase in phases])
-        changes = [0, *(k for k in range(1, len(times)) if signs[k] != signs[k - 1])]
-        begins = [times[0] if k == 0 else 0.5 * (times[k - 1] + times[k]) for k in changes]
-        return cls(np.array(begins), abs(ma_per_cm2) * signs[changes])
+    @property
+    def largest_ma_per_cm2(self) -> float:
+        """The largest current density, without its sign."""
+        return max(float(np.abs(step.values).max()) for step in self.protocol.steps)
 
     def at(self, time_s: float) -> float:
-        """Return mA/cm² of a step that ends at this time: where it is switched, the value before."""
-        return float(self.ma_per_cm2[max(int(np.searchsorted(self.from_s, time_s, side="left")) - 1, 0)])
+        """Return mA/cm² of a step that ends at this time: where it jumps, the value before."""
+        return self.after(time_s - _BEFORE_S)
 
     def after(self, time_s: float) -> float:
         """Return mA/cm² just after a time."""
-        return float(self.ma_per_cm2[max(int(np.searchsorted(self.from_s, time_s, side="right")) - 1, 0)])
+        return float(self.protocol.current_density_at(time_s - self.begins_s))
 
     def charge_c_per_cm2(self, begin_s: float, end_s: float) -> float:
         """Return the charge that passes between two times."""
-        inner = self.from_s[(self.from_s > begin_s) & (self.from_s < end_s)]
-        edges = np.concatenate([[begin_s], inner, [end_s]])
-        return float(sum(self.after(a) * (b - a) for a, b in pairwise(edges)) * 1e-3)
+        passed = self.protocol.charge_density_at(np.array([begin_s, end_s]) - self.begins_s)
+        return float(passed[1] - passed[0])
 
     def switches_s(self, begin_s: float, end_s: float) -> list[float]:
-        """Return the times between two others at which it is switched."""
-        return [float(t) for t in self.from_s[1:] if begin_s < t < end_s]
+        """Return the times between two others at which it jumps or bends."""
+        edges = self.protocol.edges_s + self.begins_s
+        return [float(t) for t in edges if begin_s + _BEFORE_S < t < end_s - _BEFORE_S]
+
+
+def current_of_phases(times_s: ArrayLike, phases: Sequence[str], ma_per_cm2: float) -> Protocol:
+    """Take the sign from what the cell did at each scan: plating (as where not known), stripping or rest.
+
+    A phase begins halfway between its first scan and the one before. The protocol begins at the first scan.
+
+    Raises
+    ------
+    InputError
+        If a phase has another name.
+    """
+    times = np.asarray(times_s, np.float64)
+    for phase in phases:
+        if phase and phase not in _SIGNS:
+            raise InputError(f"phase is {phase!r}; phases are {', '.join(_SIGNS)}")
+    # A cell that strips without phases being told keeps its own sign.
+    own = 1.0 if any(phases) else float(np.sign(ma_per_cm2) or 1.0)
+    signs = [_SIGNS.get(phase, own) for phase in phases]
+    changes = [k for k in range(1, len(times)) if signs[k] != signs[k - 1]]
+    edges = [times[0], *(0.5 * (times[k - 1] + times[k]) for k in changes), max(times[-1], times[0] + 1.0)]
+    values = [abs(ma_per_cm2) * signs[k] for k in (0, *changes)]
+    return Protocol.sequence(list(zip(values, np.diff(edges).tolist(), strict=True)))
+
+
+def current_of_charge(times_s: ArrayLike, charge_c_per_cm2: ArrayLike) -> Protocol:
+    """Let the charge recorded at each scan pass evenly from scan to scan.
+
+    Parameters
+    ----------
+    times_s, charge_c_per_cm2 : (T,) float
+        Two scans or more; the protocol begins at the first.
+
+    Raises
+    ------
+    InputError
+        If a charge is missing.
+    """
+    times, charge = np.asarray(times_s, np.float64), np.asarray(charge_c_per_cm2, np.float64)
+    if charge.shape != times.shape or len(times) < 2 or not np.isfinite(charge).all():
+        raise InputError(
+            f"follow: {int(np.isfinite(charge).sum())} recorded charges for {len(times)} scans; the record "
+            "must cover them all"
+        )
+    current = 1e3 * np.diff(charge) / np.diff(times)
+    return Protocol.sequence(list(zip(current.tolist(), np.diff(times).tolist(), strict=True)))

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lee.electrochemistry import Protocol
 from lee.errors import InputError
 from lee.twin.cell import Cell
-from lee.twin.following.boundary import Boundary, Maps, moving_boundary
-from lee.twin.following.current import CurrentSteps
+from lee.twin.following.boundary import Boundary, MapsOverTime, moving_boundary
+from lee.twin.following.current import RunCurrent, current_of_phases
 from lee.twin.following.intervals import interval_table
 from lee.twin.mesh.columns import MeshSize
 from lee.twin.mesh.moving import MeshPosition
@@ -56,14 +57,15 @@ class Followed:
 
 
 def follow(
-    heights_um: Maps,
+    heights_um: MapsOverTime,
     *,
     times_s: ArrayLike,
     pixel_um: float,
     cell: Cell,
-    sigmas_um: Maps | None = None,
+    sigmas_um: MapsOverTime | None = None,
     phases: Sequence[str] | None = None,
-    current: CurrentSteps | None = None,
+    protocol: Protocol | None = None,
+    protocol_begins_s: float | None = None,
     scans: Sequence[str] | None = None,
     exchange_current: ArrayLike | None = None,
     efficiency: ArrayLike | None = None,
@@ -93,8 +95,10 @@ def follow(
         Standard deviations of the heights.
     phases : T of str, optional
         plating, stripping or rest: the cell's current with that sign. All plating if not known.
-    current : CurrentSteps, optional
-        On the clock of `times_s`; in place of `phases`.
+    protocol : Protocol, optional
+        Current density over time, in place of the cell's and `phases`; of `lee.electrochemistry`.
+    protocol_begins_s : float, optional
+        When it begins, on the clock of `times_s`; by default at the first scan.
     scans : T of str, optional
         Names of the scans.
     exchange_current, efficiency, mesh, report, progress
@@ -121,9 +125,16 @@ def follow(
     for given, what in ((sigmas_um, "sigma maps"), (names, "names"), (phases, "phases")):
         if given is not None and len(given) != len(times):
             raise InputError(f"follow: {len(given)} {what} for {len(times)} scans; give one for each")
-    if current is None:
-        current = CurrentSteps.of_phases(times, phases or [""] * len(times), cell.current_density_ma_per_cm2)
-    largest = float(np.abs(current.ma_per_cm2).max())
+    if protocol is None:
+        known = phases or [""] * len(times)
+        protocol = current_of_phases(times, known, cell.current_density_ma_per_cm2)
+        protocol_begins_s = float(times[0])
+    if not protocol.is_known:
+        raise InputError(
+            "follow: the protocol holds a potential or ends steps at limits; give one whose current is known"
+        )
+    current = RunCurrent(protocol, float(times[0]) if protocol_begins_s is None else protocol_begins_s)
+    largest = current.largest_ma_per_cm2
     cell = replace(cell, current_density_ma_per_cm2=largest)
     switches = current.switches_s(float(times[0]), float(times[-1]))
     boundary = moving_boundary(
@@ -131,17 +142,18 @@ def follow(
         breaks_s=switches, names=names,
     )  # fmt: skip
     model = model_over(boundary.columns, cell, "tertiary", exchange_current, efficiency)
-    model = _at_current(model, current, largest)
+    if largest:
+        model = _at_current(model, lambda time_s: current.at(time_s) / largest)
     for line in (cell.summary(), *model.notes) if report else ():
         report(line)  # type: ignore[misc]
     made = time.perf_counter()
     builder = SolutionBuilder(model)
     checkpoints = None if folder is None else _checkpoints(folder, boundary, model, current, tolerance)
     saved = checkpoints.load() if checkpoints else None
-    known = None
+    solved = None
     if saved is not None:
-        builder.states, known, builder.balances = saved
-    run = _Following(model, builder, boundary, current, tolerance, checkpoints, known)
+        builder.states, solved, builder.balances = saved
+    run = _Following(model, builder, boundary, current, tolerance, checkpoints, solved)
     advance(run, times[len(builder.states) :].tolist(), progress)
     if builder.stopped:
         warnings.warn(builder.stopped, RuntimeWarning, stacklevel=2)
@@ -165,16 +177,10 @@ def _checked_times(times_s: ArrayLike, scans: int) -> NDArray[np.float64]:
     return times
 
 
-def _at_current(model: Model, current: CurrentSteps, unit: float) -> Model:
-    """Let the total current follow the steps; a cell without current keeps its own scale."""
-    if unit == 0:
-        return model
+def _at_current(model: Model, share: Callable[[float], float]) -> Model:
+    """Let the total current be a share of the cell's that follows the time."""
     seen = model.columns.seen_area_um2
-
-    def total(time_s: float) -> float:
-        return seen * current.at(time_s) / unit
-
-    return replace(model, problem=replace(model.problem, total=total))
+    return replace(model, problem=replace(model.problem, total=lambda time_s: seen * share(time_s)))
 
 
 class _Following(MovingElectrode):
@@ -185,7 +191,7 @@ class _Following(MovingElectrode):
         model: Model,
         builder: SolutionBuilder,
         boundary: Boundary,
-        current: CurrentSteps,
+        current: RunCurrent,
         tolerance: float,
         checkpoints: Checkpoints | None,
         saved: dict[str, NDArray[Any]] | None,
@@ -197,10 +203,12 @@ class _Following(MovingElectrode):
             self.restore(saved)
             return
         begin = MeshPosition(columns.height_um, columns.plane_um)
-        start = model.start(model.volume(columns.z_um(begin.height_um, begin.plane_um)))
-        super().__init__(
-            model, builder, tolerance, checkpoints, begin, start, float(boundary.path.times_s[0])
-        )
+        begins_s = float(boundary.path.times_s[0])
+        largest = current.largest_ma_per_cm2 or 1.0
+        # The first scan is recorded as the current has been switched on.
+        first = _at_current(model, lambda _: current.after(begins_s) / largest)
+        start = first.start(model.volume(columns.z_um(begin.height_um, begin.plane_um)))
+        super().__init__(model, builder, tolerance, checkpoints, begin, start, begins_s)
 
     def end_of_step(self, begin_s: float, length_s: float) -> NDArray[np.float64]:
         """Move to where the electrode was measured."""
@@ -216,12 +224,12 @@ class _Following(MovingElectrode):
 
 
 def _checkpoints(
-    folder: str | Path, boundary: Boundary, model: Model, current: CurrentSteps, tolerance: float
+    folder: str | Path, boundary: Boundary, model: Model, current: RunCurrent, tolerance: float
 ) -> Checkpoints:
     columns, path = boundary.columns, boundary.path
     of = fingerprint(
         path.times_s, path.height_um, columns.share, columns.pixel_um, model.cell, model.efficiency,
-        model.problem.electrode.exchange, current.from_s, current.ma_per_cm2, tolerance,
+        model.problem.electrode.exchange, current, tolerance,
     )  # fmt: skip
     about = {"cell": model.cell.to_dict(), "pixel_um": columns.pixel_um, "mesh": columns.shape}
     return Checkpoints(folder, of, about)

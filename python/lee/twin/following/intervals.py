@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lee.twin.cell import FARADAY_C_PER_MOL
 from lee.twin.following.boundary import Boundary
-from lee.twin.following.current import CurrentSteps
+from lee.twin.following.current import RunCurrent
 from lee.twin.results.solution import Solution
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def interval_table(
-    solution: Solution, boundary: Boundary, current: CurrentSteps, scans: Sequence[str]
+    solution: Solution, boundary: Boundary, current: RunCurrent, scans: Sequence[str]
 ) -> pd.DataFrame:
     """Set what was computed beside what was measured, a row for each scan that was reached.
 
