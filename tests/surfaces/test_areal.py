@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import integrate
+from scipy import integrate, ndimage
 
 from lee.devices.virtual.scene.texture import smooth_field
 from lee.errors import InputError
@@ -127,6 +127,31 @@ def test_volume_and_area_over_time(seed: int) -> None:
     np.testing.assert_allclose(
         table["area_per_volume_per_um"][rest], (table["area_um2"] / table["volume_um3"])[rest]
     )
+
+
+def test_errors_of_area_and_volume_hold() -> None:
+    """Over many draws, of heights that a window of known width has smoothed."""
+    truth = grown(1, scans=2)
+    field = truth.trench.size * PIXEL_UM**2
+    exact = areal_over_time(truth.height_um, truth.times_s, pixel_um=PIXEL_UM, scale_um=1.0)
+    scores = []
+    for seed in range(12):
+        height, sigma = measured(truth, seed, outliers=0, gaps=0)
+        found = areal_over_time(
+            height, truth.times_s, pixel_um=PIXEL_UM, scale_um=1.0, sigmas_um=sigma,
+            noise_area_px=4 * np.pi * 1.2**2,
+        )  # fmt: skip
+        assert found["deposited_se_um3"].iloc[0] == 0
+        scores.append((found["deposited_um3"] - exact["deposited_um3"])[1] / found["deposited_se_um3"][1])
+    assert 0.5 < np.std(scores) < 1.6
+    smooth = np.stack([ndimage.gaussian_filter(one, 1.2) for one in truth.height_um])
+    flat = areal_over_time(
+        smooth, truth.times_s, pixel_um=PIXEL_UM, scale_um=1.0, sigmas_um=0 * smooth,
+        noise_area_px=4 * np.pi * 1.2**2,
+    )  # fmt: skip
+    off = (flat["area_um2"] - exact["area_um2"]).abs()
+    assert (off > 1e-5 * field).all()
+    assert (off < 2 * flat["area_se_um2"]).all()
 
 
 def test_bad_input_is_one_line() -> None:

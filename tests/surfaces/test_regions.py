@@ -215,6 +215,28 @@ def test_a_region_never_measured_is_nan_with_a_note() -> None:
     assert (curves["note"] == "not measured").all()
 
 
+def test_flattening_and_what_is_shared_are_in_the_error_of_a_region() -> None:
+    y, x = np.mgrid[:96, :96]
+    peak = 50 * np.exp(-((y - 48.0) ** 2 + (x - 48.0) ** 2) / (2 * 6**2))
+    rates = np.repeat(peak[None].astype(np.float32), 3, axis=0)
+    top = Region("top", "protrusion", peak > 30)
+    even = Region("even", "drawn", (y < 20) & (x < 20))
+    area = 4 * np.pi * 2.0**2
+    curves = region_curves(
+        [top, even], rates / 100, rates, np.ones_like(rates), [0, 10, 20], pixel_um=PIXEL_UM,
+        shared_sigmas_nm_per_s=[0.3, 0.3, 0.3], noise_area=area,
+    ).set_index("region")  # fmt: skip
+    # A Gaussian of variance 36 smoothed by one of 4 becomes one of 40.
+    expected = float((peak[top.mask] ** (36 / 40) * 50 ** (4 / 40) * 0.9 - peak[top.mask]).mean())
+    assert curves.loc["top", "rate_flattening_nm_per_s"].iloc[0] == pytest.approx(expected, rel=0.02)
+    own = np.sqrt((1 - 0.3**2) * area / top.mask.sum() + 0.3**2)
+    assert curves.loc["top", "rate_se_nm_per_s"].iloc[0] == pytest.approx(
+        np.hypot(own, 0.7 * expected), rel=0.02
+    )
+    own = np.sqrt((1 - 0.3**2) * area / even.mask.sum() + 0.3**2)
+    assert curves.loc["even", "rate_se_nm_per_s"].iloc[0] == pytest.approx(own, rel=1e-3)
+
+
 def test_ratio_pools_regions_by_area_and_carries_the_error() -> None:
     rows = [
         ("t1", "trench", 3.0, 60.0, 1.0),
@@ -240,6 +262,12 @@ def test_ratio_pools_regions_by_area_and_carries_the_error() -> None:
     error = 2 * np.hypot(np.hypot(0.75, 0.25) / 70, 0.7 / 35)
     assert found["ratio_se"] == pytest.approx(error)
     assert rate_ratio(curves, of="t1", to="p")["ratio"].iloc[0] == pytest.approx(60 / 35)
+    # What is shared is not lessened by several regions, and flattening brings the two rates together.
+    curves["rate_shared_se_nm_per_s"] = 0.6
+    curves["rate_flattening_nm_per_s"] = [-0.7, -0.7, 0.35]
+    curves["rate_se_nm_per_s"] = np.sqrt(1.0 + 0.6**2 + (0.7 * curves["rate_flattening_nm_per_s"]) ** 2)
+    error = 2 * np.sqrt((0.75**2 + 0.25**2 + 0.36) / 70**2 + 1.36 / 35**2 + (0.7 * (0.01 + 0.01)) ** 2)
+    assert rate_ratio(curves).iloc[0]["ratio_se"] == pytest.approx(error)
     with pytest.raises(InputError, match=r"no region is a protrusion"):
         rate_ratio(curves[curves["kind"] == "trench"])
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import fft, ndimage
 
 from lee.errors import InputError
+from lee.surfaces.flattening import FLATTENED_SHARE, flattening
 from lee.surfaces.regions import Region
 
 Maps = Sequence[NDArray[np.float32]] | NDArray[np.float32]
@@ -99,6 +100,7 @@ def region_curves(
     *,
     pixel_um: float,
     sigmas_um: Maps | None = None,
+    shared_sigmas_nm_per_s: ArrayLike | None = None,
     noise_area: float | None = None,
 ) -> pd.DataFrame:
     """Measure the height and rate of regions over time.
@@ -106,8 +108,9 @@ def region_curves(
     A region's height is that of its first measured scan plus the mean change since, pixel by pixel; a pixel
     that is not measured is assumed to grow like the rest of the region meanwhile, so that changing coverage
     shifts nothing. Outliers are clipped. Standard errors are those of the region's mean: the pixels' standard
-    deviations and the number of pixels with independent errors. Errors shared by the whole field, such as the
-    drift of the stage, come in addition.
+    deviations and the number of pixels with independent errors. Those of rates also hold what is shared by
+    all pixels of a scan's fit, and how the focus window flattens growth that varies over its width. Drift of
+    the stage along z, an error of its scale, and for heights a constant error come in addition.
 
     Parameters
     ----------
@@ -121,6 +124,8 @@ def region_curves(
     sigmas_um : T of (H, W) float32, µm, optional
         Standard deviations of the heights; by default derived from those of the rates, as if a rate came
         from two neighbouring scans.
+    shared_sigmas_nm_per_s : (T,) float, nm/s, optional
+        The part of the rates' standard deviations that no mean lessens, as from `growth`; 0 by default.
     noise_area : float, optional
         Pixels that share one error; by default `noise_area_px` of the heights.
 
@@ -128,8 +133,11 @@ def region_curves(
     -------
     DataFrame
         One row per region and scan: ``region kind scan time_s height_um height_se_um rate_nm_per_s
-        rate_se_nm_per_s rate_sd_nm_per_s`` (variation of the rate within the region) ``area_um2
-        measured_share note``. NaN with a note where less than a tenth of a region was measured.
+        rate_se_nm_per_s rate_shared_se_nm_per_s`` (the part that no mean lessens)
+        ``rate_flattening_nm_per_s`` (by how much the mean rate would change if it was
+        flattened once more; 0.7 of it is in the standard error) ``rate_sd_nm_per_s`` (variation of the rate
+        within the region) ``area_um2 measured_share note``. NaN with a note where less than a tenth of a
+        region was measured.
 
     Raises
     ------
@@ -154,6 +162,7 @@ def region_curves(
                 "grid"
             )
     shared = noise_area_px(heights_um, times) if noise_area is None else max(float(noise_area), 1.0)
+    common = np.zeros(len(times)) if shared_sigmas_nm_per_s is None else np.asarray(shared_sigmas_nm_per_s)
     places = [np.flatnonzero(region.mask) for region in regions]
     heights = [_RegionHeight() for _ in regions]
     rows = []
@@ -162,6 +171,7 @@ def region_curves(
             np.asarray(maps[k], dtype=np.float32).ravel()
             for maps in (heights_um, rates_nm_per_s, rate_sigmas_nm_per_s)
         )
+        flatter = flattening(rate.reshape(shape), shared).ravel() if regions else rate
         height_sigma = None if sigmas_um is None else np.asarray(sigmas_um[k], dtype=np.float32).ravel()
         for n, (region, place) in enumerate(zip(regions, places, strict=True)):
             here = height[place]
@@ -176,6 +186,7 @@ def region_curves(
                     level_se = _error(sigma[place], count, shared) * _spacing(times) / 1000 / np.sqrt(2)
             speed, spread, count = _clipped(rate[place])
             enough = count >= _MIN_SHARE * place.size and count > 0
+            flattened = _clipped(flatter[place])[0]
             rows.append(
                 {
                     "region": region.name,
@@ -185,7 +196,16 @@ def region_curves(
                     "height_um": level,
                     "height_se_um": level_se,
                     "rate_nm_per_s": speed if enough else np.nan,
-                    "rate_se_nm_per_s": _error(sigma[place], count, shared) if enough else np.nan,
+                    "rate_se_nm_per_s": float(
+                        np.hypot(
+                            _error(sigma[place], count, shared, float(common[k])),
+                            FLATTENED_SHARE * flattened,
+                        )
+                    )
+                    if enough
+                    else np.nan,
+                    "rate_shared_se_nm_per_s": float(common[k]) if enough else np.nan,
+                    "rate_flattening_nm_per_s": flattened if enough else np.nan,
                     "rate_sd_nm_per_s": spread if enough else np.nan,
                     "area_um2": place.size * pixel_um**2,
                     "measured_share": measured,
@@ -204,6 +224,8 @@ _COLUMNS = (
     "height_se_um",
     "rate_nm_per_s",
     "rate_se_nm_per_s",
+    "rate_shared_se_nm_per_s",
+    "rate_flattening_nm_per_s",
     "rate_sd_nm_per_s",
     "area_um2",
     "measured_share",
@@ -251,11 +273,13 @@ def _clipped(values: NDArray[np.float32]) -> tuple[float, float, int]:
     return float(clipped.mean()), float(clipped.std()), int(known.size)
 
 
-def _error(sigma: NDArray[np.float32], count: int, shared: float) -> float:
+def _error(sigma: NDArray[np.float32], count: int, alike: float, common: float = 0.0) -> float:
+    """Return the error of the mean of pixels; so many share an error, and all the common one."""
     known = sigma[np.isfinite(sigma)]
     if known.size == 0 or count == 0:
         return np.nan
-    return float(np.sqrt(np.mean(np.square(known, dtype=np.float64)) * min(shared / count, 1.0)))
+    own = max(float(np.mean(np.square(known, dtype=np.float64))) - common**2, 0.0)
+    return float(np.sqrt(own * min(alike / count, 1.0) + common**2))
 
 
 def rate_ratio(curves: pd.DataFrame, *, of: str = "trench", to: str = "protrusion") -> pd.DataFrame:
@@ -288,7 +312,10 @@ def rate_ratio(curves: pd.DataFrame, *, of: str = "trench", to: str = "protrusio
         sides.append(_pooled(part))
     over, under = sides
     ratio = over["rate"] / under["rate"]
-    error = ratio.abs() * np.sqrt((over["se"] / over["rate"]) ** 2 + (under["se"] / under["rate"]) ** 2)
+    # Flattening lowers one rate and raises the other: its errors do not cancel.
+    flattened = FLATTENED_SHARE * (over["flattening"] / over["rate"] - under["flattening"] / under["rate"])
+    own = (over["se"] / over["rate"]) ** 2 + (under["se"] / under["rate"]) ** 2
+    error = ratio.abs() * np.sqrt(own + flattened**2)
     times = curves.groupby("scan")["time_s"].first()
     return pd.DataFrame(
         {
@@ -301,11 +328,17 @@ def rate_ratio(curves: pd.DataFrame, *, of: str = "trench", to: str = "protrusio
 
 
 def _pooled(part: pd.DataFrame) -> pd.DataFrame:
-    """Return the mean rate of several regions by area, scan by scan, and its standard error."""
+    """Return mean rate, standard error without flattening, and flattening of several regions by area."""
     known = part[np.isfinite(part["rate_nm_per_s"])]
     area = known["area_um2"].groupby(known["scan"]).sum()
     weight = known["area_um2"] / known["scan"].map(area)
-    rate = (weight * known["rate_nm_per_s"]).groupby(known["scan"]).sum()
-    variance = ((weight * known["rate_se_nm_per_s"]) ** 2).groupby(known["scan"]).sum()
-    scans = sorted(set(part["scan"]))
-    return pd.DataFrame({"rate": rate, "se": np.sqrt(variance)}).reindex(scans)
+    nothing = 0 * known["rate_nm_per_s"]
+    flat = known.get("rate_flattening_nm_per_s", nothing)
+    shared = known.get("rate_shared_se_nm_per_s", nothing) ** 2
+    own = known["rate_se_nm_per_s"] ** 2 - (FLATTENED_SHARE * flat) ** 2 - shared
+    mean = {
+        "rate": (weight * known["rate_nm_per_s"]).groupby(known["scan"]).sum(),
+        "se": np.sqrt((weight**2 * own.clip(lower=0) + weight * shared).groupby(known["scan"]).sum()),
+        "flattening": (weight * flat).groupby(known["scan"]).sum(),
+    }
+    return pd.DataFrame(mean).reindex(sorted(set(part["scan"])))

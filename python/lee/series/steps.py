@@ -22,7 +22,7 @@ from lee.series.growth.line_fit import MIN_SCANS
 from lee.series.growth.rates import rates
 from lee.series.map_store import MAPS_ZARR, create_maps, open_maps, write_phases
 from lee.series.options import SeriesOptions, line_through
-from lee.series.region_curves import rate_ratio, region_curves
+from lee.series.region_curves import noise_area_px, rate_ratio, region_curves
 from lee.series.relation import Relation, relate
 from lee.series.report.results import SeriesResults
 from lee.series.report.series_report import FILMS, RELIEF_FILM, write_series_report
@@ -95,6 +95,7 @@ class AnalysisSteps:
         )
         self.measured = [int(k) for k in np.flatnonzero(store.state == WRITTEN)]
         self.charge: ChargeBalance | None = None
+        self.shared_sigmas_nm_per_s = np.full(len(self.times_s), np.nan)
         self.regions: list[Region] = []
         self.tables: dict[str, pd.DataFrame] = {}
         self.relations: dict[str, Relation] = {}
@@ -173,6 +174,7 @@ class AnalysisSteps:
             for rate in rates(heights, sigmas, self.times_s, window=used, phases=self.phases):
                 self.maps["rate_nm_per_s"][rate.scan] = rate.rate_nm_per_s
                 self.maps["rate_sigma_nm_per_s"][rate.scan] = rate.rate_sigma_nm_per_s
+                self.shared_sigmas_nm_per_s[rate.scan] = rate.shared_sigma_nm_per_s
         self._progress("growth")
         return used
 
@@ -209,6 +211,7 @@ class AnalysisSteps:
 
         with ThreadPoolExecutor(cores()) as pool:
             relations = pool.map(relation_at, moments.values())
+            alike = noise_area_px(maps["height_um"], self.times_s)
             curves = pool.submit(
                 region_curves,
                 regions,
@@ -218,9 +221,17 @@ class AnalysisSteps:
                 self.times_s,
                 pixel_um=pixel_um,
                 sigmas_um=maps["height_sigma_um"],
+                shared_sigmas_nm_per_s=self.shared_sigmas_nm_per_s,
+                noise_area=alike,
             )
             areal = pool.submit(
-                areal_over_time, maps["height_um"], self.times_s, pixel_um=pixel_um, scale_um=scale_um
+                areal_over_time,
+                maps["height_um"],
+                self.times_s,
+                pixel_um=pixel_um,
+                scale_um=scale_um,
+                sigmas_um=maps["height_sigma_um"],
+                noise_area_px=alike,
             )
             scans = pool.submit(scan_table, self.store, self.alignment, maps)
             for (name, k), relation in zip(moments.items(), relations, strict=True):

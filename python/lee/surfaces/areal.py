@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
 from lee.kernels.curvature import height_derivatives
+from lee.surfaces.flattening import FLATTENED_SHARE, flattening
 
 _DATUM_PERCENTILE = 0.1
 
@@ -185,6 +186,8 @@ def areal_over_time(
     pixel_um: float,
     scale_um: float | None = None,
     datum_um: float | None = None,
+    sigmas_um: Sequence[ArrayLike] | NDArray[np.float32] | None = None,
+    noise_area_px: float = 1.0,
 ) -> pd.DataFrame:
     """Measure area, volume and areal parameters of every scan of a run.
 
@@ -199,13 +202,24 @@ def areal_over_time(
     datum_um : float, µm, optional
         Height the volume is counted from; by default the lowest of the first measured scan, a thousandth
         of its pixels aside.
+    sigmas_um : T of (H, W) float32, µm, optional
+        Standard deviations of the heights.
+    noise_area_px : float
+        Pixels that share one error.
 
     Returns
     -------
     DataFrame
         A row per scan: ``scan time_s``, the fields of `Areal`, ``volume_um3`` over the datum,
         ``deposited_um3`` since the first measured scan, both over the whole field (the mean counting where
-        not measured), ``area_per_volume_per_um`` and ``datum_um``. NaN for scans without a surface.
+        not measured), ``area_per_volume_per_um`` and ``datum_um``. With `sigmas_um` also standard errors:
+        ``area_se_um2``, how the focus window flattens the surface at this scale, and ``deposited_se_um3``,
+        from the errors of the heights. NaN for scans without a surface.
+
+    Notes
+    -----
+    A volume is that of the heights as they were scanned: of a surface that grows, each point at the moment
+    when it was in focus.
 
     Raises
     ------
@@ -216,7 +230,7 @@ def areal_over_time(
     if times.shape != (len(heights_um),):
         raise InputError(f"areal_over_time: {times.size} times for {len(heights_um)} scans; give one each")
     first: NDArray[np.float32] | None = None
-    first_mean = np.nan
+    first_mean = first_variance = np.nan
     rows = []
     for k, time in enumerate(times):
         height = np.asarray(heights_um[k], dtype=np.float32)
@@ -233,6 +247,19 @@ def areal_over_time(
             if both.any():
                 deposited = float(change[both].mean(dtype=np.float64))
         # From the first scan on: pixels that a later scan lacks elsewhere do not shift its volume.
+        errors: dict[str, float] = {}
+        if sigmas_um is not None:
+            variance = np.square(np.asarray(sigmas_um[k], dtype=np.float32)[known])
+            mean_variance = float(np.nanmean(variance, dtype=np.float64)) if known.any() else np.nan
+            if first is height:
+                first_variance = mean_variance
+            alike = min(noise_area_px / max(int(known.sum()), 1), 1.0)
+            flatter = areal(height + flattening(height, noise_area_px), pixel_um=pixel_um, scale_um=scale_um)
+            errors = {
+                "area_se_um2": FLATTENED_SHARE * abs(flatter.area_um2 - found.area_um2),
+                "deposited_se_um3": found.projected_um2
+                * (0.0 if first is height else float(np.sqrt((mean_variance + first_variance) * alike))),
+            }
         volume = (first_mean - (np.nan if datum_um is None else datum_um) + deposited) * found.projected_um2
         rows.append(
             {
@@ -243,6 +270,7 @@ def areal_over_time(
                 "deposited_um3": deposited * found.projected_um2,
                 "area_per_volume_per_um": found.area_um2 / volume if volume > 0 else np.nan,
                 "datum_um": np.nan if datum_um is None else datum_um,
+                **errors,
             }
         )
     return pd.DataFrame(rows)

@@ -60,13 +60,15 @@ def test_the_summary_reports_the_numbers() -> None:
     assert shown["rate, stripping"] == "2 scans, median -40 nm/s in the first, -40 nm/s in the last"
     assert shown["σ of the rate of a pixel"] == "3 nm/s in the median scan"
     assert (
-        shown["trench and protrusion rates, plating"] == "2.00 to 1 in the first scan, 2.00 to 1 in the last"
+        shown["trench and protrusion rates, plating"]
+        == "2.00 ± 0.17 to 1 in the first scan, 2.00 ± 0.17 to 1 in the last"
     )
     assert shown["curvature and rate, plating"] == "Spearman ρ = 0.80, 95 % interval 0.70 to 0.90"
     assert text.startswith(
         "Only six scans were taken.\n\nscan_2.tif has no surface: the file ends early.\n\n"
     )
     assert "Drift of the stage along the axis reads as growth." in text
+    assert "does not hold drift of the stage along z" in text
 
 
 def test_the_table_of_parameters_is_short_and_has_units() -> None:

@@ -47,6 +47,8 @@ class Growth:
         Rate at the time of each scan, from a robust fit to the scans around it.
     rate_sigma_nm_per_s : (T, H, W) float32, nm/s
         Standard deviation of `rate_nm_per_s`.
+    shared_sigma_nm_per_s : (T,) float64, nm/s
+        The part of it that no mean over a region lessens.
     times_s : (T,) float64, s
     window : int
         Number of scans of a fit.
@@ -62,6 +64,7 @@ class Growth:
     adjacent_nm_per_s: NDArray[np.float32]
     rate_nm_per_s: NDArray[np.float32]
     rate_sigma_nm_per_s: NDArray[np.float32]
+    shared_sigma_nm_per_s: NDArray[np.float64]
     times_s: NDArray[np.float64]
     window: int
     first: int
@@ -70,12 +73,16 @@ class Growth:
 
 
 class Rate(NamedTuple):
-    """Rate at one scan, its standard deviation, (H, W) nm/s, and the share of fits without each scan."""
+    """Rate at one scan, its standard deviation, (H, W) nm/s, and the share of fits without each scan.
+
+    `shared_sigma_nm_per_s` is the part of that standard deviation that no mean over a region lessens.
+    """
 
     scan: int
     rate_nm_per_s: NDArray[np.float32]
     rate_sigma_nm_per_s: NDArray[np.float32]
     left_out: dict[int, float]
+    shared_sigma_nm_per_s: float
 
 
 def growth(
@@ -139,14 +146,15 @@ def growth(
             np.subtract(now, before, out=adjacent[k - 1])
             adjacent[k - 1] *= np.float32(_NM / (times[k] - times[k - 1]))
         before = now
-    fits, dropped = np.zeros(count), np.zeros(count)
+    fits, dropped, shared = np.zeros(count), np.zeros(count), np.zeros(count)
     for one in rates(heights_um, sigmas_um, times, window=window, phases=phases, trend=trend):
         rate[one.scan], sigma[one.scan] = one.rate_nm_per_s, one.rate_sigma_nm_per_s
+        shared[one.scan] = one.shared_sigma_nm_per_s
         for k, share in one.left_out.items():
             fits[k] += 1
             dropped[k] += share
     left_out = np.where(trend.scan_weight > 0, dropped / np.maximum(fits, 1), 1.0)
-    return Growth(delta, adjacent, rate, sigma, times, window, first, trend.scan_weight, left_out)
+    return Growth(delta, adjacent, rate, sigma, shared, times, window, first, trend.scan_weight, left_out)
 
 
 def rates(
@@ -178,7 +186,7 @@ def rates(
                 scans = neighbours(k, usable, window)
                 if len(scans) < MIN_SCANS:
                     unknown = np.full(shape, np.nan, np.float32)
-                    yield Rate(k, unknown, unknown.copy(), {})
+                    yield Rate(k, unknown, unknown.copy(), {}, np.nan)
                     continue
                 loaded = {j: loaded.get(j) or read(j) for j in scans}
                 around = reliable if len(reliable) >= MIN_SCANS else usable
@@ -256,7 +264,8 @@ def _rate(
     for left_out in pool.map(fit, range(0, shape[0], _STRIP_ROWS)):
         dropped += left_out
     shares = dropped / (shape[0] * shape[1])
-    return Rate(k, slope, sigma, dict(zip(scans, shares.tolist(), strict=True)))
+    left_out_of = dict(zip(scans, shares.tolist(), strict=True))
+    return Rate(k, slope, sigma, left_out_of, _NM * float(np.sqrt(bent_variance)))
 
 
 def _errors(scans: list[int], trend: Trend, course: Course) -> ErrorCovariance | None:

@@ -14,6 +14,24 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MAX_ROWS = 12
+RATE_ERRORS = (
+    "The standard deviation of a rate holds errors of the heights that are new in every scan or move slowly "
+    "from scan to scan, both measured on this run, and what is not known of how growth bends over time; it "
+    "does not hold drift of the stage along z, an error of its scale, errors that move in proportion to "
+    "time, and how the focus window flattens features narrower than itself."
+)
+_REGION_ERRORS = (
+    "The standard error of a region's rate holds the same for the mean of its pixels, neighbours with like "
+    "errors counted once, and how the focus window flattens growth that varies over its width; that of a "
+    "ratio of rates follows from both of its rates. They do not hold drift of the stage along z, nor an "
+    "error of its scale."
+)
+_AREAL_ERRORS = (
+    "The standard error of an area holds how the focus window flattens the surface at this scale, and that "
+    "of a deposited volume the errors of the heights, neighbours with like errors counted once; they do not "
+    "hold relief finer than the scale, drift of the stage along z, nor that a surface that grows is seen a "
+    "little later where it is higher."
+)
 _CONVENTIONS = (
     "Lengths are in µm, times in s from the first scan, rates in nm/s. Height grows away from the substrate, "
     "toward the objective. The mean curvature of a trench is positive, that of a peak negative. Hatched "
@@ -29,8 +47,10 @@ _AREAL_COLUMNS = {
     "Sdq": "Sdq",
     "Sdr_percent": "Sdr (%)",
     "area_um2": "area (µm²)",
+    "area_se_um2": "± (µm²)",
     "volume_um3": "volume (µm³)",
     "deposited_um3": "deposited (µm³)",
+    "deposited_se_um3": "± (µm³)",
     "area_per_volume_per_um": "area/volume (1/µm)",
     "coverage": "measured",
 }
@@ -92,7 +112,7 @@ def summary(r: SeriesResults) -> tuple[str, Rows]:
     implied = [r.alignment.implies] if r.alignment is not None and r.alignment.implies else []
     sentences = [_sentence(one) for one in (*r.notes, *failed)]
     sentences += [one for one in map(_sentence, implied) if one not in sentences]
-    return "\n\n".join([*sentences, _CONVENTIONS]), table
+    return "\n\n".join([*sentences, _CONVENTIONS, RATE_ERRORS]), table
 
 
 def _sentence(text: str) -> str:
@@ -110,11 +130,12 @@ def ratio_of_kinds(table: "pd.DataFrame") -> "pd.DataFrame | None":
 
 
 def ratio_sentences(ratio: "pd.DataFrame | None", phases: Sequence[str]) -> str:
-    """State the ratio of the rates of trenches and protrusions, phase by phase."""
-    return " ".join(
+    """State the ratio of the rates of trenches and protrusions, phase by phase, and what errors hold."""
+    stated = [
         f"Rates of trenches to protrusions{', ' + phase if phase else ''}: {value}."
         for phase, value in _ratios(ratio, phases).items()
-    )
+    ]
+    return " ".join([*stated, _REGION_ERRORS])
 
 
 def areal_section(table: "pd.DataFrame") -> tuple[str, Rows]:
@@ -146,6 +167,8 @@ def areal_section(table: "pd.DataFrame") -> tuple[str, Rows]:
     if remarks:
         joined = "; ".join(remarks)
         text += f"\n\n{joined[0].upper()}{joined[1:]}."
+    if "area_se_um2" in table:
+        text += f" {_AREAL_ERRORS}"
     if len(kept) < len(table):
         text += f" {len(kept)} of {len(table)} scans are listed."
     return text, rows
@@ -157,13 +180,14 @@ def _ratios(ratio: "pd.DataFrame | None", phases: Sequence[str]) -> dict[str, st
         return found
     for phase in dict.fromkeys(phases):
         part = ratio[[phases[k] == phase for k in ratio["scan"]]]
-        known = part["ratio"][np.isfinite(part["ratio"])]
-        if len(known):
-            found[phase] = (
-                f"{known.iloc[0]:.2f} to 1 in the first scan, {known.iloc[-1]:.2f} to 1 in the last"
-                if len(known) > 1
-                else f"{known.iloc[0]:.2f} to 1"
-            )
+        known = part[np.isfinite(part["ratio"])]
+        stated = [
+            f"{one:.2f} ± {se:.2g} to 1" for one, se in zip(known["ratio"], known["ratio_se"], strict=True)
+        ]
+        if len(known) > 1:
+            found[phase] = f"{stated[0]} in the first scan, {stated[-1]} in the last"
+        elif stated:
+            found[phase] = stated[0]
     return found
 
 
