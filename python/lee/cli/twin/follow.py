@@ -24,10 +24,17 @@ if TYPE_CHECKING:
     "--checkpoints", type=PATH, metavar="DIR",
     help="Folder of checkpoints to resume from; by default beside the output.",
 )  # fmt: skip
+@click.option("--regions", type=PATH, metavar="JSON",
+              help="Regions to compare; by default trenches and protrusions are found.")  # fmt: skip
 @no_films_option
 @overwrite_option
 def follow(
-    inputs: InputOptions, output: Path | None, checkpoints: Path | None, no_films: bool, overwrite: bool
+    inputs: InputOptions,
+    output: Path | None,
+    checkpoints: Path | None,
+    regions: Path | None,
+    no_films: bool,
+    overwrite: bool,
 ) -> None:
     """Compute the environment on the surfaces of RUN, and set computed rates beside measured ones.
 
@@ -42,6 +49,7 @@ def follow(
       lee twin follow run --cell cell.toml
       lee twin follow run -o run/twin --columns 48 --overwrite
     """  # noqa: D301
+    from lee.series.options import load_regions
     from lee.storage.atomic import try_new_folder
     from lee.twin import follow as compute
     from lee.twin.following.folder import FILES, save_followed
@@ -71,7 +79,16 @@ def follow(
             progress=progress,
         )
     sources = {**inputs.sources(), "run": str(inputs.surface), "checkpoints": str(kept)}
-    save_followed(found, place, overwrite=overwrite, metadata=sources, films=not no_films)
+    save_followed(
+        found,
+        place,
+        rates_nm_per_s=run.rates,
+        sigmas_nm_per_s=run.rate_sigmas,
+        regions=[] if regions is None else load_regions(regions, run.shape, run.pixel_um),
+        overwrite=overwrite,
+        metadata=sources,
+        films=not no_films,
+    )
     for row in found.intervals.to_dict(orient="records"):
         click.echo(
             f"t = {row['time_s']:g} s: {row['charge_c_per_cm2']:.4g} C/cm², "
@@ -83,7 +100,7 @@ def follow(
     solution = found.solution
     click.echo(
         f"{place}: {len(solution.balances)} steps in {solution.timings_s['all']:.1f} s; "
-        f"look at {place / 'environment.png'}"
+        f"look at {place / 'report.html'}"
     )
     if solution.stopped:
         raise click.exceptions.Exit(FAILED)
@@ -94,6 +111,8 @@ class _Run(NamedTuple):
 
     heights_um: "_Stored"
     sigmas_um: "_Stored"
+    rates: "_Stored | None"
+    rate_sigmas: "_Stored | None"
     times_s: NDArray[np.float64]
     phases: list[str]
     protocol: "Protocol | None"
@@ -125,32 +144,27 @@ def _measured(run: Path) -> _Run:
     store = SurfaceStore.open(run / SURFACES)
     count, place = len(store), run / RESULTS / MAPS_ZARR
     notes = []
+    rates = rate_sigmas = None
     heights, sigmas = (
         _Stored(partial(store.read, name=name), count) for name in ("height_um", "height_sigma_um")
     )
     if place.is_dir() and len(open_maps(place)["height_um"]) == count:
         maps = open_maps(place)
-        heights, sigmas = (
-            _Stored(maps[name].__getitem__, count) for name in ("height_um", "height_sigma_um")
+        heights, sigmas, rates, rate_sigmas = (
+            _Stored(maps[name].__getitem__, count)
+            for name in ("height_um", "height_sigma_um", "rate_nm_per_s", "rate_sigma_nm_per_s")
         )
     else:
         notes.append(f"{run} was not analysed by `lee series`: its surfaces are followed without alignment")
     protocol = _recorded(run / RESULTS / "charge.csv", store.times_s, notes)
     return _Run(
-        heights,
-        sigmas,
-        store.times_s,
-        store.phases,
-        protocol,
-        store.scans,
-        store.pixel_um,
-        store.shape,
-        notes,
-    )
+        heights, sigmas, rates, rate_sigmas, store.times_s, store.phases, protocol, store.scans,
+        store.pixel_um, store.shape, notes,
+    )  # fmt: skip
 
 
 def _recorded(table: Path, times_s: NDArray[np.float64], notes: list[str]) -> "Protocol | None":
-    """Read the current that `lee series --cell-data` found under the scans; None if it did not, or not all."""
+    """Read the current that `lee series --cell-data` found under the scans; None if it is not known."""
     import pandas as pd
 
     from lee.twin.following.current import current_of_charge

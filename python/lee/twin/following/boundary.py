@@ -11,13 +11,17 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from lee.errors import InputError
+from lee.surfaces.block_mean import block_mean
 from lee.surfaces.filling import fill
 from lee.twin.cell import Cell
 from lee.twin.following.trajectory import Trajectory, smoothed
 from lee.twin.mesh.columns import Columns, MeshSize, make_columns, smoothing_px
+from lee.twin.mesh.heights import Heights
 
 # Of a column's surroundings in a scan: with less, the scan has no height there.
 _MEASURED = 0.5
+# Along the longer side: columns of the mesh are coarser.
+_MAX_PIXELS = 256
 # µm: where no standard deviation is known.
 _SIGMA_UM = 0.05
 _SOME_UM = 1e-4
@@ -46,12 +50,28 @@ class Boundary:
     holes : tuple of int
         Scans without a surface.
     notes : tuple of str
+    block : int
+        Side of the run's pixels that were averaged to one of the mesh's own.
     """
 
     columns: Columns
     path: Trajectory
     holes: tuple[int, ...]
     notes: tuple[str, ...]
+    block: int = 1
+
+    def on_own_grid(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Average a map of the run's pixels over blocks; NaN where less than half of one is known."""
+        return in_blocks(values, self.block)
+
+
+def in_blocks(values: NDArray[np.float64], block: int) -> NDArray[np.float64]:
+    """Average square blocks of pixels, whole ones only; NaN where less than half of one is known."""
+    if block == 1:
+        return values
+    rows, columns = (n // block * block for n in values.shape)
+    mean, share = block_mean(values[:rows, :columns], block)
+    return np.where(share >= _MEASURED, mean, np.nan).astype(np.float64)
 
 
 def moving_boundary(
@@ -70,7 +90,8 @@ def moving_boundary(
     Scans are read one at a time. The scan that was measured most completely is the reference: of the others
     only the change since is smoothed to the columns, over what both have measured, so that a hole beside a
     slope tilts nothing. Where a scan has measured less than half of a column's surroundings, the height there
-    follows from the other scans; where all have, from the change beside it.
+    follows from the other scans; where all have, from the change beside it. Fields of more than 256 pixels
+    are averaged over blocks; their true area is that of all pixels.
 
     Parameters
     ----------
@@ -95,12 +116,17 @@ def moving_boundary(
     if max(known) == 0:
         raise InputError(f"follow: none of the {len(known)} scans has a surface; reconstruct the run first")
     best = int(np.argmax(known))
-    reference = np.asarray(heights_um[best], np.float64)
-    base = make_columns(reference, pixel_um=pixel_um, cell=cell, size=size)
+    finest = max(_MAX_PIXELS, 2 * max(size.columns or (0, 0)))
+    block = max(1, -(-max(shape) // finest))
+    whole = _Whole(np.asarray(heights_um[best]), None if sigmas_um is None else np.asarray(sigmas_um[best]))
+    base = make_columns(
+        in_blocks(np.asarray(heights_um[best], np.float64), block), pixel_um=block * pixel_um, cell=cell,
+        size=size, area_of=None if block == 1 and sigmas_um is None else whole.heights(pixel_um, block),
+    )  # fmt: skip
     nodes, sigmas = [], []
     for k in range(len(times_s)):
         height, sigma = _at_columns(
-            base, size, heights_um[k], None if sigmas_um is None else sigmas_um[k], shape, names[k]
+            base, size, heights_um[k], None if sigmas_um is None else sigmas_um[k], shape, names[k], block
         )
         nodes.append(height)
         sigmas.append(sigma)
@@ -116,16 +142,31 @@ def moving_boundary(
     notes, holes = _notes(base, known, names, never, path, sigmas_um is None)
     first = path.at(float(times_s[0]))
     moved = base.to_pixels(first - base.height_um)
-    filled = ~np.isfinite(np.asarray(heights_um[best], np.float64))
     columns = replace(
         base,
         height_um=first,
         pixels_um=base.pixels_um + moved,
         plane_um=base.plane_um + _plane_moved(base.height_um, first, cell),
-        filled=filled,
         notes=(*base.notes, *notes),
     )
-    return Boundary(columns, path, holes, notes)
+    return Boundary(columns, path, holes, notes, block)
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """The reference scan at all its pixels, for its area."""
+
+    height_um: NDArray[np.floating]
+    sigma_um: NDArray[np.floating] | None
+
+    def heights(self, pixel_um: float, block: int) -> Heights:
+        """Fill its holes, of whole blocks."""
+        rows, columns = (n // block * block for n in self.height_um.shape)
+        height = np.asarray(self.height_um[:rows, :columns], np.float32)
+        known = np.isfinite(height)
+        sigma = None if self.sigma_um is None else np.asarray(self.sigma_um[:rows, :columns], np.float32)
+        filled = height if known.all() else fill(height, known)
+        return Heights(filled.astype(np.float64), ~known, pixel_um, (), sigma)
 
 
 def _plane_moved(before: NDArray[np.float64], after: NDArray[np.float64], cell: Cell) -> float:
@@ -150,6 +191,7 @@ def _at_columns(
     sigma_um: ArrayLike | None,
     shape: tuple[int, ...],
     name: str,
+    block: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the change since the reference at the columns, NaN where not measured, and its sigma."""
     height = np.asarray(height_um, np.float64)
@@ -157,6 +199,7 @@ def _at_columns(
         raise InputError(
             f"follow: the height map of {name} is {height.shape}, others {shape}; crop all alike"
         )
+    height = in_blocks(height, block)
     measured = np.isfinite(height)
     width = smoothing_px(size, base.pixel_um, base.x_um[1], base.y_um[1])
 
@@ -166,11 +209,12 @@ def _at_columns(
     share = spread(measured.astype(np.float64))
     enough = np.maximum(share, 1e-3)
     change = spread(np.where(measured, height - base.pixels_um, 0.0)) / enough
-    variance = np.full(shape, _SIGMA_UM**2)
+    variance = np.full(height.shape, _SIGMA_UM**2)
     if sigma_um is not None:
         sigma = np.asarray(sigma_um, np.float64)
         if sigma.shape != shape:
             raise InputError(f"follow: the sigma map of {name} is {sigma.shape}, its heights {shape}")
+        sigma = in_blocks(sigma, block)
         told = measured & np.isfinite(sigma) & (sigma > 0)
         typical = float(np.median(sigma[told])) if told.any() else _SIGMA_UM
         variance = np.where(told, sigma, typical) ** 2

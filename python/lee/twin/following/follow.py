@@ -45,15 +45,24 @@ class Followed:
         Names.
     holes : tuple of int
         Scans without a surface.
-    sigma_um : (T,) float64
-        Median standard deviation of the boundary at a column.
+    boundary : Boundary
+        The electrode over time, at the columns.
     """
 
     solution: Solution
     intervals: pd.DataFrame
     scans: tuple[str, ...]
     holes: tuple[int, ...]
-    sigma_um: NDArray[np.float64]
+    boundary: Boundary
+
+    @property
+    def sigma_um(self) -> NDArray[np.float64]:
+        """Median standard deviation of the boundary at a column, at each scan."""
+        return np.asarray(np.median(self.boundary.path.sigma_um, axis=(1, 2)))
+
+    def on_own_grid(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Bring a map of the run's pixels to the solution's, which are coarser on a large field."""
+        return self.boundary.on_own_grid(values)
 
 
 def follow(
@@ -141,6 +150,12 @@ def follow(
         heights_um, sigmas_um, times, pixel_um=pixel_um, cell=cell, size=mesh or MeshSize(),
         breaks_s=switches, names=names,
     )  # fmt: skip
+    exchange_current, efficiency = (
+        values
+        if values is None or np.ndim(values) != 2
+        else boundary.on_own_grid(np.asarray(values, np.float64))
+        for values in (exchange_current, efficiency)
+    )
     model = model_over(boundary.columns, cell, "tertiary", exchange_current, efficiency)
     if largest:
         model = _at_current(model, lambda time_s: current.at(time_s) / largest)
@@ -164,7 +179,7 @@ def follow(
         intervals=interval_table(solution, boundary, current, names),
         scans=names,
         holes=boundary.holes,
-        sigma_um=np.median(boundary.path.sigma_um, axis=(1, 2)),
+        boundary=boundary,
     )
 
 

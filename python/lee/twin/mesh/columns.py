@@ -13,7 +13,7 @@ from lee.errors import InputError
 from lee.surfaces.surface import Surface
 from lee.twin.cell import Cell
 from lee.twin.mesh.area import mesh_area_ratio, pixel_area_ratio, seen_areas
-from lee.twin.mesh.heights import whole_heights
+from lee.twin.mesh.heights import Heights, whole_heights
 from lee.twin.mesh.layers import shares
 
 _MAX_COLUMNS = 64
@@ -132,7 +132,12 @@ class Columns:
 
 
 def make_columns(
-    height_um: ArrayLike | Surface, *, pixel_um: float | None = None, cell: Cell, size: MeshSize
+    height_um: ArrayLike | Surface,
+    *,
+    pixel_um: float | None = None,
+    cell: Cell,
+    size: MeshSize,
+    area_of: Heights | None = None,
 ) -> Columns:
     """Make the columns over a height map.
 
@@ -143,6 +148,8 @@ def make_columns(
     cell : Cell
         Its layer or gap.
     size : MeshSize
+    area_of : Heights, optional
+        The same field with finer pixels, or with standard deviations, whose true area is taken.
 
     Raises
     ------
@@ -170,7 +177,8 @@ def make_columns(
         nodes = at_columns(smooth)
     _check_walls(nodes, x, y, notes)
     plane = _plane(nodes, cell)
-    true, noise_um = pixel_area_ratio(pixels, heights.sigma_um, pixel_um, y, x)
+    area = heights if area_of is None else area_of
+    true, noise_um = pixel_area_ratio(area.height_um, area.sigma_um, area.pixel_um, y, x)
     factor = true / mesh_area_ratio(nodes, y, x)
     seen = seen_areas(y, x) / (x[-1] * y[-1])
     whole, kept = float((true * seen).sum()), float((true / factor * seen).sum())
