@@ -1,6 +1,7 @@
 from lee import devices as devices
 from lee import electrochemistry as electrochemistry
 from lee import errors as errors
+from lee import metrology as metrology
 from lee import twin as twin
 from lee.kernels.adaptive_variance import adaptive_variance as adaptive_variance
 from lee.kernels.argmax_refocus import argmax_refocus as argmax_refocus
@@ -35,6 +36,7 @@ __all__ = [
     "electrochemistry",
     "errors",
     "find_particles",
+    "metrology",
     "open_run",
     "open_stack",
     "opening",

@@ -141,6 +141,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "figures": ("export", "surfaces", *GROUND),
     "runs": ("export", "recording", *FROM_STACKS),
     "series": ("runs", "electrochemistry", *SHOWING, *FROM_STACKS),
+    # Beside the series: the instrument is judged by surfaces, one or many.
+    "metrology": ("runs", *SHOWING, *FROM_STACKS),
     "particles": ("series", "runs", *SHOWING, *FROM_STACKS),
     # No kernel: the twin takes surfaces as they were measured, also on machines that measure none.
     "twin": ("figures", "surfaces", "electrochemistry", *GROUND),
@@ -150,7 +152,18 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *FROM_STACKS,
     ),
     "cli": (
-        *("demo", "rig", "twin", "particles", "series", "runs", *SHOWING, "recording", "devices"),
+        *(
+            "demo",
+            "rig",
+            "twin",
+            "particles",
+            "metrology",
+            "series",
+            "runs",
+            *SHOWING,
+            "recording",
+            "devices",
+        ),
         *("electrochemistry", *FROM_STACKS),
     ),
 }

@@ -17,7 +17,7 @@ PUBLIC = {
     *("open_stack", "ZStack", "reconstruct", "ReconstructParams", "Refocuser", "Target", "Surface"),
     *("Curvature", "find_particles", "open_run", "Run"),
     *(stem for stem in KERNELS if stem != "refocuser"),  # which is the class Refocuser
-    *("devices", "electrochemistry", "errors", "twin"),
+    *("devices", "electrochemistry", "errors", "metrology", "twin"),
 }
 HEAVY = ("scipy", "matplotlib", "ngsolve", "numpy", "pandas", "zarr", "tifffile", "lee._core")
 
@@ -60,7 +60,7 @@ def test_importing_lee_imports_nothing_large():
     assert run(code) == "[]"
 
 
-@pytest.mark.parametrize("room", ["devices", "electrochemistry", "twin"])
+@pytest.mark.parametrize("room", ["devices", "electrochemistry", "metrology", "twin"])
 def test_public_rooms_agree_with_themselves(room):
     module = importlib.import_module(f"lee.{room}")
     assert set(module.__all__) <= set(dir(module))

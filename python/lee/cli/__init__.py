@@ -11,6 +11,7 @@ from lee.cli.cell_data import cell_data
 from lee.cli.curvature import curvature
 from lee.cli.demo import demo
 from lee.cli.export import export
+from lee.cli.metrology import metrology
 from lee.cli.one_line import DONE, FAILED, MISUSED, one_line, warnings_in_one_line
 from lee.cli.particles import particles
 from lee.cli.reconstruct import reconstruct
@@ -55,7 +56,8 @@ def commands() -> None:
 
 
 for _command in (
-    *(demo, reconstruct, series, cell_data, curvature, roughness, particles, twin, rig, export, view, bench),
+    *(demo, reconstruct, series, cell_data, curvature, roughness, metrology, particles, twin, rig),
+    *(export, view, bench),
 ):
     commands.add_command(_command)
 

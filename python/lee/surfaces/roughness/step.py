@@ -13,6 +13,7 @@ from lee.errors import InputError
 Kind = Literal["edge", "groove"]
 KINDS: tuple[Kind, ...] = ("edge", "groove")
 _SEARCHED = 600  # points among which edges are searched
+_STRAIGHT = 1e-18  # residuals of a straight profile, which rounding leaves, over its square
 _LEAST_POINTS = 3  # measured points of each portion
 _GROUPS, _LEAST_LINES = 16, 8  # lines of a map; fewer lines share their errors with the next group
 _CORRECTED = 2000  # points of a profile whose standard error is corrected for what the fit takes
@@ -151,7 +152,7 @@ def _mean(lines: Values) -> Values:
 
 
 def _edges(distance: Values, height: Values, kind: Kind) -> tuple[tuple[float, ...], float]:
-    """Return the edges, µm, and the share of the profile's variance that the step explains."""
+    """Return the edges, µm, and the mean square that the step explains, µm²."""
     known = np.flatnonzero(np.isfinite(height))
     if known.size < 4 * _LEAST_POINTS:
         raise InputError(
@@ -165,7 +166,7 @@ def _edges(distance: Values, height: Values, kind: Kind) -> tuple[tuple[float, .
     slope = float(x0 @ y / (x0 @ x0))
     rest = y - y.mean() - slope * x0
     total = float(rest @ rest)
-    if not total > 0:
+    if not total > _STRAIGHT * float(y @ y):
         raise InputError("step: the profile is straight: there is no step in it")
     n = len(x)
     sums = np.concatenate([[0.0], np.cumsum(rest)])
@@ -187,10 +188,10 @@ def _edges(distance: Values, height: Values, kind: Kind) -> tuple[tuple[float, .
     if kind == "edge":
         gain = explained(places, n)
         k = int(np.argmax(gain))
-        return (edge(int(places[k])),), float(gain[k]) / total
+        return (edge(int(places[k])),), float(gain[k]) / n
     gain = explained(places[:, None], places[None, :])
     first, last = np.unravel_index(int(np.argmax(gain)), gain.shape)
-    return (edge(int(places[first])), edge(int(places[last]))), float(gain[first, last]) / total
+    return (edge(int(places[first])), edge(int(places[last]))), float(gain[first, last]) / n
 
 
 def _portions(distance: Values, edges: tuple[float, ...]) -> tuple[tuple[float, float], ...]:
