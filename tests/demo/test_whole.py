@@ -13,6 +13,7 @@ from PIL import Image
 from lee.cli import run as run_lee
 from lee.demo import demo, nucleation
 from lee.demo import twin as demo_twin
+from lee.demo.charge import EFFICIENCY
 from lee.demo.demo import FILES, run_demo
 from lee.devices.virtual import RunTruth
 from lee.particles.table import read_table
@@ -102,6 +103,22 @@ def test_a_growing_run_is_measured_as_it_grew(ran):
     assert np.array_equal(loaded.rate_nm_per_s, growing.truth.rate_nm_per_s)
     trenches, protrusions = (loaded.rate_nm_per_s[0][m].mean() for m in (loaded.trenches, loaded.protrusions))
     assert trenches > 1.2 * protrusions
+
+
+def test_the_charge_tells_the_efficiency_that_the_run_was_made_with(ran):
+    """Faraday's balance: within its stated error, and within 2 %."""
+    folder, found, _ = ran
+    charge = found.growing.charge
+    assert [one.phase for one in charge.balance.by_phase] == ["plating", "stripping"]
+    for one in charge.balance.by_phase:
+        error = one.efficiency - EFFICIENCY[one.phase]
+        assert abs(error) < 2 * one.sigma
+        assert abs(error) < 0.02
+    clock = charge.balance.clock
+    assert clock.source == "edges"
+    assert abs(clock.offset_s - charge.true_offset_s()) < 3 * clock.sigma_s
+    page = (folder / "demo" / "report.html").read_text(encoding="utf-8")
+    assert all(row["measured"] in page for row in charge.rows())
 
 
 def test_the_commands_run_one_after_the_other(ran, tmp_path, monkeypatch):

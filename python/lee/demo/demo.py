@@ -72,8 +72,8 @@ class Demo:
 
     def text(self) -> str:
         """Return the tables of heights, rates, nuclei and the twin as text."""
-        parts = (self, self.growing, self.nuclei, self.twin)
-        return "\n\n".join(_lines(part.rows()) for part in parts)
+        parts = (self, self.growing, self.growing.charge, self.nuclei, self.twin)
+        return "\n\n".join(_lines(part.rows()) for part in parts if part is not None)
 
 
 def _lines(rows: Sequence[Mapping[str, str]]) -> str:
@@ -216,6 +216,7 @@ def _write(place: Path, found: Demo) -> None:
                 },
             ),
             found.growing.section(place / "run"),
+            *([] if found.growing.charge is None else [found.growing.charge.section(place / "run")]),
             found.nuclei.section(place / "nuclei"),
             found.twin.section(place / "twin"),
         ],

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from lee.demo.charge import ChargeDemo, demo_charge
 from lee.devices.virtual import GrowingScene, RunTruth, growing_electrode, render_run, stage_walk
 from lee.figures.maps import colour_scale, draw_map, page, time_text
 from lee.figures.phases import shade_phases
@@ -36,6 +37,7 @@ class GrowingDemo:
     rate_nm_per_s: Map
     sigma_nm_per_s: Map
     shift_px: NDArray[np.float64]
+    charge: ChargeDemo | None = None
 
     def places(self) -> dict[str, NDArray[np.bool_]]:
         """Return the parts of the field that are compared, (H, W) bool by name."""
@@ -149,6 +151,7 @@ def run_growing(
     from lee.runs.reconstruct import reconstruct_run, series_params
     from lee.runs.run import open_run
     from lee.series.analyse import analyse
+    from lee.series.options import SeriesOptions
 
     def report(before: int) -> Callable[[int, int], None] | None:
         return None if progress is None else lambda done, total: progress(before + done, 2 * total)
@@ -163,6 +166,7 @@ def run_growing(
     )
     run = open_run(folder)
     reconstruct_run(run, params=replace(series_params(), threads=threads), progress=report(SCANS))
-    found = analyse(run)
+    found = analyse(run, SeriesOptions(charge=demo_charge(folder, truth, seed)))
     rate, sigma = (found.maps(name)[:] for name in ("rate_nm_per_s", "rate_sigma_nm_per_s"))
-    return GrowingDemo(truth, rate, sigma, found.alignment.shift_px)
+    charge = None if found.charge is None else ChargeDemo(found.charge, truth)
+    return GrowingDemo(truth, rate, sigma, found.alignment.shift_px, charge)

@@ -118,7 +118,7 @@ class AnalysisSteps:
         self._progress("alignment")
 
     def measure_charge(self, options: ChargeOptions, guess_s: float | None) -> None:
-        """Lay the record under the scans; its phases take the place of those that the run states."""
+        """Lay the record under the scans; its phases go before stated ones, unless one ends in a scan."""
         self.charge = charge_balance(
             options,
             self.times_s,
@@ -128,7 +128,11 @@ class AnalysisSteps:
             guess_s=guess_s,
             given_growth=self.alignment.reference == "stated mean growth",
         )
-        self.phases = [found or stated for found, stated in zip(self.charge.phases, self.phases, strict=True)]
+        by_scan = zip(self.charge.phases, self.phases, self.charge.turning, strict=True)
+        self.phases = [
+            stated if stated and turning else found or stated for found, stated, turning in by_scan
+        ]
+        self.charge.table["phase"] = self.phases
         write_phases(self.place / MAPS_ZARR, self.phases)
         self.tables["charge.csv"] = self.charge.table
         text = json.dumps(json_values(self.charge.to_json()), indent=2, allow_nan=False)

@@ -23,6 +23,9 @@ Maps = Sequence[NDArray[np.float32]]
 PHASES = ("plating", "stripping")
 # Below this share of the run's largest mean current a scan is at rest.
 _REST_SHARE = 0.02
+# Of the charge of a scan: what the lesser sign has at least where the phase turns.
+_TURNING_SHARE = 0.1
+_TRACE_POINTS = 4000
 _TAIL = 2.5
 _CLOCK_STEP_S = 0.5
 # Of the median standard deviation of a height: how much of its error the whole field may share, as bias.
@@ -40,9 +43,13 @@ class ChargeBalance:
         Sign of the record's current that plates.
     phases : list of str
         Of every scan: plating, stripping or rest; empty outside the record.
+    turning : (T,) bool
+        Whether plating turns to stripping, or back, during a scan.
     table : DataFrame
         A row for each scan: its time, time of the record, phase, mean current and potential, charge since the
         first scan and, where the electrode's area is known, expected and measured thickness and volume.
+    trace : DataFrame
+        The record itself while the run lasts, thinned for drawing: time, current and potential.
     by_phase : list of PhaseBalance
         Empty where the area is not known, or the heights were measured against a stated growth.
     area_cm2 : float or None
@@ -56,7 +63,9 @@ class ChargeBalance:
     clock: ClockOffset
     plating_sign: int
     phases: list[str]
+    turning: NDArray[np.bool_]
     table: pd.DataFrame
+    trace: pd.DataFrame
     by_phase: list[PhaseBalance]
     area_cm2: float | None
     metal: Metal
@@ -188,7 +197,8 @@ def charge_balance(
     inside = (begin >= data.time_s[0]) & (end <= data.time_s[-1])
     notes += coverage_notes(data, record_s)
     current = sign * data.mean_current_a(begin, end)
-    phases = _phases(data, begin, end, sign)
+    phases, turning = _phases(data, begin, end, sign)
+    trace = _trace(data, clock.offset_s, begin, end, sign)
     table = pd.DataFrame(
         {
             "scan": np.arange(times.size),
@@ -251,10 +261,30 @@ def charge_balance(
                 relative_sigma=relative,
                 shared_um=shared,
             )
-        _add_thickness(table, passed * metal.um_per_c_per_cm2, height, phases, pixel_um, heights_um, relative)
+        _add_thickness(
+            table,
+            (passed + 0.0) * metal.um_per_c_per_cm2,
+            height,
+            phases,
+            pixel_um,
+            heights_um,
+            relative,
+            shared,
+        )
         notes += judgement_of(by_phase, times, expected)
     return ChargeBalance(
-        clock, sign, phases, table, by_phase, area, metal, options.window_share, relative, notes
+        clock,
+        sign,
+        phases,
+        turning,
+        table,
+        trace,
+        by_phase,
+        area,
+        metal,
+        options.window_share,
+        relative,
+        notes,
     )
 
 
@@ -279,7 +309,7 @@ def _expected_um(data: CellData, record_s: Floats, sign: int, um_per_c: float) -
     return charge if sign > 0 else charge[:, ::-1]
 
 
-def _phases(data: CellData, begin: Floats, end: Floats, sign: int) -> list[str]:
+def _phases(data: CellData, begin: Floats, end: Floats, sign: int) -> tuple[list[str], NDArray[np.bool_]]:
     positive, negative = (
         (data.interpolated(part, end) - data.interpolated(part, begin)) / (end - begin)
         for part in data.charges_by_sign_c
@@ -294,7 +324,20 @@ def _phases(data: CellData, begin: Floats, end: Floats, sign: int) -> list[str]:
             found.append("rest")
         else:
             found.append("plating" if mean > 0 else "stripping")
-    return found
+    turning: NDArray[np.bool_] = np.minimum(positive, -negative) > _TURNING_SHARE * size
+    return found, turning
+
+
+def _trace(data: CellData, offset_s: float, begin: Floats, end: Floats, sign: int) -> pd.DataFrame:
+    kept = np.flatnonzero((data.time_s >= begin[0]) & (data.time_s <= end[-1]))
+    kept = kept[:: max(kept.size // _TRACE_POINTS, 1)]
+    return pd.DataFrame(
+        {
+            "time_s": data.time_s[kept] - offset_s,
+            "current_a": sign * data.current_a[kept],
+            "potential_v": data.potential_v[kept],
+        }
+    )
 
 
 def _refuse_apart(data: CellData, record_s: Floats) -> None:
@@ -317,11 +360,12 @@ def _add_thickness(
     pixel_um: float,
     heights_um: Maps,
     relative: float,
+    sigma_um: Floats,
 ) -> None:
     """Add expected and measured thickness and volume, and the efficiency since each phase began."""
     rows, columns = np.shape(heights_um[0])
     field_um2 = rows * columns * pixel_um**2
-    efficiency = np.full(height.size, np.nan)
+    efficiency, error = np.full(height.size, np.nan), np.full(height.size, np.nan)
     start = 0
     for k in range(height.size):
         if k and phases[k] != phases[k - 1]:
@@ -329,9 +373,11 @@ def _add_thickness(
         gained, charged = height[k] - height[start], expected[k] - expected[start]
         if k > start and charged != 0:
             efficiency[k] = gained / charged
+            both = hypot(float(sigma_um[k]), float(sigma_um[start])) / abs(charged)
+            error[k] = hypot(both, relative * efficiency[k])
     first = int(np.argmax(np.isfinite(expected))) if np.isfinite(expected).any() else 0
     measured = height - height[first]
     table["expected_um"], table["expected_sigma_um"] = expected, np.abs(expected) * relative
     table["measured_um"] = measured
     table["expected_volume_um3"], table["measured_volume_um3"] = expected * field_um2, measured * field_um2
-    table["efficiency_since_phase_began"] = efficiency
+    table["efficiency_since_phase_began"], table["efficiency_sigma"] = efficiency, error

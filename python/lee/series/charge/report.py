@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,9 +11,7 @@ from lee.figures.phases import shade_phases
 from lee.figures.report import Rows
 from lee.series.charge.balance import ChargeBalance
 
-if TYPE_CHECKING:
-    import pandas as pd
-
+_PHASES = {"plating": "#0072B2", "stripping": "#CC79A7"}
 _MEASURED, _EXPECTED, _POTENTIAL = "#0072B2", "#D55E00", "#009E73"
 
 
@@ -32,17 +28,17 @@ def charge_figure(balance: ChargeBalance) -> Figure:
         1600 pixels wide: current, potential where it is known and, where the electrode's area is known, the
         thickness over time and over the charge.
     """
-    table, phases = balance.table, balance.phases
-    density = "current_density_ma_per_cm2"
-    known_area = density in table
+    table, phases = balance.table, balance.table["phase"].tolist()
+    known_area = balance.area_cm2 is not None
     figure = page(6.6 if known_area else 3.4)
     grid = figure.subplots(2 if known_area else 1, 2, squeeze=False)
-    _over_time(
-        grid[0, 0], balance, table[density] if known_area else 1e3 * table["current_a"],
-        "current density (mA/cm²)" if known_area else "current (mA)", _EXPECTED,
-    )  # fmt: skip
+    if balance.area_cm2 is None:
+        _over_time(grid[0, 0], balance, "current_a", 1e3, "current (mA)", _EXPECTED)
+    else:
+        density = 1e3 * balance.window_share / balance.area_cm2
+        _over_time(grid[0, 0], balance, "current_a", density, "current density (mA/cm²)", _EXPECTED)
     if table["potential_v"].notna().any():
-        _over_time(grid[0, 1], balance, table["potential_v"], "potential (V)", _POTENTIAL)
+        _over_time(grid[0, 1], balance, "potential_v", 1.0, "potential (V)", _POTENTIAL)
     else:
         grid[0, 1].set_axis_off()
     if not known_area:
@@ -60,15 +56,20 @@ def charge_figure(balance: ChargeBalance) -> Figure:
     shade_phases(time, table["time_s"], phases)
     time.legend(frameon=False)
     _label(time, "time (s)", "mean thickness gained (µm)")
+    named = {
+        one.phase: f"{one.phase}: {100 * one.efficiency:.1f} ± {100 * one.sigma:.1f} %"
+        for one in balance.by_phase
+    }
     for phase in dict.fromkeys(phases):
         rows = table[[one == phase for one in phases]]
         charge.plot(
             rows["charge_c_per_cm2"],
             rows["measured_um"],
             "o-",
+            color=_PHASES.get(phase, "#777777"),
             markersize=4,
             linewidth=0.8,
-            label=phase or "unknown",
+            label=named.get(phase, phase or "unknown"),
         )
     ends = np.array([np.nanmin(table["charge_c_per_cm2"]), np.nanmax(table["charge_c_per_cm2"])])
     charge.plot(ends, ends * balance.metal.um_per_c_per_cm2, color=_EXPECTED, label="Faraday's law")
@@ -116,12 +117,13 @@ def charge_rows(balance: ChargeBalance) -> Rows:
     ]
 
 
-def _over_time(axes: Axes, balance: ChargeBalance, values: pd.Series[float], label: str, colour: str) -> None:
-    table = balance.table
-    axes.step(table["time_s"], values, where="mid", color=colour, linewidth=1.2)
-    axes.plot(table["time_s"], values, "o", color=colour, markersize=4)
+def _over_time(axes: Axes, balance: ChargeBalance, name: str, factor: float, label: str, colour: str) -> None:
+    table, trace = balance.table, balance.trace
+    axes.plot(trace["time_s"], factor * trace[name], color=colour, linewidth=1.0, label="record")
+    axes.plot(table["time_s"], factor * table[name], "o", color=colour, markersize=4, label="mean of a scan")
     axes.axhline(0, color="black", linewidth=0.8)
-    shade_phases(axes, table["time_s"], balance.phases)
+    shade_phases(axes, table["time_s"], table["phase"].tolist())
+    axes.legend(frameon=False)
     _label(axes, "time (s)", label)
 
 
