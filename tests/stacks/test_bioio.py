@@ -63,6 +63,41 @@ def test_planes_are_chosen(scan: Path) -> None:
     assert stack.metadata["format"] == "bioio .czi"
 
 
+def test_scenes_of_different_size(scan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an overview beside a scan."""
+
+    def set_scene(image: BioImage, scene: int) -> None:
+        image.scene, image.dims = scene, Dims(T=1, C=3, Z=5 if scene == 1 else 1, Y=12, X=16)
+
+    monkeypatch.setattr(BioImage, "set_scene", set_scene)
+    stack = open_stack(scan, position="right", channel=0)
+    np.testing.assert_array_equal(list(stack), PLANES[1, 0, 0])
+    with pytest.raises(InputError, match=r"has 1 frame; a focus is found between frames"):
+        open_stack(scan, position="left", channel=0, z_axis="z", z_step_um=1)
+
+
+def test_colours_of_czi_are_blue_green_red(scan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    colours = PLANES[0, 0].transpose(1, 2, 3, 0).astype(np.uint8)  # Z, Y, X, sample
+    dims = Dims(T=1, C=1, Z=5, Y=12, X=16)
+    dims.order = "TCZYXS"
+
+    def get_image_data(image: BioImage, order: str, **place: int) -> Any:
+        assert order == "YXS"
+        return colours[place["Z"]]
+
+    monkeypatch.setattr(BioImage, "get_image_data", get_image_data, raising=False)
+    plain = BioImage.__init__
+
+    def opened(image: BioImage, path: Path) -> None:
+        plain(image, path)
+        image.scenes, image.dims, image.dtype, image.channel_names = ("only",), dims, np.dtype(np.uint8), None
+
+    monkeypatch.setattr(BioImage, "__init__", opened)
+    stack = open_stack(scan)
+    assert stack.colour
+    np.testing.assert_array_equal(stack.rgb(3), colours[3][..., ::-1])
+
+
 def test_no_other_axis_is_the_scans_where_z_is_long(scan: Path) -> None:
     with pytest.raises(InputError, match=r"5 planes of z; the scan lies along z, omit z_axis \(--z-axis\)"):
         open_stack(scan, z_axis="c", position=0, time=0, z_step_um=1)

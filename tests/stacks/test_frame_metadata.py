@@ -99,6 +99,45 @@ def test_a_folder_of_a_crash(tmp_path: Path, share: float) -> None:
     assert stack.z_um.tolist() == HEIGHTS[: len(stack)]
 
 
+def test_the_folder_of_positions(tmp_path: Path) -> None:
+    for name in ("Pos0", "Pos10", "Pos2"):
+        (tmp_path / name).mkdir()
+        image_set(tmp_path / name, heights=[z + len(name) for z in HEIGHTS])
+    with pytest.raises(
+        InputError, match=r"holds 3 positions \(0: Pos0, 1: Pos2, 2: Pos10\), 5 planes of z; "
+    ):
+        open_stack(tmp_path)
+    for position in (2, "Pos10"):
+        stack = silent(tmp_path, position=position)
+        assert stack.z_um.tolist() == [z + 5 for z in HEIGHTS]
+        np.testing.assert_array_equal(list(stack), FRAMES)
+    (tmp_path / "Pos2" / "metadata.txt").unlink()
+    (tmp_path / "Pos10" / "metadata.txt").unlink()
+    assert silent(tmp_path).z_um.tolist() == [z + 4 for z in HEIGHTS]  # one folder with metadata is the scan
+
+
+def test_positions_are_no_scan(tmp_path: Path) -> None:
+    for name in ("Pos0", "Pos1", "Pos2"):
+        (tmp_path / name).mkdir()
+        text = (image_set(tmp_path / name) / "metadata.txt").read_text()
+        members = whole_members(text)
+        kept = {key: members[key] for key in ("Summary", "FrameKey-0-0-0")}
+        (tmp_path / name / "metadata.txt").write_text(json.dumps(kept))
+    with pytest.raises(InputError, match=r"its positions are no scan; give another z_axis \(--z-axis\)"):
+        open_stack(tmp_path, z_axis="p", z_step_um=1)
+
+
+def test_positions_of_different_size_are_opened_one_by_one(tmp_path: Path) -> None:
+    for name, channels in (("Pos0", 1), ("Pos1", 2)):
+        (tmp_path / name).mkdir()
+        image_set(tmp_path / name, channels=channels)
+    with pytest.raises(
+        InputError, match=r"Pos1: holds .*2 c.*, Pos0 holds .*; give the folder of one position"
+    ):
+        open_stack(tmp_path)
+    assert len(open_stack(tmp_path / "Pos1", channel=1)) == 5
+
+
 def test_a_folder_with_a_gap_is_refused(tmp_path: Path) -> None:
     image_set(tmp_path, channels=2)
     (tmp_path / "img_channel001_position000_time000000000_z002.tif").unlink()

@@ -48,12 +48,18 @@ class BioioPlanes(PlaneSet):
                 f"{path}: bioio cannot open it ({reason_of(error)[:200]}); pip install {plugin}, or copy the "
                 "file again if that is there"
             ) from error
+        self._scenes = [str(scene) for scene in scenes]
+        self._take_axes()
+
+    def _take_axes(self) -> None:
         dims = self.image.dims
-        self.axes = {"p": len(scenes), "t": int(dims.T), "c": int(dims.C), "z": int(dims.Z)}
-        self.labels = {
-            "p": [str(scene) for scene in scenes],
-            "c": [str(n) for n in self.image.channel_names or ()],
-        }
+        self.axes = {"p": len(self._scenes), "t": int(dims.T), "c": int(dims.C), "z": int(dims.Z)}
+        self.labels = {"p": self._scenes, "c": [str(n) for n in self.image.channel_names or ()]}
+
+    def at_position(self, k: int) -> None:
+        """Take the axes of scene k: scenes of one file may differ in size."""
+        self.image.set_scene(k)
+        self._take_axes()
 
     def stack(self, depth: str | None, fixed: Mapping[str, int]) -> BioioStack:
         """Open the planes along `depth`."""
@@ -109,14 +115,17 @@ class BioioStack(FrameSource):
 
     def _decoded(self, k: int) -> Samples:
         place = self._fixed | ({self._depth.upper(): k} if self._depth else {})
-        order = "YXS" if self.colour else "YX"
+        order, image = "YXS" if self.colour else "YX", self._planes.image
         try:
             with self._planes.lock:
-                return np.asarray(self._planes.image.get_image_dask_data(order, **place).compute())
+                if self.colour and self._planes.path.suffix.lower() == ".czi":
+                    # Samples are blue, green, red there; read lazily, bioio-czi 3.0 repeats the first one.
+                    return np.asarray(image.get_image_data(order, **place))[..., ::-1]
+                return np.asarray(image.get_image_dask_data(order, **place).compute())
         except Exception as error:  # plug-ins raise errors of any kind on damaged files
             raise InputError(
-                f"{self.name(k)}: cannot be decoded, it is damaged or truncated ({reason_of(error)[:200]}); "
-                "copy the file again"
+                f"{self.name(k)}: bioio cannot decode it ({reason_of(error)[:200]}); copy the file again if "
+                "it is damaged, or export the scan as OME-TIFF"
             ) from error
 
     def name(self, k: int) -> str:

@@ -15,6 +15,7 @@ from lee.stacks.folder.image_file import IMAGE_SUFFIXES, ImageHeader, read_heade
 from lee.stacks.folder.names import FrameOrder, order_of
 from lee.stacks.grey import Frame, grey_dtype
 from lee.stacks.reader import FrameSource, PlaneSet
+from lee.stacks.tiff.companion import companion_of, read_companion
 from lee.stacks.tiff.ome_xml import OmeXml
 from lee.stacks.tiff.page_list import TIFF_SUFFIXES, check_page_list
 from lee.stacks.tiff.planes import TiffPlanes
@@ -176,11 +177,14 @@ class ImageFolderReader:
 
 
 def _is_ome_set(path: Path) -> bool:
-    """Whether a file's OME-XML spreads one image over several files."""
+    """Whether a file's OME-XML, or its companion, spreads one image over several files."""
     try:
         check_page_list(path)
         with tifffile.TiffFile(path) as tif:
             xml = tif.ome_metadata if tif.is_ome else None
     except Exception:  # a damaged file is reported when its header is read
         return False
-    return xml is not None and len(OmeXml(xml, str(path)).files()) > 1
+    companion = companion_of(xml, path) if xml else None
+    if companion is not None and companion.is_file():
+        xml = read_companion(companion)
+    return bool(xml) and len(OmeXml(str(xml), str(path)).files()) > 1

@@ -95,6 +95,9 @@ class PlaneSet(ABC):
     times_s: NDArray[np.float64] | None = None
     scanned: frozenset[str] = frozenset()
 
+    def at_position(self, k: int) -> None:  # noqa: B027  positions of most formats are alike
+        """Take the axes of position k, where positions differ in them."""
+
     @abstractmethod
     def stack(self, depth: str | None, fixed: Mapping[str, int]) -> FrameSource:
         """Open the planes along the axis `depth`, at the index `fixed` of every other axis.

@@ -60,6 +60,8 @@ def select(opened: FrameSource | PlaneSet, selection: Selection, *, stepped: boo
         alone = _Choice({"z": opened.shape[0]}, {}, where)
         alone.others(selection, alone.depth(selection, frozenset(), stepped=stepped))
         return opened
+    if selection.position is not None and opened.axes.get("p", 1) > 1:
+        opened.at_position(_Choice(opened.axes, opened.labels, where).index("p", selection.position))
     axes = opened.axes
     if max(axes.values(), default=0) > MAX_PLANES:
         raise InputError(
@@ -134,7 +136,7 @@ class _Choice:
                 option = free.pop(0)
             wanted = None if option is None else getattr(selection, option)
             if wanted is not None:
-                fixed[axis] = self._index(axis, wanted, option or axis)
+                fixed[axis] = self.index(axis, wanted)
             elif n == 1:
                 fixed[axis] = 0
             elif option is not None:
@@ -164,7 +166,8 @@ class _Choice:
                 )
         return fixed
 
-    def _index(self, axis: str, wanted: int | str, option: str) -> int:
+    def index(self, axis: str, wanted: int | str) -> int:
+        option = _OPTIONS.get(axis, axis)
         n, names = self._axes[axis], list(self._labels.get(axis, ()))
         if isinstance(wanted, str) and wanted in names:
             return names.index(wanted)

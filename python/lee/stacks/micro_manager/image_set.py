@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lee.errors import InputError
 from lee.stacks.folder.names import FrameOrder
-from lee.stacks.image_folder import FolderSource
+from lee.stacks.image_folder import FolderSource, image_files, natural_key
 from lee.stacks.micro_manager.metadata import calibration_of_frames, parsed, whole_members
 from lee.stacks.reader import PlaneSet
 
@@ -88,19 +88,62 @@ def _whole(value: object) -> int:
         return 0
 
 
+class PositionFolders(PlaneSet):
+    """Folders of images side by side, one for each position."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._sets = [ImageSetPlanes(folder) for folder in folders]
+        first = self._sets[0]
+        for other in self._sets:
+            if other.axes != first.axes:
+                raise InputError(
+                    f"{other.folder}: holds {_lengths(other)}, {first.folder.name} holds {_lengths(first)}; "
+                    "give the folder of one position"
+                )
+        self.axes = {**first.axes, "p": len(folders)}
+        self.labels = {**first.labels, "p": [folder.name for folder in folders]}
+
+    def stack(self, depth: str | None, fixed: Mapping[str, int]) -> FolderSource:
+        """Open the images of one position."""
+        if depth == "p":
+            raise InputError(
+                f"{self._sets[0].folder.parent}: its positions are no scan; give another z_axis (--z-axis)"
+            )
+        chosen = fixed["p"]
+        return self._sets[chosen].stack(depth, {**fixed, "p": 0})
+
+
+def _lengths(planes: ImageSetPlanes) -> str:
+    return " × ".join(f"{n} {axis}" for axis, n in planes.axes.items())
+
+
+def _position_folders(folder: Path) -> list[Path]:
+    """Return the folders of images in a folder that holds no files of a scan itself, in natural order."""
+    if image_files(folder):
+        return []
+    return sorted(
+        (path for path in folder.iterdir() if _is_set(path)), key=lambda path: natural_key(path.name)
+    )
+
+
+def _is_set(folder: Path) -> bool:
+    if not folder.is_dir() or not (folder / METADATA).is_file():
+        return False
+    with (folder / METADATA).open("rb") as file:
+        return b'"Summary"' in file.read(4096)
+
+
 class ImageSetReader:
-    """A folder of single images with the metadata of Micro-Manager."""
+    """A folder of single images with the metadata of Micro-Manager, or one that holds such folders."""
 
     name = "Micro-Manager images"
     reads = f"a folder of Micro-Manager images ({METADATA})"
 
     def recognises(self, path: Path) -> bool:
-        """Whether a folder has that metadata."""
-        if not path.is_dir() or not (path / METADATA).is_file():
-            return False
-        with (path / METADATA).open("rb") as file:
-            return b'"Summary"' in file.read(4096)
+        """Whether a folder, or a folder in it, has that metadata."""
+        return path.is_dir() and (_is_set(path) or bool(_position_folders(path)))
 
-    def open(self, path: Path) -> ImageSetPlanes:
+    def open(self, path: Path) -> PlaneSet:
         """Read the metadata; images are read when asked for."""
-        return ImageSetPlanes(path)
+        folders = [path] if _is_set(path) else _position_folders(path)
+        return ImageSetPlanes(folders[0]) if len(folders) == 1 else PositionFolders(folders)

@@ -25,6 +25,7 @@ from lee.stacks.tiff.calibration import (
     micro_manager_calibration,
     resolution_calibration,
 )
+from lee.stacks.tiff.companion import companion_of, read_companion
 from lee.stacks.tiff.ome_xml import OmeXml
 from lee.stacks.tiff.page import Page, check_pages, read_page
 from lee.stacks.tiff.page_list import check_page_list
@@ -43,10 +44,11 @@ class TiffPlanes(PlaneSet):
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.notes: tuple[str, ...] = ()
         check_page_list(path)
         try:
-            self.file = tifffile.TiffFile(path)
-        except OSError:
+            self.file = self._opened()
+        except (InputError, OSError):
             raise
         except Exception as error:  # tifffile raises many kinds on damaged files
             raise InputError(
@@ -63,9 +65,25 @@ class TiffPlanes(PlaneSet):
                 f"{path}: its page list is damaged or truncated ({reason_of(error)}); copy the file again"
             ) from error
 
+    def _opened(self) -> tifffile.TiffFile:
+        file = tifffile.TiffFile(self.path)
+        xml = file.ome_metadata if file.is_ome else None
+        companion = companion_of(xml, self.path) if xml else None
+        if companion is None:
+            return file
+        if companion.is_file():
+            file.close()
+            text = read_companion(companion)
+            OmeXml(text, str(companion))  # so that the companion is named where it is damaged
+            return tifffile.TiffFile(self.path, omexml=text)
+        self.notes = (
+            f"its metadata is in {companion.name}, which is missing; the pages of this file alone are read",
+        )
+        return file
+
     def _open(self) -> None:
         check_pages(self.file, str(self.path))
-        xml = self.file.ome_metadata if self.file.is_ome else None
+        xml = self.file.ome_metadata if self.file.is_ome and not self.notes else None
         self.ome = None if not xml else OmeXml(xml, str(self.path))
         series = self.file.series
         self.block: ArraySource | None = None
@@ -181,6 +199,7 @@ class TiffStack(FrameSource):
     ) -> None:
         self._planes = planes
         self._lock = Lock()
+        self.notes = planes.notes
         self._numbers = numbers
         if planes.block is None:
             self._check_missing_planes()
