@@ -20,7 +20,7 @@ def numbered_bank(planes=500, shape=(16, 24), step_um=0.2):
     frames = np.zeros((planes, *shape), dtype=np.uint16)
     frames[:] = np.arange(planes)[:, None, None]
     frames += np.arange(shape[0], dtype=np.uint16)[:, None] * 1000
-    return FrameBank(frames, step_um * np.arange(planes), bit_depth=16)
+    return FrameBank(frames, step_um * np.arange(planes), bit_depth=16, between=False)
 
 
 def rest_of(camera, timeout_s=0.1):

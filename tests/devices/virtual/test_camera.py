@@ -12,6 +12,9 @@ from lee.devices.virtual.hardware.clock import SimulatedClock
 from lee.devices.virtual.hardware.fault_plan import At, Faults
 from lee.devices.virtual.hardware.frame_bank import FrameBank, quick_bank
 from lee.errors import InputError
+from lee.reconstruction.parameters import ReconstructParams
+from lee.reconstruction.reconstruct import reconstruct
+from lee.stacks.stack import ZStack
 from tests.support.virtual_rig import FREE, TRIGGERED, ids, numbered_bank, rest_of
 
 
@@ -236,6 +239,40 @@ def test_the_nearest_plane_or_a_blend_of_two():
     nearest, between = (FrameBank(frames, [0.0, 1.0, 2.0], between=how) for how in (False, True))
     assert [int(nearest.image(z)[0, 0]) for z in (-5, 0.4, 0.6, 1.5, 1.6, 9)] == [0, 0, 100, 100, 200, 200]
     assert [int(between.image(z)[0, 0]) for z in (-5, 0.25, 1.0, 1.5, 9)] == [0, 25, 100, 150, 200]
+
+
+def test_noise_is_new_in_every_image_and_as_large_as_stated():
+    frames = np.full((3, 64, 96), 100, dtype=np.uint8)
+    frames[:, :8] = 255
+    bank = FrameBank(frames, [0.0, 1.0, 2.0], noise_counts=2.0, seed=1)
+    first, second = (bank.image(0.3).astype(float) for _ in range(2))
+    assert np.std(first[8:] - second[8:]) == pytest.approx(2 * np.sqrt(2), rel=0.1)
+    assert np.std(first[8:]) == pytest.approx(2.0, rel=0.1)
+    assert first[8:].mean() == pytest.approx(100.0, abs=0.1)
+    assert first[:8].max() == 255  # cut off, not wrapped
+    assert first[:8].min() > 240
+    small = bank.image(1.0, (10, 20, 8, 12))
+    assert small.shape == (8, 12)
+    small[:] = 0
+    assert bank.image(1.0)[10:18, 20:32].min() > 80
+
+
+@pytest.mark.parametrize("between", [True, False])
+def test_a_still_sample_stays_where_it_is_only_between_planes(between):
+    """Scans begin at other heights than the planes': then a whole surface moves, or does not."""
+    clean = quick_bank((48, 64), relief_um=6.0)
+    frames = np.stack([clean.image(float(z)) for z in clean.z_um])
+    bank = FrameBank(frames, clean.z_um, between=between, noise_counts=1.0)
+    z = np.arange(-2.5, 8.5, 0.2)
+    found = []
+    for late in (0.0, 0.06, 0.12, 0.19):
+        frames = np.stack([bank.image(at) for at in z + late])
+        stack = ZStack.from_array(frames, z + late, 0.1)
+        one = reconstruct(stack, params=ReconstructParams(threads=1, drift=False), device="cpu")
+        found.append(one.height_um)
+    apart = [abs(np.nanmedian(one - found[0])) for one in found[1:]]
+    assert (max(apart) < 0.01) == between
+    assert (max(apart) > 0.03) != between
 
 
 def test_banks_that_cannot_be():

@@ -13,6 +13,7 @@ from lee.devices.virtual.hardware.fault_plan import At, Faults
 from lee.devices.virtual.hardware.frame_bank import FrameBank, quick_bank
 from lee.devices.virtual.hardware.rig import virtual_rig
 from lee.devices.virtual.hardware.stage import COUNTS_PER_UM
+from lee.devices.virtual.imaging.sensor import Sensor
 from lee.devices.virtual.scene.scene import electrode
 from tests.support.virtual_rig import (
     FREE,
@@ -46,7 +47,7 @@ def test_a_scan_gives_the_planes_at_the_true_heights():
 
 def test_a_rendered_scene_is_seen_at_its_height():
     scene = electrode((48, 48), 0.25, 0, relief_um=4.0)
-    bank = FrameBank.of_scene(scene, np.arange(-4, 4.1, 0.5))
+    bank = FrameBank.of_scene(scene, np.arange(-4, 4.1, 0.5), sensor=Sensor(noise=False))
     clock = SimulatedClock()
     rig = virtual_rig(bank, mechanics=PERFECT, scene_at_um=100.0, clock=clock, sleep=clock.sleep)
     rig.camera.configure(FREE)

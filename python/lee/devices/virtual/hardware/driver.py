@@ -14,6 +14,8 @@ from lee.devices.virtual.hardware.stage import VirtualStage
 from lee.devices.virtual.scene.demo import demo_scene
 from lee.errors import InputError
 
+_NOISE_COUNTS = 1.0  # of the quick scene
+
 
 @dataclass(frozen=True)
 class VirtualCameraDriver(CameraDriver):
@@ -39,7 +41,7 @@ class VirtualCameraDriver(CameraDriver):
     def _bank(self) -> FrameBank:
         if self.scene == "optics":
             return FrameBank.of_scene(demo_scene(self.seed), seed=self.seed)
-        return quick_bank((self.sensor_px[0], self.sensor_px[1]), seed=self.seed)
+        return quick_bank((self.sensor_px[0], self.sensor_px[1]), noise_counts=_NOISE_COUNTS, seed=self.seed)
 
 
 @dataclass(frozen=True)

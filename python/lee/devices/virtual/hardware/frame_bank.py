@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,12 @@ from lee.devices.virtual.imaging.sensor import Sensor
 from lee.devices.virtual.scene.scene import Scene
 from lee.devices.virtual.scene.texture import smooth_field
 from lee.errors import InputError
+
+_PARTS = 256  # of a count, in which images are summed
+# Images take their noise from one pattern, each from another of so many places along either axis.
+_NOISE_SHIFTS = 61
+_NOISE_LIMIT = 5.0  # standard deviations
+_QUICK_COUNTS = 8, 247  # so that noise stays within 8 bit
 
 
 class Bank(Protocol):
@@ -38,13 +45,18 @@ class FrameBank:
     Parameters
     ----------
     frames : (Z, H, W) uint8 or uint16, counts
-        They keep their noise: the same plane seen twice is the same to the count.
     z_um : (Z,) float, µm
         Heights in focus, rising.
     bit_depth : int
         Of the counts.
     between : bool
-        Blend the two planes around a height; otherwise show the nearest, which is faster.
+        Blend the two planes around a height, so that what is seen moves with the stage; otherwise show the
+        nearest, which is faster but lets a still sample jump by as much as planes lie apart.
+    noise_counts : float
+        Standard deviation of noise that every image has anew. Without it the frames keep theirs: the same
+        height seen twice is the same to the count.
+    seed : int
+        Of that noise.
 
     Raises
     ------
@@ -52,7 +64,16 @@ class FrameBank:
         If the two do not belong together.
     """
 
-    def __init__(self, frames: Counts, z_um: ArrayLike, *, bit_depth: int = 8, between: bool = False) -> None:
+    def __init__(
+        self,
+        frames: Counts,
+        z_um: ArrayLike,
+        *,
+        bit_depth: int = 8,
+        between: bool = True,
+        noise_counts: float = 0.0,
+        seed: int = 0,
+    ) -> None:
         z = np.asarray(z_um, dtype=np.float64)
         if frames.ndim != 3 or z.shape != frames.shape[:1] or not (np.diff(z) > 0).all():
             raise InputError(
@@ -61,6 +82,16 @@ class FrameBank:
         if frames.dtype != (np.uint8 if bit_depth == 8 else np.uint16):
             raise InputError(f"frame bank: frames are {frames.dtype}, which is not {bit_depth} bit")
         self._frames, self._z, self._depth, self._between = frames, z, bit_depth, between
+        self._rng = np.random.default_rng([seed, 12])
+        self._noise: NDArray[np.int32] | None = None
+        self._dtype: type[np.uint16] | type[np.int32] = np.uint16 if bit_depth == 8 else np.int32
+        if noise_counts > 0:
+            room = int(np.ceil(_NOISE_LIMIT * noise_counts))
+            if int(frames.min()) < room or int(frames.max()) > (1 << bit_depth) - 1 - room:
+                self._dtype = np.int32  # where counts are cut off at their limits
+            side = [n + _NOISE_SHIFTS for n in frames.shape[1:]]
+            noise = np.clip(self._rng.standard_normal(side), -_NOISE_LIMIT, _NOISE_LIMIT)
+            self._noise = np.rint(_PARTS * noise_counts * noise).astype(np.int32).astype(self._dtype)
 
     @classmethod
     def of_scene(
@@ -70,14 +101,23 @@ class FrameBank:
         *,
         optics: Optics | None = None,
         sensor: Sensor | None = None,
-        between: bool = False,
+        between: bool = True,
         seed: int = 0,
     ) -> FrameBank:
-        """Render a scene as `render_scan` does, by default over its whole relief in steps of 0.2 µm."""
+        """Render a scene as `render_scan` does, by default over its whole relief in steps of 0.2 µm.
+
+        The noise of the images, new in each, is that of the sensor at its mean light.
+        """
         sensor = sensor or Sensor()
         z = scene.z_range() if z_um is None else z_um
-        scan = render_scan(scene, optics, z, sensor=sensor, seed=seed)
-        return cls(scan.frames, scan.z_um, bit_depth=sensor.bit_depth, between=between)
+        scan = render_scan(scene, optics, z, sensor=replace(sensor, noise=False), seed=seed)
+        noise = 0.0
+        if sensor.noise:
+            electrons = sensor.mean_share * sensor.full_well_e + sensor.read_noise_e**2
+            noise = sensor.max_count / sensor.full_well_e * float(np.sqrt(electrons))
+        return cls(
+            scan.frames, scan.z_um, bit_depth=sensor.bit_depth, between=between, noise_counts=noise, seed=seed
+        )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -105,14 +145,25 @@ class FrameBank:
         """Return what is seen at a height in focus, (H, W), the caller's own; a region is a part of it."""
         top, left, high, wide = region or (0, 0, *self.shape)
         part = self._frames[:, top : top + high, left : left + wide]
-        if not self._between or not self._z[0] < z_um < self._z[-1]:
-            return np.array(part[self.nearest(z_um)])
-        k = int(np.searchsorted(self._z, z_um)) - 1
-        share = round(256 * (z_um - self._z[k]) / (self._z[k + 1] - self._z[k]))
-        blended = part[k].astype(np.uint32) * np.uint32(256 - share)
-        blended += part[k + 1].astype(np.uint32) * np.uint32(share)
-        blended += np.uint32(128)
-        blended >>= np.uint32(8)
+        k, share = self.nearest(z_um), 0
+        if self._between and self._z[0] < z_um < self._z[-1]:
+            k = int(np.searchsorted(self._z, z_um)) - 1
+            share = round(_PARTS * (z_um - self._z[k]) / (self._z[k + 1] - self._z[k]))
+        if share == 0 and self._noise is None:
+            return np.array(part[k])
+        blended = part[k].astype(self._dtype)
+        blended *= self._dtype(_PARTS - share)
+        if share:
+            upper = part[k + 1].astype(self._dtype)
+            upper *= self._dtype(share)
+            blended += upper
+        if self._noise is not None:
+            y, x = self._rng.integers(0, _NOISE_SHIFTS, 2)
+            blended += self._noise[y : y + high, x : x + wide]
+        blended += self._dtype(_PARTS // 2)
+        if self._dtype is np.int32:
+            np.clip(blended, 0, _PARTS * ((1 << self._depth) - 1), out=blended)
+        blended >>= 8
         return np.asarray(blended, dtype=self._frames.dtype)
 
 
@@ -123,6 +174,7 @@ def quick_bank(
     step_um: float = 0.5,
     depth_um: float = 2.0,
     margin_um: float = 3.0,
+    noise_counts: float = 0.0,
     seed: int = 0,
 ) -> FrameBank:
     """Make planes in moments: grains that are sharp where the height in focus is the surface's.
@@ -141,6 +193,8 @@ def quick_bank(
         Distance from focus at which the contrast has fallen to 1/e.
     margin_um : float
         How far the planes go below and above the surface.
+    noise_counts : float
+        As in `FrameBank`.
     seed : int
         Of surface and grains.
     """
@@ -153,5 +207,5 @@ def quick_bank(
     frames = np.empty((count, *shape), dtype=np.uint8)
     for k, height in enumerate(z):
         off = (surface - np.float32(height)) / np.float32(depth_um)
-        frames[k] = np.clip(100 + 35 * grain * np.exp(-(off**2)), 0, 255)
-    return FrameBank(frames, z)
+        frames[k] = np.clip(100 + 35 * grain * np.exp(-(off**2)), *_QUICK_COUNTS)
+    return FrameBank(frames, z, noise_counts=noise_counts, seed=seed)
