@@ -172,6 +172,19 @@ def test_a_resolution_for_print_that_imagej_kept_is_not_believed(
         assert open_stack(path, z_step_um=1).pixel_um == 1
 
 
+def test_a_spacing_in_the_unit_of_print_is_not_believed(tmp_path: Path) -> None:
+    assert um_per_unit("inches") == 25400
+    path = tmp_path / "a.tif"
+    metadata = {"axes": "ZYX", "spacing": 0.2, "unit": "inch"}
+    tifffile.imwrite(
+        path, np.zeros((5, 8, 9), np.uint8), imagej=True, resolution=(300, 300), metadata=metadata
+    )
+    with pytest.raises(
+        InputError, match=r"ImageJ spacing is 5080 µm, as little believed as its resolution; give"
+    ):
+        open_stack(path)
+
+
 def test_large_pixels_that_somebody_chose_are_believed(tmp_path: Path) -> None:
     path = imagej(tmp_path / "a.tif", (65, 65), unit="cm")
     assert silent(path, z_step_um=1).pixel_um == pytest.approx(1e4 / 65)
@@ -203,7 +216,6 @@ def test_units_however_they_are_written(unit: str) -> None:
         ("cm", 1e4),
         ("dm", 1e5),
         ("m", 1e6),
-        ("inches", 25400),
     ],
 )
 def test_other_units_of_length(tmp_path: Path, unit: str, um: float) -> None:

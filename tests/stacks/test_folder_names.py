@@ -193,6 +193,13 @@ def test_names_without_any_order_are_all_taken_with_a_warning() -> None:
     assert "alphabetical order" in found.notes[0]
 
 
+def test_counters_that_run_against_each_other() -> None:
+    with pytest.raises(InputError, match=r"order the images in two ways, n 1 to 7 and f 0 to 6; rename them"):
+        ordered(*(f"f{k}_n{7 - k}.png" for k in range(7)))
+    # Unless one of them counts planes of z, as of a scan that was taken downwards.
+    assert names_of(ordered(*(f"z{6 - k}_{k}.png" for k in range(7))))[0] == "z0_6.png"
+
+
 def test_times_in_names_are_taken_with_a_warning() -> None:
     names = [f"cam_{1000 + 33 * k + (7 * k) % 5}.png" for k in range(20)]
     found = ordered(*names)
@@ -209,6 +216,12 @@ def test_times_in_names_are_taken_with_a_warning() -> None:
         found = ordered(*names)
         assert names_of(found) == names
         assert "no unbroken count" in found.notes[0]
+        assert not found.uneven
+    for before, between in (("WIN_20261130_", "_"), ("2026-11-30 ", "."), ("Basler_2026-11-30__", "-")):
+        clock = [("12", "59", "57"), ("12", "59", "59"), ("13", "00", "01"), ("13", "00", "04")]
+        names = [f"{before}{between.join(moment)}_Pro.jpg" for moment in clock]
+        found = ordered(*reversed(names))
+        assert names_of(found) == names
         assert not found.uneven
     clock = ["10-58-30", "10-59-10", "10-59-50", "11-00-30", "11-01-10", "11-01-50", "11-02-30", "11-03-10"]
     found = ordered(*(f"{moment}.png" for moment in reversed(clock)))

@@ -60,6 +60,17 @@ def test_versions_of_ngff(tmp_path: Path, multiscale: dict[str, Any]) -> None:
     assert stack.pixel_um == pytest.approx(0.5)
 
 
+def test_a_scale_of_other_length_is_refused(tmp_path: Path) -> None:
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2)
+    group.create_array("0", shape=(5, 12, 16), dtype="uint8")
+    for kind in ("scale", "translation"):
+        steps = [{"type": kind, kind: [0.4]}]
+        datasets = [{"path": "0", "coordinateTransformations": steps}]
+        group.attrs["multiscales"] = [{"axes": list("zyx"), "datasets": datasets}]
+        with pytest.raises(InputError, match=rf"states a {kind} of 1 numbers for 3 axes; save it again"):
+            open_stack(tmp_path / "a.zarr")
+
+
 def test_a_transformation_that_is_not_read_is_named(tmp_path: Path) -> None:
     rotated = scaled([{"type": "affine", "affine": [[1, 0, 0, 0]] * 3}], axes=axes())
     path = group_of(tmp_path / "a.zarr", {"multiscales": [rotated]})

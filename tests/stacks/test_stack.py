@@ -123,6 +123,19 @@ def test_unusable_array(tmp_path: Path, frames: np.ndarray, match: str) -> None:
     refuse(match, tmp_path / "a.npy", z_step_um=1)
 
 
+def test_an_array_whose_last_axis_may_be_z_carries_a_warning(tmp_path: Path) -> None:
+    frames = np.ones((40, 48, 6), np.uint8)
+    match = r"its 40 frames are taken to be 6 × 48 pixels \(width × height\); if the last axis is z, move it"
+    with pytest.warns(UserWarning, match=match):
+        ZStack.from_array(frames, z_step_um=1, pixel_um=1)
+    np.save(tmp_path / "a.npy", frames)
+    with pytest.warns(UserWarning, match=match):
+        open_stack(tmp_path / "a.npy", z_step_um=1, pixel_um=1)
+    zarr.create_array(tmp_path / "a.zarr", data=frames)
+    with pytest.warns(UserWarning, match=match):
+        open_stack(tmp_path / "a.zarr", z_step_um=1, pixel_um=1)
+
+
 def test_unusable_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse("no such file or folder; give an existing stack", tmp_path / "nowhere", z_step_um=1)
     refuse(

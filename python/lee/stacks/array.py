@@ -13,6 +13,16 @@ from lee.stacks.grey import Frame, Samples, as_grey, as_rgb, grey_dtype
 from lee.stacks.reader import FrameSource
 
 
+def last_axis_doubt(shape: tuple[int, ...]) -> tuple[str, ...]:
+    """Return a note where the last of three axes, without names, looks like z rather than the width."""
+    if len(shape) != 3 or not 4 * shape[2] <= min(shape[:2]):
+        return ()
+    return (
+        f"its {shape[0]} frames are taken to be {shape[2]} × {shape[1]} pixels (width × height); if the last "
+        "axis is z, move it to the front: numpy.moveaxis(array, -1, 0)",
+    )
+
+
 class ArraySource(FrameSource):
     """Frames of an array in memory or mapped from a file, (Z, H, W) or (Z, H, W, 3|4).
 
@@ -45,6 +55,7 @@ class ArraySource(FrameSource):
         self.metadata = {"source_dtype": str(array.dtype), **(metadata or {})}
         if self.colour:
             self.metadata["luminance"] = "Rec. 601"
+        self.notes = last_axis_doubt(array.shape)
         self._array = array
         self._label = label
         self._copy = copy

@@ -161,14 +161,14 @@ def _by_counter(folder: Path, files: list[Path], varying: list[Column]) -> Frame
             f"{files[-1].name}; give a folder that holds one of them"
         )
     even = [column for column in unique if column.even]
-    counter = next(
-        (column for column in reversed(even or unique) if not column.is_height), (even or unique)[-1]
-    )
+    counts = [column for column in even or unique if not column.is_height] or (even or unique)
+    counter = next((column for column in reversed(counts) if column.axis == "z"), counts[-1])
     height = next((column for column in unique if column.is_height), None)
     order = np.argsort(counter.values, kind="stable")
     for other in [column for column in unique if column.even or column.is_height]:
         steps = np.diff(other.values[order])
-        if not ((steps > 0).all() or (steps < 0).all()):
+        backwards = (steps < 0).all() and (other.is_height or counter.is_height or counter.axis == "z")
+        if not ((steps > 0).all() or backwards):
             raise InputError(
                 f"{folder}: the numbers in its names order the images in two ways, {_shown([counter])} and "
                 f"{_shown([other])}; rename them with one number"

@@ -23,6 +23,11 @@ _UNIT = re.compile(
 _STAMP = re.compile(r"^(?:(?:19|20)\d{6}[0-2]\d[0-5]\d[0-5]\d\d*|1[4-9]\d{8}(?:\d{3})*)$")
 _DATE_BEFORE = re.compile(r"(?:19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d\D{1,3}$")
 _TIME_OF_DAY = re.compile(r"^[0-2]\d[0-5]\d[0-5]\d\d*$")
+# The same with separators, as programs of cameras write it.
+_CLOCK = re.compile(
+    r"(?<!\d)((?:19|20)\d\d)([-_.]?)([01]\d)\2([0-3]\d)[ _T.\-]{1,3}"
+    r"([0-2]\d)([-_.h])([0-5]\d)[-_.m]([0-5]\d)(?!\d)"
+)
 _WORD = re.compile(r"([^\W\d_]+)[\s_=.\-]*$")
 
 _AXES = {
@@ -107,7 +112,12 @@ class Gap(NamedTuple):
 
 def text_of(stem: str) -> str:
     """Return a name with # for every number."""
-    return re.sub(r"\s+", " ", _VALUE.sub("#", stem.casefold()))
+    return re.sub(r"\s+", " ", _VALUE.sub("#", _with_one_time(stem).casefold()))
+
+
+def _with_one_time(stem: str) -> str:
+    """Write date and time of day as one number, so that minutes and hours count, too."""
+    return _CLOCK.sub(r"\1\3\4\5\7\8", stem)
 
 
 def columns_of(stems: Sequence[str]) -> list[Column]:
@@ -116,6 +126,7 @@ def columns_of(stems: Sequence[str]) -> list[Column]:
     A sign and decimals belong to a number where the numbers read so count evenly, or where those without do
     not: so 0.4 is below 1.2, while of the versions 1.9 and 1.10 the parts count.
     """
+    stems = [_with_one_time(stem) for stem in stems]
     values, counts = _read(stems, _VALUE) or [], _read(stems, _COUNT)
     if counts is None:
         return values

@@ -173,13 +173,20 @@ def _transform(
         if kind == "sequence":
             steps[:0] = step["transformations"]
         elif kind == "scale":
-            factor = np.asarray(step["scale"], dtype=np.float64)
+            factor = _numbers(step["scale"], ndim, "scale", path)
             scale, offset = scale * factor, offset * factor
         elif kind == "translation":
-            offset = offset + np.asarray(step["translation"], dtype=np.float64)
+            offset = offset + _numbers(step["translation"], ndim, "translation", path)
         elif kind != "identity":
             raise InputError(
                 f"{path}: a coordinate transformation of the kind {kind} is not read; save it with scale and "
                 "translation"
             )
     return scale, offset
+
+
+def _numbers(stated: Any, ndim: int, kind: str, path: Path) -> NDArray[np.float64]:
+    found = np.asarray(stated, dtype=np.float64)
+    if found.shape != (ndim,):
+        raise InputError(f"{path}: states a {kind} of {found.size} numbers for {ndim} axes; save it again")
+    return found

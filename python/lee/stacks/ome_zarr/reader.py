@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from zarr.storage import ZipStore
 
 from lee.errors import InputError, reason_of
+from lee.stacks.array import last_axis_doubt
 from lee.stacks.grey import Frame, Samples, as_grey, grey_dtype
 from lee.stacks.ome_zarr.chunks import missing_data
 from lee.stacks.ome_zarr.metadata import NgffImage, images_of
@@ -117,6 +118,8 @@ class ZarrStack(FrameSource):
                 self._array, image.axes, depth, fixed, lambda key: planes.has_key(image, key)
             )
             self.notes = _missing(none, part, count, str(planes.path))
+        if not image.is_ome and not getattr(self._array.metadata, "dimension_names", None):
+            self.notes = (*self.notes, *last_axis_doubt(self.shape))
 
     def read(self, k: int) -> Frame:
         """Decode frame k, and with it the frames of its chunk."""

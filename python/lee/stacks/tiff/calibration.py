@@ -33,7 +33,9 @@ def imagej_calibration(tif: tifffile.TiffFile, page: Page, count: int) -> Stated
     imagej = tif.imagej_metadata or {}
     scale = um_per_unit(imagej.get("zunit") or imagej.get("unit"))
     spacing = _number(imagej.get("spacing"))
-    if scale is not None and spacing is not None:
+    if found.pixel_um_doubt and "zunit" not in imagej and scale is not None and spacing is not None:
+        found.z_um_doubt = f"ImageJ spacing is {spacing * scale:g} µm, as little believed as its resolution"
+    elif scale is not None and spacing is not None:
         found.take_heights(
             heights_of(count, positions_um=None, positions="", step_um=spacing * scale, step="ImageJ spacing")
         )
