@@ -253,6 +253,8 @@ def test_ch_instruments_without_a_current_is_refused(tmp_path):
         )
     with pytest.raises(InputError, match=r"Cyclic Voltammetry has no table over time"):
         chi(tmp_path, "Cyclic Voltammetry", "Init E (V) = 0", "Potential/V, Current/A", ["0, 1", "1, 1"])
+    with pytest.raises(InputError, match="line 11: the table holds neither current nor potential"):
+        chi(tmp_path, "Chronopotentiometry", "Segment = 2", "Time/sec, Charge/C", ["0, 1", "1, 1"])
     with pytest.raises(InputError, match="without times T1, T2"):
         chi(tmp_path, "Multi-Current Steps", "i1 (A) = -0.04", "Time/sec, Potential/V", ["0, 1", "1, 1"])
     with pytest.raises(InputError, match="line 15: the column 'Potential/V' is 'x'"):

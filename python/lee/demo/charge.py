@@ -17,6 +17,7 @@ from lee.twin.cell import Cell
 EFFICIENCY = {"plating": 0.93, "stripping": 1.0}
 AREA_CM2, AREA_SIGMA_CM2 = 1.0, 0.005
 OFFSET_S = 37.3
+CONTACT_OHM_CM2 = 0.5
 RECORD = "cell.bdf.csv"
 _REST_S, _SAMPLE_S, _NOISE_SHARE = 20.0, 0.25, 1e-3
 
@@ -24,7 +25,8 @@ _REST_S, _SAMPLE_S, _NOISE_SHARE = 20.0, 0.25, 1e-3
 def demo_record(truth: RunTruth, seed: int = 0) -> CellData:
     """Return the record of the cell that grew this run: the current that its mean thickness needs.
 
-    The electrode rests first; the potential is the overpotential of the twin's zinc cell at that current.
+    The electrode rests first. The potential is the overpotential of the twin's zinc cell at that current,
+    less what drops in its layer of electrolyte and over `CONTACT_OHM_CM2`.
 
     Parameters
     ----------
@@ -41,7 +43,9 @@ def demo_record(truth: RunTruth, seed: int = 0) -> CellData:
     noise = np.random.default_rng(seed).normal(0, _NOISE_SHARE * np.abs(density).max(), times.size)
     levels = np.concatenate([[0.0], density])
     cells = [replace(Cell(), current_density_ma_per_cm2=1e3 * one) for one in levels]
-    potential = np.array([cell.overpotential_v for cell in cells])
+    layer_ohm_cm2 = 1e-2 * Cell().distance_um / Cell().conductivity_s_per_m
+    drop = levels * (layer_ohm_cm2 + CONTACT_OHM_CM2)
+    potential = np.array([cell.overpotential_v for cell in cells]) - drop
     at = np.where(times < _REST_S, 0, 1 + np.clip(scan, 0, density.size - 1))
     return CellData(times, -(applied + noise) * AREA_CM2, potential[at])
 

@@ -49,10 +49,12 @@ def follow(
       lee twin follow run --cell cell.toml
       lee twin follow run -o run/twin --columns 48 --overwrite
     """  # noqa: D301
+    from lee.runs.run import RESULTS
     from lee.series.options import load_regions
     from lee.storage.atomic import try_new_folder
     from lee.twin import follow as compute
     from lee.twin.following.folder import FILES, save_followed
+    from lee.twin.following.measured_potential import recorded_potential
 
     place = inputs.surface / "twin" if output is None else output
     run = _measured(inputs.surface)
@@ -78,7 +80,10 @@ def follow(
             report=click.echo,
             progress=progress,
         )
+    voltage = recorded_potential(inputs.surface / RESULTS / "charge.csv", found.intervals)
     sources = {**inputs.sources(), "run": str(inputs.surface), "checkpoints": str(kept)}
+    if voltage is not None:
+        sources["potential"] = voltage.text
     save_followed(
         found,
         place,
@@ -97,6 +102,8 @@ def follow(
             f"{'' if row['measured'] else 'no surface, bridged; '}"
             f"charge and salt balanced within {max(row['charge_error'], row['salt_error']):.1e}"
         )
+    if voltage is not None:
+        click.echo(voltage.text)
     solution = found.solution
     click.echo(
         f"{place}: {len(solution.balances)} steps in {solution.timings_s['all']:.1f} s; "

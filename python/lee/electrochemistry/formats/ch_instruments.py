@@ -51,6 +51,12 @@ class ChInstrumentsText:
             optional=(POTENTIAL, CURRENT),
         )
         measured = [what for what in (DENSITY, CURRENT) if what in columns]
+        if not measured and POTENTIAL not in columns:
+            raise InputError(
+                f"{path}, line {at + 1}: the table holds neither current nor potential; export them, or "
+                "name the "
+                "columns (--column current=NAME:UNIT)"
+            )
         rows = read_rows(path, lines, at + 1, ",", columns, required=[TIME, *(measured or [POTENTIAL])])
         current, sign, notes = None, None, []
         if not measured:
