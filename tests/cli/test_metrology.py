@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from lee.cli import run
+from lee.devices.virtual.scene.texture import smooth_field
 from lee.metrology.results_folder import FILES
 from lee.storage.map_tiff import write_map
 
@@ -73,3 +74,21 @@ def test_bad_input_is_one_line_and_writes_nothing(maps, tmp_path, capsys, line, 
     assert message in error
     assert error.count("\n") == 1
     assert not out.exists()
+
+
+def test_two_maps_are_compared(tmp_path, capsys):
+    rng = np.random.default_rng(2)
+    relief = smooth_field((120, 130), 8, rng)
+    write_map(tmp_path / "first.tif", relief[5:-5, 3:-7] + 0.02 * smooth_field((110, 120), 2, rng), 0.5)
+    write_map(tmp_path / "second.tif", relief[:, ::-1].copy(), 0.5)
+    maps = [str(tmp_path / name) for name in ("first.tif", "second.tif")]
+    assert run(["compare", *maps, "-o", str(tmp_path / "compared")]) == 0
+    shown = capsys.readouterr().out
+    assert "first map mirrored left to right" in shown
+    assert "lateral period limit" in shown
+    assert {path.name for path in (tmp_path / "compared").iterdir()} == FILES
+    described = json.loads((tmp_path / "compared" / "metrology.json").read_text())
+    assert described["quantities"]["correlation"]["value"] > 0.99
+    assert len(described["metadata"]["bias_by_height"]["height_um"]) == 12
+    line = ["metrology", "resolution", maps[0], "--known", maps[1], "-o", str(tmp_path / "known")]
+    assert run(line) == 0

@@ -8,6 +8,7 @@ import click
 
 from lee.cli.bench import bench
 from lee.cli.cell_data import cell_data
+from lee.cli.compare import compare
 from lee.cli.curvature import curvature
 from lee.cli.demo import demo
 from lee.cli.export import export
@@ -57,7 +58,7 @@ def commands() -> None:
 
 for _command in (
     *(demo, reconstruct, series, cell_data, curvature, roughness, metrology, particles, twin, rig),
-    *(export, view, bench),
+    *(compare, export, view, bench),
 ):
     commands.add_command(_command)
 

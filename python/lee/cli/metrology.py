@@ -10,7 +10,7 @@ from lee.cli.options import PATH, interval_option, overwrite_option, pixel_of_ma
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from lee.metrology.quantity import Measured
+    from lee.metrology.quantity import InstrumentResult
 
 _output = click.option("-o", "--output", type=PATH, required=True, metavar="DIR", help="Folder to write.")
 _form = click.option(
@@ -70,9 +70,9 @@ def noise(
     from lee.metrology.noise import noise as measure
     from lee.metrology.repeated_maps import read_maps
 
-    _try(output, overwrite)
+    try_output(output, overwrite)
     found = measure(read_maps(maps, pixel_um=pixel_um, interval_s=interval_s), form_order=form_order)
-    _write(found, noise_figure(found), output, overwrite, {"maps": maps, "form_order": form_order})
+    write_result(found, noise_figure(found), output, overwrite, {"maps": maps, "form_order": form_order})
 
 
 @metrology.command(no_args_is_help=True)
@@ -101,9 +101,9 @@ def repeatability(
     from lee.metrology.noise import repeatability as measure
     from lee.metrology.repeated_maps import read_maps
 
-    _try(output, overwrite)
+    try_output(output, overwrite)
     found = measure(read_maps(maps, pixel_um=pixel_um, interval_s=interval_s), form_order=form_order)
-    _write(found, noise_figure(found), output, overwrite, {"maps": maps, "form_order": form_order})
+    write_result(found, noise_figure(found), output, overwrite, {"maps": maps, "form_order": form_order})
 
 
 @metrology.command(no_args_is_help=True)
@@ -137,12 +137,12 @@ def flatness(
     from lee.metrology.flatness import flatness as measure
     from lee.metrology.repeated_maps import read_maps
 
-    _try(output, overwrite)
+    try_output(output, overwrite)
     found = measure(
         read_maps(maps, pixel_um=pixel_um), form_order=form_order, s_filter_um=s_filter_um, noise_um=noise_um
     )
     options = {"maps": maps, "form_order": form_order, "s_filter_um": found.s_filter_um, "noise_um": noise_um}
-    _write(found, flatness_figure(found), output, overwrite, options)
+    write_result(found, flatness_figure(found), output, overwrite, options)
 
 
 @metrology.command(no_args_is_help=True)
@@ -173,45 +173,65 @@ def linearity(
     from lee.metrology.figures import linearity_figure
     from lee.metrology.linearity import read_steps
 
-    _try(output, overwrite)
+    try_output(output, overwrite)
     found = read_steps(steps, kind=step, pixel_um=pixel_um)
-    _write(found, linearity_figure(found), output, overwrite, {"steps": steps, "step": step})
+    write_result(found, linearity_figure(found), output, overwrite, {"steps": steps, "step": step})
 
 
 @metrology.command(no_args_is_help=True)
 @click.argument("surface", type=PATH)
 @_output
+@click.option(
+    "--known",
+    type=PATH,
+    metavar="MAP",
+    help="Measure it against this finer map of the same place, not at an edge.",
+)
 @pixel_of_map_option
 @overwrite_option
-def resolution(surface: Path, output: Path, pixel_um: float | None, overwrite: bool) -> None:
-    """Measure the topographic spatial resolution from SURFACE, a map of one straight step edge.
+def resolution(
+    surface: Path, output: Path, known: Path | None, pixel_um: float | None, overwrite: bool
+) -> None:
+    """Measure the topographic spatial resolution from SURFACE: a map of a step edge, or of a known surface.
 
     The edge crosses the whole map, along x or y within some degrees. Its response gives the period of which
-    half the height passes.
+    half the height passes. With a known surface, that period follows from the height response by period, as
+    in `lee compare`.
 
     \b
     Example:
       lee metrology resolution edge.tif -o resolution
+      lee metrology resolution surface -o resolution --known reference.sur
     """  # noqa: D301
+    from lee.metrology.comparison import compare
     from lee.metrology.edge import edge_resolution
-    from lee.metrology.figures import edge_figure
+    from lee.metrology.figures import comparison_figure, edge_figure
     from lee.surfaces.surface import Surface
 
-    _try(output, overwrite)
-    found = edge_resolution(Surface.load(surface, pixel_um=pixel_um))
-    _write(found, edge_figure(found), output, overwrite, {"surface": surface})
+    try_output(output, overwrite)
+    measured = Surface.load(surface, pixel_um=pixel_um)
+    if known is None:
+        found = edge_resolution(measured)
+        write_result(found, edge_figure(found), output, overwrite, {"surface": surface})
+        return
+    compared = compare(measured, Surface.load(known, pixel_um=pixel_um))
+    write_result(
+        compared, comparison_figure(compared), output, overwrite, {"surface": surface, "known": known}
+    )
 
 
-def _try(output: Path, overwrite: bool) -> None:
+def try_output(output: Path, overwrite: bool) -> None:
+    """Find out before the work whether its folder could be written."""
     from lee.metrology.results_folder import FILES
     from lee.storage.atomic import try_new_folder
 
     try_new_folder(output, overwrite=overwrite, known=FILES)
 
 
-def _write(
-    found: "Measured", figure: "Figure", output: Path, overwrite: bool, metadata: dict[str, object]
+def write_result(
+    found: "InstrumentResult", figure: "Figure", output: Path, overwrite: bool, metadata: dict[str, object]
 ) -> None:
+    """Write a result and print its quantities."""
     from lee.metrology.results_folder import save_measured
 
     save_measured(found, figure, output, overwrite=overwrite, metadata=metadata)

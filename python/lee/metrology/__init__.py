@@ -4,6 +4,7 @@ The properties are those of ISO 25178-600 and -700, from repeated maps, a flat, 
 or a known surface. `roughness` measures the sample, `compare` one map against another.
 """
 
+from lee.metrology.comparison import MapComparison, compare
 from lee.metrology.edge import EdgeResolution, edge_resolution
 from lee.metrology.flatness import Flatness, flatness
 from lee.metrology.linearity import Linearity, linearity
@@ -17,11 +18,13 @@ __all__ = [
     "EdgeResolution",
     "Flatness",
     "LineOptions",
+    "MapComparison",
     "Linearity",
     "MeasuredQuantity",
     "RepeatedMaps",
     "RepeatedMeasurement",
     "Roughness",
+    "compare",
     "edge_resolution",
     "flatness",
     "linearity",

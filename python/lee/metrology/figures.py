@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from lee.figures.maps import DIVERGING, ColourScale, draw_map, page
 
 if TYPE_CHECKING:
+    from lee.metrology.comparison import MapComparison
     from lee.metrology.edge import EdgeResolution
     from lee.metrology.flatness import Flatness
     from lee.metrology.linearity import Linearity
     from lee.metrology.noise import RepeatedMeasurement
-    from lee.metrology.quantity import Measured
+    from lee.metrology.quantity import InstrumentResult
 
 BLUE, ORANGE = "#0072b2", "#d55e00"
 
@@ -144,7 +145,7 @@ def distribution(axes: Axes, values: NDArray[np.float64], sigma_um: float | None
     axes.set_ylabel("density (1/µm)")
 
 
-def quantities(axes: Axes, found: Measured) -> None:
+def quantities(axes: Axes, found: InstrumentResult) -> None:
     """Write the properties as text."""
     axes.set_axis_off()
     lines = [one.text() for one in found.quantities]
@@ -157,3 +158,54 @@ def quantities(axes: Axes, found: Measured) -> None:
 def _grid(axes: Axes) -> None:
     axes.grid(color="#cccccc", linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+def comparison_figure(found: MapComparison) -> Figure:
+    """Draw both maps, their difference, the difference by height, and the response by period."""
+    figure = page(12.0)
+    places = figure.subplots(3, 2)
+    both = np.concatenate([found.maps.first_um.ravel(), found.maps.second_um.ravel()])
+    middles = [float(np.nanmedian(one)) for one in (found.maps.first_um, found.maps.second_um)]
+    reach = float(np.nanpercentile(np.abs(both - np.repeat(middles, both.size // 2)), 99.5)) or 1e-9
+    for axes, values, middle, title in (
+        (places[0, 0], found.maps.first_um, middles[0], f"first map, {found.maps.orientation}"),
+        (places[0, 1], found.maps.second_um, middles[1], "second map"),
+    ):
+        scale = ColourScale("viridis", -reach, reach, "both")
+        drawn = draw_map(axes, (values - middle).astype(np.float32), found.maps.pixel_um, scale)
+        figure.colorbar(drawn, ax=axes, label="height over the median (µm)", extend="both")
+        axes.set_title(title, fontsize="medium")
+        axes.set_xticks([])
+        axes.set_yticks([])
+    deviation_map(places[1, 0], found.difference_um, found.maps.pixel_um, "first − second, without tilt")
+    axes = places[1, 1]
+    axes.errorbar(
+        found.bias["height_um"], found.bias["difference_um"], yerr=found.bias["se_um"], fmt="o", color=BLUE,
+        markersize=4,
+    )  # fmt: skip
+    axes.axhline(0, color="black", linewidth=0.8)
+    axes.set_xlabel("height of the second map (µm)")
+    axes.set_ylabel("mean difference (µm)")
+    _grid(axes)
+    _response(places[2, 0], found)
+    quantities(places[2, 1], found)
+    return figure
+
+
+def _response(axes: Axes, found: MapComparison) -> None:
+    table = found.details
+    axes.errorbar(
+        table["period_um"], table["response"], yerr=table["response_se"].clip(upper=1), color=BLUE,
+        marker="o", markersize=3, linewidth=1, elinewidth=0.6, label="height response",
+    )  # fmt: skip
+    axes.plot(table["period_um"], table["coherence"], color="#999999", linewidth=1, label="coherence")
+    period = found["lateral_period_limit_um"].value
+    if np.isfinite(period):
+        axes.axvline(period, color=ORANGE, linewidth=1, linestyle="--")
+    axes.axhline(0.5, color="black", linewidth=0.6)
+    axes.set_xscale("log")
+    axes.set_ylim(-0.1, 1.4)
+    axes.set_xlabel("period (µm)")
+    axes.set_ylabel("response, coherence")
+    axes.legend(frameon=False)
+    _grid(axes)

@@ -58,7 +58,7 @@ class MeasuredQuantity:
         return name, f"{self.value:.{digits}f} ± {self.sigma:.{digits}f}{unit}"
 
 
-class Measured(Protocol):
+class InstrumentResult(Protocol):
     """What all results of this room have in common."""
 
     @property

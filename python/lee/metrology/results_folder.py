@@ -9,7 +9,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from lee.metrology.quantity import Measured
+from lee.metrology.quantity import InstrumentResult
 from lee.storage.atomic import new_folder
 from lee.storage.description import json_values, versions
 
@@ -19,7 +19,7 @@ FILES = frozenset({"quantities.csv", "details.csv", "figure.png", "metrology.jso
 
 
 def save_measured(
-    found: Measured,
+    found: InstrumentResult,
     figure: Figure,
     folder: str | Path,
     *,
@@ -30,7 +30,7 @@ def save_measured(
 
     Parameters
     ----------
-    found : Measured
+    found : InstrumentResult
     figure : matplotlib.figure.Figure
     folder : str or Path
         Must not exist unless `overwrite`.
