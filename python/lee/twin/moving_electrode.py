@@ -22,7 +22,7 @@ from lee.twin.solver.time_loop import StoppedEarly
 
 
 class MovingElectrode:
-    """State and mesh of an electrode that moves; a subclass says where to.
+    """State and mesh of an electrode that moves; a subclass says where to, and how steep it may become.
 
     Parameters
     ----------
@@ -57,6 +57,11 @@ class MovingElectrode:
         if start is None:
             start = State(np.ones((2, columns.shape[0] * columns.shape[1], columns.shape[2])), 0.0)
         self.stepper = Stepper(self.solver, self._toward, start, time_s=time_s, tolerance=tolerance)
+
+    @property
+    def steepest(self) -> float:
+        """Slope at which it ends."""
+        return MAX_SLOPE
 
     @property
     def time_s(self) -> float:
@@ -130,7 +135,7 @@ class MovingElectrode:
             float(np.abs(np.diff(height, axis=axis)).max() / places[1])
             for axis, places in ((0, columns.y_um), (1, columns.x_um))
         )
-        if steep > MAX_SLOPE:
+        if steep > self.steepest:
             raise StoppedEarly(
                 f"stopped at {self.time_s:.4g} s: a wall has grown to "
                 f"{np.degrees(np.arctan(steep)):.0f} degrees, too steep for a height map; "

@@ -30,6 +30,8 @@ from lee.twin.solver.time_loop import advance
 if TYPE_CHECKING:
     import pandas as pd
 
+_STEEPEST = 20.0
+
 
 @dataclass(frozen=True, eq=False)
 class Followed:
@@ -224,6 +226,11 @@ class _Following(MovingElectrode):
         first = _at_current(model, lambda _: current.after(begins_s) / largest)
         start = first.start(model.volume(columns.z_um(begin.height_um, begin.plane_um)))
         super().__init__(model, builder, tolerance, checkpoints, begin, start, begins_s)
+
+    @property
+    def steepest(self) -> float:
+        """What was measured is followed to 87 degrees: it does not run away as a growing wall does."""
+        return _STEEPEST
 
     def end_of_step(self, begin_s: float, length_s: float) -> NDArray[np.float64]:
         """Move to where the electrode was measured."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from lee.twin.solver.equations import Volume
 from lee.twin.solver.forms import Forms
-from lee.twin.solver.matrix import Matrix
+from lee.twin.solver.matrix import Matrix, weighted_sum
 from lee.twin.solver.stepping import Geometry
 
 
@@ -43,6 +43,8 @@ class MovingMesh:
         self.position = position
         self._move_to(position)
         self._mass: Matrix = forms.mass()
+        self._laplace: Matrix = forms.laplace()
+        self._area = forms.electrode_area()
 
     def toward(self, end: MeshPosition, begin_s: float, length_s: float) -> Geometry:
         """Return the matrices at any time of a step that ends at a position."""
@@ -51,27 +53,31 @@ class MovingMesh:
         plane_speed = (end.plane_um - begin.plane_um) / length_s
         drift = forms.drift((plane_speed - speed)[..., None] * self._share)
         self._move_to(end)
-        last = forms.mass()
-        self._next = end, last
+        last = forms.mass(), forms.laplace(), forms.electrode_area()
+        self._next = end, *last
 
         def at(time_s: float) -> Volume:
-            passed = (time_s - begin_s) / length_s
-            mass = self._mass + passed * (last - self._mass) if passed < 1 - 1e-12 else last
-            if passed <= 0:
-                return Volume(mass, None, drift, np.zeros(0))
+            passed = min(max((time_s - begin_s) / length_s, 0.0), 1.0)
+            # The mass is linear in time, the others are but for the square of what the mesh moves in a step.
+            mass, laplace = (
+                weighted_sum((1 - passed, before), (passed, after))
+                for before, after in zip((self._mass, self._laplace), last, strict=False)
+            )
+            area = (1 - passed) * self._area + passed * last[2]
+            # Whatever else is assembled at this time belongs to where the mesh is then.
             self._move_to(
                 MeshPosition(
                     begin.height_um + passed * (end.height_um - begin.height_um),
                     begin.plane_um + passed * (end.plane_um - begin.plane_um),
                 )
             )
-            return Volume(mass, forms.laplace(), drift, forms.electrode_area())
+            return Volume(mass, laplace, drift, area)
 
         return at
 
     def accept(self) -> None:
         """Stay where the last step ended."""
-        self.position, self._mass = self._next
+        self.position, self._mass, self._laplace, self._area = self._next
 
     def z_um(self, position: MeshPosition) -> NDArray[np.float64]:
         """Heights of the nodes at a position, (ny, nx, nz)."""

@@ -66,6 +66,11 @@ class Shared:
     def __add__(self, other: Shared) -> Shared:
         return Shared(*self._terms, *other._terms)
 
+    def absolute_sum(self) -> float:
+        """Bound the sum of the absolute entries of a rank's rows; every rank must call it."""
+        largest_row = import_mpi()[1].NormType.NORM_INFINITY
+        return float(sum(abs(w) * m.norm(largest_row) * m.getLocalSize()[0] for w, m, _ in self._terms))
+
     def __matmul__(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Multiply (own nodes,); every rank must call it."""
         out = np.zeros(len(values))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lee.twin.electrode.electrode import Electrode, Plating
 from lee.twin.solver.coupling import Coupling
-from lee.twin.solver.matrix import Matrix
+from lee.twin.solver.matrix import Matrix, absolute_sum, weighted_sum
 from lee.twin.solver.scales import Scales
 
 Load = Callable[[float], tuple[NDArray[np.float64], NDArray[np.float64]]]
@@ -155,9 +155,10 @@ class Equations:
         self._largest_psi = 1.0
         self._total = scales.total * problem.seen_area if problem.total is None else problem.total(time_s)
         if self._c_free:
-            self._salt = self.weights[0] * volume.mass + self.weights[1] * volume.laplace
+            parts = [(self.weights[0], volume.mass), (self.weights[1], volume.laplace)]
             if volume.drift is not None:
-                self._salt = self._salt - volume.drift / scales.uptake
+                parts.append((-1 / scales.uptake, volume.drift))
+            self._salt = weighted_sum(*parts)
         self._load = None if problem.load is None else problem.load(time_s)
         # Whether c and ψ are held, on the electrode and on the plane.
         self.held = (
@@ -197,8 +198,8 @@ class Equations:
     @cached_property
     def rounding(self) -> float:
         """Size of the residual that rounding leaves, like `size`: at small currents it is what decides."""
-        conducted = self.weights[2] * float(np.abs(self.volume.laplace.data).sum()) * self._largest_psi
-        salt = float(np.abs(self._salt.data).sum()) if self._c_free else 0.0
+        conducted = self.weights[2] * absolute_sum(self.volume.laplace) * self._largest_psi
+        salt = absolute_sum(self._salt) if self._c_free else 0.0
         return float(max(self.sum(conducted, salt))) * float(np.finfo(float).eps) / self.problem.seen_area
 
     def size(self, residual: Residual) -> float:

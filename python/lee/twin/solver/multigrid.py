@@ -5,7 +5,8 @@ the way up. A line's unknowns are solved together, which disposes of the first; 
 dispose of the second. A line is one chain: ψ from the bulk down to the electrode, then c from the electrode
 up; the reaction couples the two where they meet. Coarse matrices are Pᵀ A P with linear interpolation.
 
-Vectors are (2, columns, nz): c and ψ. Where a field is held its entries are zero, before and after.
+Vectors are (2, columns, nz): c and ψ, float32 inside. Where a field is held its entries are zero, before and
+after.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from scipy.linalg import lapack
 from scipy.sparse.linalg import splu
 
 from lee.twin.solver.coupling import Coupling
-from lee.twin.solver.matrix import Matrix
+from lee.twin.solver.matrix import Matrix, single, weighted_sum
 
 # A grid of no more columns is solved directly; more are allowed in a single row of cells, whose factors are
 # small.
@@ -39,7 +40,8 @@ class Multigrid:
     def __init__(
         self, mass: Matrix, laplace: Matrix, shape: tuple[int, int, int], free: NDArray[np.bool_]
     ) -> None:
-        self._levels = [_Level(mass, laplace, shape, free)]
+        # An approximate inverse is as good in single precision.
+        self._levels = [_Level(single(mass), single(laplace), shape, free)]
         while self._levels[-1].interpolation is not None:
             self._levels.append(self._levels[-1].coarser())
 
@@ -58,7 +60,7 @@ class Multigrid:
 
     def cycle(self, right: NDArray[np.float64]) -> NDArray[np.float64]:
         """Approximate the solution for ``right``, (2, columns, nz)."""
-        return self._cycle(0, right)
+        return self._cycle(0, right.astype(np.float32)).astype(np.float64)
 
     def _cycle(self, at: int, right: NDArray[np.float64]) -> NDArray[np.float64]:
         level = self._levels[at]
@@ -89,24 +91,27 @@ class _Level:
         self.interpolation: Matrix | None = None
         if shape[0] * shape[1] > (_DIRECT_ROW if min(shape[:2]) <= 2 else _DIRECT_COLUMNS):
             along = [halving(n) for n in shape[:2]]
-            self.interpolation = sparse.kron(along[0], along[1]).tocsr()
+            self.interpolation = sparse.kron(along[0], along[1]).tocsr().astype(np.float32)
             self._coarse_shape = (along[0].shape[1], along[1].shape[1], shape[2])
 
     def coarser(self) -> _Level:
-        whole = sparse.kron(self.interpolation, sparse.eye_array(self._shape[2]), format="csr")
+        whole = sparse.kron(
+            self.interpolation, sparse.eye_array(self._shape[2], dtype=np.float32), format="csr"
+        )
         back = whole.T.tocsr()
         mass, laplace = ((back @ matrix @ whole).tocsr() for matrix in (self._mass, self._laplace))
         return _Level(mass, laplace, self._coarse_shape, self._free)
 
     def set_volume(self, weights: tuple[float, float, float]) -> None:
-        self._volume = [weights[0] * self._mass + weights[1] * self._laplace, weights[2] * self._laplace]
+        salt = weighted_sum((weights[0], self._mass), (weights[1], self._laplace))
+        self._volume = [salt, weighted_sum((weights[2], self._laplace))]
         nz = self._shape[2]
         if self.interpolation is not None:
             nodes = [(c[:, None] * nz + np.arange(nz)).ravel() for c in self._colours]
             self._rows = [[matrix[n] for matrix in self._volume] for n in nodes]
         bands = []
         for matrix, free in zip(self._volume, self._free, strict=True):
-            band = np.zeros((3, matrix.shape[0]))
+            band = np.zeros((3, matrix.shape[0]), np.float32)
             band[0, 1:], band[1], band[2, :-1] = (matrix.diagonal(k) for k in (-1, 0, 1))
             band = band.reshape(3, -1, nz)
             band[:, :, ~free] = np.array([0.0, 1.0, 0.0])[:, None, None]
@@ -120,7 +125,7 @@ class _Level:
     def set_coupling(self, electrode: Coupling, anode: Coupling | None) -> None:
         self._ends = [(0, electrode)] if anode is None else [(0, electrode), (-1, anode)]
         if self.interpolation is None:
-            self._direct = splu(self._whole().tocsc())
+            self._direct = splu(self._whole().tocsc().astype(np.float64))
             return
         nz = self._shape[2]
         lower, diagonal, upper = (band.copy() for band in self._bands)
@@ -134,7 +139,7 @@ class _Level:
             diagonal[:, -1] += there[0, 0]
         # Lines end to end are one tridiagonal matrix: nothing couples a line's end to the next one's start.
         self._lines = [
-            lapack.dgttrf(lower[c].ravel()[1:], diagonal[c].ravel(), upper[c].ravel()[:-1])[:5]
+            lapack.sgttrf(lower[c].ravel()[1:], diagonal[c].ravel(), upper[c].ravel()[:-1])[:5]
             for c in self._colours
         ]
         self._row_ends = [[(k, coupling.rows(c)) for k, coupling in self._ends] for c in self._colours]
@@ -158,12 +163,13 @@ class _Level:
                 rest[:, :, k] -= coupling.times(x[:, :, k])
             rest *= self._free[:, None, :]
             chain = np.concatenate([rest[1, :, ::-1], rest[0]], axis=1)
-            change = lapack.dgttrs(*self._lines[turn], chain.ravel())[0].reshape(chain.shape)
+            change = lapack.sgttrs(*self._lines[turn], chain.ravel())[0].reshape(chain.shape)
             x[0, columns] += change[:, nz:]
             x[1, columns] += change[:, nz - 1 :: -1]
 
     def solve(self, right: NDArray[np.float64]) -> NDArray[np.float64]:
-        return self._direct.solve(right.ravel()).reshape(right.shape)  # type: ignore[no-any-return]
+        found: NDArray[np.float64] = self._direct.solve(right.ravel().astype(np.float64))
+        return found.astype(right.dtype).reshape(right.shape)
 
     def _whole(self) -> Matrix:
         """Return the matrix of both fields, held entries replaced by the identity's."""
