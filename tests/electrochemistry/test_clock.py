@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from lee.electrochemistry import CellData
-from lee.electrochemistry.clock import charge_columns, fit_clock_offset
+from lee.electrochemistry.clock import fit_clock_offset
+from lee.electrochemistry.height_by_charge import charge_columns
 from lee.errors import InputError
 
 SCANS_S = np.arange(12) * 15.0

@@ -15,6 +15,8 @@ from lee.statistics.persistent_errors import fit_with_persistent_errors
 FARADAY_C_PER_MOL = 96485.33212
 Floats = NDArray[np.float64]
 _MIN_SCANS = 4
+# Of the thickness of the other phase: less is noise of a resting cell.
+_LEAST_SHARE = 0.01
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def fit_efficiency(
     t, h, x = (np.asarray(values, np.float64) for values in (times_s, height_um, expected_um))
     known = np.isfinite(h) & np.isfinite(x).all(axis=1)
     size = float(np.abs(x[known]).max()) if known.any() else 0.0
-    used = [k for k in range(2) if known.any() and np.ptp(x[known, k]) > 1e-6 * size]
+    used = [k for k in range(2) if known.any() and np.ptp(x[known, k]) > _LEAST_SHARE * size]
     extra = 0 if change_um_per_s is None else 1
     if not used or known.sum() < max(_MIN_SCANS, len(used) + 1 + extra + 2):
         return []

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from lee.electrochemistry import CellData
-from lee.electrochemistry.clock import charge_columns
 from lee.electrochemistry.faraday import METALS
+from lee.electrochemistry.height_by_charge import charge_columns
 from lee.errors import InputError
 from lee.series.charge.balance import charge_balance
 from lee.series.charge.options import ChargeOptions
@@ -123,6 +123,44 @@ def test_a_record_that_ends_before_the_scans_is_named():
     assert found.phases[-3:] == [""] * 3
     assert np.isnan(found.table["current_a"].to_numpy()[-3:]).all()
     assert abs(found.by_phase[0].efficiency - EFFICIENCY[0]) < 2 * found.by_phase[0].sigma
+
+
+@pytest.mark.parametrize("ends", ["early", "late"])
+def test_a_record_of_a_part_of_the_run_still_tells_the_clocks(ends):
+    whole = record()
+    kept = whole.time_s < 160 if ends == "early" else whole.time_s > 60
+    part = CellData(whole.time_s[kept], whole.current_a[kept], whole.potential_v[kept])
+    found = balance_of(part, surfaces(whole))
+    assert found.clock.source == "edges"
+    assert abs(found.clock.offset_s - OFFSET_S) < 3 * found.clock.sigma_s < 2
+    assert abs(found.by_phase[0].efficiency - EFFICIENCY[0]) < 2 * found.by_phase[0].sigma
+
+
+def test_an_outlier_scan_is_named_and_left_out():
+    maps = surfaces(record())
+    maps[9] += 2.0
+    found = balance_of(record(), maps)
+    assert found.clock.outliers == (9,)
+    assert "Scan 9 is an outlier: its mean height is inconsistent" in " ".join(found.notes)
+    for one, true in zip(found.by_phase, EFFICIENCY, strict=True):
+        assert abs(one.efficiency - true) < 2 * one.sigma
+
+
+def test_a_surface_that_does_not_follow_the_current_tells_no_clock():
+    still = surfaces(record())
+    still[:] = still[:1] + np.random.default_rng(0).normal(0, 0.05, (SCANS_S.size, 1, 1)).astype(np.float32)
+    found = balance_of(record(), still)
+    assert found.clock.source == "assumed"
+    assert "The heights do not tell which current plates" in " ".join(found.notes)
+
+
+def test_too_few_scans_are_named():
+    data = record()
+    maps = surfaces(data)[:3]
+    sigma = np.full(maps.shape, SIGMA_UM, np.float32)
+    found = charge_balance(ChargeOptions(data, AREA_CM2), SCANS_S[:3], maps, sigma, pixel_um=PIXEL_UM)
+    assert found.by_phase == []
+    assert "Too few scans, or too little charge" in " ".join(found.notes)
 
 
 def test_a_record_that_never_meets_the_scans_is_refused():

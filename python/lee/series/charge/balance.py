@@ -11,11 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lee.electrochemistry.cell_data import CellData
-from lee.electrochemistry.clock import ClockOffset, charge_columns, fit_clock_offset
+from lee.electrochemistry.clock import ClockOffset, fit_clock_offset
 from lee.electrochemistry.faraday import Metal, PhaseBalance, fit_efficiency, metal_named
+from lee.electrochemistry.height_by_charge import charge_columns
 from lee.errors import InputError
 from lee.series.charge.options import ChargeOptions
 from lee.series.charge.remarks import coverage_notes, judgement_of, plating_sign, within
+from lee.series.charge.thickness import add_thickness, mean_heights
 
 Floats = NDArray[np.float64]
 Maps = Sequence[NDArray[np.float32]]
@@ -26,10 +28,7 @@ _REST_SHARE = 0.02
 # Of the charge of a scan: what the lesser sign has at least where the phase turns.
 _TURNING_SHARE = 0.1
 _TRACE_POINTS = 4000
-_TAIL = 2.5
 _CLOCK_STEP_S = 0.5
-# Of the median standard deviation of a height: how much of its error the whole field may share, as bias.
-_SHARED_BIAS = 1 / 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,45 +97,6 @@ class ChargeBalance:
         }
 
 
-def mean_heights(heights_um: Maps, sigmas_um: Maps) -> tuple[Floats, Floats]:
-    """Return the field's mean height change since the first measured scan, and its shared error.
-
-    Far outliers are clipped. Pixels that were not measured are taken to have grown like the mean, which errs
-    by about their share times the variation over the field. Of the standard deviation of the heights, a third
-    is taken as bias that the whole field shares: beside steep edges it does not average out.
-
-    Parameters
-    ----------
-    heights_um : T of (H, W) float32, µm
-        Aligned, NaN where not measured; read one after the other.
-    sigmas_um : T of (H, W) float32, µm
-        Their standard deviations.
-
-    Returns
-    -------
-    mean_um, shared_um : (T,) float64, µm
-        NaN where a scan was not measured.
-    """
-    first: NDArray[np.float32] | None = None
-    found, shared = np.full(len(heights_um), np.nan), np.full(len(heights_um), np.nan)
-    for k in range(len(heights_um)):
-        height = np.asarray(heights_um[k], np.float32)
-        if first is None:
-            if not np.isfinite(height).any():
-                continue
-            first = height
-        change = height - first
-        known = change[np.isfinite(change)].astype(np.float64)
-        if known.size:
-            low, high = np.percentile(known, [_TAIL, 100 - _TAIL])
-            clipped = np.clip(known, 2 * low - high, 2 * high - low)
-            found[k] = clipped.mean()
-            sigma = float(np.nanmedian(np.asarray(sigmas_um[k], np.float32)[::2, ::2]))
-            missing = (1 - known.size / change.size) * clipped.std()
-            shared[k] = hypot(missing, _SHARED_BIAS * np.nan_to_num(sigma))
-    return found, shared
-
-
 def charge_balance(
     options: ChargeOptions,
     times_s: Floats,
@@ -180,7 +140,9 @@ def charge_balance(
     if options.clock_offset_s is not None:
         _refuse_apart(data, times + options.clock_offset_s)
         found = fit_clock_offset(data, times, height, guess_s=options.clock_offset_s)
-        clock = ClockOffset(options.clock_offset_s, float("nan"), "given", 0, found.plating_sign)
+        clock = ClockOffset(
+            options.clock_offset_s, float("nan"), "given", 0, found.plating_sign, found.outliers
+        )
         if found.source == "edges" and abs(found.offset_s - clock.offset_s) > 3 * found.sigma_s:
             notes.append(
                 f"The offset of the clocks is given as {clock.offset_s:.4g} s; the edges of the current "
@@ -246,7 +208,14 @@ def charge_balance(
                 for step in (_CLOCK_STEP_S, -_CLOCK_STEP_S)
             )
             change = (later - earlier) / (2 * _CLOCK_STEP_S)
+        notes += [
+            f"Scan {k} is an outlier: its mean height is inconsistent with the others and the charge; it "
+            "takes no "
+            "part in the balance."
+            for k in clock.outliers
+        ]
         seen = np.where(inside | within(data, record_s), height, np.nan)
+        seen[list(clock.outliers)] = np.nan
         if given_growth:
             notes.append(
                 "The mean growth was stated (--reference model): it cannot be held against the charge."
@@ -261,7 +230,7 @@ def charge_balance(
                 relative_sigma=relative,
                 shared_um=shared,
             )
-        _add_thickness(
+        add_thickness(
             table,
             (passed + 0.0) * metal.um_per_c_per_cm2,
             height,
@@ -272,6 +241,8 @@ def charge_balance(
             shared,
         )
         notes += judgement_of(by_phase, times, expected)
+        if not by_phase and not given_growth:
+            notes.append("Too few scans, or too little charge, for a balance of charge and volume.")
     return ChargeBalance(
         clock,
         sign,
@@ -350,34 +321,3 @@ def _refuse_apart(data: CellData, record_s: Floats) -> None:
             "--clock-offset-s, or "
             "give the record of this run"
         )
-
-
-def _add_thickness(
-    table: pd.DataFrame,
-    expected: Floats,
-    height: Floats,
-    phases: Sequence[str],
-    pixel_um: float,
-    heights_um: Maps,
-    relative: float,
-    sigma_um: Floats,
-) -> None:
-    """Add expected and measured thickness and volume, and the efficiency since each phase began."""
-    rows, columns = np.shape(heights_um[0])
-    field_um2 = rows * columns * pixel_um**2
-    efficiency, error = np.full(height.size, np.nan), np.full(height.size, np.nan)
-    start = 0
-    for k in range(height.size):
-        if k and phases[k] != phases[k - 1]:
-            start = k
-        gained, charged = height[k] - height[start], expected[k] - expected[start]
-        if k > start and charged != 0:
-            efficiency[k] = gained / charged
-            both = hypot(float(sigma_um[k]), float(sigma_um[start])) / abs(charged)
-            error[k] = hypot(both, relative * efficiency[k])
-    first = int(np.argmax(np.isfinite(expected))) if np.isfinite(expected).any() else 0
-    measured = height - height[first]
-    table["expected_um"], table["expected_sigma_um"] = expected, np.abs(expected) * relative
-    table["measured_um"] = measured
-    table["expected_volume_um3"], table["measured_volume_um3"] = expected * field_um2, measured * field_um2
-    table["efficiency_since_phase_began"], table["efficiency_sigma"] = efficiency, error
