@@ -87,6 +87,40 @@ def test_a_pipe_in_the_place_of_a_table(tmp_path: Path) -> None:
         ZStack.from_array(FRAMES, tmp_path / "z.csv", 1.0)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"Summary":' + '{"a":' * 50_000,
+        '{"Summary": {}, "FrameKey-0-0-0": {"FileName": "/etc/passwd", "SliceIndex": 1e400}}',
+        '{"Summary": {}, "FrameKey-0-0-0": {"FileName": 5, "SliceIndex": null}}',
+    ],
+)
+def test_metadata_of_micro_manager_that_means_harm(tmp_path: Path, text: str) -> None:
+    (tmp_path / "metadata.txt").write_text(text)
+    refused(tmp_path, "names no image that is in its folder; copy the folder again")
+
+
+def test_a_frame_whose_samples_are_of_no_type(tmp_path: Path) -> None:
+    for k, frame in enumerate(FRAMES):
+        tifffile.imwrite(tmp_path / f"{k}.tif", frame.astype(np.float32))
+    with tifffile.TiffFile(tmp_path / "2.tif", mode="r+b") as tif:
+        tif.pages[0].tags["SampleFormat"].overwrite(99)
+    refused(tmp_path, "2.tif: its samples are of no known type, it is damaged; copy it again")
+
+
+def test_an_index_whose_axes_are_no_numbers(tmp_path: Path) -> None:
+    axes, file = b'{"z": {"a": [1]}, "channel": null, "time": 1.5}', b"a.tif"
+    entry = (
+        struct.pack("<I", len(axes))
+        + axes
+        + struct.pack("<I", len(file))
+        + file
+        + struct.pack("<8I", *[9] * 8)
+    )
+    (tmp_path / "NDTiff.index").write_bytes(entry)
+    refused(tmp_path, "frame 0 of 1 is missing; copy the data set again")
+
+
 @pytest.mark.parametrize("shape", [(10**12, 4, 5), (5, 10**9, 10**9), (10**6, 10**6, 10**6)])
 def test_zarr_arrays_that_state_an_enormous_shape(tmp_path: Path, shape: tuple[int, ...]) -> None:
     zarr.create_array(tmp_path / "a.zarr", shape=shape, chunks=(1, 4, 5), dtype="uint8")

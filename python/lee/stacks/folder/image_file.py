@@ -129,6 +129,8 @@ def _tiff_header(path: Path) -> ImageHeader:
         check_pages(tif, str(path))
         page: Any = tif.pages[0]
         size = (page.shape[page.axes.index("Y")], page.shape[page.axes.index("X")])
+        if page.dtype is None:
+            raise InputError(f"{path}: its samples are of no known type, it is damaged; copy it again")
         palette = page.photometric == tifffile.PHOTOMETRIC.PALETTE
         dtype = np.dtype(np.uint8) if palette else page.dtype
         bits = page.bitspersample if isinstance(page.bitspersample, int) else 8 * dtype.itemsize

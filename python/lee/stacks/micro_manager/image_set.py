@@ -84,7 +84,7 @@ class ImageSetPlanes(PlaneSet):
 def _whole(value: object) -> int:
     try:
         return int(value)  # type: ignore[call-overload,no-any-return]
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return 0
 
 

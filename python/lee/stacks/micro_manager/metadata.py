@@ -91,7 +91,7 @@ def parsed(text: object) -> Mapping[str, object]:
     if isinstance(text, str | bytes):
         try:
             text = json.loads(text.rstrip(b"\0" if isinstance(text, bytes) else "\0"))  # type: ignore[arg-type]
-        except ValueError:
+        except (ValueError, RecursionError):
             return {}
     return text if isinstance(text, dict) else {}
 
@@ -108,7 +108,7 @@ def whole_members(text: str) -> dict[str, object]:
             key, end = decoder.raw_decode(text, start)
             colon = text.index(":", end) + 1
             value, place = decoder.raw_decode(text, colon + _blanks(text, colon))
-        except ValueError:
+        except (ValueError, RecursionError):
             break
         members[str(key)] = value
     return members

@@ -54,7 +54,10 @@ def read_index(path: Path) -> list[IndexEntry]:
             place += 4 + length
             numbers = struct.unpack_from("<8I", data, place)
             place += 32
-            found.append(IndexEntry(dict(axes), file, *numbers[:7]))  # type: ignore[arg-type]
+            known = {
+                name: value if isinstance(value, int | str) else str(value) for name, value in axes.items()
+            }
+            found.append(IndexEntry(known, file, *numbers[:7]))
     except (struct.error, UnicodeDecodeError):
         pass
     if not found:
