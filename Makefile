@@ -57,7 +57,7 @@ cuda-on-host-test: $(ON_HOST)/installed
 	$(BIN)/ctest --test-dir $(ON_HOST)/build --output-on-failure
 	LEE_REQUIRE_CUDA=1 PYTHONPATH=$(ON_HOST)/site $(PYTEST) -m "cuda and not slow"
 
-$(ON_HOST)/installed: $(VENV)/installed-for-tests $(wildcard tests/cuda_on_host/*)
+$(ON_HOST)/installed: $(VENV)/installed-for-tests $(wildcard tests/cuda_on_host/* tests/cpp/*)
 	$(BIN)/python -m pip install -q . --no-deps --upgrade --target $(ON_HOST)/site \
 	    -Cbuild-dir=$(ON_HOST)/build -Ccmake.define.LEE_CUDA_ON_HOST=ON -Ccmake.define.LEE_TESTS=ON
 	@touch $@

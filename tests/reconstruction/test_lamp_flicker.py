@@ -10,10 +10,9 @@ from lee.reconstruction.parameters import ReconstructParams
 from lee.reconstruction.reconstruct import reconstruct
 from lee.reconstruction.refocuser import Refocuser
 from lee.stacks.stack import ZStack
+from tests.support.drifting_scan import PIXEL_UM, SHAPE, drifting_scan, rms_error_um
 
-SHAPE, PIXEL_UM = (160, 176), 0.25
 ONCE = ReconstructParams(second_look=False)
-INSIDE = np.s_[16:-16, 16:-16]
 DIMMED = 0.8
 KINDS = ("sine", "beat", "random", "step", "ramp")
 
@@ -46,20 +45,15 @@ def judged(frames: np.ndarray) -> tuple[np.ndarray, FrameRejection]:
     return np.array([np.nan if v.reason else v.factor for v in verdicts]), rejection
 
 
-def rms(surface, scan) -> float:
-    error = (surface.height_um - scan.truth_seen_in(0))[INSIDE]
-    return float(np.sqrt(np.nanmean(error**2)))
-
-
 @pytest.fixture(scope="module")
 def scan():
-    return render_scan(gentle(SHAPE, PIXEL_UM, 3), drift_px=(2, -1), seed=1)
+    return drifting_scan()
 
 
 @pytest.fixture(scope="module")
 def steady(scan):
     dimmed = lit(scan.frames, np.ones(len(scan.frames)), "uint8")
-    return rms(reconstruct(ZStack.from_array(dimmed, scan.z_um, scan.pixel_um), params=ONCE), scan)
+    return rms_error_um(reconstruct(ZStack.from_array(dimmed, scan.z_um, scan.pixel_um), params=ONCE), scan)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -123,8 +117,8 @@ def test_heights_are_as_without_flicker(scan, steady, kind):
     surface = reconstruct(stack, params=ONCE)
     assert surface.provenance.rejected_frames == ()
     assert surface.metadata["flicker_percent"] > 5
-    assert rms(surface, scan) < 1.6 * steady
-    assert rms(reconstruct(stack), scan) < 0.7 * steady
+    assert rms_error_um(surface, scan) < 1.6 * steady
+    assert rms_error_um(reconstruct(stack), scan) < 0.7 * steady
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
@@ -136,7 +130,7 @@ def test_streaming_divides_it_out_too(scan, steady, dtype):
         refocuser = Refocuser(SHAPE, pixel_um=PIXEL_UM, params=params)
         for frame, z, drift in zip(frames, scan.z_um, scan.drift_px - scan.drift_px[0], strict=True):
             refocuser.push(frame, z, drift_px=tuple(drift))
-        return rms(refocuser.finish(), scan)
+        return rms_error_um(refocuser.finish(), scan)
 
     assert streamed(keep=False) < 1.5 * steady
     assert streamed(keep=True) > 2 * steady

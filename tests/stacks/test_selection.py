@@ -149,12 +149,20 @@ def test_positions_of_an_ome_tiff(tmp_path: Path) -> None:
     assert stack.z_um.tolist() == [0, 2.5, 5, 7.5, 10]
 
 
-def test_images_of_different_shape_are_refused(tmp_path: Path) -> None:
+def test_images_of_different_shape_are_opened_one_by_one(tmp_path: Path) -> None:
     path = tmp_path / "p.ome.tif"
+    overview = np.zeros((30, 40), np.uint16)
     with tifffile.TiffWriter(path, ome=True) as tif:
-        tif.write(TCZ[0, 0], metadata={"axes": "ZYX"})
-        tif.write(TCZ[0, 0][:3], metadata={"axes": "ZYX"})
-    refuse(path, r"holds 2 images of different shape \(ZYX \(5, 6, 7\), ZYX \(3, 6, 7\)\)")
+        tif.write(overview, metadata={"axes": "YX", "Name": "overview"})
+        tif.write(TCZ[0, 0], metadata={"axes": "ZYX", "Name": "scan", "PhysicalSizeZ": 0.5})
+        tif.write(TCZ[1], metadata={"axes": "CZYX", "Name": "channels"})
+    refuse(path, r"holds 3 positions \(0: overview, 1: scan, 2: channels\)", z_step_um=1)
+    stack = open_stack(path, position="scan", pixel_um=1)
+    assert planes(stack) == [0, 1, 2, 3, 4]
+    assert stack.z_um.tolist() == [0, 0.5, 1, 1.5, 2]
+    assert chosen(path, position=2, channel=1) == [110, 111, 112, 113, 114]
+    refuse(path, r"holds 3 positions .*, 2 channels, 5 planes of z; .* give channel", position="channels")
+    refuse(path, "has 1 frame; a focus is found between frames", position=0, z_step_um=1)
 
 
 def test_a_plain_stack_has_nothing_to_choose(tmp_path: Path) -> None:

@@ -107,6 +107,8 @@ class _Choice:
         if len(unnamed) == 1:
             return unnamed[0]
         open_axes = [axis for axis in self._long if selection.along(axis) is None]
+        if not open_axes:
+            return None
         if len(open_axes) == 1 and (open_axes[0] in scanned or (stepped and open_axes[0] == "t")):
             return open_axes[0]
         if unnamed:

@@ -10,10 +10,9 @@ from lee.reconstruction.parameters import ReconstructParams
 from lee.reconstruction.reconstruct import reconstruct
 from lee.reconstruction.refocuser import Refocuser
 from lee.stacks.stack import ZStack
+from tests.support.drifting_scan import INSIDE, PIXEL_UM, SHAPE, drifting_scan, rms_error_um
 
-SHAPE, PIXEL_UM = (160, 176), 0.25
 ONCE = ReconstructParams(second_look=False)
-INSIDE = np.s_[16:-16, 16:-16]
 
 
 def stack_of(scan, frames=None):
@@ -42,14 +41,9 @@ def course(kind, count):
     return by
 
 
-def error_of(surface, scan):
-    error = (surface.height_um - scan.truth_seen_in(0))[INSIDE]
-    return float(np.sqrt(np.nanmean(error**2)))
-
-
 @pytest.fixture(scope="module")
 def scan():
-    return render_scan(gentle(SHAPE, PIXEL_UM, 3), drift_px=(2, -1), seed=1)
+    return drifting_scan()
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +82,8 @@ def test_heights_are_as_of_a_still_stand(scan, still, kind, depth):
     frames = scan.frames if depth == 8 else scan.frames.astype(np.uint16) * 16
     stack = stack_of(scan, displaced(frames, course(kind, len(frames))))
     surface = reconstruct(stack, params=ONCE)
-    assert error_of(surface, scan) < 1.25 * error_of(still, scan)
-    assert error_of(reconstruct(stack), scan) < 0.5 * error_of(still, scan)
+    assert rms_error_um(surface, scan) < 1.25 * rms_error_um(still, scan)
+    assert rms_error_um(reconstruct(stack), scan) < 0.5 * rms_error_um(still, scan)
     error = (surface.height_um - scan.truth_seen_in(0))[INSIDE]
     assert np.nanmean(np.abs(error) < 3 * surface.height_sigma_um[INSIDE]) > 0.95
     assert surface.metadata["vibration_px"] > 0.1

@@ -61,6 +61,11 @@ class OmeXml:
         found = {uuid.get("FileName") for pixels in self._images for uuid in pixels.iterfind(".//{*}UUID")}
         return {name for name in found if name}
 
+    @property
+    def images(self) -> int:
+        """How many images it describes."""
+        return len(self._images)
+
     def planes(self) -> int:
         """Planes of the first image."""
         if not self._images:

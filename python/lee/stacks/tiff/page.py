@@ -24,8 +24,8 @@ _PLAIN = (
 )
 
 
-def check_pages(tif: tifffile.TiffFile, where: str) -> None:
-    """Compare the header of every page with the first one and with the end of the file.
+def check_pages(tif: tifffile.TiffFile, where: str, *, alike: bool = True) -> None:
+    """Compare the header of every page with the end of the file and, if they are `alike`, with the first one.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def check_pages(tif: tifffile.TiffFile, where: str) -> None:
         if page.is_reduced:
             continue
         first = first or page
-        if page.shape != first.shape or page.dtype != first.dtype:
+        if alike and (page.shape != first.shape or page.dtype != first.dtype):
             raise InputError(
                 f"{where}, frame {k}: is {page.shape} {page.dtype}, the first {first.shape} {first.dtype}; "
                 "frames must have one size and kind"

@@ -45,6 +45,7 @@ class TiffPlanes(PlaneSet):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.notes: tuple[str, ...] = ()
+        self._unlike: Sequence[Any] = ()
         check_page_list(path)
         try:
             self.file = self._opened()
@@ -82,9 +83,9 @@ class TiffPlanes(PlaneSet):
         return file
 
     def _open(self) -> None:
-        check_pages(self.file, str(self.path))
         xml = self.file.ome_metadata if self.file.is_ome and not self.notes else None
         self.ome = None if not xml else OmeXml(xml, str(self.path))
+        check_pages(self.file, str(self.path), alike=self.ome is None or self.ome.images < 2)
         series = self.file.series
         self.block: ArraySource | None = None
         if self.ome is not None and len(series) > 1:
@@ -105,18 +106,28 @@ class TiffPlanes(PlaneSet):
             self.labels = {**self.labels, **({"c": channels} if channels else {})}
 
     def _take_images(self, series: Sequence[Any]) -> None:
-        """Take the images of an OME-TIFF as positions, if they are alike."""
-        kinds = {(image.axes, image.shape) for image in series}
-        if len(kinds) > 1 or any(len(image.pages) != _planes_of(image) for image in series):
+        """Take the images of an OME-TIFF as positions."""
+        if any(len(image.pages) != _planes_of(image) for image in series):
             shapes = ", ".join(f"{image.axes} {image.shape}" for image in series[:6])
             raise InputError(
-                f"{self.path}: holds {len(series)} images of different shape ({shapes}); save one z-stack to "
-                "a file of its own"
+                f"{self.path}: holds {len(series)} images ({shapes}) in other pages than these take; save "
+                "one z-stack to a file of its own"
             )
         self.pages = [page for image in series for page in image.pages]
         self.axes = {"p": len(series)} | _named(series[0].axes, series[0].shape, str(self.path))
+        if len({(image.axes, image.shape, image.dtype) for image in series}) > 1:
+            self._unlike = series
         if self.ome is not None and len(self.ome.names) == len(series):
             self.labels = {"p": self.ome.names}
+
+    def at_position(self, k: int) -> None:
+        """Take the pages of image k alone, where images differ, as an overview and a scan do."""
+        if not self._unlike:
+            return
+        image, count = self._unlike[k], len(self._unlike)
+        self.axes = {"p": count} | _named(image.axes, image.shape, str(self.path))
+        before, after = k * len(image.pages), (count - 1 - k) * len(image.pages)
+        self.pages = [*[None] * before, *image.pages, *[None] * after]
 
     def _take_series(self, series: Any) -> None:
         self.axes = _named(series.axes, series.shape, str(self.path))
