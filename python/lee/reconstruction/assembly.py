@@ -20,9 +20,10 @@ from lee.reconstruction.artefact_masks import (
 )
 from lee.reconstruction.focus.cells import CellRecord
 from lee.reconstruction.focus.measure import FocusMaxima, FocusSearch
+from lee.reconstruction.occlusion.candidates import Candidates, candidate_heights
 from lee.reconstruction.occlusion.detection import Occlusions, find_occlusions
 from lee.reconstruction.occlusion.doubtful import doubtful_near_occlusions, near_occlusions
-from lee.reconstruction.occlusion.heights import SurfaceMaxima, continue_surface, recover_heights
+from lee.reconstruction.occlusion.heights import SurfaceMaxima, continue_surface, continued_behind
 from lee.reconstruction.occlusion.seen import occluded_classes, seen_brightness
 from lee.reconstruction.sampling import sampling_sigma_um
 from lee.surfaces.filling import fill
@@ -48,7 +49,7 @@ def assemble_surface(
     depth_um: float,
     pixel_um: float,
     provenance: Provenance,
-) -> Surface:
+) -> tuple[Surface, Candidates | None]:
     """End the search for the focus, mask artefacts, recover and fill heights, and gather all in a `Surface`.
 
     Parameters
@@ -60,6 +61,12 @@ def assemble_surface(
     depth_um, pixel_um : float, µm
     provenance : Provenance
         Of the surface; the counts of pixels not measured are added, by reason, and of pixels occluded.
+
+    Returns
+    -------
+    Surface
+    Candidates or None
+        What a second look may find near occlusions; None where there were none.
     """
     search.close()
     record = CellRecord(*search.record())
@@ -70,6 +77,7 @@ def assemble_surface(
         maxima = SurfaceMaxima(levels, record.z_um, occlusions.opaque(), search.noise, depth_um)
         search.reject(occlusions.rejected().view(np.uint8))
     height, sigma, sharp = search.finish()
+    candidates = None if maxima is None else candidate_heights(height, maxima, occlusions)
     sigma = np.hypot(sigma, sampling_sigma_um(height, z_um, depth_um))
     level = min(1, search.levels - 1)
     coarser = FocusMaxima(*search.peaks(level))
@@ -91,11 +99,14 @@ def assemble_surface(
     filled = fill(height, known)
     sigma = np.hypot(sigma, sigma_beside_bare_patches(filled, masks["no texture"]))
     occluded_px: dict[str, int] = {}
-    if maxima is not None:
-        beneath, recovered = recover_heights(filled, known, maxima)
-        filled = fill(np.where(recovered, beneath, height), known | recovered)
+    near_occlusion: Candidates | None = None
+    if maxima is not None and candidates is not None:
+        zone = near_occlusions(occlusions, height.shape) & ~masks["left the field"]
+        behind, _ = continued_behind(height, known, zone)
+        filled = np.where(known, height, behind).astype(np.float32)
         occluded_px = occluded_classes(filled, record, occlusions, depth_um)
-    return Surface(
+        near_occlusion = Candidates(zone, candidates, masks, guess, maxima, record, occlusions)
+    surface = Surface(
         np.where(valid, height, np.nan),
         filled,
         np.where(valid, sigma, np.nan),
@@ -108,6 +119,7 @@ def assemble_surface(
             occluded_px=occluded_px,
         ),
     )
+    return surface, near_occlusion
 
 
 def _masks(

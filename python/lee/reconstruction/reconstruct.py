@@ -22,6 +22,7 @@ from lee.surfaces.provenance import ComputeDevice, DepthOfField, ScanSource
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from lee.reconstruction.occlusion.candidates import Candidates
     from lee.reconstruction.target import Target
     from lee.stacks.stack import ZStack
     from lee.surfaces.surface import Surface
@@ -71,7 +72,7 @@ def reconstruct(
     in_colour, stack = stack, motion.steadied(stack)
     depth, depth_source = _depth_of_field(stack, chosen)
 
-    def scan(on: str) -> Surface:
+    def scan(on: str) -> tuple[Surface, Candidates | None]:
         refocuser = Refocuser(
             (stack.shape[1], stack.shape[2]),
             pixel_um=stack.pixel_um,
@@ -84,16 +85,19 @@ def reconstruct(
             refocuser.push(frame, float(stack.z_um[k]), drift_px=at)
             if progress is not None:
                 progress(k + 1, len(stack))
-        return refocuser.finish()
+        return refocuser.finish(), refocuser.near_occlusions
 
     try:
-        surface = scan(where.kind)
+        surface, candidates = scan(where.kind)
     except DeviceMemoryError as error:
         if device != "auto":
             raise
         where = fall_back_to_the_processor(error)
-        surface = scan("cpu")
-    _leave_out(surface, motion.beyond_the_frame(surface.height_um, stack.z_um))
+        surface, candidates = scan("cpu")
+    beyond = motion.beyond_the_frame(surface.height_um, stack.z_um)
+    _leave_out(surface, beyond)
+    if candidates is not None:
+        candidates = replace(candidates, zone=candidates.zone & ~beyond)
     surface.provenance = replace(
         surface.provenance,
         device=ComputeDevice(**asdict(where)),
@@ -106,7 +110,9 @@ def reconstruct(
         magnification=() if motion.magnification is None else motion.magnification.round(5).tolist(),
     )
     if chosen.second_look:
-        surface = look_again(stack, surface, drift_px=motion.drift_px, depth_um=depth, params=chosen)
+        surface = look_again(
+            stack, surface, candidates, drift_px=motion.drift_px, depth_um=depth, params=chosen
+        )
     if in_colour.colour:
         surface.colour = refocused_in_colour(in_colour, surface, motion=motion, depth_um=depth)
     return surface

@@ -22,6 +22,7 @@ from lee.surfaces.provenance import ComputeDevice, DepthOfField, Provenance, Rej
 
 if TYPE_CHECKING:
     from lee.reconstruction.frame_rejection import Verdict
+    from lee.reconstruction.occlusion.candidates import Candidates
     from lee.reconstruction.target import Target
     from lee.stacks.grey import Frame
     from lee.surfaces.surface import Surface
@@ -50,6 +51,11 @@ class Refocuser:
         warning, if the device's memory does not suffice for the first frame.
     target : Target, optional
         Shape and size of the structure of interest; sets the finest window.
+
+    Attributes
+    ----------
+    near_occlusions : Candidates or None
+        After `finish`: what a second look may find near occlusions; None where there were none.
 
     Raises
     ------
@@ -103,6 +109,7 @@ class Refocuser:
         self._dtype: np.dtype[np.generic] | None = None
         self._full_scale = 0
         self._finished = False
+        self.near_occlusions: Candidates | None = None
 
     def push(self, frame: ArrayLike, z_um: float, *, drift_px: tuple[float, float] | None = None) -> None:
         """Take the next frame.
@@ -185,7 +192,7 @@ class Refocuser:
             vibration_px=None if vibration is None else round(vibration, 3),
             flicker_percent=None if self._rejection is None else round(self._rejection.flicker_percent, 2),
         )
-        return assemble_surface(
+        surface, self.near_occlusions = assemble_surface(
             self._search,
             z_um=np.array(self._used_z),
             drift_px=np.array(self._used_drift),
@@ -193,6 +200,7 @@ class Refocuser:
             pixel_um=self._pixel_um,
             provenance=provenance,
         )
+        return surface
 
     @property
     def state_bytes_per_pixel(self) -> float:

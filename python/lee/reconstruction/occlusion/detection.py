@@ -51,7 +51,7 @@ _UNUSUAL, _MAX_UNUSUAL = 0.15, 6.0
 _SURROUNDINGS_CELLS, _MORE_ALIKE, _MIN_SEEN = 3, 0.6, 0.35
 # A change of the logarithm of the brightness by so much hides the surface, a smaller one veils it, and a
 # large one leaves none of it.
-_HIDING, _VEIL, _OPAQUE = 0.1, 0.05, 0.25
+_HIDING, _VEIL, _OPAQUE, _NOTHING_LEFT = 0.1, 0.05, 0.25, 0.5
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,10 @@ class Occlusions:
         """Return samples (N, h, w) whose maxima certainly are no surface's."""
         veiled = self.occluded & (self.strength > _VEIL)
         return dilated(veiled, 0, 1) | dilated(self.occluded & (self.strength > _OPAQUE), 0, 2)
+
+    def hidden(self) -> Cells:
+        """Return samples (N, h, w) in which nothing of the surface can have been in focus."""
+        return self.occluded & (self.strength > _NOTHING_LEFT) & np.isfinite(self.strength)
 
 
 def find_occlusions(record: CellRecord) -> Occlusions:

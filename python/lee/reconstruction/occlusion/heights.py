@@ -1,12 +1,12 @@
 """Heights near and beneath occlusions: focus maxima that go on where the measured surface ends.
 
 Where an occlusion only veiled the surface its maximum is there, among others: `continue_surface` takes it for
-measured where it continues the surface beside it. `recover_heights` looks further, beneath occlusions, and
-serves the fill only.
+measured where it continues the surface beside it; `continued_behind` fills what remains.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,21 +15,21 @@ from scipy import ndimage
 
 from lee.reconstruction.focus.cells import cells_of, nearest_sample
 from lee.reconstruction.focus.measure import FocusMaxima, over_field
+from lee.surfaces.filling import fill
 
-# A maximum this many times above the noise, as wide in z as the depth of field demands, may be the surface.
-_MIN_SIGNAL_TO_NOISE = 10.0
+# A maximum as wide in z as the depth of field demands may be the surface.
 _WIDTH_LIMITS = (0.6, 1.3)
-_LAGS_PX = (2, 4, 8, 16, 32, 64, 128)
-# The error of a filled height is about half the difference of two heights at the distance of the edge.
-_FILL_SHARE = 0.5
-_SMOOTH_PX = 7
+# Holes at least so wide are filled from heights at least so far from their edge.
+_HOLE_PX, _RIM_PX = 3, 6
 
-# The measured surface is continued step by step, by maxima within this share of the depth of field of its
-# mean around them, where most pixels of the step find one.
+# The measured surface is continued step by step, by maxima that lie so near the plane through what is known
+# around them: within a number of its spreads, and between shares of the depth of field. Most pixels of the
+# step must find one.
 _STEPS, _STEP_PX = 12, 2
+_PLANE_PX, _PLANE_REACH_PX = 4.0, 10
+_SPREADS, _LEAST_DEPARTURE, _MAX_DEPARTURE = 2.5, 0.06, 0.2
 _MEAN_PX = 2.0
-_MAX_DEPARTURE = 0.2
-_CONTINUED_MIN_SIGNAL_TO_NOISE = 15.0
+_MIN_SIGNAL_TO_NOISE = 15.0
 _MOST, _MOST_PX = 0.55, 5
 
 
@@ -63,12 +63,11 @@ class SurfaceMaxima:
         box: tuple[slice, slice],
         *,
         least: float,
-        also_opaque: bool = False,
     ) -> list[NDArray[np.float32]]:
         """Return their heights in a part of the field (H, W), µm, as maps; inf where a maximum is unfit.
 
         It must stand `least` times above the noise and be as wide as the focus curve, and lie in no opaque
-        sample unless `also_opaque`.
+        sample.
         """
         out = []
         for level, found in enumerate(self.levels):
@@ -77,8 +76,6 @@ class SurfaceMaxima:
             for z in np.where(fits, found.z_um, np.inf):
                 candidate = over_field(z, level, shape)[box]
                 out.append(candidate)
-                if also_opaque:
-                    continue
                 y, x = np.nonzero(np.isfinite(candidate))
                 sample = nearest_sample(self.z_um, candidate[y, x])
                 rows, columns = cells_of(y + box[0].start, x + box[1].start, self.opaque.shape[1:])
@@ -94,7 +91,7 @@ def continue_surface(
     zone: NDArray[np.bool_],
     maxima: SurfaceMaxima,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Continue a measured surface into a zone, by maxima that go on where it ends.
+    """Continue a measured surface some way into a zone, by maxima that go on where it ends.
 
     Parameters
     ----------
@@ -114,24 +111,102 @@ def continue_surface(
     box = _box_around(zone, _STEPS * _STEP_PX + _MOST_PX)
     if box is None:
         return height, sigma, valid
-    candidates = maxima.candidates(height.shape, box, least=_CONTINUED_MIN_SIGNAL_TO_NOISE)
+    candidates = maxima.candidates(height.shape, box, least=_MIN_SIGNAL_TO_NOISE)
     height, sigma, valid = height.copy(), sigma.copy(), valid.copy()
-    heights, sigmas, known, open_ = height[box], sigma[box], valid[box], zone[box]
-    for _ in range(_STEPS):
-        ring = ndimage.binary_dilation(known, np.ones((3, 3)), iterations=_STEP_PX) & ~known & open_
-        if not ring.any():
-            break
-        mean, spread = (_mean_of_known(values, known) for values in (heights, sigmas))
-        departure, nearest = _nearest_to(mean, candidates)
-        fits = ring & (departure < _MAX_DEPARTURE * maxima.depth_um)
-        among = ndimage.uniform_filter(ring.astype(np.float32), _MOST_PX)
-        fits &= ndimage.uniform_filter(fits.astype(np.float32), _MOST_PX) > _MOST * among
-        if not fits.any():
-            break
-        heights[fits] = nearest[fits]
-        sigmas[fits] = np.hypot(spread, departure)[fits]
-        known |= fits
+    continue_into(height[box], sigma[box], valid[box], zone[box], candidates, maxima.depth_um, _STEPS)
     return height, sigma, valid
+
+
+def continue_into(
+    height: NDArray[np.float32],
+    sigma: NDArray[np.float32],
+    known: NDArray[np.bool_],
+    zone: NDArray[np.bool_],
+    candidates: Sequence[NDArray[np.float32]],
+    depth_um: float,
+    steps: int,
+) -> None:
+    """Continue heights, in place, from where they are known into a zone, by the candidates that go on.
+
+    Parameters
+    ----------
+    height, sigma : (H, W) float32, µm, and known, zone : (H, W) bool
+    candidates : sequence of (H, W) float32, µm
+        Inf where there is none.
+    depth_um : float, µm
+    steps : int
+        At most so many, of two pixels each.
+    """
+    labels, _ = ndimage.label(zone, np.ones((3, 3)))
+    for part in ndimage.find_objects(labels):
+        box = tuple(slice(max(side.start - _PLANE_REACH_PX, 0), side.stop + _PLANE_REACH_PX) for side in part)
+        inside = [of[box] for of in candidates]
+        for _ in range(steps):
+            if not _one_step(height[box], sigma[box], known[box], zone[box], inside, depth_um):
+                break
+
+
+def _one_step(
+    height: NDArray[np.float32],
+    sigma: NDArray[np.float32],
+    known: NDArray[np.bool_],
+    zone: NDArray[np.bool_],
+    candidates: Sequence[NDArray[np.float32]],
+    depth_um: float,
+) -> bool:
+    """Continue heights by one step; return whether any could be."""
+    ring = ndimage.binary_dilation(known, np.ones((3, 3)), iterations=_STEP_PX) & ~known & zone
+    at = np.nonzero(ring)
+    if at[0].size == 0:
+        return False
+    plane, spread = _plane_of_known(height, known, at)
+    departure = np.full(at[0].size, np.inf, np.float32)
+    nearest = plane.copy()
+    for candidate in candidates:
+        distance = np.abs(candidate[at] - plane)
+        nearer = distance < departure
+        departure[nearer], nearest[nearer] = distance[nearer], candidate[at][nearer]
+    limit = np.clip(_SPREADS * spread, _LEAST_DEPARTURE * depth_um, _MAX_DEPARTURE * depth_um)
+    fits = np.zeros(ring.shape, bool)
+    fits[at] = departure < limit
+    among = ndimage.uniform_filter(ring.astype(np.float32), _MOST_PX)
+    fits &= ndimage.uniform_filter(fits.astype(np.float32), _MOST_PX) > _MOST * among
+    taken = fits[at]
+    if not taken.any():
+        return False
+    beside = _mean_of_known(sigma, known)[at]
+    height[fits] = nearest[taken]
+    sigma[fits] = np.hypot(beside, departure)[taken]
+    known |= fits
+    return True
+
+
+def _plane_of_known(
+    height: NDArray[np.float32], known: NDArray[np.bool_], at: tuple[NDArray[np.intp], ...]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the plane through the known heights around pixels, there, and their spread about it."""
+    offset = np.arange(-_PLANE_REACH_PX, _PLANE_REACH_PX + 1)
+    gaussian = np.exp(-0.5 * (offset / _PLANE_PX) ** 2)
+    kernels = [gaussian * offset**power for power in range(3)]
+
+    def moment(of: NDArray[np.float64], down: int, across: int) -> NDArray[np.float64]:
+        rows = ndimage.correlate1d(of, kernels[down], axis=0, mode="constant")
+        return np.asarray(ndimage.correlate1d(rows, kernels[across], axis=1, mode="constant")[at])
+
+    one = known.astype(np.float64)
+    level = float(height[known].mean())
+    values = np.where(known, height - level, 0.0)
+    powers = ((0, 0), (1, 0), (0, 1))
+    normal = np.array([[moment(one, a[0] + b[0], a[1] + b[1]) for b in powers] for a in powers])
+    normal = np.moveaxis(normal, -1, 0)
+    # Slopes hardly seen stay small.
+    normal[:, (1, 2), (1, 2)] += 0.05 * _PLANE_PX**2 * normal[:, :1, 0] + 1e-9
+    normal[:, 0, 0] += 1e-9
+    right = np.stack([moment(values, *power) for power in powers], axis=-1)
+    found = np.linalg.solve(normal, right[..., None])[..., 0]
+    left = moment(values**2, 0, 0) - (found * right).sum(axis=-1)
+    spread = np.sqrt(np.maximum(left, 0) / normal[:, 0, 0])
+    return (found[:, 0] + level).astype(np.float32), spread.astype(np.float32)
 
 
 def _box_around(zone: NDArray[np.bool_], margin: int) -> tuple[slice, slice] | None:
@@ -140,18 +215,6 @@ def _box_around(zone: NDArray[np.bool_], margin: int) -> tuple[slice, slice] | N
         return None
     down, across = (slice(max(int(at[0]) - margin, 0), int(at[-1]) + margin + 1) for at in (rows, columns))
     return down, across
-
-
-def _nearest_to(
-    height: NDArray[np.float32], candidates: list[NDArray[np.float32]]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the distance (H, W) of the nearest candidate from a height, and that candidate."""
-    best, nearest = np.full(height.shape, np.inf, np.float32), height.copy()
-    for candidate in candidates:
-        distance = np.abs(candidate - height)
-        nearer = distance < best
-        best[nearer], nearest[nearer] = distance[nearer], candidate[nearer]
-    return best, nearest
 
 
 def _mean_of_known(values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -163,48 +226,27 @@ def _mean_of_known(values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDA
     return np.asarray(total / np.maximum(share, np.float32(1e-9)), dtype=np.float32)
 
 
-def recover_heights(
-    filled: NDArray[np.float32], valid: NDArray[np.bool_], maxima: SurfaceMaxima
+def continued_behind(
+    height: NDArray[np.float32], known: NDArray[np.bool_], zone: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Find the focus maxima in the holes of a surface that agree with its surroundings.
+    """Continue a surface behind occlusions, from a little way off.
+
+    The rim of such a hole is seen past an occlusion, if at all, and small errors there bend the whole fill.
 
     Parameters
     ----------
-    filled : (H, W) float32, µm
-        Surface with its holes filled from their surroundings.
-    valid : (H, W) bool
-        False in the holes.
-    maxima : SurfaceMaxima
+    height : (H, W) float32, µm
+    known : (H, W) bool
+    zone : (H, W) bool
+        Near occlusions.
 
     Returns
     -------
-    height : (H, W) float32, µm
-    recovered : (H, W) bool
-        Where `height` is that of a maximum, within twice the error expected of the fill; False where
-        `valid`.
+    filled : (H, W) float32, µm
+        Equal to `height` where `known`, but for the rims.
+    rims : (H, W) bool
+        Known pixels that were not used.
     """
-    holes = ~valid
-    everywhere = (slice(0, filled.shape[0]), slice(0, filled.shape[1]))
-    candidates = maxima.candidates(filled.shape, everywhere, least=_MIN_SIGNAL_TO_NOISE, also_opaque=True)
-    best, height = _nearest_to(filled, candidates)
-    far = ndimage.distance_transform_edt(holes)
-    expected = _FILL_SHARE * np.interp(far, _LAGS_PX, _roughness(filled, valid))
-    recovered = holes & (best < 2 * expected)
-    smooth = ndimage.median_filter(np.where(recovered, height, filled), _SMOOTH_PX)
-    return np.where(recovered, smooth, filled).astype(np.float32), recovered
-
-
-def _roughness(height: NDArray[np.float32], valid: NDArray[np.bool_]) -> list[float]:
-    """Rms difference of valid heights at each lag, along both axes; without pairs, that of the lag before."""
-    out = [0.0]
-    for lag in _LAGS_PX:
-        squares = [
-            ((b - a) ** 2)[u & v]
-            for a, b, u, v in (
-                (height[:-lag], height[lag:], valid[:-lag], valid[lag:]),
-                (height[:, :-lag], height[:, lag:], valid[:, :-lag], valid[:, lag:]),
-            )
-        ]
-        both = np.concatenate([s.ravel() for s in squares])
-        out.append(float(np.sqrt(both.mean())) if both.size else out[-1])
-    return out[1:]
+    holes = ndimage.binary_opening(~known & zone, np.ones((3, 3)), iterations=_HOLE_PX)
+    rims = known & ndimage.binary_dilation(holes, iterations=_RIM_PX)
+    return fill(height, known & ~rims), rims

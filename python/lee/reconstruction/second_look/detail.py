@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, special
@@ -10,6 +12,15 @@ Image = NDArray[np.floating]
 
 # Reach of the Laplacian's kernel.
 REACH_PX = 2
+_TILE_PX = (64, 256)
+
+
+def tiles(shape: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
+    """Yield the parts of an image that are worked on at a time, the caches' size in mind."""
+    high, wide = _TILE_PX
+    for y in range(0, shape[0], high):
+        for x in range(0, shape[1], wide):
+            yield slice(y, min(y + high, shape[0])), slice(x, min(x + wide, shape[1]))
 
 
 def laplacian(image: Image) -> Image:

@@ -9,23 +9,20 @@ two is independent.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.reconstruction.second_look.detail import REACH_PX, Image, block_mean, laplacian, smooth
+from lee.reconstruction.second_look.detail import REACH_PX, Image, block_mean, laplacian, tiles
+from lee.reconstruction.second_look.frame_noise import FrameNoise
 
 # Standard deviation of the weights over z against that of the focus curve: narrower ones leave noise, wider
 # ones take in what is blurred in from other heights.
 _WEIGHTS = 0.85
 # Weights beyond these many standard deviations are left out.
 _REACH = 2.5
-_TILE_PX = (64, 256)
-# Noise is averaged over so many cells of 16 by 16 pixels.
-_NOISE_CELL_PX, _NOISE_CELLS = 16, 1.0
 # The width of the contrast curve, against the weights': limits, and the share of pixels with the most texture
 # that it is measured on.
 _CONTRAST_LIMITS = (0.35, 3.0)
@@ -105,12 +102,10 @@ class _Scale:
         self.side = side
         self._height, self._sd = height, sd
         self._sums = np.zeros((3, *height.shape), dtype=np.float32)
-        cells = tuple(-(-n // _NOISE_CELL_PX) for n in height.shape)
-        self._noise = np.zeros((2, *cells), dtype=np.float32)
-        self._tiles = list(_tiles(height.shape))
+        self._tiles = list(tiles(height.shape))
+        self._noise = FrameNoise(height.shape, len(self._tiles))
         self._low = np.array([height[tile].min() for tile in self._tiles])
         self._high = np.array([height[tile].max() for tile in self._tiles])
-        self._recent: list[list[tuple[int, int, Image]]] = [[] for _ in self._tiles]
 
     def tiles_in_reach(self, z_um: float) -> NDArray[np.intp]:
         reach = _REACH * self._sd
@@ -131,29 +126,12 @@ class _Scale:
             sums[k] += term
             if k < 2:
                 term *= u
-        recent = self._recent[number]
-        recent.append((at, group.frames, detail))
-        if len(recent) == 3:
-            if recent[0][0] == at - 2:
-                self._add_noise(tile, recent, g)
-            recent.pop(0)
-
-    def _add_noise(self, tile: tuple[slice, slice], recent: list[tuple[int, int, Image]], g: Image) -> None:
-        """Add to the noise of a frame: what three neighbouring groups differ by, but for their slope in z."""
-        (_, n0, d0), (_, n1, d1), (_, n2, d2) = recent
-        # Every second row is enough.
-        bend = (d0[::2] - 2 * d1[::2] + d2[::2]) ** 2 * np.float32(1 / (1 / n0 + 4 / n1 + 1 / n2))
-        weight = g[::2] ** 2
-        for k, values in enumerate((bend * weight, weight)):
-            self._noise[k][_cells(tile)] += _cell_sums(values)
+        self._noise.add(number, tile, detail, g, at, group.frames)
 
     def match(self, z: NDArray[np.float64]) -> TextureMatch:
         a, b, c = self._sums
         sd = self._sd
-        summed, weight = (smooth(cells, _NOISE_CELLS) for cells in self._noise)
-        of_cells = summed / np.maximum(weight, 1e-9)
-        noise = of_cells.repeat(_NOISE_CELL_PX, axis=0).repeat(_NOISE_CELL_PX, axis=1)
-        noise = noise[: a.shape[0], : a.shape[1]]
+        noise = self._noise.at_pixels()
         heights = np.linspace(float(self._height.min()), float(self._height.max()), _HEIGHTS)
         n0, n1, n2 = _noise_moments(heights, z, sd)
         texture = a * a - noise * self._at(heights, n0)
@@ -181,24 +159,6 @@ class _Scale:
         low, high = (w * w / (1 + w * w) for w in _CONTRAST_LIMITS)
         ratio = float(np.clip(ratio, low, high))
         return self._sd * float(np.sqrt(ratio / (1 - ratio)))
-
-
-def _tiles(shape: tuple[int, int]) -> Iterator[tuple[slice, slice]]:
-    high, wide = _TILE_PX
-    for y in range(0, shape[0], high):
-        for x in range(0, shape[1], wide):
-            yield slice(y, min(y + high, shape[0])), slice(x, min(x + wide, shape[1]))
-
-
-def _cells(tile: tuple[slice, slice]) -> tuple[slice, slice]:
-    rows, columns = (slice(s.start // _NOISE_CELL_PX, -(-s.stop // _NOISE_CELL_PX)) for s in tile)
-    return rows, columns
-
-
-def _cell_sums(half: Image) -> Image:
-    """Sum over the noise's cells of every second row of a tile."""
-    rows = np.add.reduceat(half, np.arange(0, half.shape[0], _NOISE_CELL_PX // 2), axis=0)
-    return np.asarray(np.add.reduceat(rows, np.arange(0, half.shape[1], _NOISE_CELL_PX), axis=1))
 
 
 def _weights(

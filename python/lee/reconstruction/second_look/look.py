@@ -17,11 +17,15 @@ from lee.reconstruction.lamp_flicker import without_flicker
 from lee.reconstruction.motion.subpixel_shift import shift_frame
 from lee.reconstruction.second_look.detail import Image
 from lee.reconstruction.second_look.focal_moments import FocalMoments, FocusGroup, weights_um
+from lee.reconstruction.second_look.focus_curves import FocusCurves, FocusShapes, UsualShape
+from lee.reconstruction.second_look.near_occlusions import measured_near_occlusions
 from lee.reconstruction.second_look.preference import first_share
 from lee.reconstruction.second_look.standard_deviation import standard_deviation
 from lee.reconstruction.second_look.window_choice import choose_windows, measured_only
+from lee.surfaces.filling import fill
 
 if TYPE_CHECKING:
+    from lee.reconstruction.occlusion.candidates import Candidates
     from lee.reconstruction.parameters import ReconstructParams
     from lee.stacks.grey import Frame
     from lee.stacks.stack import ZStack
@@ -35,6 +39,9 @@ _GROUP_SPAN = 0.4
 _GROUP_DRIFT_PX = 0.1
 # Frames farther apart than this many standard deviations of the focus curve show no curve.
 _MAX_STEP = 1.0
+# A height whose focus curve departs by more standard deviations from the usual shape is not the surface's;
+# where more than a share of all do, the shape is not known well enough.
+_MAX_DEPARTURE, _MOST_UNUSUAL = 3.0, 0.15
 # A smaller displacement is not worth resampling for.
 _MIN_SHIFT_PX = 0.02
 _MULTIPLE_PX = 16
@@ -46,6 +53,7 @@ _FIRST_WINDOW_PX = 5
 def look_again(
     stack: ZStack,
     surface: Surface,
+    candidates: Candidates | None = None,
     *,
     drift_px: NDArray[np.float64],
     depth_um: float,
@@ -53,13 +61,16 @@ def look_again(
 ) -> Surface:
     """Measure the heights of a surface again on the stack that it came from.
 
-    Frames are read once more, in their order; memory does not grow with their number.
+    Frames are read once more, in their order, and twice where something occluded the surface; memory does
+    not grow with their number.
 
     Parameters
     ----------
     stack : ZStack
     surface : Surface
-        Of the first look at `stack`. Pixels that it did not measure stay as they are.
+        Of the first look at `stack`. Pixels that it did not measure stay as they are, but for `candidates`.
+    candidates : Candidates, optional
+        What the first look left open near occlusions.
     drift_px : (Z, 2) float64, pixels
         Displacement (dy, dx) of the sample in each frame.
     depth_um : float, µm
@@ -78,13 +89,24 @@ def look_again(
     used = np.array([k for k in range(len(stack)) if k not in rejected])
     if not surface.valid.any() or np.median(np.abs(np.diff(stack.z_um[used]))) > _MAX_STEP * depth_um / 2.355:
         return surface
+    threads = params.threads or len(os.sched_getaffinity(0))
+
+    def groups() -> Iterator[FocusGroup]:
+        return _groups(stack, used, drift_px, _GROUP_SPAN * weights_um(depth_um), params.reject_frames)
+
+    zone = np.zeros(surface.shape, bool)
+    if candidates is not None:
+        zone = candidates.zone
+        surface = measured_near_occlusions(surface, candidates, groups(), depth_um=depth_um, threads=threads)
     first = _padded(surface.height_filled_um)
+    moments = FocalMoments(first, depth_um=depth_um, threads=threads)
+    curves = FocusCurves(surface.height_um[None], surface.valid, depth_um=depth_um, threads=threads)
+    for group in groups():
+        moments.push(replace(group, image=_padded(group.image)))
+        curves.push(group)
+    surface = _without_unusual(surface, curves.finish(), zone)
     valid = np.zeros(first.shape, bool)
     valid[: surface.shape[0], : surface.shape[1]] = surface.valid
-    threads = params.threads or len(os.sched_getaffinity(0))
-    moments = FocalMoments(first, depth_um=depth_um, threads=threads)
-    for group in _groups(stack, used, drift_px, _GROUP_SPAN * weights_um(depth_um), params.reject_frames):
-        moments.push(replace(group, image=_padded(group.image)))
     sigma = _padded(surface.height_sigma_um)
     variance = np.where(valid, sigma * sigma, np.float32(np.inf))
     window = surface.provenance.window_px or (_FIRST_WINDOW_PX, _FIRST_WINDOW_PX)
@@ -109,6 +131,28 @@ def look_again(
         height_filled_um=np.where(surface.valid, height, surface.height_filled_um),
         height_sigma_um=np.where(surface.valid, deviation, np.float32(np.nan)),
         provenance=replace(surface.provenance, second_look=True),
+    )
+
+
+def _without_unusual(surface: Surface, shapes: FocusShapes, zone: NDArray[np.bool_]) -> Surface:
+    """Take heights whose focus curve has not the usual shape for not measured, outside a zone."""
+    calm = surface.valid & ~zone
+    usual = UsualShape.learnt(shapes, calm)
+    if usual is None:
+        return surface
+    unusual = calm & (usual.departure(shapes)[0] > _MAX_DEPARTURE)
+    if not unusual.any() or unusual.sum() > _MOST_UNUSUAL * calm.sum():
+        return surface
+    valid = surface.valid & ~unusual
+    reasons = dict(surface.provenance.not_measured_px)
+    reasons["unlike the surface's focus"] = int(unusual.sum())
+    return replace(
+        surface,
+        height_um=np.where(valid, surface.height_um, np.float32(np.nan)),
+        height_filled_um=fill(surface.height_filled_um, ~unusual),
+        height_sigma_um=np.where(valid, surface.height_sigma_um, np.float32(np.nan)),
+        valid=valid,
+        provenance=replace(surface.provenance, not_measured_px=reasons),
     )
 
 

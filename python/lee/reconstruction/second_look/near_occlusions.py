@@ -1,0 +1,91 @@
+"""The surface near and behind occlusions, measured where frames that are read again show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lee.reconstruction.occlusion.candidates import Candidates
+from lee.reconstruction.occlusion.heights import continue_into, continued_behind
+from lee.reconstruction.occlusion.seen import occluded_classes, seen_brightness
+from lee.reconstruction.second_look.focal_moments import FocusGroup
+from lee.reconstruction.second_look.focus_curves import FocusCurves, UsualShape
+
+if TYPE_CHECKING:
+    from lee.surfaces.surface import Surface
+
+# Near an occlusion a focus is the surface's if its shape departs from the usual by less than so many standard
+# deviations, or by less than a share of it, since what is far out of focus in front dims one side; never by
+# more than another share. It is so many times above the noise (powers) ...
+_MAX_DEPARTURE, _ALIKE, _MAX_UNLIKE = 3.0, 0.12, 0.3
+_MIN_SIGNAL_TO_NOISE = 15.0
+# ... and goes on where the surface outside ends, over at most so many steps of two pixels.
+_STEPS = 200
+# At the rim of what remains hidden it lies within a share of the depth of field of where the rest leads.
+_MAX_OFF = 0.15
+
+
+def measured_near_occlusions(
+    surface: Surface, candidates: Candidates, groups: Iterable[FocusGroup], *, depth_um: float, threads: int
+) -> Surface:
+    """Measure a surface near occlusions, and take out what only seemed to be one.
+
+    Parameters
+    ----------
+    surface : Surface
+        Of the first look.
+    candidates : Candidates
+        Of the first look.
+    groups : iterable of FocusGroup
+        The scan.
+    depth_um : float, µm
+        Full width at half maximum of the focus curve.
+    threads : int
+
+    Returns
+    -------
+    Surface
+        As it was where too little of the scan is free of occlusions to say what is usual.
+    """
+    zone = candidates.zone
+    curves = FocusCurves(candidates.heights, zone, depth_um=depth_um, threads=threads, images=True)
+    for group in groups:
+        curves.push(group)
+    shapes = curves.finish()
+    valid = surface.valid & ~zone
+    usual = UsualShape.learnt(shapes, valid)
+    if usual is None:
+        return surface
+    fits = (usual.departure(shapes) < _MAX_DEPARTURE) | usual.within(shapes, _ALIKE)
+    fits &= usual.within(shapes, _MAX_UNLIKE) & (shapes.signal_to_noise > _MIN_SIGNAL_TO_NOISE)
+    found = np.where(fits, candidates.heights, np.float32(np.inf))
+    height = surface.height_filled_um.copy()
+    sigma = np.where(valid, surface.height_sigma_um, np.float32(0))
+    continue_into(height, sigma, valid, zone, list(found), depth_um, _STEPS)
+    known = valid | (candidates.guess & ~zone)
+    behind, rims = continued_behind(height, known, zone)
+    # Seen past an occlusion, and not where the surface farther off leads.
+    valid &= ~(rims & (np.abs(behind - height) > _MAX_OFF * depth_um))
+    known &= valid | ~zone
+    filled = np.where(known, height, behind).astype(np.float32)
+    masks = {reason: mask & ~zone for reason, mask in candidates.masks.items()}
+    masks["occluded"] = masks["occluded"] | (zone & ~valid)
+    nearest = np.nan_to_num(np.abs(candidates.heights - height), nan=np.inf).argmin(axis=0)
+    image = np.take_along_axis(shapes.image, nearest[None], axis=0)[0]
+    brightness = seen_brightness(candidates.record, candidates.occlusions, zone & ~valid)
+    return replace(
+        surface,
+        height_um=np.where(valid, height, np.float32(np.nan)),
+        height_filled_um=filled,
+        height_sigma_um=np.where(valid, sigma, np.float32(np.nan)),
+        valid=valid,
+        refocused=np.where(zone, np.where(valid, image, brightness), surface.refocused),
+        provenance=replace(
+            surface.provenance,
+            not_measured_px={reason: int(mask.sum()) for reason, mask in masks.items()},
+            occluded_px=occluded_classes(filled, candidates.record, candidates.occlusions, depth_um),
+        ),
+    )
