@@ -62,6 +62,7 @@ def test_a_toy_measure_reconstructs_a_scan(scan):
     assert surface.metadata["parameters"]["focus"] == "laplacian"
     assert set(surface.metadata["not_measured_px"]) == {
         "no texture", "out of range", "two maxima", "uncertain", "occluded", "spike", "left the field",
+        "focus curve",
     }  # fmt: skip
 
 

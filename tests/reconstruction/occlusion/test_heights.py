@@ -1,10 +1,12 @@
-"""Maxima continue the surface, and are recovered in holes: strong, as wide as the optics demand, near it."""
+"""Maxima continue the surface where they go on where it ends; what remains hidden is filled from afar."""
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from lee.reconstruction.focus.measure import FocusMaxima
-from lee.reconstruction.occlusion.heights import SurfaceMaxima, continue_surface, recover_heights
+from lee.reconstruction.occlusion.heights import SurfaceMaxima, continue_surface, continued_behind
+from lee.surfaces.filling import fill
 
 SHAPE = (64, 81)
 DEPTH_UM, NOISE = 2.355, 0.1  # a standard deviation of 1 um
@@ -38,62 +40,6 @@ def surface_maxima(*levels, opaque=None):
     z_um = np.linspace(-30, 30, 61)
     opaque = np.zeros((61, 8, 10), bool) if opaque is None else opaque
     return SurfaceMaxima(list(levels), z_um, opaque, NOISE, DEPTH_UM)
-
-
-def recovered_in(filled, valid, *levels):
-    height, recovered = recover_heights(filled, valid, surface_maxima(*levels))
-    assert height.shape == recovered.shape == SHAPE
-    assert height.dtype == np.float32
-    assert recovered.dtype == bool
-    assert not (recovered & valid).any()
-    np.testing.assert_array_equal(height[~recovered], filled[~recovered])
-    return height, recovered
-
-
-@pytest.mark.parametrize("slot", [0, 1])
-def test_maxima_near_the_fill_are_taken(filled, valid, slot):
-    height, recovered = recovered_in(filled, valid, maxima_at(filled + 0.1, slot=slot))
-    assert recovered[20:44, 26:54].all()
-    np.testing.assert_allclose(height[24:40, 30:50], filled[24:40, 30:50] + 0.1, atol=0.1)
-
-
-@pytest.mark.parametrize(
-    "what",
-    [{"peak": 0.5}, {"width_um": 0.5}, {"width_um": 2.0}, {"width_um": np.nan}],
-    ids=["weak", "narrow", "wide", "no width"],
-)
-def test_maxima_that_cannot_be_the_surface_are_not(filled, valid, what):
-    _, recovered = recovered_in(filled, valid, maxima_at(filled + 0.1, **what))
-    assert not recovered.any()
-
-
-def test_maxima_far_from_the_fill_are_not_taken(filled, valid):
-    _, recovered = recovered_in(filled, valid, maxima_at(filled + 20.0))
-    assert not recovered.any()
-
-
-def test_the_nearer_of_two_is_taken(filled, valid):
-    maxima = maxima_at(filled + 0.3)
-    for plane, value in zip(maxima, (filled + 0.02, 5.0, 1.0), strict=True):
-        plane[1] = value
-    height, _ = recovered_in(filled, valid, maxima)
-    np.testing.assert_allclose(height[24:40, 30:50], filled[24:40, 30:50] + 0.02, atol=0.1)
-
-
-def test_coarser_maxima_stand_for_all_pixels_they_cover(filled, valid):
-    """Of an odd width, the last column belongs to the last coarse pixel."""
-    coarse = filled[:64:2, :80:2] + np.float32(0.05)
-    none = maxima_at(np.full(SHAPE, np.nan, np.float32))
-    valid[:, 70:] = False
-    height, recovered = recovered_in(filled, valid, none, maxima_at(coarse))
-    assert recovered[:, 80].any()
-    assert np.abs(height[HOLE] - filled[HOLE] - 0.05).mean() < 0.1
-
-
-def test_without_maxima_or_holes_nothing_is_recovered(filled, valid):
-    none = maxima_at(np.full(SHAPE, np.nan, np.float32))
-    assert not recovered_in(filled, valid, none)[1].any()
-    assert not recovered_in(filled, np.ones(SHAPE, bool), maxima_at(filled))[1].any()
 
 
 def continued_in(height, valid, zone, *levels, opaque=None):
@@ -142,13 +88,63 @@ def test_scattered_agreement_is_chance(filled, valid):
     assert known[~valid].mean() < 0.02
 
 
-def test_opaque_samples_hold_no_surface_but_may_serve_the_fill(filled, valid):
+@pytest.mark.parametrize(
+    "what",
+    [{"peak": 0.5}, {"width_um": 0.5}, {"width_um": 2.0}, {"width_um": np.nan}],
+    ids=["weak", "narrow", "wide", "no width"],
+)
+def test_maxima_that_cannot_be_the_surface_do_not_continue_it(filled, valid, what):
+    height = np.where(valid, filled, np.nan).astype(np.float32)
+    _, _, known = continued_in(height, valid, ~valid, maxima_at(filled, **what))
+    np.testing.assert_array_equal(known, valid)
+
+
+def test_the_second_maximum_serves_where_the_first_is_elsewhere(filled, valid):
+    height = np.where(valid, filled, np.nan).astype(np.float32)
+    maxima = maxima_at(filled + 8.0)
+    for plane, value in zip(maxima, (filled, 5.0, 1.0), strict=True):
+        plane[1] = value
+    out, _, known = continued_in(height, valid, ~valid, maxima)
+    assert known[~valid].mean() > 0.95
+    np.testing.assert_array_equal(out[known], filled[known])
+
+
+def test_coarser_maxima_stand_for_all_pixels_they_cover(filled, valid):
+    """Of an odd width, the last column belongs to the last coarse pixel."""
+    valid[:, 70:] = False
+    height = np.where(valid, filled, np.nan).astype(np.float32)
+    none = maxima_at(np.full(SHAPE, np.nan, np.float32))
+    _, _, known = continued_in(height, valid, ~valid, none, maxima_at(filled[::2, :80:2]))
+    assert known[:, 80].any()
+
+
+def test_opaque_samples_hold_no_surface(filled, valid):
     height = np.where(valid, filled, np.nan).astype(np.float32)
     opaque = np.ones((61, 8, 10), bool)
     _, _, known = continued_in(height, valid, ~valid, maxima_at(filled), opaque=opaque)
     np.testing.assert_array_equal(known, valid)
-    maxima = surface_maxima(maxima_at(filled + 0.1), opaque=opaque)
-    assert recover_heights(filled, valid, maxima)[1].any()
+
+
+def test_a_hole_is_filled_past_the_errors_of_its_rim(filled, valid):
+    """Seen past an occlusion, the rim leans; the fill must not lean with it."""
+    height = filled.copy()
+    rim = ndimage.binary_dilation(~valid, iterations=4) & valid
+    away = ndimage.distance_transform_edt(valid)
+    height[rim] += 0.15 * (5 - away[rim])
+    behind, rims = continued_behind(height, valid, ndimage.binary_dilation(~valid, iterations=8))
+    assert rims[rim].all()
+    assert not (rims & ~valid).any()
+    leaning = fill(height, valid)
+    assert np.abs(behind - filled)[~valid].mean() < 0.5 * np.abs(leaning - filled)[~valid].mean()
+    np.testing.assert_array_equal(behind[valid & ~rims], height[valid & ~rims])
+
+
+def test_specks_and_holes_outside_the_zone_have_no_rim(filled, valid):
+    _, rims = continued_behind(filled, valid, np.zeros(SHAPE, bool))
+    assert not rims.any()
+    speck = np.ones(SHAPE, bool)
+    speck[30:33, 30:33] = False
+    assert not continued_behind(filled, speck, np.ones(SHAPE, bool))[1].any()
 
 
 def test_an_empty_zone_changes_nothing(filled, valid):

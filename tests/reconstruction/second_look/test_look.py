@@ -102,7 +102,8 @@ def test_the_error_falls_and_sigma_follows(kind, grain_px, snr, disk, most):
     share = share[np.isfinite(share)]
     assert 0.5 < np.mean(share < 1) < 0.96
     assert np.mean(share < 3) > 0.95
-    np.testing.assert_array_equal(twice.valid, once.valid)
+    assert not (twice.valid & ~once.valid).any()
+    assert np.mean(once.valid & ~twice.valid) < 0.01
     np.testing.assert_array_equal(twice.refocused, once.refocused)
 
 
@@ -174,8 +175,10 @@ def test_what_the_first_look_did_not_measure_stays_so():
     frames, z = scan_of(heights, texture, snr=6.0)
     once, twice = looked(frames, z, ONCE), looked(frames, z, TWICE)
     assert not once.valid[50:80, 50:80].all()
-    np.testing.assert_array_equal(np.isnan(twice.height_um), ~once.valid)
-    np.testing.assert_array_equal(np.isnan(twice.height_sigma_um), ~once.valid)
+    assert not (twice.valid & ~once.valid).any()
+    assert np.mean(once.valid & ~twice.valid) < 0.01
+    np.testing.assert_array_equal(np.isnan(twice.height_um), ~twice.valid)
+    np.testing.assert_array_equal(np.isnan(twice.height_sigma_um), ~twice.valid)
     assert np.isfinite(twice.height_filled_um).all()
 
 

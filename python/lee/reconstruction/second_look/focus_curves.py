@@ -104,14 +104,18 @@ class FocusCurves:
             return FocusShapes(less, more, ratio, image)
         expected = _Expected(self._heights, z, self._sd)
         noise = self._noise.at_pixels()
+        gathered = np.zeros(shape, bool)
+        for tile in self._tiles:
+            gathered[tile] = True
         for k in range(count):
+            height = np.where(gathered, self._heights[k], np.nan)
             whole = np.zeros((len(self._sums[0]), *shape), np.float32)
             for tile, sums in zip(self._tiles, self._sums, strict=True):
                 whole[(slice(None), *tile)] = sums[:, k]
-            shares = _Shares(whole, noise, expected, self._heights[k])
+            shares = _Shares(whole, noise, expected, height)
             less[k], more[k], ratio[k] = shares.less, shares.more, shares.signal_to_noise
             if len(whole) > 3:
-                image[k] = whole[3] / np.maximum(expected.at(self._heights[k], expected.weight[0]), 1e-6)
+                image[k] = whole[3] / np.maximum(expected.at(height, expected.weight[0]), 1e-6)
         return FocusShapes(less, more, ratio, image)
 
     def _add(self, number: int, padded: Image, group: FocusGroup, at: int) -> None:

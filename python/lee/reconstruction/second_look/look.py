@@ -145,7 +145,7 @@ def _without_unusual(surface: Surface, shapes: FocusShapes, zone: NDArray[np.boo
         return surface
     valid = surface.valid & ~unusual
     reasons = dict(surface.provenance.not_measured_px)
-    reasons["unlike the surface's focus"] = int(unusual.sum())
+    reasons["focus curve"] = int(unusual.sum())
     return replace(
         surface,
         height_um=np.where(valid, surface.height_um, np.float32(np.nan)),
