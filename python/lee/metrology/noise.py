@@ -18,6 +18,7 @@ from lee.surfaces.roughness.form import form
 
 _UNCORRELATED = 0.1
 _WHITE = 0.05  # correlation of neighbours below which noise is white
+_ONE_OVER_E = float(np.exp(-1))
 _MAPS = 4  # maps whose correlation is measured
 _MAD = 1.4826
 
@@ -254,13 +255,13 @@ def _length(rings: Heights) -> float:
     neighbours = float(rings[1]) if len(rings) > 1 else 0.0
     if neighbours < _WHITE:
         return 0.0
-    below = np.flatnonzero(rings < 1 / np.e)
+    below = np.flatnonzero(rings < _ONE_OVER_E)
     if below.size == 0:
         return float(len(rings)) / 2
     k = int(below[0])
     if k == 1:
         return 1.21 / (2 * float(np.sqrt(-np.log(neighbours))))
-    share = (rings[k - 1] - 1 / np.e) / (rings[k - 1] - rings[k])
+    share = (rings[k - 1] - _ONE_OVER_E) / (rings[k - 1] - rings[k])
     return float(k - 1 + share) / 2
 
 
