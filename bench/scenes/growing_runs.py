@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 import lee
 from bench.scenes import gaussian_gather_renderer as rays
 from bench.scenes import gaussian_gather_specimens as specimens
+from lee.demo import growing
 from lee.devices import virtual
 from lee.devices.virtual.runs.run import FRAMES_PER_S, truth_of
 from lee.runs.reconstruct import series_params
@@ -26,7 +27,8 @@ class MeasuredRun:
 
     ``still`` are refocused images without correction of drift inside the scans, of which there is none.
     ``shift_px`` (T, 2): how far each scan shows the scene moved. ``rate_nm_per_s`` (T, H, W) at the times of
-    the scans; ``trenches``, ``protrusions`` (H, W) bool.
+    the scans; ``trenches``, ``protrusions`` (H, W) bool. ``seen_um`` (T, H, W) is the height that each point
+    has when it is in focus; ``phases`` (T,), or None where all are plating.
     """
 
     height_um: Map
@@ -39,6 +41,8 @@ class MeasuredRun:
     shift_px: NDArray[np.float64]
     trenches: NDArray[np.bool_]
     protrusions: NDArray[np.bool_]
+    seen_um: Map
+    phases: list[str] | None = None
 
 
 def grown(scene: virtual.Scene, seed: int) -> virtual.GrowingScene:
@@ -56,7 +60,22 @@ def rig_run(side_px: int, seed: int, scans: int) -> MeasuredRun:
     walk = virtual.stage_walk(scans, 0.7, seed)
     side = side_px + 2 * int(np.ceil(np.abs(walk).max()))
     scene = grown(virtual.electrode((side, side), PIXEL_UM, seed, relief_um=8.0), seed)
-    times = INTERVAL_S * np.arange(scans)
+    return _rig_run(scene, INTERVAL_S * np.arange(scans), walk, seed)
+
+
+def demo_run(side_px: int, seed: int, scans: int) -> MeasuredRun:
+    """Return the run of `lee demo`, plated and then stripped, whatever size and number are asked for."""
+    return _rig_run(
+        growing.growing_demo_scene(seed),
+        growing.INTERVAL_S * np.arange(growing.SCANS),
+        virtual.stage_walk(growing.SCANS, growing.WALK_PX, seed),
+        seed,
+    )
+
+
+def _rig_run(
+    scene: virtual.GrowingScene, times: NDArray[np.float64], walk: NDArray[np.float64], seed: int
+) -> MeasuredRun:
     drawn = list(virtual.iter_scans(scene, times, shift_px=walk, seed=seed))
     truth = truth_of(scene, drawn)
     surfaces = [_found(scan.frames, scan.z_um) for scan in drawn]
@@ -68,7 +87,26 @@ def rig_run(side_px: int, seed: int, scans: int) -> MeasuredRun:
         walk,
         truth.trenches,
         truth.protrusions,
+        truth.seen_um,
+        truth.phases.tolist(),
     )
+
+
+def still_heights(side_px: int, seed: int, scans: int) -> tuple[Map, Map]:
+    """Return heights and sigmas, (T, H, W) µm, of a still electrode that the rig's camera sees again.
+
+    Every scan begins at another fraction of a step, as on a stage whose window moves.
+    """
+    scene = virtual.electrode((side_px, side_px), PIXEL_UM, seed, relief_um=8.0)
+    bank = virtual.FrameBank.of_scene(scene, seed=seed)
+    starts = bank.z_um[0] + _STEP_UM * np.random.default_rng([seed, 13]).uniform(0, 1, scans)
+    z = _STEP_UM * np.arange(len(bank.z_um) - 1)
+    found = []
+    for start in starts:
+        frames = np.stack([bank.image(float(at)) for at in start + z])
+        found.append(_found(frames, start + z, both=False))
+    heights, sigmas, *_ = zip(*found, strict=True)
+    return np.stack(heights), np.stack(sigmas)
 
 
 def rays_run(side_px: int, seed: int, scans: int) -> MeasuredRun:
@@ -83,7 +121,7 @@ def rays_run(side_px: int, seed: int, scans: int) -> MeasuredRun:
     times = INTERVAL_S * np.arange(scans)
     ends = np.stack([scene.height_um(0.0), scene.height_um(float(times[-1]))])
     z = np.arange(float(ends.min()) - 3, float(ends.max()) + 3, _STEP_UM)
-    surfaces = []
+    surfaces, seen_at_focus = [], []
     for k, time in enumerate(times.tolist()):
         middle = time + 0.5 * len(z) / FRAMES_PER_S
         moved = np.rint(walk[k] * _FINER).astype(int)
@@ -92,6 +130,9 @@ def rays_run(side_px: int, seed: int, scans: int) -> MeasuredRun:
         risen = [scene.law.uniform_um(time + at / FRAMES_PER_S) for at in range(len(z))]
         focus = z - (np.array(risen) - scene.law.uniform_um(middle))
         specimen = specimens.Specimen(seen[0], seen[1], PIXEL_UM)
+        unmoved = _binned(scene.height_um(middle), side_px, rim, np.zeros(2, dtype=int))
+        met = np.interp(unmoved, focus, np.array(risen) - scene.law.uniform_um(middle))
+        seen_at_focus.append((unmoved + met).astype(np.float32))
         surfaces.append(_found(rays.record(specimen, focus, seed=1000 * seed + k).frames, z))
     still = np.zeros(2, dtype=int)
 
@@ -106,15 +147,20 @@ def rays_run(side_px: int, seed: int, scans: int) -> MeasuredRun:
         walk,
         shown(scene.trenches()) > 0.5,
         shown(scene.protrusions()) > 0.5,
+        np.stack(seen_at_focus),
     )
 
 
-def noisy_run(side_px: int, seed: int, scans: int, noise_um: float = 0.08) -> MeasuredRun:
-    """Return a run whose surfaces are the truth with independent noise, and without drift."""
+def noisy_run(
+    side_px: int, seed: int, scans: int, noise_um: float = 0.08, correlation: float = 0.0
+) -> MeasuredRun:
+    """Return a run whose surfaces are the truth with noise, correlated or not, and without drift."""
     scene = grown(virtual.electrode((side_px, side_px), PIXEL_UM, seed, relief_um=8.0), seed)
     times = INTERVAL_S * np.arange(scans)
     truth = np.stack([scene.height_um(t) for t in times.tolist()])
     noise = np.random.default_rng([seed, 11]).normal(0, noise_um, truth.shape)
+    for k in range(1, scans):
+        noise[k] = correlation * noise[k - 1] + np.sqrt(1 - correlation**2) * noise[k]
     images = np.stack([scene.reflectance(t) for t in times.tolist()])
     return MeasuredRun(
         (truth + noise).astype(np.float32),
@@ -127,14 +173,33 @@ def noisy_run(side_px: int, seed: int, scans: int, noise_um: float = 0.08) -> Me
         np.zeros((scans, 2)),
         scene.trenches(),
         scene.protrusions(),
+        truth,
     )
 
 
-def _found(frames: NDArray[np.generic], z_um: NDArray[np.float64]) -> tuple[Map, ...]:
-    """Return height, sigma, refocused image, and refocused image without correction of drift."""
+def persistent_run(side_px: int, seed: int, scans: int) -> MeasuredRun:
+    """Return the truth with noise whose correlation is 0.9 from one scan to the next."""
+    return noisy_run(side_px, seed, scans, correlation=0.9)
+
+
+def sloped_run(side_px: int, seed: int, scans: int) -> MeasuredRun:
+    """Return the truth with noise, half of it persistent, that grows with the slope of the relief."""
+    white = noisy_run(side_px, seed, scans, noise_um=1.0)
+    slow = noisy_run(side_px, seed + 1000, scans, noise_um=1.0, correlation=0.9)
+    noise = white.height_um - white.truth_um + slow.height_um - slow.truth_um
+    slope = np.hypot(*np.gradient(white.truth_um[0]))
+    sigma = np.float32(0.02) + np.float32(0.1) * slope / np.percentile(slope, 95)
+    sigma = np.broadcast_to(sigma.astype(np.float32), noise.shape)
+    return replace(white, height_um=white.truth_um + sigma * noise, sigma_um=sigma)
+
+
+def _found(frames: NDArray[np.generic], z_um: NDArray[np.float64], *, both: bool = True) -> tuple[Map, ...]:
+    """Return height, sigma, refocused image, and if asked for, that without correction of drift."""
     stack = lee.ZStack.from_array(frames, z_um, PIXEL_UM)
     params = replace(series_params(), threads=1)
     one = lee.reconstruct(stack, params=params, device="cpu")
+    if not both:
+        return one.height_um, one.height_sigma_um, one.refocused
     still = lee.reconstruct(stack, params=replace(params, drift=False), device="cpu")
     return one.height_um, one.height_sigma_um, one.refocused, still.refocused
 

@@ -10,7 +10,15 @@ pytest.importorskip("cv2")
 from bench import series_accuracy
 from bench.scenes import growing_runs
 from bench.scenes.analytic_surfaces import FIELD_UM, SURFACES, area_um2, sampled
-from bench.scenes.growing_runs import MeasuredRun, noisy_run, rays_run, rig_run
+from bench.scenes.growing_runs import (
+    MeasuredRun,
+    noisy_run,
+    persistent_run,
+    rays_run,
+    rig_run,
+    sloped_run,
+    still_heights,
+)
 from bench.series_accuracy import Row, displacements, ratio_error, rms, run_errors, surface_errors
 from lee.surfaces.resampling import shift_map
 
@@ -82,7 +90,7 @@ def test_either_renderer_shows_the_truth_where_stated(draw, monkeypatch):
     assert np.abs(displacements(back, run.truth_um)[1]).max() < 0.15
 
 
-def plainly_found(frames, z_um):
+def plainly_found(frames, z_um, both=True):
     import lee
 
     stack = lee.ZStack.from_array(frames, z_um, 0.25)
@@ -105,8 +113,31 @@ def test_an_exact_run_has_no_errors():
     assert found["rate, whole windows"] < 1
     assert found["ratio"] < 3
     assert max(found[key] for key in ("aligned", "walk", "walk, still")) < 0.01
+    assert max(found[key] for key in ("bias, in errors", "area", "volume")) < 1
     assert ratio_error(run.rate_nm_per_s, run) == 0
     assert np.isnan(rms(np.full(3, np.nan)))
+
+
+@pytest.mark.parametrize(("draw", "correlation"), [(noisy_run, 0.0), (persistent_run, 0.9)])
+def test_noise_persists_as_stated(draw, correlation):
+    run = draw(48, 1, 4)
+    noise = (run.height_um - run.truth_um).reshape(4, -1)
+    assert np.std(noise) == pytest.approx(0.08, rel=0.05)
+    assert np.corrcoef(noise[1], noise[2])[0, 1] == pytest.approx(correlation, abs=0.05)
+
+
+def test_sloped_noise_has_its_stated_sigma_everywhere():
+    run = sloped_run(96, 1, 4)
+    score = (run.height_um - run.truth_um) / run.sigma_um
+    assert np.ptp(run.sigma_um[0]) > 0.05
+    for part in (run.sigma_um > np.median(run.sigma_um), run.sigma_um < np.median(run.sigma_um)):
+        assert np.std(score[part]) == pytest.approx(np.sqrt(2), rel=0.1)
+
+
+def test_a_still_electrode_is_measured_where_it_is():
+    heights, sigmas = still_heights(64, 1, 2)
+    assert heights.shape == sigmas.shape == (2, 64, 64)
+    assert abs(np.nanmedian(heights[1] - heights[0])) < 0.01
 
 
 def test_the_table_is_printed_and_written(tmp_path, monkeypatch, capsys):
@@ -114,8 +145,9 @@ def test_the_table_is_printed_and_written(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         series_accuracy, "RUNS", {"noisy truth": lambda side, seed, scans: noisy_run(64, seed, 5)}
     )
+    monkeypatch.setattr(series_accuracy, "still_rows", lambda seeds, side: [])
     monkeypatch.setattr(sys, "argv", ["series_accuracy", "--quick", "--csv", str(tmp_path / "table.csv")])
     series_accuracy.main()
     printed = capsys.readouterr().out
     assert "rate map, all scans" in printed
-    assert len((tmp_path / "table.csv").read_text().splitlines()) == 5
+    assert len((tmp_path / "table.csv").read_text().splitlines()) == 12

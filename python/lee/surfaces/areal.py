@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
 from lee.kernels.curvature import height_derivatives
-from lee.surfaces.flattening import FLATTENED_SHARE, flattening
+from lee.surfaces.flattening import FLATTENED_SHARE, flattening, noise_like
 
 _DATUM_PERCENTILE = 0.1
+_DRAWS = 6  # of errors, for that of the area
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,8 @@ def areal_over_time(
         A row per scan: ``scan time_s``, the fields of `Areal`, ``volume_um3`` over the datum,
         ``deposited_um3`` since the first measured scan, both over the whole field (the mean counting where
         not measured), ``area_per_volume_per_um`` and ``datum_um``. With `sigmas_um` also standard errors:
-        ``area_se_um2``, how the focus window flattens the surface at this scale, and ``deposited_se_um3``,
+        ``area_se_um2``, how much the focus window and
+        the errors of the heights change the area at this scale, and ``deposited_se_um3``,
         from the errors of the heights. NaN for scans without a surface.
 
     Notes
@@ -230,7 +232,7 @@ def areal_over_time(
     if times.shape != (len(heights_um),):
         raise InputError(f"areal_over_time: {times.size} times for {len(heights_um)} scans; give one each")
     first: NDArray[np.float32] | None = None
-    first_mean = first_variance = np.nan
+    first_mean = first_variance = first_roughening = np.nan
     rows = []
     for k, time in enumerate(times):
         height = np.asarray(heights_um[k], dtype=np.float32)
@@ -254,9 +256,16 @@ def areal_over_time(
             if first is height:
                 first_variance = mean_variance
             alike = min(noise_area_px / max(int(known.sum()), 1), 1.0)
-            flatter = areal(height + flattening(height, noise_area_px), pixel_um=pixel_um, scale_um=scale_um)
+            if first is height:
+                sigma = np.asarray(sigmas_um[k], dtype=np.float32)
+                drawn = [height + noise_like(sigma, noise_area_px, seed=n) for n in range(_DRAWS)]
+                areas = [areal(one, pixel_um=pixel_um, scale_um=scale_um).area_um2 for one in drawn]
+                first_roughening = float(np.sqrt(np.mean(np.square(np.array(areas) - found.area_um2))))
+            flat = height + flattening(height, noise_area_px)
+            flatter = areal(flat, pixel_um=pixel_um, scale_um=scale_um).area_um2 - found.area_um2
+            rougher = first_roughening * np.sqrt(mean_variance / max(first_variance, 1e-30))
             errors = {
-                "area_se_um2": FLATTENED_SHARE * abs(flatter.area_um2 - found.area_um2),
+                "area_se_um2": float(np.hypot(FLATTENED_SHARE * flatter, rougher)),
                 "deposited_se_um3": found.projected_um2
                 * (0.0 if first is height else float(np.sqrt((mean_variance + first_variance) * alike))),
             }

@@ -9,8 +9,8 @@ from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
 from scipy import fft, ndimage
 
-# Degrees in time of what the whole field does, of what follows from faster growth, and of what is neither:
-# further terms would hold more errors than growth.
+# Degrees in time of what the whole field does, of what follows from faster growth, and of what is neither;
+# the last further only where it exceeds so many times its errors.
 _COMMON_DEGREE, _FOLLOWING_DEGREE, _OWN_DEGREE = 3, 4, 2
 _GAP_BLOCKS = 1.5
 # How growth bends over three scans is judged on means over so many blocks.
@@ -19,6 +19,8 @@ _RINGS = 24
 _CLIP = 6.0
 # Narrow growth is sharpened up to the inverse of this.
 _MIN_PASSED = 0.4
+_LAST_TERM = 0.5
+_CAUTION = 4.0
 Value = TypeVar("Value", float, NDArray[np.float64])
 
 
@@ -43,6 +45,19 @@ class Course(NamedTuple):
     own_um: NDArray[np.float32]
     rough_um: NDArray[np.float32]
     contrasts: NDArray[np.float64]
+
+
+class Bent(NamedTuple):
+    """How growth bends beside its course: amounts of the shapes of a `Course`.
+
+    ``amounts_um`` (d, h, w) float32, µm; ``doubt_um`` (d, h, w) float32, µm, by how much they may be wrong in
+    proportion to faster growth, since terms were cut off; ``sigma_um`` (d,) float64, µm, the standard
+    deviation of their other errors.
+    """
+
+    amounts_um: NDArray[np.float32]
+    doubt_um: NDArray[np.float32]
+    sigma_um: NDArray[np.float64]
 
 
 def course_at(
@@ -105,9 +120,7 @@ def course_at(
     return Course(t, course, shapes, np.array(beside), np.full(len(shapes), jitter), *maps)
 
 
-def bent_growth(
-    course: Course, ratios: NDArray[np.float64]
-) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+def bent_growth(course: Course, ratios: NDArray[np.float64]) -> Bent:
     """Return the amounts of the shapes that growth has beside its course, filtered by their errors.
 
     What follows from faster growth by one filter over the field, as in levelling, is kept as far as that
@@ -122,12 +135,10 @@ def bent_growth(
 
     Returns
     -------
-    amounts_um : (d, h, w) float32, µm
-    sigma_um : (d,) float64, µm
-        Standard deviation of their errors.
+    Bent
     """
     if not len(course.rough_um):
-        return course.own_um, course.jitter_um
+        return Bent(course.own_um, np.zeros_like(course.own_um), course.jitter_um)
     ratios = ratios / np.mean(ratios[-len(course.rough_um) :])
     y, x = (np.arange(n) / n for n in course.faster_um.shape)
     ring = np.rint(np.hypot(y[:, None], x[None, :]) * _RINGS).astype(np.intp)
@@ -143,7 +154,8 @@ def bent_growth(
     # Block means and the interpolation between them both flatten what is narrow.
     passed = np.sinc(y / 2)[:, None] ** 3 * np.sinc(x / 2)[None, :] ** 3
     sharper = 1 / np.maximum(passed, _MIN_PASSED)
-    amounts, variances = [], []
+    amounts, doubts, variances = [], [], []
+    last = 1 + len(course.own_um)
     for degree, (own, ratio) in enumerate(zip(course.own_um, ratios[1:], strict=False), 2):
         waves = _waves(own)
         noise = ratio * error
@@ -153,14 +165,20 @@ def bent_growth(
         follows = (sure * response)[ring] * faster
         rest = waves - follows
         excess = in_rings(np.square(rest)) - noise
-        gain = _kept(excess + noise, noise) if degree <= _OWN_DEGREE else np.zeros(noise.size)
+        gain = _kept(excess + noise, noise if degree <= _OWN_DEGREE else _CAUTION * noise)
         amounts.append(fft.idctn(sharper * (follows + gain[ring] * rest), norm="ortho"))
+        # Terms become smaller and smaller: what is left out is at most about half of the last.
+        left = 1 - sure + (_LAST_TERM * sure if degree == last else 0.0)
+        doubts.append(fft.idctn(sharper * (left * response)[ring] * faster, norm="ortho"))
         missed = np.square(1 - gain) * excess
         held = np.square(gain) * noise + sure * np.square(heard) * noise_of_response * power
         held += np.square(sure * response) * ratios[0] * error
-        variances.append(max(float(np.mean(missed[ring])), 0.0) + float(np.mean(held[ring])))
+        # Noise alone exceeds itself by chance.
+        chance = 2 * float(np.sqrt(2 * np.mean(np.square(noise[ring])) / waves.size))
+        variances.append(max(float(np.mean(missed[ring])) - chance, 0.0) + float(np.mean(held[ring])))
     found = np.stack(amounts) + course.common_um[:, None, None]
-    return found.astype(np.float32), np.sqrt(np.array(variances) + course.jitter_um**2)
+    sigma = np.sqrt(np.array(variances) + course.jitter_um**2)
+    return Bent(found.astype(np.float32), np.stack(doubts).astype(np.float32), sigma)
 
 
 def _noise(maps: NDArray[np.float32]) -> float:

@@ -24,6 +24,8 @@ _STRIP_ROWS = 32
 _THREADS = 2
 # A pixel that scatters up to so many times as much as the others, in variance, does so by chance.
 _USUAL_EXCESS = 3.0
+# Regions are where growth is fastest and slowest: there the doubt is so many times its rms over the field.
+_EXTREME = 3.0
 # Median of chi-squared per degree of freedom.
 _MEDIAN_CHI = {1: 0.4549, 2: 0.6931, 3: 0.7887, 4: 0.8392, 5: 0.8703, 6: 0.8914, 7: 0.9066, 8: 0.9180}
 _MORE_SCANS = 4  # used for the non-linear part of growth
@@ -75,7 +77,8 @@ class Growth:
 class Rate(NamedTuple):
     """Rate at one scan, its standard deviation, (H, W) nm/s, and the share of fits without each scan.
 
-    `shared_sigma_nm_per_s` is the part of that standard deviation that no mean over a region lessens.
+    `shared_sigma_nm_per_s` is the part of that standard deviation that no mean over a region lessens, for
+    regions where growth is fastest or slowest.
     """
 
     scan: int
@@ -211,8 +214,8 @@ def _rate(
     ratios = (
         np.ones(len(course.contrasts)) if errors is None else errors.ratio(course.contrasts, course.since_s)
     )
-    coarse, coarse_sigma = bent_growth(course, ratios)
-    amounts = [refined(amount, shape) for amount in coarse]
+    bent = bent_growth(course, ratios)
+    amounts = [refined(amount, shape) for amount in bent.amounts_um]
     shapes = [one(t - times[k]).astype(np.float32) for one in course.shapes]
     line = course.course(t - times[k])
     pace = float(course.course.deriv()(0.0))
@@ -220,7 +223,15 @@ def _rate(
     # Effect of a wrong amount on the slope at the scan: the difference to the slope of a line fitted to the
     # shape.
     lever = slopes - np.array([pace * np.polyfit(line, one, 1)[0] for one in shapes])
-    bent_variance = float(np.sum((lever * coarse_sigma) ** 2))
+    bent_variance = float(np.sum((lever * bent.sigma_um) ** 2))
+    # The stage's jitter also tilts the line.
+    apart = line - line.mean()
+    bent_variance += (
+        float((pace * course.jitter_um[0]) ** 2 / (apart @ apart)) if len(course.rough_um) else 0.0
+    )
+    coarse_doubt = np.tensordot(lever.astype(np.float32), bent.doubt_um, 1)
+    doubt = refined(np.square(coarse_doubt), shape)
+    shared_variance = bent_variance + _EXTREME**2 * float(np.mean(np.square(coarse_doubt)))
 
     def gathered(part: tuple[slice, slice]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         heights = np.stack([loaded[j][0][part] for j in scans])
@@ -257,7 +268,7 @@ def _rate(
             variance = lines.variance * (white / np.maximum(stated, np.float32(1e-20))) + lines.walk * walk
         # A pixel that scatters more than the others has a larger variance.
         excess = np.maximum(np.nan_to_num(lines.misfit, nan=1.0) / np.float32(scatter * _USUAL_EXCESS), 1.0)
-        variance = variance * (excess * np.float32(pace**2)) + np.float32(bent_variance)
+        variance = variance * (excess * np.float32(pace**2)) + np.float32(bent_variance) + doubt[part]
         sigma[part] = np.sqrt(variance) * np.float32(_NM)
         return lines.left_out
 
@@ -265,7 +276,7 @@ def _rate(
         dropped += left_out
     shares = dropped / (shape[0] * shape[1])
     left_out_of = dict(zip(scans, shares.tolist(), strict=True))
-    return Rate(k, slope, sigma, left_out_of, _NM * float(np.sqrt(bent_variance)))
+    return Rate(k, slope, sigma, left_out_of, _NM * float(np.sqrt(shared_variance)))
 
 
 def _errors(scans: list[int], trend: Trend, course: Course) -> ErrorCovariance | None:

@@ -27,10 +27,10 @@ _REGION_ERRORS = (
     "error of its scale."
 )
 _AREAL_ERRORS = (
-    "The standard error of an area holds how the focus window flattens the surface at this scale, and that "
-    "of a deposited volume the errors of the heights, neighbours with like errors counted once; they do not "
-    "hold relief finer than the scale, drift of the stage along z, nor that a surface that grows is seen a "
-    "little later where it is higher."
+    "The standard error of an area holds how the focus window and the errors of the heights change it at "
+    "this scale, and that of a deposited volume the errors of the heights, neighbours with like errors "
+    "counted once; they do not hold relief finer than the scale, drift of the stage along z, nor that a "
+    "surface that grows is seen a little later where it is higher."
 )
 _CONVENTIONS = (
     "Lengths are in µm, times in s from the first scan, rates in nm/s. Height grows away from the substrate, "
