@@ -22,7 +22,9 @@ def same(stack: ZStack, frames: np.ndarray) -> None:
     np.testing.assert_array_equal(list(stack), frames)
 
 
-@pytest.mark.parametrize("name", ["bioio_ome_tiff.ome.tiff", "ome_zarr.ozx"])
+@pytest.mark.parametrize(
+    "name", ["bioio_ome_tiff.ome.tiff", "pyometiff.ome.tif", "ome_zarr.ozx", "ngff_zarr.ozx"]
+)
 def test_files_that_state_everything(name: str) -> None:
     with open_stack(WRITTEN / name) as stack:
         same(stack, FRAMES)
@@ -35,6 +37,7 @@ def test_files_that_state_everything(name: str) -> None:
     [
         ("opencv.tif", None, FRAMES.astype(np.uint16) * 5),
         ("simpleitk.tif", None, FRAMES),
+        ("pylibtiff.tif", None, FRAMES),
         ("vips.tif", 0.5, FRAMES),
         ("vips_tiled.tif", 0.5, FRAMES),
     ],
@@ -49,6 +52,13 @@ def test_files_without_heights(name: str, pixel_um: float | None, frames: np.nda
         stack = open_stack(WRITTEN / name, z_step_um=0.4)
         same(stack, frames)
         assert stack.pixel_um == pytest.approx(pixel_um)
+
+
+def test_heights_without_pixel_size() -> None:
+    with pytest.warns(UserWarning, match="1 µm is assumed"):
+        stack = open_stack(WRITTEN / "pymmcore_plus.ome.tif")
+    same(stack, FRAMES.astype(np.uint16) * 5)
+    np.testing.assert_allclose(stack.z_um, STEP)
 
 
 def test_two_channels_of_ome_writers() -> None:
