@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.electrochemistry.cell_data import CellData
 from lee.errors import InputError
 from lee.runs.lock import run_locked
 from lee.runs.reconstruct import reconstruct_run as reconstruct_run
 from lee.runs.run import RESULTS, Run
 from lee.runs.scheduler import cores
 from lee.runs.surface_store import WRITTEN
-from lee.runs.times import acquired
 from lee.series.alignment.scan_alignment import Alignment
 from lee.series.charge.balance import ChargeBalance
+from lee.series.charge.clocks import stated_offset_s
 from lee.series.growth.line_fit import MIN_SCANS
 from lee.series.map_store import MAPS_ZARR, StoredMaps, open_maps
 from lee.series.options import SeriesOptions, load_regions, parse_reference
@@ -136,7 +135,7 @@ def analyse(
         try:
             steps.align(reference)
             if options.charge is not None:
-                steps.measure_charge(options.charge, _stated_offset(run, options.charge.record))
+                steps.measure_charge(options.charge, stated_offset_s(run.scans[0], options.charge.record))
             scale = steps.measure_curvature(options.scale_um)
             used = steps.measure_growth(options.fit_scans)
             if options.films and (workers or cores()) > 1:
@@ -178,12 +177,3 @@ def analyse(
         notes=notes,
         charge=steps.charge,
     )
-
-
-def _stated_offset(run: Run, record: CellData) -> float | None:
-    """Return the record's time at the first scan by the date and time that both state, s."""
-    began = acquired(run.scans[0])
-    if began is None or record.started is None:
-        return None
-    # Without a time zone it is that of this computer.
-    return (began.astimezone() - record.started.astimezone()).total_seconds()
