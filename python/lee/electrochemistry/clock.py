@@ -17,15 +17,18 @@ Floats = NDArray[np.float64]
 _MIN_SCANS = 6
 # Share of the scans that must lie within the record at an offset that is tried.
 _INSIDE = 0.6
-_MOST_TRIALS = 6000
+# Offsets that are tried, and offsets times scans at once: time and memory of long runs.
+_MOST_TRIALS, _MOST_POINTS = 6000, 2e6
 _REFINED = 41
 _SURE_SIGMAS = 3.0
 # Share of the heights' variance that the charge must explain before its sign is believed.
 _EXPLAINED = 0.5
 # Another offset that fits nearly as well: rise of the misfit, as of chi-squared.
 _RIVAL = 9.0
-# How much more the misfit falls without an outlier scan than without an ordinary one.
-_OUTLIER_GAIN = 20.0
+# An outlier stands out by so much, at least of so much, and its neighbours by this share of it the other way.
+_OUTLIER_SIGMAS, _LEAST_OUTLIER_UM, _BESIDE = 6.0, 0.02, 0.25
+# Minima of the misfit that are looked at closely.
+_CANDIDATES = 12
 
 
 @dataclass(frozen=True)
@@ -100,14 +103,14 @@ def fit_clock_offset(
     if span is None:
         return _without_edges(data, times, heights, guess_s)
     trials, fewest = span
-    outliers = _outliers(data, times[known], heights[known], trials, fewest)
+    outliers = _outliers(times[known], heights[known])
     t, h = np.delete(times[known], outliers), np.delete(heights[known], outliers)
     named = tuple(known[outliers].tolist())
     found = misfits(data, t, h, trials, fewest - len(outliers))
-    k = _best(trials, found, guess_s)
     step = float(trials[1] - trials[0])
-    fine = np.linspace(trials[k] - step, trials[k] + step, _REFINED)
-    best = float(fine[int(np.argmin(misfits(data, t, h, fine, 0)))])
+    candidates, scores = _refined(data, t, h, trials, found)
+    k = _best(candidates, scores, guess_s)
+    best, least = float(candidates[k]), float(scores[k])
     fit = fit_at(data, t, h, best)
     inside_s = t[fit.inside]
     edges = data.edges_s()
@@ -124,14 +127,14 @@ def fit_clock_offset(
     best += moved if abs(moved) < interval else 0.0
     sampling = float(np.median(np.diff(data.time_s)))
     # Between two scans the misfit is no parabola: a bottom wider than the derivative says counts.
-    bottom = np.abs(trials[found <= found[k] + 1] - best)
+    bottom = np.abs(trials[found <= least + 1] - best)
     own = max(persistent.sigma_of(-1), float(bottom[bottom < 2 * interval].max(initial=0.0)))
     sigma = float(np.hypot(own, np.hypot(sampling, step / 20) / np.sqrt(12)))
     if not sigma < 0.25 * float(t[-1] - t[0]):
         return replace(_without_edges(data, times, heights, guess_s), outliers=named)
     notes = []
-    away = np.abs(trials - best) > max(_SURE_SIGMAS * sigma, 2 * interval)
-    rivals = trials[away & (found < found[k] + _RIVAL)]
+    away = np.abs(candidates - best) > max(_SURE_SIGMAS * sigma, 2 * interval)
+    rivals = candidates[away & (scores < least + _RIVAL)]
     if rivals.size:
         nearest = float(rivals[int(np.argmin(np.abs(rivals - best)))])
         notes.append(
@@ -153,27 +156,23 @@ def _trials(data: CellData, t: Floats) -> tuple[Floats, int] | None:
     low, high = float(data.time_s[0] - t[t.size - fewest]), float(data.time_s[-1] - t[fewest - 1])
     if high <= low:
         return None
-    step = max(float(np.median(np.diff(t))) / 20, (high - low) / _MOST_TRIALS)
+    step = max(float(np.median(np.diff(t))) / 20, (high - low) / min(_MOST_TRIALS, _MOST_POINTS / t.size))
     return np.arange(low, high + step, step), fewest
 
 
-def _outliers(data: CellData, t: Floats, h: Floats, trials: Floats, fewest: int) -> list[int]:
-    """Return scans without which all others follow the charge far better, one in eight at most."""
-    found: list[int] = []
-    for _ in range(t.size // 8):
-        kept = [k for k in range(t.size) if k not in found]
-        coarse = trials[:: max(trials.size // 400, 1)]
-        base = float(misfits(data, t[kept], h[kept], coarse, fewest - len(found)).min())
-        gains = []
-        for k in kept:
-            others = [j for j in kept if j != k]
-            without = misfits(data, t[others], h[others], coarse, fewest - len(found) - 1)
-            gains.append(base - float(without.min()))
-        spread = float(np.median(gains))
-        if max(gains) < spread + _OUTLIER_GAIN:
-            break
-        found.append(kept[int(np.argmax(gains))])
-    return found
+def _outliers(t: Floats, h: Floats) -> list[int]:
+    """Return scans that stand out from both neighbours, which then seem to stand out the other way.
+
+    An edge of the current bends the heights at one scan only.
+    """
+    share = (t[1:-1] - t[:-2]) / (t[2:] - t[:-2])
+    off = np.zeros(t.size)
+    off[1:-1] = h[1:-1] - (1 - share) * h[:-2] - share * h[2:]
+    limit = _OUTLIER_SIGMAS * max(1.4826 * float(np.median(np.abs(off[1:-1]))), _LEAST_OUTLIER_UM)
+    before, after = -np.sign(off) * np.roll(off, 1), -np.sign(off) * np.roll(off, -1)
+    size = np.abs(off)
+    alone = (np.minimum(before, after) > _BESIDE * size) & (np.maximum(before, after) < size)
+    return [int(k) for k in np.flatnonzero((size > limit) & alone) if 1 < k < t.size - 2]
 
 
 def _without_edges(data: CellData, times: Floats, heights: Floats, guess_s: float | None) -> ClockOffset:
@@ -208,13 +207,25 @@ def _apart(data: CellData, times: Floats, offset: float) -> str:
     return f"long after the scans: it begins {data.time_s[0] - times[-1] - offset:.4g} s after the last"
 
 
-def _best(trials: Floats, found: Floats, guess_s: float | None) -> int:
-    k = int(np.argmin(found))
+def _refined(data: CellData, t: Floats, h: Floats, trials: Floats, found: Floats) -> tuple[Floats, Floats]:
+    """Return the deepest minima among the trials, each looked at closely, and their misfits."""
+    padded = np.concatenate([[np.inf], found, [np.inf]])
+    minima = np.flatnonzero((found <= padded[:-2]) & (found <= padded[2:]) & np.isfinite(found))
+    deepest = minima[np.argsort(found[minima])][:_CANDIDATES]
+    step = float(trials[1] - trials[0])
+    fine = trials[deepest][:, None] + np.linspace(-step, step, _REFINED)[None, :]
+    scores = misfits(data, t, h, fine.ravel(), 0).reshape(fine.shape)
+    lowest = scores.argmin(axis=1)
+    rows = np.arange(len(deepest))
+    return fine[rows, lowest], scores[rows, lowest]
+
+
+def _best(candidates: Floats, scores: Floats, guess_s: float | None) -> int:
+    """Return the lowest; of those that are nearly as low, the nearest to the guess."""
     if guess_s is None:
-        return k
-    alike = np.flatnonzero(found < found[k] + _RIVAL)
-    minima = [int(j) for j in alike if found[j] <= found[max(int(j) - 1, 0) : int(j) + 2].min()] or [k]
-    return minima[int(np.argmin(np.abs(trials[minima] - guess_s)))]
+        return int(scores.argmin())
+    alike = np.flatnonzero(scores < scores.min() + _RIVAL)
+    return int(alike[np.argmin(np.abs(candidates[alike] - guess_s))])
 
 
 def _change(data: CellData, t: Floats, fit: HeightFit, offset: float, step: float) -> Floats:
