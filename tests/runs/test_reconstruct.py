@@ -1,6 +1,7 @@
 """A run becomes surfaces: the same anywhere, with holes where scans fail, from where it was stopped."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -187,6 +188,21 @@ def test_a_run_of_which_nothing_can_be_opened_is_reported(folder):
     with pytest.raises(InputError, match=r"none of its 4 scans can be opened; .*scan_000"):
         reconstruct_run(open_run(folder), device="cpu")
     assert not (folder / SURFACES).exists()
+
+
+def test_of_scans_in_colour_the_luminance_is_kept(folder, alone, monkeypatch):
+    metadata = {"axes": "ZYXS", "PhysicalSizeX": 0.4, "PhysicalSizeY": 0.4}
+    for scan in (folder / "scans").iterdir():
+        with tifffile.TiffFile(scan) as tif:
+            frames, step = tif.asarray(), float(re.search(r'PhysicalSizeZ="([^"]+)"', tif.ome_metadata)[1])
+        rgb = np.repeat(frames[..., None], 3, axis=-1)
+        tifffile.imwrite(scan, rgb, ome=True, photometric="rgb", metadata={**metadata, "PhysicalSizeZ": step})
+    # Their colours are not read, as nothing keeps them.
+    monkeypatch.setattr("lee.stacks.stack.ZStack.rgb", None)
+    store = reconstruct_run(open_run(folder), device="cpu")
+    assert store.state.tolist() == [1] * SCANS
+    depth = np.nanmean(heights(folder) - alone)  # the rendered scans state where the first frame is
+    np.testing.assert_allclose(heights(folder) - depth, alone, atol=1e-3)
 
 
 def test_scans_of_different_size_or_calibration_are_reported(folder):

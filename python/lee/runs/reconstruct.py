@@ -143,6 +143,7 @@ def _measure(job: _Job) -> str | None:
     store = SurfaceStore.open(job.store, mode="r+")
     try:
         with _opened_again(job.run, job.k) as stack:
+            stack.colour = False  # the store keeps luminance alone
             surface = reconstruct(stack, target=job.target, params=job.params, device=job.device)
         if not surface.valid.any():
             raise InputError(f"{job.run.scans[job.k]}: nothing in it comes into focus")
