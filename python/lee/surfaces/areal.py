@@ -110,7 +110,7 @@ def areal(
     squares = apart * apart
     sq = float(np.sqrt(squares.mean()))
     if scale_um is None:
-        ratio, developed, slope, coverage = _from_differences(height, flat, pixel_um)
+        ratio, developed, slope, coverage = _from_differences(height if level else flat, flat, pixel_um)
     else:
         ratio, developed, slope, coverage = _at_scale(height, tilt / pixel_um, pixel_um, scale)
     return Areal(
@@ -152,7 +152,7 @@ def _from_differences(
     height: NDArray[np.float64], level: NDArray[np.float64], pixel_um: float
 ) -> tuple[float, float, float, float]:
     ratios = []
-    for one in (height, level):
+    for one in (height,) if height is level else (height, level):
         along, down = np.diff(one, axis=1) / pixel_um, np.diff(one, axis=0) / pixel_um
         x2, y2 = along * along, down * down
         # Each corner of a square of four pixels spans a triangle; both ways to split it use all four.
@@ -162,7 +162,7 @@ def _from_differences(
         ratios.append(float(corners[whole].mean()) if whole.any() else np.nan)
     steep = [part[np.isfinite(part)] for part in (x2, y2)]
     slope = float(np.sqrt(sum(part.mean() for part in steep))) if all(part.size for part in steep) else np.nan
-    return ratios[0], ratios[1], slope, float(whole.mean())
+    return ratios[0], ratios[-1], slope, float(whole.mean())
 
 
 def _at_scale(

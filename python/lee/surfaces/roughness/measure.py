@@ -206,12 +206,13 @@ def roughness(
         raise InputError(f"roughness: draws is {draws}; give at least 2")
     scale = ScaleLimited(np.isfinite(height), pixel, form_order, s_filter_um, l_filter_um)
     evaluate = _Evaluation(scale, line)
-    found = evaluate(height)
+    flat, limited = evaluate.limited(height)
+    found = evaluate(flat, limited)
     noise, sigma = height_errors(given, height, noise_um, noise_correlation_px)
     spread = None
     if noise is not None and sigma is not None:
         errors = drawn_errors(sigma, noise.correlation_px, draws, seed)
-        spread = evaluate.spread(height, errors, draws, found.values, progress)
+        spread = evaluate.spread(flat, limited, errors, draws, found.values, progress)
         if noise_correlation_px is None:
             longer = max(_NEXT * noise.correlation_px, _SHORTEST_PX)
             shorter = noise.correlation_px / _NEXT
@@ -264,11 +265,9 @@ class _Evaluation:
     def __init__(self, scale: ScaleLimited, line: LineOptions | None) -> None:
         self._scale, self._line = scale, line
 
-    def __call__(self, height: Heights) -> _Found:
-        """Measure one map."""
+    def __call__(self, flat: Heights, limited: Heights) -> _Found:
+        """Measure the S-F and the S-L surface of one map."""
         scale = self._scale
-        flat = scale.without_form(height)
-        limited = scale.limited(flat)
         about = limited[scale.known]
         first = areal(limited, pixel_um=scale.pixel_um, level=False)
         ratio = material_ratio(about)
@@ -304,18 +303,19 @@ class _Evaluation:
 
     def spread(
         self,
-        height: Heights,
+        flat: Heights,
+        limited: Heights,
         errors: Iterator[Heights],
         draws: int,
         values: dict[str, float],
         progress: Callable[[int, int], None] | None,
     ) -> _Spread:
         """Measure the map again with each of the errors added."""
-        drawn = []
-        rows = []
+        rows, squares = [], []
         for k, error in enumerate(errors):
-            drawn.append(error)
-            rows.append(self(height + error).values)
+            flat_error, limited_error = self.limited(error)
+            rows.append(self(flat + flat_error, limited + limited_error).values)
+            squares.append(self._squares(limited_error))
             if progress is not None:
                 progress(k + 1, draws)
         table = pd.DataFrame(rows)
@@ -325,22 +325,26 @@ class _Evaluation:
         return _Spread(
             {name: float(deviation[name]) for name in values},
             {name: float(bias[name]) for name in values},
-            *self.alone(drawn),
+            *_roots(squares),
         )
 
     def alone(self, errors: Iterable[Heights]) -> tuple[float, float]:
         """Return root mean square height and slope of errors without a surface."""
-        scale = self._scale
-        own = [
-            areal(
-                scale.limited(scale.without_form(np.where(scale.known, error, np.nan))),
-                pixel_um=scale.pixel_um,
-                level=False,
-            )
-            for error in errors
-        ]
-        heights, slopes = ([getattr(one, name) for one in own] for name in ("Sq_um", "Sdq"))
-        return float(np.sqrt(np.mean(np.square(heights)))), float(np.sqrt(np.mean(np.square(slopes))))
+        return _roots([self._squares(self.limited(error)[1]) for error in errors])
+
+    def limited(self, height: Heights) -> tuple[Heights, Heights]:
+        """Return the S-F and the S-L surface of a map or of its errors."""
+        flat = self._scale.without_form(np.where(self._scale.known, height, np.nan))
+        return flat, self._scale.limited(flat)
+
+    def _squares(self, limited: Heights) -> tuple[float, float]:
+        own = areal(limited, pixel_um=self._scale.pixel_um, level=False)
+        return own.Sq_um**2, own.Sdq**2
+
+
+def _roots(squares: list[tuple[float, float]]) -> tuple[float, float]:
+    heights, slopes = (float(np.sqrt(v)) for v in np.mean(squares, axis=0))
+    return heights, slopes
 
 
 def _parameters(found: _Found, spread: _Spread | None) -> tuple[RoughnessParameter, ...]:
@@ -362,7 +366,8 @@ def _parameters(found: _Found, spread: _Spread | None) -> tuple[RoughnessParamet
                 bias = value - np.nan_to_num(corrected.value)
             elif name.endswith("_um") and name not in _NOT_AMPLITUDES:
                 bias = value - float(np.sqrt(max(2 * value**2 - (value + bias) ** 2, 0.0)))
-            sigma = float(np.hypot(spread.sigma[name] * (1.0 if name in _SMOOTH else _LESS), bias))
+            # The bias is not subtracted, and half of it is as uncertain as an estimate is.
+            sigma = float(np.hypot(spread.sigma[name] * (1.0 if name in _SMOOTH else _LESS), 1.12 * bias))
             if corrected is None and abs(bias) > spread.sigma[name]:
                 notes.setdefault(name, _RULED)
         if name == "step_um" and found.line is not None and found.line.step is not None:
