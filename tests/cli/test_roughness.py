@@ -30,7 +30,7 @@ def test_writes_a_table_a_figure_a_profile_and_json(surface, tmp_path, capsys):
     assert "80 × 60 px, 99.7 % measured" in printed
     assert "Sq corrected" in printed
     assert "a filter is one-sided" in printed
-    assert "± holds the errors of the heights" in printed
+    assert "± holds random errors of the heights" in printed
     assert {path.name for path in out.iterdir()} == FILES
     described = json.loads((out / "roughness.json").read_text())
     table = pd.read_csv(out / "parameters.csv").set_index("name")

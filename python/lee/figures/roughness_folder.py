@@ -20,8 +20,8 @@ FORMAT = "lee roughness"
 FORMAT_VERSION = 1
 FILES = frozenset({"surface_um.tif", "parameters.csv", "profile.csv", "roughness.png", "roughness.json"})
 HOLDS = (
-    "± holds the errors of the heights, spread and bias; not other places of the sample, nor the scales of z "
-    "and of the pixel"
+    "± holds random errors of the heights, spread and bias; not relief that the instrument does not resolve, "
+    "other places of the sample, nor the scales of z and of the pixel"
 )
 _LEFT_OUT = ("Sp_um", "Sv_um", "Smr1_percent", "Smr2_percent")  # of the figure
 

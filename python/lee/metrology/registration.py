@@ -255,7 +255,7 @@ def _sampled(values: Heights, at: Heights) -> Heights:
     """Interpolate by cubic splines; NaN beside pixels that were not measured and outside."""
     known = np.isfinite(values)
     read = ndimage.map_coordinates(_filled(values), at, order=3, mode="nearest")
-    share = ndimage.map_coordinates(known.astype(np.float64), at, order=1, cval=0.0)
+    share = ndimage.map_coordinates(known.astype(np.float64), at, order=1, mode="grid-constant")
     out: Heights = np.where(share > 0.99, read, np.nan)
     return out
 
@@ -278,7 +278,7 @@ def _refined(first: Heights, second: Heights, start: Heights) -> tuple[Heights, 
         ) -> Heights:
             at = _positions(first.shape, second.shape, moved, chosen.astype(np.float64))
             read = ndimage.map_coordinates(spline, at, order=3, prefilter=False, mode="nearest")
-            weight = np.clip(ndimage.map_coordinates(share, at, order=1, cval=0.0), 0, 1)
+            weight = np.clip(ndimage.map_coordinates(share, at, order=1, mode="grid-constant"), 0, 1)
             design = np.stack([read, np.ones(read.size), at[0] / 1e3, at[1] / 1e3], axis=1) * weight[:, None]
             fitted = np.linalg.lstsq(design, heights * weight, rcond=None)[0]
             off = heights * weight - design @ fitted

@@ -137,7 +137,11 @@ def half_period(table: pd.DataFrame) -> HalfPeriod:
         NaN with a note where too few periods are coherent, or the response does not fall.
     """
     nan = float("nan")
-    coherent = table[table["coherence"] > _COHERENT]
+    # Beyond the first periods at which nothing is common, single rings are coherent by chance.
+    lost = (table["coherence"] <= _COHERENT).to_numpy(np.bool_)
+    ends = np.flatnonzero(lost[:-1] & lost[1:])
+    begun = table[: int(ends[0]) if ends.size else len(table)]
+    coherent = begun[begun["coherence"] > _COHERENT]
     if len(coherent) < _LEAST_RINGS:
         return HalfPeriod(nan, nan, nan, nan, "the maps are coherent at too few periods")
     frequency = 1 / coherent["period_um"].to_numpy(np.float64)

@@ -32,7 +32,8 @@ _FEW = 6
 # random surfaces of known roughness by this factor, 1.2 to 1.9.
 _LESS = 1.5
 _SMOOTH = ("Sa_um", "Sq_um", "Sdq", "Sdr_percent", "Ra_um", "Rq_um", "step_um")
-_RULED = "ruled by noise: give an S-filter"
+_RULED = "ruled by noise: give an S-filter, or a coarser one"
+_NOTED = 0.05
 _NOT_AMPLITUDES = ("Sal_um", "step_um")
 # Correlation lengths are estimated on a grid of this ratio, down to this one.
 _NEXT, _SHORTEST_PX = 2**0.25, 0.5
@@ -181,9 +182,9 @@ def roughness(
 
     Notes
     -----
-    Sigma holds the errors of the heights. It does not hold that another place of the sample is rougher, nor
-    the scales of z and of the pixel. Of extremes and counts (``Sz Sp Sv Rz Spd``) that are noted as ruled by
-    noise it is too small: the highest measured point is one that noise has raised.
+    Sigma holds random errors of the heights. It does not hold relief that the instrument does not resolve,
+    which mostly lowers Sdq, other places of the sample, nor the scales of z and of the pixel. Of extremes and
+    counts (``Sz Sp Sv Rz Spd``) noted as ruled by noise it is too small: their points are chosen by noise.
 
     Examples
     --------
@@ -368,7 +369,7 @@ def _parameters(found: _Found, spread: _Spread | None) -> tuple[RoughnessParamet
                 bias = value - float(np.sqrt(max(2 * value**2 - (value + bias) ** 2, 0.0)))
             # The bias is not subtracted, and half of it is as uncertain as an estimate is.
             sigma = float(np.hypot(spread.sigma[name] * (1.0 if name in _SMOOTH else _LESS), 1.12 * bias))
-            if corrected is None and abs(bias) > spread.sigma[name]:
+            if corrected is None and abs(bias) > max(spread.sigma[name], _NOTED * abs(value)):
                 notes.setdefault(name, _RULED)
         if name == "step_um" and found.line is not None and found.line.step is not None:
             # What is not flat about the two levels is no error of the heights, but it is one of the step.
