@@ -35,7 +35,10 @@ def scanned(rng, count, correlation_px=0.0, relief_um=1.0, drift_um=0.0):
     return stack
 
 
-@pytest.mark.parametrize(("count", "correlation_px"), [(2, 0.0), (2, 2.0), (5, 1.0)])
+@pytest.mark.parametrize(
+    ("count", "correlation_px"),
+    [(2, 2.0), pytest.param(2, 0.0, marks=pytest.mark.slow), pytest.param(5, 1.0, marks=pytest.mark.slow)],
+)
 def test_the_noise_and_its_standard_error(count, correlation_px):
     rng = np.random.default_rng(1)
     found = [noise(scanned(rng, count, correlation_px), pixel_um=0.5) for _ in range(40)]

@@ -27,8 +27,15 @@ def test_a_tilted_profile_with_rounded_edges_and_holes(kind, height):
     assert found.edges_um[0] == pytest.approx(45 if kind == "edge" else 40, abs=1.6)
 
 
-@pytest.mark.parametrize("correlation_px", [0.0, 1.5])
-@pytest.mark.parametrize("kind", ["edge", "groove"])
+@pytest.mark.parametrize(
+    ("kind", "correlation_px"),
+    [
+        ("edge", 1.5),
+        ("groove", 0.0),
+        pytest.param("edge", 0.0, marks=pytest.mark.slow),
+        pytest.param("groove", 1.5, marks=pytest.mark.slow),
+    ],
+)
 def test_the_standard_error_holds(kind, correlation_px):
     rng = np.random.default_rng(5)
     of_profile, of_map = [], []
