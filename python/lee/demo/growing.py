@@ -15,6 +15,7 @@ from lee.figures.maps import colour_scale, draw_map, page, time_text
 from lee.figures.phases import shade_phases
 from lee.figures.report import Section
 from lee.series.report.series_report import FILMS
+from lee.series.report.summary import RATE_ERRORS
 
 SCANS = 12
 INTERVAL_S = 15.0
@@ -117,7 +118,8 @@ class GrowingDemo:
             "than the rest during plating, and dissolve faster late in stripping. The surface also moves "
             f"during a scan, and the stage wanders by about {WALK_PX} px from scan to scan; this drift was "
             f"measured with an error of {self.shift_error_px():.3f} px.\n\n"
-            "Rates come from a fit over 5 scans. Trenches and protrusions are the most concave and the most "
+            "Rates come from a fit over 5 scans; 68 % should lie within one stated standard deviation "
+            f"of the true rate. {RATE_ERRORS} Trenches and protrusions are the most concave and the most "
             "convex tenth of the field. The report of the run itself, made without the truth, is in "
             f"{run.name}/series.",
             table=self.rows(),

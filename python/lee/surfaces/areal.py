@@ -216,7 +216,7 @@ def areal_over_time(
         not measured), ``area_per_volume_per_um`` and ``datum_um``. With `sigmas_um` also standard errors:
         ``area_se_um2``, how much the focus window and
         the errors of the heights change the area at this scale, and ``deposited_se_um3``,
-        from the errors of the heights. NaN for scans without a surface.
+        from the errors of the heights and what was not measured. NaN for scans without a surface.
 
     Notes
     -----
@@ -242,12 +242,14 @@ def areal_over_time(
             if datum_um is None:
                 datum_um = float(np.percentile(height[known], _DATUM_PERCENTILE))
         found = areal(height, pixel_um=pixel_um, scale_um=scale_um)
-        deposited = np.nan
+        deposited = unknown = np.nan
         if first is not None:
             change = height - first
             both = np.isfinite(change)
             if both.any():
                 deposited = float(change[both].mean(dtype=np.float64))
+                # What was not measured may differ as places do from each other.
+                unknown = float(change[both].std(dtype=np.float64)) * (1 - float(both.mean()))
         # From the first scan on: pixels that a later scan lacks elsewhere do not shift its volume.
         errors: dict[str, float] = {}
         if sigmas_um is not None:
@@ -255,7 +257,6 @@ def areal_over_time(
             mean_variance = float(np.nanmean(variance, dtype=np.float64)) if known.any() else np.nan
             if first is height:
                 first_variance = mean_variance
-            alike = min(noise_area_px / max(int(known.sum()), 1), 1.0)
             if first is height:
                 sigma = np.asarray(sigmas_um[k], dtype=np.float32)
                 drawn = [height + noise_like(sigma, noise_area_px, seed=n) for n in range(_DRAWS)]
@@ -264,10 +265,11 @@ def areal_over_time(
             flat = height + flattening(height, noise_area_px)
             flatter = areal(flat, pixel_um=pixel_um, scale_um=scale_um).area_um2 - found.area_um2
             rougher = first_roughening * np.sqrt(mean_variance / max(first_variance, 1e-30))
+            alike = min(noise_area_px / max(int(known.sum()), 1), 1.0)
+            noise = 0.0 if first is height else np.sqrt((mean_variance + first_variance) * alike)
             errors = {
                 "area_se_um2": float(np.hypot(FLATTENED_SHARE * flatter, rougher)),
-                "deposited_se_um3": found.projected_um2
-                * (0.0 if first is height else float(np.sqrt((mean_variance + first_variance) * alike))),
+                "deposited_se_um3": found.projected_um2 * float(np.hypot(noise, unknown)),
             }
         volume = (first_mean - (np.nan if datum_um is None else datum_um) + deposited) * found.projected_um2
         rows.append(

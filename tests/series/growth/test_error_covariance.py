@@ -87,3 +87,43 @@ def test_nothing_is_said_of_two_scans_or_a_few_pixels() -> None:
     assert error_covariance(heights[:2], stated, np.arange(2.0), np.arange(2.0)) is None
     heights[0, 0, 1:] = np.nan
     assert error_covariance(heights, stated, np.arange(5.0), np.arange(5.0)) is None
+
+
+def as_in_the_field(case: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Heights with persistent errors, their times and true rates, in a run that something happened to."""
+    rng = np.random.default_rng(6)
+    truth = grown(2)
+    times = {
+        "uneven times": np.cumsum(rng.uniform(4, 25, 12)),
+        "pauses": np.delete(10.0 * np.arange(17), [4, 5, 9, 10, 11]),
+    }.get(case, 10.0 * np.arange(12))
+    early, faded = 30 + 30 * truth.trench[None], np.exp(-times / 90)[:, None, None]
+    height = truth.height_um[0] + (25 * times[:, None, None] + early * 90 * (1 - faded)) / 1000
+    height += SIGMA_UM * errors(12, truth.trench.shape, 0.9, 6)
+    rate = 25 + early * faded
+    if case == "histories of gaps":
+        height[:6, :, :60] = np.nan
+        height[7:, 100:] = np.nan
+        height[rng.random(height.shape) < 0.1] = np.nan
+    if case == "one scan off":
+        height[5] += 0.4
+    if case == "a stage that drifts":
+        height += 0.002 * times[:, None, None]
+        rate = rate + 2
+    if case == "few scans":
+        height, times, rate = height[:5], times[:5], rate[:5]
+    return height.astype(np.float32), times, rate
+
+
+@pytest.mark.parametrize(
+    "case",
+    ["uneven times", "pauses", "histories of gaps", "one scan off", "a stage that drifts", "few scans"],
+)
+def test_sigmas_hold_in_runs_as_they_are(case: str) -> None:
+    height, times, rate = as_in_the_field(case)
+    found = growth(height, None, times)
+    score = np.abs(found.rate_nm_per_s - rate) / found.rate_sigma_nm_per_s
+    known = np.isfinite(score)
+    assert known.mean() > (0.5 if case == "histories of gaps" else 0.98)
+    assert 0.6 < np.mean(score[known] <= 1) < 0.76
+    assert np.mean(score[known] <= 2) > 0.9
