@@ -20,7 +20,7 @@ from tests.support.blank_figures import undrawn
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 COMMANDS = ["demo", "reconstruct", "series", "curvature", "particles", "rig", "twin", "export", "view"]
-COMMANDS += ["bench"]
+COMMANDS += ["bench", "cell-data", "compare", "metrology", "roughness"]
 PIXEL_UM = 0.25
 
 
