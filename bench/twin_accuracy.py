@@ -296,7 +296,7 @@ def rig(scans: int = 9, interval_s: float = 15.0, columns: int = 20, seed: int =
         rows.append(
             {
                 "time s": float(times[k]),
-                "c rms mol/L": _rms(c),
+                "c rms mmol/L": 1e3 * _rms(c),
                 "computed height rate rms nm/s": _rms(rate),
                 "measured σ nm/s": _rms(maps["rate_sigma_nm_per_s"][k][inside]),
                 "measured rate rms nm/s": _rms(measured),

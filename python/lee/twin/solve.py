@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +14,7 @@ from lee.errors import InputError
 from lee.surfaces.surface import Surface
 from lee.twin.cell import Cell
 from lee.twin.mesh.columns import MeshSize
+from lee.twin.mesh_error import layers_note
 from lee.twin.model import Model, make_model
 from lee.twin.results.builder import SolutionBuilder
 from lee.twin.results.solution import Balance, Solution
@@ -68,7 +70,8 @@ def solve(
     step_s : float, s, optional
         Constant steps in place of chosen ones.
     report : callable, optional
-        Takes lines to show before the solve: Sand time, limiting current, Wagner number, and what is assumed.
+        Takes lines to show before the solve: Sand time, limiting current, Wagner number, what is assumed, and
+        the error of the layers, which is estimated for them.
     progress : callable, optional
         Takes the `Balance` of each step.
 
@@ -95,9 +98,12 @@ def solve(
         efficiency=efficiency,
         mesh=mesh,
     )
-    for line in (cell.summary(), *model.notes) if report else ():
-        report(line)  # type: ignore[misc]
     columns = model.columns
+    if report:
+        told = layers_note(cell, columns.share, times[-1]) if kind == "tertiary" else ""
+        model = replace(model, notes=(*model.notes, told)) if told else model
+        for line in (cell.summary(), *model.notes):
+            report(line)
     z_um = columns.z_um(columns.height_um, columns.plane_um)
     made = time.perf_counter()
     volume = model.volume(z_um)
