@@ -90,6 +90,13 @@ def test_orientations_are_named(truth, reference, turned, named):
     assert found["correlation"].value > 0.99
 
 
+def test_a_map_is_itself():
+    rough = np.random.default_rng(0).normal(size=(60, 70))
+    found = compare(rough, rough, first_pixel_um=0.5, second_pixel_um=0.5)
+    assert found["difference_um"].value < 1e-3
+    assert found["pixel_scale"].value == pytest.approx(1, abs=1e-5)
+
+
 def test_maps_that_cannot_be_compared(reference):
     rng = np.random.default_rng(0)
     other = ndimage.gaussian_filter(rng.normal(size=(200, 200)), 2)

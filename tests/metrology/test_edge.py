@@ -47,6 +47,11 @@ def test_an_edge_finer_than_pixels_gives_a_bound():
 
 
 def test_edges_that_cannot_be_measured():
+    with pytest.raises(InputError, match="which does not stand out: give a map of one edge"):
+        edge_resolution(np.random.default_rng(0).normal(size=(60, 60)), pixel_um=PIXEL_UM)
+    bar = np.where((np.arange(80) > 30) & (np.arange(80) < 50), 1.0, 0.0) * np.ones((40, 1))
+    with pytest.raises(InputError, match="does not show one edge between two flat levels"):
+        edge_resolution(bar, pixel_um=PIXEL_UM)
     with pytest.raises(InputError, match="the profile is straight: there is no step in it"):
         edge_resolution(np.zeros((40, 60)), pixel_um=1.0)
     height = edge(0.5)

@@ -165,7 +165,8 @@ def test_bad_input_is_one_line(call, message):
         call()
 
 
-def test_equal_maps_have_no_noise():
-    found = noise(np.zeros((3, 8, 8)), pixel_um=1.0)
-    assert (found["noise_um"].value, found["noise_um"].sigma) == (0, 0)
-    assert found["shift_percent"].value == 0
+def test_equal_maps_are_no_repetition():
+    with pytest.raises(
+        InputError, match="noise: the maps are identical: give separate measurements of one place"
+    ):
+        noise(np.zeros((3, 8, 8)), pixel_um=1.0)

@@ -14,7 +14,7 @@ from lee.figures.maps import colour_scale, draw_map, page
 from lee.storage.atomic import new_folder
 from lee.storage.description import json_values, versions
 from lee.storage.map_tiff import write_map
-from lee.surfaces.roughness.measure import UNITS, Roughness
+from lee.surfaces.roughness.result import UNITS, Roughness
 
 FORMAT = "lee roughness"
 FORMAT_VERSION = 1

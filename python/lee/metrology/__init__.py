@@ -12,7 +12,8 @@ from lee.metrology.noise import RepeatedMeasurement, noise, repeatability
 from lee.metrology.quantity import MeasuredQuantity
 from lee.metrology.repeated_maps import RepeatedMaps, read_maps
 from lee.surfaces.roughness.line import LineOptions
-from lee.surfaces.roughness.measure import Roughness, roughness
+from lee.surfaces.roughness.measure import roughness
+from lee.surfaces.roughness.result import Roughness
 
 __all__ = [
     "EdgeResolution",

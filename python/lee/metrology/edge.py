@@ -20,6 +20,8 @@ _BINS_PER_PX = 4
 _GROUPS = 16
 _RESAMPLES = 100
 _LEAST_LINES = 8
+_STANDS_OUT = 10.0  # standard errors
+_MOST_OVERSHOOT_PERCENT = 50.0
 _FWHM = 2 * np.sqrt(2 * np.log(2))
 # A Gaussian response of standard deviation s passes exp(-2 pi^2 s^2 / L^2) of a wave of period L: half at
 # this.
@@ -94,6 +96,11 @@ def edge_resolution(
     height[~np.isfinite(height)] = np.nan
     pixel = float(given.pixel_um)
     step = step_of_map(height, pixel_um=pixel, kind="edge")
+    if np.isfinite(step.se_um) and abs(step.height_um) < _STANDS_OUT * step.se_um:
+        raise InputError(
+            f"resolution: the largest step is {step.height_um:.3g} ± {step.se_um:.2g} µm, which does not "
+            "stand out: give a map of one edge"
+        )
     lines = height if step.across == "x" else height.T
     response = _levelled(lines, step, pixel)
     place = _places(response, step, pixel)
@@ -121,6 +128,11 @@ def edge_resolution(
     )
     middle = (edges[:-1] + edges[1:]) / 2
     found, curve = _measured(middle, sums.sum(0), points.sum(0), pixel)
+    flat = abs(found["overshoot_percent"]) < _MOST_OVERSHOOT_PERCENT
+    if not (found["width_10_90_um"] < window and flat):
+        raise InputError(
+            "resolution: the map does not show one edge between two flat levels: give a map of one, or crop"
+        )
     rng = np.random.default_rng(seed)
     present = np.flatnonzero(points.sum(axis=1) > 0)
     resampled = []

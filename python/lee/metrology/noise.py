@@ -200,6 +200,8 @@ def _deviations(heights: Heights, form_order: int | None, operation: str) -> tup
             "of one place?"
         )
     # Pixels that single maps lack would leave a mean of the others, with less noise.
+    if all(np.array_equal(one[shared[0]], heights[0][shared[0]]) for one in heights[1:]):
+        raise InputError(f"{operation}: the maps are identical: give separate measurements of one place")
     mean = np.where(shared[0], np.where(known, heights, 0).sum(axis=0) / len(heights), np.nan)
     out = heights - mean
     if form_order is not None:

@@ -19,6 +19,7 @@ UNITS = {
     "deg": "°",
     "s": "s",
 }
+_MOST_DIGITS = 6
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ class MeasuredQuantity:
         if not (np.isfinite(self.sigma) and self.sigma > 0):
             return name, f"{self.value:.4g}{unit}"
         digits = max(0, 1 - int(np.floor(np.log10(self.sigma))))
+        if digits > _MOST_DIGITS:
+            return name, f"{self.value:.6g} ± {self.sigma:.2g}{unit}"
         return name, f"{self.value:.{digits}f} ± {self.sigma:.{digits}f}{unit}"
 
 

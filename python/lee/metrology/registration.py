@@ -269,7 +269,7 @@ def _refined(first: Heights, second: Heights, start: Heights) -> tuple[Heights, 
     result = None
     for sigma in _SMOOTHED_PX:
         one, other = (_smoothed(values, sigma) for values in (first, second))
-        spline = ndimage.spline_filter(_filled(other), order=3)
+        spline = ndimage.spline_filter(_filled(other), order=3, mode="mirror")
         share = np.isfinite(other).astype(np.float64)
         heights = one[tuple(chosen)]
 
@@ -277,7 +277,7 @@ def _refined(first: Heights, second: Heights, start: Heights) -> tuple[Heights, 
             moved: Heights, spline: Heights = spline, share: Heights = share, heights: Heights = heights
         ) -> Heights:
             at = _positions(first.shape, second.shape, moved, chosen.astype(np.float64))
-            read = ndimage.map_coordinates(spline, at, order=3, prefilter=False, mode="nearest")
+            read = ndimage.map_coordinates(spline, at, order=3, prefilter=False, mode="mirror")
             weight = np.clip(ndimage.map_coordinates(share, at, order=1, mode="grid-constant"), 0, 1)
             design = np.stack([read, np.ones(read.size), at[0] / 1e3, at[1] / 1e3], axis=1) * weight[:, None]
             fitted = np.linalg.lstsq(design, heights * weight, rcond=None)[0]

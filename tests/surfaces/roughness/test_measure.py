@@ -150,6 +150,12 @@ def test_bad_input_is_one_line(height, options, message):
         roughness(height, **{"pixel_um": 1.0, **options})
 
 
+def test_a_map_of_two_rows_has_no_hills():
+    found = roughness(np.random.default_rng(0).normal(size=(2, 40)), pixel_um=1.0)
+    assert np.isnan(found["Spd_per_mm2"].value)
+    assert found["Spd_per_mm2"].note == "no pixel has eight measured neighbours"
+
+
 def test_a_constant_map_has_no_shape():
     found = roughness(np.full((20, 30), 3.0), pixel_um=1.0, noise_um=0.1, draws=2)
     assert found["Sa_um"].value == 0

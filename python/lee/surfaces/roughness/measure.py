@@ -13,12 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from lee.errors import InputError
 from lee.surfaces.areal import areal
 from lee.surfaces.height_map import height_map
-from lee.surfaces.noise_correlation import Noise
 from lee.surfaces.roughness.autocorrelation import Autocorrelation, autocorrelation
 from lee.surfaces.roughness.height_errors import drawn_errors, height_errors
 from lee.surfaces.roughness.hills import hills
 from lee.surfaces.roughness.line import LineOptions, LineRoughness, line_roughness
 from lee.surfaces.roughness.material_ratio import MaterialRatio, material_ratio
+from lee.surfaces.roughness.result import Roughness, RoughnessParameter
 from lee.surfaces.roughness.scale_limited import ScaleLimited
 
 if TYPE_CHECKING:
@@ -37,88 +37,8 @@ _NOTED = 0.05
 _NOT_AMPLITUDES = ("Sal_um", "step_um")
 # Correlation lengths are estimated on a grid of this ratio, down to this one.
 _NEXT, _SHORTEST_PX = 2**0.25, 0.5
-UNITS = {"um": "µm", "percent": "%", "per_mm2": "1/mm²"}
 
 Heights = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class RoughnessParameter:
-    """One parameter.
-
-    Parameters
-    ----------
-    name : str
-        As ISO 25178-2 has it, with its unit: ``Sq_um``.
-    value : float
-        NaN where the map does not support it.
-    sigma : float
-        Standard uncertainty that the errors of the heights cause: the spread and, as it is not subtracted,
-        the bias. NaN where the errors are not known.
-    noise_bias : float
-        How much the errors of the heights raise the parameter, from what the same errors once more add: to
-        the squares of amplitudes, to the others themselves. NaN where not known.
-    note : str
-        Why there is no value, or how many values a mean was taken of.
-    """
-
-    name: str
-    value: float
-    sigma: float
-    noise_bias: float
-    note: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class Roughness:
-    """Roughness of a surface.
-
-    Parameters
-    ----------
-    parameters : tuple of RoughnessParameter
-    surface_um : (H, W) float64, µm
-        The scale-limited surface that they were measured on, about its mean; NaN where not measured.
-    pixel_um : float, µm
-    form_order : int
-    s_filter_um, l_filter_um : float, µm, optional
-        Cut-off wavelengths.
-    one_sided : float
-        Share of the pixels at which a filter lacks more than a tenth of its weight, at the border or a hole.
-    coverage : float
-        Share of the map that was measured.
-    noise : Noise, optional
-        Errors of the heights that sigma and bias belong to.
-    draws : int
-        Random draws of these errors.
-    ratio : MaterialRatio
-    correlation : Autocorrelation
-    line : LineRoughness, optional
-    """
-
-    parameters: tuple[RoughnessParameter, ...]
-    surface_um: Heights
-    pixel_um: float
-    form_order: int
-    s_filter_um: float | None
-    l_filter_um: float | None
-    one_sided: float
-    coverage: float
-    noise: Noise | None
-    draws: int
-    ratio: MaterialRatio
-    correlation: Autocorrelation
-    line: LineRoughness | None
-
-    def __getitem__(self, name: str) -> RoughnessParameter:
-        """Return the parameter of that name, such as ``"Sq_um"``."""
-        for parameter in self.parameters:
-            if parameter.name == name:
-                return parameter
-        raise KeyError(name)
-
-    def table(self) -> pd.DataFrame:
-        """Return a row per parameter: ``name value sigma noise_bias note``."""
-        return pd.DataFrame([vars(one) for one in self.parameters])
 
 
 def roughness(
@@ -274,14 +194,16 @@ class _Evaluation:
         ratio = material_ratio(about)
         correlation = autocorrelation(limited)
         area_mm2 = scale.known.sum() * scale.pixel_um**2 / _UM2_PER_MM2
-        peaks = int(hills(limited, _PRUNED * first.Sz_um).inside.sum()) if first.Sz_um > 0 else np.nan
+        peaks = np.nan
+        if first.Sz_um > 0 and scale.holds_inside:
+            peaks = int(hills(limited, _PRUNED * first.Sz_um).inside.sum())
         line = None
         values = {
             "Sa_um": first.Sa_um,
             "Sq_um": first.Sq_um,
             "Sz_um": first.Sz_um,
             "Sp_um": float(about.max()),
-            "Sv_um": float(-about.min()),
+            "Sv_um": abs(float(about.min())),
             "Ssk": first.Ssk,
             "Sku": first.Sku,
             "Sdq": first.Sdq,
@@ -357,6 +279,8 @@ def _parameters(found: _Found, spread: _Spread | None) -> tuple[RoughnessParamet
     if not found.values["Sz_um"] > 0:
         constant = ("Ssk", "Sku", "Smr1_percent", "Smr2_percent", "Spd_per_mm2")
         notes |= dict.fromkeys(constant, "the surface is constant")
+    elif np.isnan(found.values["Spd_per_mm2"]):
+        notes["Spd_per_mm2"] = "no pixel has eight measured neighbours"
     out: list[RoughnessParameter] = []
     for name, value in found.values.items():
         sigma = bias = float("nan")

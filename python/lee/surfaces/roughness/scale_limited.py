@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from lee.errors import InputError
 from lee.surfaces.roughness.areal_filter import ArealGaussian
@@ -47,6 +48,8 @@ class ScaleLimited:
                 f"roughness: the S-filter ({s_filter_um:g} µm) must be finer than the L-filter "
                 f"({l_filter_um:g} µm)"
             )
+        whole = ndimage.minimum_filter(known, size=3, mode="constant", cval=0)
+        self.holds_inside = bool(whole.any())  # pixels with eight measured neighbours
         self.known, self.pixel_um, self.cutoff_um = known, pixel_um, l_filter_um
         self._order = form_order
         self._fine, self._coarse = (
