@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lee.reconstruction.focus.cells import CELL_PX, CellRecord, at_pixels, cells_of
+from lee.reconstruction.focus.cells import CELL_PX, CellRecord, at_pixels, cells_of, nearest_sample
 from lee.reconstruction.occlusion.detection import Occlusions, dilated, mean_of_cells
 
 
@@ -33,6 +33,32 @@ def seen_brightness(
     at = [(y + 0.5) / CELL_PX - 0.5, (x + 0.5) / CELL_PX - 0.5]
     out[y, x] = ndimage.map_coordinates(total / known, at, order=1, mode="nearest")
     return out
+
+
+def veil_sigma_um(height_um: NDArray[np.float32], record: CellRecord, depth_um: float) -> NDArray[np.float32]:
+    """Return the standard deviation (H, W), µm, that a veil adds which dims a surface while it is in focus.
+
+    A Gaussian focus curve of standard deviation s, dimmed at a rate r of the logarithm of the light, is still
+    a Gaussian, but moved by s² r. How much of the light that a cell lost or gained was the surface's is not
+    known; all of it is taken for it.
+
+    Parameters
+    ----------
+    height_um : (H, W) float32
+        Heights everywhere.
+    record : CellRecord
+    depth_um : float, µm
+        Full width at half maximum of the focus curve.
+    """
+    level = np.log(np.maximum(record.brightness, 1e-6))
+    level -= np.median(level, axis=(1, 2), keepdims=True)
+    sd = depth_um / 2.355
+    y, x = np.ogrid[: height_um.shape[0], : height_um.shape[1]]
+    rows, columns = cells_of(y, x, level.shape[1:])
+    below, above = (nearest_sample(record.z_um, height_um + way * sd) for way in (-1, 1))
+    far = np.abs(record.z_um[above] - record.z_um[below])
+    change = np.abs(level[above, rows, columns] - level[below, rows, columns])
+    return np.asarray(sd**2 * change / np.maximum(far, sd), dtype=np.float32)
 
 
 def occluded_classes(

@@ -15,6 +15,7 @@ from lee.reconstruction.artefact_masks import sigma_beside_bare_patches
 from lee.reconstruction.frame_rejection import FrameRejection
 from lee.reconstruction.lamp_flicker import without_flicker
 from lee.reconstruction.motion.subpixel_shift import shift_frame
+from lee.reconstruction.occlusion.seen import veil_sigma_um
 from lee.reconstruction.second_look.detail import Image
 from lee.reconstruction.second_look.focal_moments import FocalMoments, FocusGroup, weights_um
 from lee.reconstruction.second_look.focus_curves import FocusCurves, FocusShapes, UsualShape
@@ -125,6 +126,8 @@ def look_again(
     # Windows beside what was not measured see the texture beside a pixel in the second look, too.
     whole = np.where(surface.valid, height, surface.height_filled_um).astype(np.float32)
     deviation = np.hypot(deviation, sigma_beside_bare_patches(whole, ~surface.valid))
+    if candidates is not None:
+        deviation = np.hypot(deviation, veil_sigma_um(whole, candidates.record, depth_um))
     return replace(
         surface,
         height_um=np.where(surface.valid, height, np.float32(np.nan)),
