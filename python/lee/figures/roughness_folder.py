@@ -20,8 +20,8 @@ FORMAT = "lee roughness"
 FORMAT_VERSION = 1
 FILES = frozenset({"surface_um.tif", "parameters.csv", "profile.csv", "roughness.png", "roughness.json"})
 HOLDS = (
-    "± holds random errors of the heights, spread and bias; not relief that the instrument does not resolve, "
-    "other places of the sample, nor the scales of z and of the pixel"
+    "± holds random errors of the heights, if they are as large as stated, spread and bias; not relief that "
+    "the instrument does not resolve, other places of the sample, nor the scales of z and of the pixel"
 )
 _LEFT_OUT = ("Sp_um", "Sv_um", "Smr1_percent", "Smr2_percent")  # of the figure
 
@@ -163,7 +163,9 @@ def _parameters(axes: Axes, rough: Roughness) -> None:
         y = 1 - (k + 0.5) / len(lines)
         axes.text(0.05, y, symbol, transform=axes.transAxes, va="center")
         axes.text(0.4, y, text, transform=axes.transAxes, va="center")
-    uncertain = "± holds the errors of the heights" if rough.noise else "errors of the heights are not known"
+    uncertain = (
+        "± holds random errors of the heights" if rough.noise else "errors of the heights are not known"
+    )
     axes.set_title(uncertain, fontsize="medium")
 
 
