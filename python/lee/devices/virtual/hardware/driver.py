@@ -9,6 +9,7 @@ from lee.devices.driver_keys import allowed
 from lee.devices.drivers import CameraDriver, StageDriver
 from lee.devices.protocols import Camera, Stage
 from lee.devices.virtual.hardware.camera import VirtualCamera
+from lee.devices.virtual.hardware.carriage import Mechanics
 from lee.devices.virtual.hardware.frame_bank import FrameBank, quick_bank
 from lee.devices.virtual.hardware.stage import VirtualStage
 from lee.devices.virtual.scene.demo import demo_scene
@@ -49,12 +50,13 @@ class VirtualStageDriver(StageDriver):
     """A virtual stage.
 
     It is at ``position_um`` when it is opened; at ``scene_at_um`` height 0 of what the virtual camera sees is
-    in focus.
+    in focus. The stand rises by ``drift_nm_per_s``, which heights cannot tell from a sample that dissolves.
     """
 
     driver: str = "virtual"
     scene_at_um: float = field(default=1000.0, metadata=allowed(minimum=0, maximum=25000))
     position_um: float = field(default=1000.0, metadata=allowed(minimum=0, maximum=25000))
+    drift_nm_per_s: float = field(default=0.0, metadata=allowed(minimum=-1000, maximum=1000))
 
     def open(self) -> Stage:
         """Open it; a default position beyond the limits is moved onto them."""
@@ -65,6 +67,7 @@ class VirtualStageDriver(StageDriver):
             position_um=min(max(self.position_um, low), high),
             scene_at_um=min(max(self.scene_at_um, low), high),
             backlash_um=self.backlash_um,
+            mechanics=Mechanics(drift_um_per_s=self.drift_nm_per_s / 1000),
         )
 
     def check(self, where: str, given: Collection[str]) -> None:
