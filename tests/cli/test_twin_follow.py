@@ -59,10 +59,9 @@ def test_a_run_is_followed_into_its_own_folder_and_resumed(run, capsys):
     code, _, err = outcome_of(capsys, run, *SMALL)
     assert code == 1
     assert "exists" in err
-    code, out, err = outcome_of(capsys, run, *SMALL, "--overwrite")
-    assert (code, err) == (0, "")
 
 
+@pytest.mark.slow
 def test_aligned_surfaces_go_before_those_as_measured(run, capsys, tmp_path):
     from lee.series.map_store import create_maps
 
@@ -90,9 +89,14 @@ def test_the_recorded_charge_goes_before_the_phases(run, capsys, tmp_path):
     followed = pd.read_csv(tmp_path / "out" / "intervals.csv")
     np.testing.assert_allclose(followed["charge_c_per_cm2"], table["charge_c_per_cm2"], atol=1e-9)
     np.testing.assert_allclose(followed["current_ma_per_cm2"], [40, 40, 40, -20])
-    table.loc[2, "charge_c_per_cm2"] = np.nan
+
+
+@pytest.mark.slow
+def test_a_record_that_ends_before_the_run_is_told_and_the_cell_taken(run, capsys, tmp_path):
+    (run / "series").mkdir()
+    table = pd.DataFrame({"time_s": TIMES, "charge_c_per_cm2": [0.0, 0.08, np.nan, np.nan]})
     table.to_csv(run / "series" / "charge.csv", index=False)
-    code, out, err = outcome_of(capsys, run, "-o", tmp_path / "other", *SMALL)
+    code, out, err = outcome_of(capsys, run, "-o", tmp_path / "out", *SMALL)
     assert (code, err) == (0, "")
     assert "the record does not cover every scan: the cell's current is taken" in out
 

@@ -16,6 +16,8 @@ from lee.cli.twin.options import InputOptions, cell_of, map_or_number, run_optio
 if TYPE_CHECKING:
     from lee.electrochemistry import Protocol
 
+_TOLERANCE = 3e-4
+
 
 @click.command(no_args_is_help=True)
 @run_options
@@ -75,7 +77,7 @@ def follow(
             exchange_current=map_or_number(inputs.exchange_current, run.shape),
             efficiency=map_or_number(inputs.efficiency, run.shape),
             mesh=inputs.mesh(run.shape),
-            tolerance=inputs.tolerance,
+            tolerance=inputs.tolerance or _TOLERANCE,
             folder=kept,
             report=click.echo,
             progress=progress,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lee.twin import Balance, Cell, MeshSize
 
 Command = Callable[..., None]
-TOLERANCE = 1e-4
+_TOLERANCE = 1e-4
 
 cell_option = click.option(
     "--cell", type=PATH, metavar="TOML", help="The cell, as `lee twin cell` writes it; else its defaults."
@@ -66,8 +66,9 @@ _OPTIONS = (
         help="Thickness of the cells at the electrode; by default from the layer or gap.",
     ),
     click.option(
-        "--tolerance", type=click.FloatRange(min=0, min_open=True), default=TOLERANCE, show_default=True,
-        help="Error that a time step may add to the concentration, in shares of the bulk's.",
+        "--tolerance", type=click.FloatRange(min=0, min_open=True), metavar="SHARE",
+        help="Error that a time step may add to the concentration, in shares of the bulk's; by default "
+        "0.0001, of `follow` 0.0003.",
     ),
     click.option(
         "--smooth-um", type=click.FloatRange(min=0), metavar="UM",
@@ -111,7 +112,7 @@ class InputOptions:
     columns: int | None
     layers: int | None
     first_um: float | None
-    tolerance: float
+    tolerance: float | None
     smooth_um: float | None
     pixel_um: float | None = None
 
@@ -129,7 +130,7 @@ class InputOptions:
             exchange_current=map_or_number(self.exchange_current, surface.shape),
             efficiency=map_or_number(self.efficiency, surface.shape),
             mesh=self.mesh(surface.shape),
-            tolerance=self.tolerance,
+            tolerance=self.tolerance or _TOLERANCE,
         )
 
     def mesh(self, shape: tuple[int, int]) -> "MeshSize":
