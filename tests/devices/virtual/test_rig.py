@@ -1,5 +1,6 @@
 """The virtual camera and stage together: scans, and the faults of a rig."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import pytest
 from lee.devices.faults import Backpressure, DeviceLost, StageStalled
 from lee.devices.virtual.hardware.carriage import PERFECT, Mechanics
 from lee.devices.virtual.hardware.clock import SimulatedClock
+from lee.devices.virtual.hardware.driver import VirtualStageDriver
 from lee.devices.virtual.hardware.fault_plan import At, Faults
 from lee.devices.virtual.hardware.frame_bank import FrameBank, quick_bank
 from lee.devices.virtual.hardware.rig import virtual_rig
@@ -158,3 +160,11 @@ def test_it_keeps_up_with_a_real_rig():
     assert frames == list(range(160))
     assert total == 160 * 1200 * 1200
     rig.close()
+
+
+@pytest.mark.parametrize("drift", [0.0, 5.0])
+def test_the_stand_drifts_only_if_the_rig_says_so(drift):
+    stage = VirtualStageDriver(lowest_um=900.0, highest_um=1100.0, drift_nm_per_s=drift).open()
+    now = time.monotonic()
+    assert stage.true_um(now + 100) - stage.true_um(now) == pytest.approx(0.1 * drift, abs=1e-9)
+    stage.close()

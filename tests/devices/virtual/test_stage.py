@@ -1,6 +1,5 @@
 """The virtual stage: its motion against analytic times, its pulses, and what goes wrong with it."""
 
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,6 @@ from lee.devices.faults import DeviceLost, StageStalled
 from lee.devices.scan_plan import ScanPlan
 from lee.devices.virtual.hardware.carriage import PERFECT, Carriage, Mechanics
 from lee.devices.virtual.hardware.clock import SimulatedClock
-from lee.devices.virtual.hardware.driver import VirtualStageDriver
 from lee.devices.virtual.hardware.fault_plan import At, Faults
 from lee.devices.virtual.hardware.motion import MotionProfile
 from lee.devices.virtual.hardware.stage import COUNTS_PER_UM, REPORT_INTERVAL_S, VirtualStage
@@ -393,11 +391,3 @@ def test_a_closed_stage_is_lost():
 def test_a_fault_has_one_moment(given):
     with pytest.raises(InputError, match="one of the two"):
         At(**given)
-
-
-@pytest.mark.parametrize("drift", [0.0, 5.0])
-def test_the_stand_drifts_only_if_the_rig_says_so(drift):
-    stage = VirtualStageDriver(lowest_um=900.0, highest_um=1100.0, drift_nm_per_s=drift).open()
-    now = time.monotonic()
-    assert stage.true_um(now + 100) - stage.true_um(now) == pytest.approx(0.1 * drift, abs=1e-9)
-    stage.close()
