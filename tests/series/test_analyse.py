@@ -60,9 +60,10 @@ def test_rates_and_drift_are_those_of_the_truth(found, measured):
     assert abs(np.nanmedian(delta - grown)) < 0.02
     adjacent = found.maps("adjacent_rate_nm_per_s")
     assert np.isnan(adjacent[0]).all()
-    np.testing.assert_allclose(
-        adjacent[2], (found.maps("delta_um")[2] - found.maps("delta_um")[1]) * 100, rtol=1e-4, atol=0.1
-    )
+    expected = (found.maps("delta_um")[2] - found.maps("delta_um")[1]) * 100
+    known = np.isfinite(expected)  # where the first scan was measured, too
+    assert known.mean() > 0.9
+    np.testing.assert_allclose(adjacent[2][known], expected[known], rtol=1e-4, atol=0.1)
 
 
 def test_everything_is_written(found):
