@@ -22,7 +22,6 @@ from lee.surfaces.provenance import ComputeDevice, DepthOfField, ScanSource
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from lee.reconstruction.occlusion.candidates import Candidates
     from lee.reconstruction.target import Target
     from lee.stacks.stack import ZStack
     from lee.surfaces.surface import Surface
@@ -72,7 +71,7 @@ def reconstruct(
     in_colour, stack = stack, motion.steadied(stack)
     depth, depth_source = _depth_of_field(stack, chosen)
 
-    def scan(on: str) -> tuple[Surface, Candidates | None]:
+    def scan(on: str) -> tuple[Surface, Refocuser]:
         refocuser = Refocuser(
             (stack.shape[1], stack.shape[2]),
             pixel_um=stack.pixel_um,
@@ -85,17 +84,18 @@ def reconstruct(
             refocuser.push(frame, float(stack.z_um[k]), drift_px=at)
             if progress is not None:
                 progress(k + 1, len(stack))
-        return refocuser.finish(), refocuser.near_occlusions
+        return refocuser.finish(), refocuser
 
     try:
-        surface, candidates = scan(where.kind)
+        surface, first = scan(where.kind)
     except DeviceMemoryError as error:
         if device != "auto":
             raise
         where = fall_back_to_the_processor(error)
-        surface, candidates = scan("cpu")
+        surface, first = scan("cpu")
     beyond = motion.beyond_the_frame(surface.height_um, stack.z_um)
     _leave_out(surface, beyond)
+    candidates = first.near_occlusions
     if candidates is not None:
         candidates = replace(candidates, zone=candidates.zone & ~beyond)
     surface.provenance = replace(
@@ -111,7 +111,13 @@ def reconstruct(
     )
     if chosen.second_look:
         surface = look_again(
-            stack, surface, candidates, drift_px=motion.drift_px, depth_um=depth, params=chosen
+            stack,
+            surface,
+            candidates,
+            lamp_factors=first.lamp_factors,
+            drift_px=motion.drift_px,
+            depth_um=depth,
+            threads=chosen.threads,
         )
     if in_colour.colour:
         surface.colour = refocused_in_colour(in_colour, surface, motion=motion, depth_um=depth)

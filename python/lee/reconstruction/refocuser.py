@@ -56,6 +56,8 @@ class Refocuser:
     ----------
     near_occlusions : Candidates or None
         After `finish`: what a second look may find near occlusions; None where there were none.
+    lamp_factors : list of float
+        By how much the lamp made each frame that was judged brighter than usual.
 
     Raises
     ------
@@ -110,6 +112,7 @@ class Refocuser:
         self._full_scale = 0
         self._finished = False
         self.near_occlusions: Candidates | None = None
+        self.lamp_factors: list[float] = []
 
     def push(self, frame: ArrayLike, z_um: float, *, drift_px: tuple[float, float] | None = None) -> None:
         """Take the next frame.
@@ -266,6 +269,7 @@ class Refocuser:
     def _settle(self, verdicts: list[Verdict]) -> None:
         for verdict in verdicts:
             image, z, drift = self._waiting.popleft()
+            self.lamp_factors.append(verdict.factor)
             if verdict.reason is None:
                 self._use(without_flicker(image, verdict.factor, full=self._full_scale), z, drift)
             else:

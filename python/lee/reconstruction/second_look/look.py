@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lee.reconstruction.artefact_masks import sigma_beside_bare_patches
-from lee.reconstruction.frame_rejection import FrameRejection
 from lee.reconstruction.lamp_flicker import without_flicker
 from lee.reconstruction.motion.subpixel_shift import shift_frame
 from lee.reconstruction.occlusion.seen import veil_sigma_um
@@ -27,8 +25,6 @@ from lee.surfaces.filling import fill
 
 if TYPE_CHECKING:
     from lee.reconstruction.occlusion.candidates import Candidates
-    from lee.reconstruction.parameters import ReconstructParams
-    from lee.stacks.grey import Frame
     from lee.stacks.stack import ZStack
     from lee.surfaces.surface import Surface
 
@@ -54,11 +50,12 @@ _FIRST_WINDOW_PX = 5
 def look_again(
     stack: ZStack,
     surface: Surface,
-    candidates: Candidates | None = None,
+    candidates: Candidates | None,
     *,
+    lamp_factors: Sequence[float],
     drift_px: NDArray[np.float64],
     depth_um: float,
-    params: ReconstructParams,
+    threads: int,
 ) -> Surface:
     """Measure the heights of a surface again on the stack that it came from.
 
@@ -70,14 +67,16 @@ def look_again(
     stack : ZStack
     surface : Surface
         Of the first look at `stack`. Pixels that it did not measure stay as they are, but for `candidates`.
-    candidates : Candidates, optional
+    candidates : Candidates or None
         What the first look left open near occlusions.
+    lamp_factors : (Z,) sequence of float
+        By how much the lamp made each frame brighter than usual; empty: none.
     drift_px : (Z, 2) float64, pixels
         Displacement (dy, dx) of the sample in each frame.
     depth_um : float, µm
         Full width at half maximum of the focus curve.
-    params : ReconstructParams
-        As in the first look.
+    threads : int
+        0 = all available cores.
 
     Returns
     -------
@@ -90,10 +89,10 @@ def look_again(
     used = np.array([k for k in range(len(stack)) if k not in rejected])
     if not surface.valid.any() or np.median(np.abs(np.diff(stack.z_um[used]))) > _MAX_STEP * depth_um / 2.355:
         return surface
-    threads = params.threads or len(os.sched_getaffinity(0))
+    threads = threads or len(os.sched_getaffinity(0))
 
     def groups() -> Iterator[FocusGroup]:
-        return _groups(stack, used, drift_px, _GROUP_SPAN * weights_um(depth_um), params.reject_frames)
+        return _groups(stack, used, lamp_factors, drift_px, _GROUP_SPAN * weights_um(depth_um))
 
     zone = np.zeros(surface.shape, bool)
     if candidates is not None:
@@ -172,26 +171,18 @@ class _Gathering:
         self.frames.append(k)
 
 
-def _judged(stack: ZStack) -> Iterator[tuple[int, Frame]]:
-    """Yield number and image of the good frames, the lamp's flicker divided out."""
-    rejection = FrameRejection()
-    waiting: deque[Frame] = deque()
-    for frame in stack:
-        waiting.append(frame)
-        for verdict in rejection.push(frame):
-            yield verdict.frame, without_flicker(waiting.popleft(), verdict.factor)
-    for verdict in rejection.finish():
-        yield verdict.frame, without_flicker(waiting.popleft(), verdict.factor)
-
-
 def _groups(
-    stack: ZStack, used: NDArray[np.intp], drift: NDArray[np.float64], span_um: float, judge: bool
+    stack: ZStack,
+    used: NDArray[np.intp],
+    lamp: Sequence[float],
+    drift: NDArray[np.float64],
+    span_um: float,
 ) -> Iterator[FocusGroup]:
     z = stack.z_um
     spans = np.zeros(len(stack))
     spans[used] = np.abs(np.gradient(z[used]))
     now = _Gathering()
-    for k, frame in _judged(stack) if judge else enumerate(stack):
+    for k, frame in enumerate(stack):
         if spans[k] == 0:
             continue
         if now.frames:
@@ -200,7 +191,7 @@ def _groups(
             if abs(z[k] - z[begun]) > span_um or apart > _GROUP_DRIFT_PX:
                 yield _group(now, z, spans, drift)
                 now = _Gathering()
-        now.add(k, frame)
+        now.add(k, without_flicker(frame, lamp[k]) if lamp else frame)
     yield _group(now, z, spans, drift)
 
 
