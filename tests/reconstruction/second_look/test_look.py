@@ -13,7 +13,9 @@ from scipy.special import j1
 
 from lee.reconstruction.parameters import ReconstructParams
 from lee.reconstruction.reconstruct import reconstruct
+from lee.reconstruction.second_look.focal_moments import TextureMatch
 from lee.reconstruction.second_look.preference import first_share
+from lee.reconstruction.second_look.window_choice import choose_windows, measured_only
 from lee.stacks.stack import ZStack
 
 PIXEL_UM = 0.25
@@ -215,3 +217,25 @@ def test_it_is_recorded_and_left_out_where_steps_are_too_wide():
     assert "second_look" not in once.metadata
     wide = replace(TWICE, depth_of_field_um=2.0)
     assert not looked(frames[::8], z[::8], wide).provenance.second_look
+
+
+def test_a_few_measured_pixels_leave_numbers_everywhere():
+    """Cells without any texture weigh nothing; the inverse of their weight squared must not overflow."""
+    rng = np.random.default_rng(9)
+    shape = (64, 96)
+    valid = np.zeros(shape, bool)
+    valid[rng.integers(0, 64, 5), rng.integers(0, 96, 5)] = True
+    planes = [
+        rng.uniform(0.5, 2, (3, shape[0] // side, shape[1] // side)).astype(np.float32) for side in (1, 2)
+    ]
+    matches = [TextureMatch(side, *of) for side, of in zip((1, 2), planes, strict=True)]
+    first = rng.normal(size=shape).astype(np.float32)
+    refined = choose_windows(
+        first,
+        np.where(valid, np.float32(0.01), np.float32(np.inf)),
+        measured_only(valid, matches),
+        shape=shape,
+        width_um=1.5,
+        finest_px=1.4,
+    )
+    assert all(np.isfinite(of).all() for of in vars(refined).values())

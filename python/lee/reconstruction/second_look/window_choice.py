@@ -180,7 +180,7 @@ class _Level:
             side, sd, after = 1, self._sd * self._side / match.side, match.side // self._side
         off = match.weight * away + match.offset
         total = smooth(block_sum(match.weight, side), sd)
-        least = np.float32(1e-3 * float(np.mean(np.abs(match.weight))) * side**2 + 1e-20)
+        least = np.float32(1e-3 * float(np.mean(np.abs(match.weight))) * side**2 + 1e-15)
         weight = np.maximum(total, least)
         found = self._limited(smooth(block_sum(off, side), sd) / weight)
         half = sd / np.sqrt(2)
