@@ -24,7 +24,7 @@ test-all: $(VENV)/installed-for-tests
 	$(MAKE) cpp-test cuda-test
 
 bench: $(VENV)/installed-for-tests
-	@for bench in $(notdir $(basename $(wildcard bench/bench_*.py))) accuracy series_accuracy; do echo && $(BIN)/python -m bench.$$bench || exit 1; done
+	@for bench in $(notdir $(basename $(wildcard bench/bench_*.py))) accuracy series_accuracy particles_accuracy metrology_accuracy; do echo && $(BIN)/python -m bench.$$bench || exit 1; done
 
 lint: $(VENV)/lint-tools
 	$(BIN)/ruff check

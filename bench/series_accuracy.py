@@ -20,7 +20,6 @@ rig's camera, each time from another fraction of a step; the worst scan counts.
 
 import argparse
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -28,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import lee
+from bench.judged_row import Row, print_rows
 from bench.scenes.analytic_surfaces import SURFACES, area_um2, sampled
 from bench.scenes.growing_runs import (
     INTERVAL_S,
@@ -41,7 +41,7 @@ from bench.scenes.growing_runs import (
     sloped_run,
     still_heights,
 )
-from bench.table import Cell, lines, machine, write_csv
+from bench.table import machine
 from lee.series.alignment.scan_alignment import align, apply_alignment
 from lee.series.growth.rates import Growth, growth
 from lee.series.region_curves import noise_area_px, rate_ratio, region_curves
@@ -54,41 +54,6 @@ EXPECTED_SHARE = 68.27  # %, within one standard deviation
 MADE = {"noisy truth": noisy_run, "persistent noise": persistent_run, "sloped noise": sloped_run}
 RUNS = {**MADE, "virtual rig": rig_run, "Gaussian gather": rays_run, "demo": demo_run}
 Map = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Row:
-    """A figure, the smaller the better: what must be reached, what is aimed at, and what each seed got."""
-
-    what: str
-    of: str
-    unit: str
-    must: float
-    aim: float
-    got: tuple[float, ...]
-
-    @property
-    def worst(self) -> float:
-        """The largest; NaN where any is."""
-        return float(np.max(self.got))
-
-    @property
-    def verdict(self) -> str:
-        """Say which bound the worst seed keeps."""
-        return "aim" if self.worst <= self.aim else "must" if self.worst <= self.must else "MISSED"
-
-    def cells(self) -> dict[str, Cell]:
-        """Return the row of the table."""
-        return {
-            "what": self.what,
-            "of": self.of,
-            "unit": self.unit,
-            "must": self.must,
-            "aim": self.aim,
-            "got": self.worst,
-            "": self.verdict,
-            "seeds": " ".join(f"{one:.3g}" for one in self.got),
-        }
 
 
 def noisy_surface(name: str, seed: int, side_px: int) -> tuple[Map, NDArray[np.float64], float, float]:
@@ -315,9 +280,7 @@ def main() -> None:
     for of in RUNS:
         rows += run_rows(of, arguments.seeds, run_px, scans)
     rows += still_rows(arguments.seeds, run_px)
-    print(*lines([row.cells() for row in rows]), sep="\n")
-    if arguments.csv:
-        write_csv([row.cells() for row in rows], arguments.csv)
+    print_rows(rows, arguments.csv)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import pytest
 pytest.importorskip("cv2")
 
 from bench import series_accuracy
+from bench.judged_row import Row
 from bench.scenes import growing_runs
 from bench.scenes.analytic_surfaces import FIELD_UM, SURFACES, area_um2, sampled
 from bench.scenes.growing_runs import (
@@ -19,7 +20,7 @@ from bench.scenes.growing_runs import (
     sloped_run,
     still_heights,
 )
-from bench.series_accuracy import Row, displacements, ratio_error, rms, run_errors, surface_errors
+from bench.series_accuracy import displacements, ratio_error, rms, run_errors, surface_errors
 from lee.surfaces.resampling import shift_map
 
 
@@ -67,6 +68,9 @@ def test_a_row_is_judged_by_its_worst_seed():
     assert Row("a", "b", "%", 8, 2, (8.1, 1.0)).verdict == "MISSED"
     assert Row("a", "b", "%", 8, 2, (np.nan, 1.0)).verdict == "MISSED"
     assert Row("a", "b", "%", 8, 2, (1.0, 8.1)).cells()["seeds"] == "1 8.1"
+    assert Row("a", "b", "", 0.9, 0.95, (0.96, 0.97), at_least=True).verdict == "aim"
+    assert Row("a", "b", "", 0.9, 0.95, (0.92, 0.97), at_least=True).verdict == "must"
+    assert Row("a", "b", "", 0.9, 0.95, (0.89, 0.97), at_least=True).verdict == "MISSED"
 
 
 def test_noisy_truth_is_the_truth_and_noise():
