@@ -41,6 +41,22 @@ def test_a_step_off_the_line_is_the_linearity_deviation():
     assert straight["amplification"].value == pytest.approx(1.02)
 
 
+def test_the_line_of_an_instrument_that_is_not_linear_is_the_plain_regression():
+    """Errors far below the deviations do not decide where the line goes."""
+    shown = KNOWN * (1 + 0.01 * KNOWN)
+    line = np.polyfit(KNOWN, shown, 1)
+    for own in ([0.001, 0.002, 0.001, 0.003, 0.001], [0.003, 0.001, 0.002, 0.001, 0.002]):
+        found = linearity(shown, KNOWN, measured_se_um=own)
+        assert found["linearity_um"].value == pytest.approx(
+            np.abs(shown - np.polyval(line, KNOWN)).max(), rel=1e-3
+        )
+        assert found["amplification"].value == pytest.approx(line[0], rel=1e-4)
+        # As large as the deviations, not as the errors.
+        assert found["amplification"].sigma == pytest.approx(
+            np.sqrt(np.polyfit(KNOWN, shown, 1, cov=True)[1][0, 0]), rel=0.01
+        )
+
+
 def test_few_heights_give_no_line_with_an_offset():
     found = linearity([1.1, 1.08], [1.0, 1.0])
     assert found["amplification"].value == pytest.approx(1.09)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy import optimize
 
 from lee.errors import InputError
 from lee.metrology.quantity import MeasuredQuantity, named
@@ -55,7 +56,8 @@ def linearity(
 
     The line is fitted by least squares, weighted by the errors of both; with an offset where three or more
     different heights are known, else through zero. If the steps scatter about it by more than their errors,
-    those of the line are raised as much.
+    as they do where the instrument is not linear, one more error that all steps have alike explains the rest
+    (Mandel & Paule, Anal. Chem. 42 (1970) 1194): the line then is close to the plain regression.
 
     Parameters
     ----------
@@ -93,15 +95,16 @@ def linearity(
     slope = float(known @ measured / (known @ known))
     error = np.hypot(own, slope * given)
     stated = bool((error > 0).all())
-    weight = 1 / error if stated else np.ones(count)
-    inverse = np.linalg.pinv(design * weight[:, None])
-    fitted = inverse @ (measured * weight)
-    off = measured - design @ fitted
     degrees = count - design.shape[1]
+    weight = 1 / error if stated else np.ones(count)
+    inverse, fitted, off = _line(design, measured, weight)
     square = float(np.sum((off * weight) ** 2)) / degrees if degrees > 0 else float("nan")
-    factor = 1.0 if stated else float("nan")
-    if degrees > 0:
-        factor = float(np.sqrt(square)) if not stated else float(np.sqrt(max(square, 1.0)))
+    factor = 1.0
+    if not stated:
+        factor = float(np.sqrt(square)) if degrees > 0 else float("nan")
+    elif square > 1:
+        weight = 1 / np.sqrt(error**2 + _excess(design, measured, error))
+        inverse, fitted, off = _line(design, measured, weight)
     sigma = np.sqrt(np.sum(inverse**2, axis=1)) * factor
     quantities = [MeasuredQuantity("amplification", float(fitted[0]), float(sigma[0]))]
     why = "three different known heights are needed"
@@ -144,6 +147,26 @@ def linearity(
         "± holds the scatter over each step, and the stated errors of the known heights; not errors that all "
         "steps share",
     )
+
+
+def _line(design: Values, measured: Values, weight: Values) -> tuple[Values, Values, Values]:
+    """Return the weighted pseudo-inverse, the line, and the deviations from it."""
+    inverse = np.asarray(np.linalg.pinv(design * weight[:, None]), np.float64)
+    fitted = inverse @ (measured * weight)
+    return inverse, fitted, np.asarray(measured - design @ fitted)
+
+
+def _excess(design: Values, measured: Values, error: Values) -> float:
+    """Return the square of the error that explains, with those stated, the scatter about the line, µm²."""
+    degrees = int(len(measured) - design.shape[1])
+
+    def more(square: float) -> float:
+        weight = 1 / np.sqrt(error**2 + square)
+        return float(np.sum((_line(design, measured, weight)[2] * weight) ** 2)) - degrees
+
+    plain = _line(design, measured, np.ones(len(measured)))[2]
+    most = 2 * float(plain @ plain) / degrees
+    return float(optimize.brentq(more, 0.0, most, xtol=1e-9 * most))
 
 
 def read_steps(path: str | Path, *, kind: Kind = "groove", pixel_um: float | None = None) -> Linearity:
