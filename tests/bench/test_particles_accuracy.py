@@ -13,7 +13,7 @@ from bench.particles_accuracy import (
     false_rows,
     field_rows,
     is_silent,
-    recall_in,
+    isolated_in,
     scale_rows,
     wide_rows,
 )
@@ -62,7 +62,9 @@ def test_the_rows_are_computed():
     fields = field_rows([1], TINY)
     assert [row.what for row in fields[:3]] == ["F1 of 47 spots", "recall in clusters", "error of places"]
     assert min(row.got[0] for row in fields if row.what.startswith("F1")) > 0.9
-    assert recall_in(NOISES["Gaussian"], 1, TINY) > 0.8
+    recall, intensity_off = isolated_in(NOISES["Gaussian"], 1, TINY)
+    assert recall > 0.8
+    assert 0 <= intensity_off < 40
     assert 0 <= false_particles(NOISES["Laplace"], 1, TINY) < 10
     assert 0 <= false_in_scans(30.0, 1, TINY) < 10
     rows, recall, _ = wide_rows([1], TINY)
