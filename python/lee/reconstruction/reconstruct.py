@@ -94,10 +94,10 @@ def reconstruct(
         where = fall_back_to_the_processor(error)
         surface, first = scan("cpu")
     beyond = motion.beyond_the_frame(surface.height_um, stack.z_um)
-    _leave_out(surface, beyond)
     candidates = first.near_occlusions
     if candidates is not None:
-        candidates = replace(candidates, zone=candidates.zone & ~beyond)
+        candidates = candidates.without(beyond, beyond & surface.valid)
+    _leave_out(surface, beyond)
     surface.provenance = replace(
         surface.provenance,
         device=ComputeDevice(**asdict(where)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,11 @@ class Candidates:
     maxima: SurfaceMaxima
     record: CellRecord
     occlusions: Occlusions
+
+    def without(self, beyond: Mask, lost: Mask) -> Candidates:
+        """Return those outside what the frames had left; `lost` is what of it had been measured."""
+        masks = {**self.masks, "left the field": self.masks["left the field"] | lost}
+        return replace(self, zone=self.zone & ~beyond, masks=masks)
 
 
 def candidate_heights(

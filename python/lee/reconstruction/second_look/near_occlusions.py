@@ -68,7 +68,7 @@ def measured_near_occlusions(
     known = valid | (candidates.guess & ~zone)
     behind, rims = continued_behind(height, known, zone)
     # Seen past an occlusion, and not where the surface farther off leads.
-    valid &= ~(rims & (np.abs(behind - height) > _MAX_OFF * depth_um))
+    valid &= ~(rims & zone & (np.abs(behind - height) > _MAX_OFF * depth_um))
     known &= valid | ~zone
     filled = np.where(known, height, behind).astype(np.float32)
     masks = {reason: mask & ~zone for reason, mask in candidates.masks.items()}
