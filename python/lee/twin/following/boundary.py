@@ -52,6 +52,8 @@ class Boundary:
     notes : tuple of str
     block : int
         Side of the run's pixels that were averaged to one of the mesh's own.
+    breaks_s : tuple of float
+        When the current jumps, and the speed of the electrode with it.
     """
 
     columns: Columns
@@ -59,6 +61,7 @@ class Boundary:
     holes: tuple[int, ...]
     notes: tuple[str, ...]
     block: int = 1
+    breaks_s: tuple[float, ...] = ()
 
     def on_own_grid(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Average a map of the run's pixels over blocks; NaN where less than half of one is known."""
@@ -90,8 +93,9 @@ def moving_boundary(
     Scans are read one at a time. The scan that was measured most completely is the reference: of the others
     only the change since is smoothed to the columns, over what both have measured, so that a hole beside a
     slope tilts nothing. Where a scan has measured less than half of a column's surroundings, the height there
-    follows from the other scans; where all have, from the change beside it. Fields of more than 256 pixels
-    are averaged over blocks; their true area is that of all pixels.
+    follows from the other scans, if between the same jumps of the current two of them have measured it; else
+    from the change beside it. Fields of more than 256 pixels are averaged over blocks; their true area is
+    that of all pixels.
 
     Parameters
     ----------
@@ -102,7 +106,7 @@ def moving_boundary(
     pixel_um, cell, size
         See `lee.twin.mesh.columns.make_columns`.
     breaks_s : sequence of float
-        When the current is switched.
+        When the current jumps.
     names : T of str
         Of the scans, for messages.
 
@@ -132,12 +136,7 @@ def moving_boundary(
         sigmas.append(sigma)
     change, errors = np.stack(nodes), np.stack(sigmas)
     never = np.asarray(~np.isfinite(change).any(axis=0))
-    if never.any():
-        for k in range(len(change)):
-            here = np.isfinite(change[k])
-            if here.any():
-                change[k][never] = fill(change[k].astype(np.float32), here)[never]
-                errors[k][never] = float(np.median(errors[k][here]))
+    _fill_from_beside(change, errors, np.searchsorted(np.asarray(breaks_s), times_s, side="right"))
     path = smoothed(times_s, base.height_um + change, errors, tuple(breaks_s))
     notes, holes = _notes(base, known, names, never, path, sigmas_um is None)
     first = path.at(float(times_s[0]))
@@ -149,7 +148,25 @@ def moving_boundary(
         plane_um=base.plane_um + _plane_moved(base.height_um, first, cell),
         notes=(*base.notes, *notes),
     )
-    return Boundary(columns, path, holes, notes, block)
+    return Boundary(columns, path, holes, notes, block, tuple(breaks_s))
+
+
+def _fill_from_beside(
+    change: NDArray[np.float64], errors: NDArray[np.float64], part: NDArray[np.integer]
+) -> None:
+    """Fill columns that less than two scans between jumps of the current have measured, in place.
+
+    Arrays are (T, ny, nx); `part` (T,) numbers the scans by what lies between two jumps.
+    """
+    for one in np.unique(part):
+        scans = np.flatnonzero(part == one)
+        few = np.isfinite(change[scans]).sum(axis=0) < min(2, len(scans))
+        for k in scans if few.any() else ():
+            here = np.isfinite(change[k])
+            empty = few & ~here
+            if here.any() and empty.any():
+                change[k][empty] = fill(change[k].astype(np.float32), here)[empty]
+                errors[k][empty] = float(np.median(errors[k][here]))
 
 
 @dataclass(frozen=True)

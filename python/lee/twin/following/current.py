@@ -14,6 +14,8 @@ from lee.errors import InputError
 _SIGNS = {"plating": 1.0, "stripping": -1.0, "rest": 0.0}
 # Of a time: just before it, for the value that a step ends with where the current jumps.
 _BEFORE_S = 1e-6
+# Of the largest current: a smaller step is drift, as that of a recorded current from scan to scan.
+_JUMP = 0.25
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,12 @@ class RunCurrent:
         """Return the times between two others at which it jumps or bends."""
         edges = self.protocol.edges_s + self.begins_s
         return [float(t) for t in edges if begin_s + _BEFORE_S < t < end_s - _BEFORE_S]
+
+    def jumps_s(self, begin_s: float, end_s: float) -> list[float]:
+        """Return the times between two others at which it jumps by a quarter of the largest or more."""
+        least = _JUMP * self.largest_ma_per_cm2
+        switches = self.switches_s(begin_s, end_s)
+        return [t for t in switches if abs(self.after(t) - self.at(t)) >= least > 0]
 
 
 def current_of_phases(times_s: ArrayLike, phases: Sequence[str], ma_per_cm2: float) -> Protocol:

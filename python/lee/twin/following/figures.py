@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,6 +19,9 @@ from lee.twin.comparison.compare import Comparison
 from lee.twin.results.fields import cross_section
 from lee.twin.results.figures import QUANTITIES, draw_section, scale_of
 from lee.twin.results.solution import Solution
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _BINS = 70
 _SHOWN_REGIONS = 4
@@ -35,7 +39,7 @@ def rates_over_time(comparison: Comparison, solution: Solution) -> Figure:
     figure = page(7.6)
     panels = figure.subplots(2, 2, sharex=True, sharey="row")
     curves = comparison.curves
-    names = list(dict.fromkeys(curves["region"]))[:_SHOWN_REGIONS]
+    names = _shown(curves)
     for place, name in enumerate(names):
         rows = curves[curves["region"] == name]
         times = rows["time_s"].to_numpy()
@@ -65,6 +69,14 @@ def rates_over_time(comparison: Comparison, solution: Solution) -> Figure:
         frameon=False,
     )
     return figure
+
+
+def _shown(curves: pd.DataFrame) -> list[str]:
+    """Choose as many regions of each kind, the first ones, in their order."""
+    regions = curves.drop_duplicates("region")
+    place = regions.groupby("kind").cumcount()
+    first = regions.loc[place.sort_values(kind="stable").index[:_SHOWN_REGIONS]]
+    return [str(name) for name in first.sort_index()["region"]]
 
 
 def _summed(times: Maps, rates: Maps) -> Maps:

@@ -147,10 +147,9 @@ def follow(
     current = RunCurrent(protocol, float(times[0]) if protocol_begins_s is None else protocol_begins_s)
     largest = current.largest_ma_per_cm2
     cell = replace(cell, current_density_ma_per_cm2=largest)
-    switches = current.switches_s(float(times[0]), float(times[-1]))
     boundary = moving_boundary(
         heights_um, sigmas_um, times, pixel_um=pixel_um, cell=cell, size=mesh or MeshSize(),
-        breaks_s=switches, names=names,
+        breaks_s=current.jumps_s(float(times[0]), float(times[-1])), names=names,
     )  # fmt: skip
     exchange_current, efficiency = (
         values

@@ -28,6 +28,8 @@ def compare_rates(
 ) -> Comparison | None:
     """Compare the height rates of a run with the computed ones, at every scan that was reached.
 
+    Scans at which the current jumps have two rates, and are left out.
+
     Parameters
     ----------
     followed : Followed
@@ -44,7 +46,11 @@ def compare_rates(
     """
     solution = followed.solution
     count = len(solution.times_s)
-    measured = [k for k in range(count) if k < len(followed.scans) and k not in followed.holes]
+    measured = [
+        k
+        for k in range(min(count, len(followed.scans)))
+        if k not in followed.holes and not np.isin(solution.times_s[k], followed.boundary.breaks_s)
+    ]
     if rates_nm_per_s is None:
         columns, path = followed.boundary.columns, followed.boundary.path
         rates = [columns.to_pixels(path.speed_um_per_s[k]) * 1e3 for k in measured]

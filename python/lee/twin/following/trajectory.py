@@ -127,6 +127,8 @@ def smoothed(
             break
         errors = np.where(wild, errors + off**2 / max(scale, 1.0), errors)
     height, speed, variance = found.smooth()
+    # Beside breaks the filter's variances are differences of large numbers.
+    variance = np.minimum(variance, errors)
     return Trajectory(
         times_s=times_s,
         height_um=(height * unit + base).reshape(-1, *shape),
