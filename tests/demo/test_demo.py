@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lee.demo import growing, nucleation
+from lee.demo import following, growing, nucleation
 from lee.demo import twin as demo_twin
 from lee.demo.baseline_focus import baseline_heights
 from lee.demo.demo import STEP_UM, run_demo
@@ -56,6 +56,7 @@ def one_run():
         patch.setattr(growing, "run_growing", run_growing)
         patch.setattr(nucleation, "run_nuclei", run_nuclei)
         patch.setattr(demo_twin, "run_twin", lambda *given, **options: demo_twin.NoTwin())
+        patch.setattr(following, "run_following", lambda *given, **options: None)
         yield found
 
 

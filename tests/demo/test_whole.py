@@ -62,13 +62,16 @@ def test_it_writes_its_files(ran):
     assert len(run) == len(found.growing.truth.times_s)
     assert run.phases[0] == "plating" != run.phases[-1] == "stripping"
     assert len(open_run(folder / "nucleation")) == 6
-    steps = len(stack) + 2 * len(run) + 9 + demo_twin.STEPS
+    steps = len(stack) + 3 * len(run) + 9 + demo_twin.STEPS
     assert seen == [(k + 1, steps) for k in range(len(stack))] + seen[len(stack) :]
     assert seen[-1] == (steps, steps)
     page = (folder / "report.html").read_text()
     assert all(row["rms µm"] in page for row in found.rows())
     assert all(row["measured nm/s"] in page for row in found.growing.rows())
     assert "data:video/mp4" in page
+    if found.followed is not None:
+        assert all(row["computed nm/s"] in page for row in found.followed.rows())
+        assert (folder / "run" / "twin" / "report.html").is_file()
     assert (folder / "run" / "series" / "report.html").is_file()
     assert all(row["diameter, median error"] in page for row in found.nuclei.rows())
     assert (folder / "nuclei" / "report.html").is_file()

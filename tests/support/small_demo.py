@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from lee.demo import demo, growing, nucleation
+from lee.demo import demo, following, growing, nucleation
 from lee.demo import twin as demo_twin
 from lee.devices.virtual import GrowingScene, Scene, electrode, growing_electrode
 
@@ -33,4 +33,6 @@ def small_demo() -> Iterator[pytest.MonkeyPatch]:
         patch.setattr(nucleation, "KNOWN", 50)
         patch.setattr(demo_twin, "COLUMNS", 6)
         patch.setattr(demo_twin, "LAYERS", 6)
+        patch.setattr(following, "COLUMNS", 8)
+        patch.setattr(following, "LAYERS", 6)
         yield patch

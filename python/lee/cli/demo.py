@@ -21,9 +21,10 @@ def demo(output: Path, seed: int, threads: int) -> None:
     The scene is an electrode of known height: 20 µm of relief, fading texture, gas bubbles, glints, a flake
     that floats by, a flash, and lateral drift. A second electrode grows by a known law and is scanned
     repeatedly while it is plated and then stripped. On a third one nuclei appear, which are found and sized.
-    If NGSolve is installed, the digital twin is solved over the first surface. DIR gets the scan
-    (scan.ome.tif), the measured surface, the true heights, error maps, the runs (run, with the results of
-    `lee series`; nucleation), the particles (nuclei, as from `lee particles`), the environment (twin, as from
+    If NGSolve is installed, the digital twin is solved over the first surface, and follows the second
+    electrode with the current that was recorded. DIR gets the scan (scan.ome.tif), the measured surface, the
+    true heights, error maps, the runs (run, with the results of `lee series` and `lee twin follow`;
+    nucleation), the particles (nuclei, as from `lee particles`), the environment (twin, as from
     `lee twin solve`) and report.html. An older demo in DIR is replaced.
 
     \b

@@ -1,4 +1,4 @@
-"""The demonstration from the first scan to the report: one scan, a growing run, nuclei, and the twin."""
+"""The demonstration from the first scan to the report: a scan, a growing run, nuclei, and the twin."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from lee.demo import growing, nucleation, twin
+from lee.demo import following, growing, nucleation, twin
 from lee.demo.baseline_focus import baseline_heights
+from lee.demo.following import FollowingDemo
 from lee.demo.growing import GrowingDemo
 from lee.demo.height_errors import GROSS_STEPS, HeightErrors, height_errors
 from lee.demo.nucleation import NucleiDemo
@@ -54,6 +55,7 @@ class Demo:
     growing: GrowingDemo
     nuclei: NucleiDemo
     twin: TwinDemo | NoTwin
+    followed: FollowingDemo | None = None
 
     def rows(self) -> list[dict[str, str]]:
         """Return the errors of heights as a table, one mapping of column to text a row."""
@@ -71,8 +73,8 @@ class Demo:
         ]
 
     def text(self) -> str:
-        """Return the tables of heights, rates, nuclei and the twin as text."""
-        parts = (self, self.growing, self.growing.charge, self.nuclei, self.twin)
+        """Return the tables of heights, rates, charge, nuclei and the twin as text."""
+        parts = (self, self.growing, self.growing.charge, self.nuclei, self.twin, self.followed)
         return "\n\n".join(_lines(part.rows()) for part in parts if part is not None)
 
 
@@ -132,7 +134,8 @@ def run_demo(
         stack = ZStack.from_array(scan.frames, scan.z_um, scan.pixel_um)
         runs = 2 * growing.SCANS
         before_twin = len(stack) + runs + nucleation.STEPS
-        steps = before_twin + twin.STEPS
+        before_following = before_twin + twin.STEPS
+        steps = before_following + growing.SCANS
 
         def report(before: int) -> Callable[[int, int], None] | None:
             return None if progress is None else lambda done, _: progress(before + done, steps)
@@ -148,7 +151,8 @@ def run_demo(
         )
         truth = scan.truth_seen_in(REFERENCE_FRAME)
         environment = twin.run_twin(place / "twin", surface, truth, progress=report(before_twin))
-        found = Demo(surface, scan, _errors(surface, scan), grown, nuclei, environment)
+        followed = following.run_following(place / "run", grown, progress=report(before_following))
+        found = Demo(surface, scan, _errors(surface, scan), grown, nuclei, environment, followed)
         _write(place, found)
     return found
 
@@ -219,5 +223,6 @@ def _write(place: Path, found: Demo) -> None:
             *([] if found.growing.charge is None else [found.growing.charge.section(place / "run")]),
             found.nuclei.section(place / "nuclei"),
             found.twin.section(place / "twin"),
+            *([] if found.followed is None else [found.followed.section(place / "run")]),
         ],
     )
