@@ -14,7 +14,7 @@ COMMON = {"cell": Cell(), "mesh": SIZE, "report": None}
 
 
 def measured():
-    """A relief with a hole, whose recovered heights lie deeper than what is around it."""
+    """A relief with a hole, whose filled heights lie deeper than what is around it."""
     y, x = (np.mgrid[:12, :16] + 0.5) * PIXEL_UM
     height = (3 * np.sin(x / 10) + 0.05 * y).astype(np.float32)
     filled = height.copy()

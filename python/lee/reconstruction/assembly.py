@@ -1,4 +1,4 @@
-"""From the search for the focus to a `Surface`: artefacts masked, heights recovered and filled."""
+"""From the search for the focus to a `Surface`: artefacts masked, holes filled."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def assemble_surface(
     pixel_um: float,
     provenance: Provenance,
 ) -> tuple[Surface, Candidates | None]:
-    """End the search for the focus, mask artefacts, recover and fill heights, and gather all in a `Surface`.
+    """End the search for the focus, mask artefacts, fill holes, and gather all in a `Surface`.
 
     Parameters
     ----------

@@ -53,7 +53,7 @@ class Surface:
     height_um : (H, W) float32
         Measured height in µm; NaN where not measured.
     height_filled_um : (H, W) float32
-        A height everywhere: `height_um` where `valid`, else recovered beneath an occlusion or filled.
+        A height everywhere: `height_um` where `valid`, else filled from the heights around.
     height_sigma_um : (H, W) float32
         Standard deviation of `height_um` in µm; NaN where not measured.
     valid : (H, W) bool

@@ -52,7 +52,7 @@ def solve(
     ----------
     height_um : (H, W) float, µm, or Surface
         Grows toward the electrolyte. NaN where not measured; holes are filled. Of a surface its own filled
-        heights are taken, which hold what was recovered beneath occlusions.
+        heights are taken.
     pixel_um : float, µm
         That of the surface if not given.
     cell : Cell

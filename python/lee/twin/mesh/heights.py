@@ -44,7 +44,7 @@ def whole_heights(height_um: ArrayLike | Surface, pixel_um: float | None = None)
     ----------
     height_um : (H, W) float, µm, or Surface
         A map is NaN where not measured; its holes are filled smoothly from around. Of a surface the filled
-        heights are taken, which hold what was recovered beneath occlusions.
+        heights are taken.
     pixel_um : float, µm, optional
         Needed for a map; that of a surface if not given.
 
