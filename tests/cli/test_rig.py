@@ -121,7 +121,10 @@ def test_surfaces_can_wait(config, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--start-um", "890"], "beyond its limits"),
+        (
+            ["--start-um", "890"],
+            "from 890.00 to 1022.72 µm with its lead of 4.00 µm reaches 886.00 µm, beyond",
+        ),
         (["--step-um", "0.0001"], "less than one count of the stage"),
         (["--end-um", "998.2"], "a focus needs 3 frames or more"),
         (["--duration-s", "4000000000"], "are needed"),
@@ -187,3 +190,32 @@ def test_what_was_converted_already_is_skipped(config, tmp_path, capsys):
     assert "exists already" in capsys.readouterr().err
     assert run(["rig", "convert", str(tmp_path)]) == 1
     assert "holds no recorded scan (.raw)" in capsys.readouterr().err
+
+
+def test_a_stage_that_is_not_homed_moves_only_when_its_height_is_stated(config, tmp_path, capsys):
+    config.write_text(CONFIG + "homed = false\nposition_um = 1000.0\n")
+    folder = tmp_path / "run"
+    short = ["--duration-s", "0.3", "--no-surfaces"]
+    assert recording(config, folder, *short) == 1
+    err = capsys.readouterr().err
+    assert "nothing moves before it is homed (lee rig home" in err
+    assert err.count("\n") == 1
+    assert not list(tmp_path.rglob("*.raw"))
+    assert recording(config, folder, *short, "--reference-um", "1000") == 0
+    assert "counter showed 0.00 µm and is set to 1000.00 µm" in capsys.readouterr().out
+    with SegmentReader(folder / "scans" / "scan_000.raw") as reader:
+        reference = reader.header.notes["reference"]
+        assert reader.header.plan.z_um[0] == pytest.approx(998, abs=1e-3)
+    assert reference["source"] == "operator"
+    assert reference["stated_um"] == pytest.approx(1000, abs=1e-3)
+    assert reference["counter_set"] is True
+
+
+def test_homing_is_asked_for(config, capsys):
+    config.write_text(
+        CONFIG.replace("lowest_um = 900.0", "lowest_um = 0.0\nhomed = false\nposition_um = 40.0")
+    )
+    assert run(["rig", "home", str(config)]) == 1
+    assert "clear the objective, then give --objective-is-clear" in capsys.readouterr().err
+    assert run(["rig", "home", str(config), "--objective-is-clear"]) == 0
+    assert capsys.readouterr().out == "the stage is homed and stands at 0.00 µm\n"

@@ -60,7 +60,7 @@ def test_every_key_reaches_its_device():
     assert image.shape == (16, 20)
     assert image.dtype == "uint16"
     assert rig.stage.end_scan(timeout_s=5.0) == 5
-    with pytest.raises(InputError, match="beyond its limits, 10000 to 60000"):
+    with pytest.raises(InputError, match=r"10.00 µm is beyond its limits, 10.00 to 60.00 µm"):
         rig.stage.move_to(9_999)
     rig.close()
 

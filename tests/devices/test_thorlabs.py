@@ -64,7 +64,7 @@ def test_opening_moves_nothing_and_reports_its_identity(controller, stage):
     status = stage.status()
     assert status.position_counts == START
     assert not status.moving
-    assert not status.homed
+    assert status.homed
     assert status.age_s < 0.1
 
 
@@ -166,7 +166,7 @@ def test_near_its_lowest_limit_a_move_rises_from_there(controller):
 
 @pytest.mark.parametrize("counts", [-1, 60_000_000])
 def test_limits_are_kept(controller, stage, counts):
-    with pytest.raises(InputError, match="beyond the limits"):
+    with pytest.raises(InputError, match="µm is beyond its limits"):
         stage.move_to(counts)
     assert controller.moves == []
 
@@ -174,7 +174,7 @@ def test_limits_are_kept(controller, stage, counts):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"start_um": 1.0}, "start_counts is -"),
+        ({"start_um": 1.0}, "reaches -9.00 µm, beyond the stage's limits"),
         ({"frames_per_s": 600.0}, "pulse_us"),
         ({"frames_per_s": 4000.0}, "at most at 500"),
         ({"frames_per_s": 400.0, "lead_um": 0.1}, "longer lead"),
@@ -231,7 +231,7 @@ def test_a_scan_pulses_at_every_step(controller, stage):
 
 
 def test_speed_is_given_in_the_controllers_units(controller, stage):
-    stage._set_speed(16.0)
+    stage._controller.set_speed(16.0)
     _, acceleration, velocity = np.frombuffer(controller.settings[0x0413][2:], dtype="<i4")
     assert velocity == pytest.approx(1_725_186, abs=1)
     assert acceleration == pytest.approx(22_097.3, abs=1)  # of 1 mm/s^2
@@ -308,7 +308,7 @@ def test_a_busy_computer_is_not_taken_for_a_lost_stage(controller, stage):
 def test_a_stall_is_seen_and_the_stage_stopped(controller, stage):
     controller.stalls = True
     begun = time.monotonic()
-    with pytest.raises(StageStalled, match=f"does not move; it is at {START}"):
+    with pytest.raises(StageStalled, match=r"does not move; it is at 20.00 µm"):
         stage.move_to(START + 100_000, timeout_s=10)
     assert time.monotonic() - begun < 2
     assert controller.receives(MOVE_STOP)

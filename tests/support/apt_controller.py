@@ -18,13 +18,14 @@ VELOCITY_PER_COUNT = 53.68
 ACCELERATION_PER_COUNT = 1 / 90.9
 MOVING_FORWARD, MOVING_REVERSE, CONNECTED, HOMING, HOMED, ENABLED = 0x10, 0x20, 0x100, 0x200, 0x400, 1 << 31
 REQUEST_STATUS, MOVE_ABSOLUTE, MOVE_RELATIVE, MOVE_HOME, MOVE_STOP = 0x0480, 0x0453, 0x0448, 0x0443, 0x0465
-SET_ENABLED = 0x0210
+SET_ENABLED, SET_COUNTER = 0x0210, 0x0410
 MOVES = {MOVE_ABSOLUTE, MOVE_RELATIVE, MOVE_HOME, 0x0457, 0x046A}
 AT_POSITION_STEPS = 0x0D
 # A request asks for what was set with the number below it and is answered by the number above it.
 SETTINGS = {
     0x0413: struct.pack("<H3l", 1, 0, 10_000, 100_000_000),  # speed
     0x043A: struct.pack("<Hl", 1, 20_000),  # backlash taken out by the controller itself
+    0x0423: struct.pack("<3HLLH", 1, 2, 3, 0, 0, 1),  # limit switches, and limits in software, ignored
     0x0416: struct.pack("<HH4lH", 1, 2, 1000, 0, 10_000, 100_000_000, 2),  # jogs
     0x0440: struct.pack("<3H2l", 1, 2, 1, 100_000_000, 0),  # homing
     0x0523: struct.pack("<6H", 1, 0, 1, 0x0B, 2, 0),  # trigger ports: the second is in use by someone
@@ -65,19 +66,20 @@ class AptController:
 
     Set to make it fail: ``garbage`` bytes before every answer, ``loses_completions``, ``frozen`` (it reports
     no status), ``stalls`` (sent somewhere, it does not move), ``delay_s`` of every answer, ``ignores``
-    (messages, by their numbers); `unplug` takes it away.
+    (messages, by their numbers); `switch_off_and_on` makes it forget where it is, `unplug` takes it away.
     """
 
-    def __init__(self, *, serial=26_001_234, model=b"KST101", position=0):
+    def __init__(self, *, serial=26_001_234, model=b"KST101", position=0, homed=True):
         self.serial, self.model = serial, model
-        self.place = position
+        self.place = position  # by its counter
+        self.truly = 0  # where its counter is 0
         self.garbage = self.loses_completions = self.frozen = self.stalls = False
         self.delay_s = 0.0
         self.ignores = set()
         self.received = []  # message ids
         self.pulses = []  # position of every pulse
         self.settings = dict(SETTINGS)
-        self._bits = CONNECTED
+        self._bits = CONNECTED | (HOMED if homed else 0)
         self._motion = None
         self._pulsed = set()
         self._random = random.Random(7)
@@ -102,6 +104,13 @@ class AptController:
             self._thread.join(timeout=5)
             os.close(self._master)
             os.close(self._slave)
+
+    def switch_off_and_on(self):
+        """It stands where it stood and counts from 0 there."""
+        self.truly += self.place
+        self._motion, self.place = None, 0
+        self.settings = dict(SETTINGS)
+        self._bits = CONNECTED
 
     def receives(self, number, *, after=0, within_s=1.0):
         """Whether a message comes in time, beyond those it had received before."""
@@ -150,6 +159,11 @@ class AptController:
                 self._pulsed = set()
         elif number - 1 in self.settings:
             self._answer(number + 1, self.settings[number - 1])
+        elif number == SET_COUNTER:
+            place = struct.unpack_from("<l", data, 2)[0]
+            self.truly, self.place = self.truly + self.place - place, place
+        elif number == SET_COUNTER + 1:
+            self._answer(SET_COUNTER + 2, struct.pack("<Hl", 1, round(self.place)))
         elif number == SET_ENABLED:
             self._bits = self._bits | ENABLED if option == 1 else self._bits & ~ENABLED
         elif number == MOVE_ABSOLUTE:

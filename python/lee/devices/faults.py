@@ -11,6 +11,10 @@ class StageStalled(RigFault):
     """The stage was sent somewhere and does not move, or does not arrive there."""
 
 
+class ReferenceUnknown(RigFault):
+    """The stage's counter may be wrong: it was not homed, or switched off since; nothing moves."""
+
+
 class TriggerMismatch(RigFault):
     """Pulses sent and frames received do not agree."""
 

@@ -100,6 +100,20 @@ class StageStatus:
     age_s: float
 
 
+@dataclass(frozen=True)
+class Reference:
+    """How a stage's counter is known to be true.
+
+    ``source`` "homed", or "operator" who stated ``stated_um`` where the counter showed ``counter_um``;
+    ``counter_set`` whether the counter was set to it.
+    """
+
+    source: str
+    stated_um: float | None = None
+    counter_um: float | None = None
+    counter_set: bool = False
+
+
 class Stage(Protocol):
     """A stage along the optical axis, in its own counts; it rises toward the objective."""
 
@@ -131,6 +145,17 @@ class Stage(Protocol):
         Raises ``DeviceLost`` where it has reported none for longer than its watchdog allows.
         """
 
+    @property
+    def reference(self) -> Reference | None:
+        """How its counter is known to be true; None where it may be wrong, and nothing moves."""
+
+    def confirm_reference(self, counts: int) -> Reference:
+        """Take the operator's word for where it stands; nothing moves.
+
+        A counter that was just switched on shows 0 and is set to `counts`. Raises ``InputError`` where it
+        shows something else, or the stage moves.
+        """
+
     def home(self, *, consent: bool, timeout_s: float = 120.0) -> None:
         """Drive to the reference; refused without consent, since an objective may be in the way.
 
@@ -142,7 +167,8 @@ class Stage(Protocol):
 
         It arrives from below over at least twice its assumed backlash, and goes down that far first where it
         comes from above. Where the lowest limit leaves less room, it arrives from the limit; at the limit
-        itself, straight down. Raises ``InputError`` beyond its limits, ``StageStalled`` or ``DeviceLost``.
+        itself, straight down. Raises ``InputError`` beyond its limits, ``ReferenceUnknown`` where its counter
+        may be wrong, ``StageStalled`` or ``DeviceLost``.
         """
 
     def begin_scan(self, plan: ScanPlan) -> None:

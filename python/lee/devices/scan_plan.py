@@ -159,6 +159,24 @@ class ScanPlan:
                 "give a longer lead"
             )
 
+    def check_limits(self, limits_counts: tuple[int, int]) -> None:
+        """Raise ``InputError`` where the scan with its lead leaves a stage's limits, (lowest, highest)."""
+        lowest, highest = limits_counts
+        for reached in (self.start_counts, self.end_counts):
+            if not lowest <= reached <= highest:
+                first, last, lead, lies, low, high = (
+                    f"{counts / self.counts_per_um:.2f}"
+                    for counts in (
+                        *(self.first_counts, self.first_counts + self.step_counts * (self.pulses - 1)),
+                        *(self.lead_counts, reached, lowest, highest),
+                    )
+                )
+                raise InputError(
+                    f"stage: the scan from {first} to {last} µm with its lead of {lead} µm reaches {lies} "
+                    f"µm, beyond the stage's limits, {low} to {high} µm; move it, or correct lowest_um and "
+                    "highest_um"
+                )
+
     @property
     def _sign(self) -> int:
         return 1 if self.step_counts > 0 else -1

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from math import ceil
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lee.devices.faults import Backpressure, IncompleteFrame, TriggerMismatch
-from lee.devices.protocols import CameraFrame, CameraSettings, Rig
+from lee.devices.protocols import CameraFrame, CameraSettings, Rig, Stage
 from lee.devices.scan_plan import ScanPlan
 from lee.errors import InputError, RigFault
 from lee.reconstruction.parameters import ReconstructParams
@@ -130,7 +130,7 @@ def take_scan(
     StorageError
         If there is no room for the scan.
     RigFault
-        If the stage does not reach the start; then nothing is written.
+        If the stage does not reach the start, or its counter may be wrong; then nothing is written.
     """
     if settings.region is None:
         raise InputError("take_scan: the camera settings hold no region; give those that the camera applied")
@@ -145,7 +145,7 @@ def take_scan(
         camera=rig.camera.identity,
         stage=rig.stage.identity,
         pixel_um=pixel_um,
-        notes=notes or {},
+        notes={**(notes or {}), **_reference_note(rig.stage)},
     )
     rig.stage.move_to(plan.start_counts)
     heights: FrameHeights = (
@@ -253,6 +253,12 @@ def _run_freely(
     while (frame := rig.camera.next_frame(0.0)) is not None:
         hand_on(frame)
     return -1
+
+
+def _reference_note(stage: Stage) -> dict[str, object]:
+    """Return how the stage's counter is known to be true, for the header."""
+    known = stage.reference
+    return {} if known is None else {"reference": asdict(known)}
 
 
 def _travel_s(plan: ScanPlan) -> float:

@@ -101,6 +101,7 @@ def record_run(
             f"record: interval_s is {run.interval_s:g} and duration_s {run.duration_s:g}; give an interval "
             "above 0 that fits into the duration"
         )
+    run.scan.check_limits(rig.stage.limits_counts)
     scans = run.folder / SCANS
     applied = rig.camera.configure(run.settings)
     if applied.region is None:

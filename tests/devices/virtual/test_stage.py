@@ -240,8 +240,9 @@ def test_homing_needs_consent():
     assert stage.true_um() == pytest.approx(0, abs=1e-3)
 
 
-def test_a_stage_that_was_not_homed_runs_into_its_end():
+def test_a_stage_whose_reference_is_wrong_runs_into_its_end():
     stage, _ = stage_of(homed=False, position_um=24000.0)
+    stage.confirm_reference(0)
     with pytest.raises(StageStalled, match="does not turn"):
         stage.move_to(round(2000 * COUNTS_PER_UM))
     assert stage.true_um() == pytest.approx(25000, abs=1e-3)
@@ -249,7 +250,7 @@ def test_a_stage_that_was_not_homed_runs_into_its_end():
 
 def test_what_it_refuses():
     stage, _ = stage_of()
-    with pytest.raises(InputError, match=r"position .* beyond its limits, 0 to"):
+    with pytest.raises(InputError, match=r"-0.00 µm is beyond its limits, 0.00 to"):
         stage.move_to(-1)
     for changed, message in (
         ({"counts_per_um": 2000.0}, r"2000 counts/µm and the stage 2008\.65; plan with"),
@@ -258,7 +259,7 @@ def test_what_it_refuses():
         with pytest.raises(InputError, match=message):
             stage.begin_scan(replace(PLAN, **changed))
     low = ScanPlan.of_um(1.0, 10.0, step_um=0.2, counts_per_um=COUNTS_PER_UM, frames_per_s=80.0)
-    with pytest.raises(InputError, match=r"scan's start .* beyond its limits"):
+    with pytest.raises(InputError, match=r"from 1.00 to .* reaches -1.00 µm, beyond the stage's limits"):
         stage.begin_scan(low)
     fast = ScanPlan.of_um(1000.0, 1100.0, step_um=20.0, counts_per_um=COUNTS_PER_UM, frames_per_s=80.0)
     with pytest.raises(InputError, match="take fewer frames/s or shorter steps"):
@@ -364,7 +365,7 @@ def test_a_stop_from_elsewhere_ends_the_waiting():
             stage.stop()
 
     stage = VirtualStage(mechanics=PERFECT, clock=clock, sleep=sleep)
-    with pytest.raises(StageStalled, match=r"rests at \d+ counts and was sent to .* was it stopped"):
+    with pytest.raises(StageStalled, match=r"rests at [\d.]+ µm and was sent to .* was it stopped"):
         stage.move_to(round(10000 * COUNTS_PER_UM))
     assert clock() < 2.0 + 1.0 + 0.2  # braking from 1000 um/s, and settling
     assert stage.true_um() == pytest.approx(1500 + 500, abs=15)

@@ -5,7 +5,15 @@ from pathlib import Path
 import click
 
 from lee.cli.options import PATH, um
-from lee.cli.rig.options import config_argument, lead_option, pixel_option, scan_plan, step_option
+from lee.cli.rig.options import (
+    config_argument,
+    confirm_reference,
+    lead_option,
+    pixel_option,
+    reference_option,
+    scan_plan,
+    step_option,
+)
 
 
 @click.command(no_args_is_help=True)
@@ -18,6 +26,7 @@ from lee.cli.rig.options import config_argument, lead_option, pixel_option, scan
 @step_option
 @lead_option
 @pixel_option
+@reference_option
 @click.option(
     "--repeats", type=click.IntRange(min=2), default=4, show_default=True,
     help="Falling scans; there is one rising scan more.",
@@ -47,6 +56,7 @@ def calibrate(
     step_um: float,
     lead_um: float,
     pixel_um: float,
+    reference_um: float | None,
     repeats: int,
     known_step_um: float | None,
     known_sigma_um: float,
@@ -80,6 +90,7 @@ def calibrate(
         raise InputError(f"start_um is {start_um:g} and end_um {end_um:g}; give a start below the end")
     output.parent.mkdir(parents=True, exist_ok=True)
     with open_rig(loaded) as rig:
+        confirm_reference(rig.stage, reference_um)
         plan = scan_plan(rig, loaded, start_um=start_um, end_um=end_um, step_um=step_um, lead_um=lead_um)
         applied = rig.camera.configure(loaded.camera.settings)
         passes = scan_both_ways(

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 import click
 
 from lee.cli.options import PATH, seconds, um
+from lee.errors import InputError
 
 if TYPE_CHECKING:
     from lee.devices.config import RigConfig
-    from lee.devices.protocols import Rig
+    from lee.devices.protocols import Rig, Stage
     from lee.devices.scan_plan import ScanPlan
     from lee.rig.record import RunPlan
 
@@ -28,6 +30,12 @@ lead_option = click.option(
 pixel_option = click.option(
     "--pixel-um", type=um, required=True, help="Size of a pixel in the plane of the sample."
 )
+reference_option = click.option(
+    "--reference-um",
+    type=float,
+    metavar="UM",
+    help="Height at which the stage stands now, where it is not homed: nothing moves before you state it.",
+)
 
 _OPTIONS = (
     config_argument,
@@ -39,6 +47,7 @@ _OPTIONS = (
     step_option,
     lead_option,
     pixel_option,
+    reference_option,
     click.option("--duration-s", type=seconds, required=True, help="Duration of the run."),
     click.option(
         "--interval-s",
@@ -66,6 +75,7 @@ class RunOptions(TypedDict):
     step_um: float
     lead_um: float
     pixel_um: float
+    reference_um: float | None
     duration_s: float
     interval_s: float | None
     no_surfaces: bool
@@ -83,6 +93,7 @@ def run_plan(rig: Rig, config: RigConfig, options: RunOptions) -> RunPlan:
     """Plan a run in the counts of the stage, and print its scan."""
     from lee.rig.record import RunPlan
 
+    confirm_reference(rig.stage, options["reference_um"])
     scan = scan_plan(
         rig,
         config,
@@ -106,6 +117,26 @@ def run_plan(rig: Rig, config: RigConfig, options: RunOptions) -> RunPlan:
         track_surface=not options["no_tracking"],
         notes=config.to_json(),
     )
+
+
+def confirm_reference(stage: Stage, reference_um: float | None) -> None:
+    """Take the operator's word for where the stage stands, where it is given, and print what came of it."""
+    if reference_um is None:
+        return
+    if not isfinite(reference_um):
+        raise InputError(f"--reference-um is {reference_um}; give the height at which the stage stands, µm")
+    known = stage.confirm_reference(round(reference_um * stage.counts_per_um))
+    if known.source == "homed":
+        click.echo("the stage is homed; its counter agrees with --reference-um")
+    elif known.counter_set:
+        click.echo(
+            f"the stage's counter showed {known.counter_um:.2f} µm and is set to {reference_um:.2f} µm, "
+            "as stated"
+        )
+    else:
+        click.echo(
+            f"the stage is not homed; its counter, {known.counter_um:.2f} µm, is confirmed by --reference-um"
+        )
 
 
 def scan_plan(

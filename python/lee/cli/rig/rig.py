@@ -8,6 +8,7 @@ import click
 from lee.cli.options import PATH
 from lee.cli.rig.calibrate import calibrate
 from lee.cli.rig.convert import convert
+from lee.cli.rig.home import home
 from lee.cli.rig.live import live
 from lee.cli.rig.options import RunOptions, run_options, run_plan
 
@@ -19,6 +20,7 @@ def rig() -> None:
     \b
     Example:
       lee rig doctor rig.toml
+      lee rig home rig.toml --objective-is-clear
       lee rig probe-disk /data
       lee rig record rig.toml -o run --start-um 950 --end-um 1030 --pixel-um 0.1 --duration-s 1500
       lee rig live rig.toml -o run --start-um 950 --end-um 1030 --pixel-um 0.1 --duration-s 1500
@@ -26,6 +28,7 @@ def rig() -> None:
 
 
 rig.add_command(live)
+rig.add_command(home)
 rig.add_command(calibrate)
 rig.add_command(convert)
 

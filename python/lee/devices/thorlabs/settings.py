@@ -57,17 +57,6 @@ class ThorlabsSettings:
         if self.trigger_port not in (1, 2):
             raise InputError(f"stage: trigger_port is {self.trigger_port}; a K-Cube has 1 and 2")
 
-    def check_limits(self, name: str, counts: int) -> None:
-        """Raise ``InputError`` where a position is no whole count, or beyond the limits."""
-        lowest, highest = self.limits_counts
-        if not isinstance(counts, int):
-            raise InputError(f"stage: {name} is {counts!r}; give whole counts")
-        if not lowest <= counts <= highest:
-            raise InputError(
-                f"stage: {name} is {counts}, beyond the limits {lowest} to {highest}; "
-                "move within them, or set limits_counts"
-            )
-
     def check_plan(self, plan: ScanPlan) -> None:
         """Raise ``InputError`` where a plan has another scale, leaves the limits, or is too fast."""
         plan.check_motion(
@@ -75,8 +64,7 @@ class ThorlabsSettings:
             speed_um_per_s=self.travel_um_per_s,
             acceleration_um_per_s2=self.acceleration_um_per_s2,
         )
-        self.check_limits("start_counts", plan.start_counts)
-        self.check_limits("end_counts", plan.end_counts)
+        plan.check_limits(self.limits_counts)
         if self.pulse_us * 1e-6 > 0.5 / plan.frames_per_s:
             raise InputError(
                 f"stage: pulse_us is {self.pulse_us}, more than half of a frame's time; shorten it"

@@ -15,33 +15,18 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 
 from lee.devices.faults import DeviceLost, StageStalled
-from lee.devices.protocols import Identity, Stage, StageStatus
+from lee.devices.protocols import Identity, Reference, Stage, StageStatus
+from lee.devices.reference import PositionReference, check_position
 from lee.devices.scan_plan import ScanPlan
-from lee.devices.thorlabs.apt import (
-    CHANNEL,
-    HOST,
-    USB,
-    AptConnection,
-    StatusReport,
-    messages,
-    port_of,
-)
+from lee.devices.thorlabs.apt import AptConnection, StatusReport, port_of
+from lee.devices.thorlabs.controller import TRIGGER_OFF, Controller
 from lee.devices.thorlabs.settings import ThorlabsSettings
 from lee.errors import InputError, RigFault
 
-# In units of the controller's own clock: the values for one count/s and for one count/s².
-VELOCITY_PER_COUNT = 53.68
-ACCELERATION_PER_COUNT = 1 / 90.9
-AT_POSITION_STEPS, TRIGGER_OFF = 0x0D, 0x00
-HIGH, LOW = 1, 2
-STOP_NOW = 1
-ENABLE = 1
 HOMING_BEGINS_WITHIN_S = 2.0
-TRIES = 4
 
 
 class ThorlabsStage(Stage):
@@ -79,14 +64,15 @@ class ThorlabsStage(Stage):
         if port is None and serial is None:
             raise InputError("stage: give its port, or its serial number")
         self.settings = settings or ThorlabsSettings()
-        self._apt = messages()
         self._connection = AptConnection(port or port_of(str(serial)), watchdog_s=self.settings.watchdog_s)
-        self._closed = False
+        self._controller = Controller(self._connection, self.settings)
+        self._reference = PositionReference(self.settings.counts_per_um)
+        self._closed = self._prepared = False
         self._stop_asked = threading.Event()
         self._scan: ScanPlan | None = None
         self._approached_from = 0  # direction in which backlash was last taken out, 0 unknown
         try:
-            self._identity = self._ask_identity()
+            self._identity = self._controller.identity()
             for name, wanted, found in (
                 ("serial number", serial, self._identity.serial),
                 ("model", model, self._identity.model),
@@ -131,22 +117,42 @@ class ThorlabsStage(Stage):
         self._connection.check()
         return _status(self._connection.last() or self._last())
 
+    @property
+    def reference(self) -> Reference | None:
+        """How its counter is known to be true; `Stage.reference`."""
+        self._reference.see(self.status())
+        return self._reference.known
+
+    def confirm_reference(self, counts: int) -> Reference:
+        """Take the operator's word for where it stands; `Stage.confirm_reference`."""
+        before = self.status()
+        if before.moving:
+            raise InputError("stage: it moves; state where it stands (--reference-um) when it rests")
+        must_set = self._reference.needs_setting(before, counts)
+        self._prepared = False
+        if must_set:
+            self._controller.set_counter(counts)
+        return self._reference.confirm(counts, before, was_set=must_set)
+
     def home(self, *, consent: bool, timeout_s: float = 120.0) -> None:
         """Drive to the reference switch and wait; the controller's own homing speed is kept."""
         if not consent:
             raise InputError(
                 "stage: homing drives through the whole travel; clear the objective, then give consent=True"
             )
-        self._ready()
-        self._approached_from = 0
-        self._connection.forget("mot_move_homed")
+        self._stop_asked.clear()
+        self._scan, self._approached_from, self._prepared = None, 0, False
+        self._reference.begin_homing()
         with _StopOnFailure(self):
-            self._connection.send(self._to(self._apt.mot_move_home))
+            self._controller.ignore_limits()  # the reference switch may lie beyond them
+            self._prepare(self._last())
+            self._controller.home()
             self._wait_homed(timeout_s)
+        self._reference.see(self.status())
 
     def move_to(self, counts: int, *, timeout_s: float = 30.0) -> None:
         """Move there, arriving from below, and wait; `Stage.move_to`."""
-        self.settings.check_limits("counts", counts)
+        check_position(counts, self.limits_counts, self.counts_per_um)
         self._ready()
         with _StopOnFailure(self):
             self._approach(counts, 1, time.monotonic() + timeout_s)
@@ -165,8 +171,8 @@ class ThorlabsStage(Stage):
         self._ready()
         with _StopOnFailure(self):
             self._approach(plan.start_counts, 1 if plan.step_counts > 0 else -1, time.monotonic() + 60.0)
-            self._set_speed(plan.speed_um_per_s)
-            self._arm(plan)
+            self._controller.set_speed(plan.speed_um_per_s)
+            self._controller.arm(plan)
             self._scan = plan
             self._send_to(plan.end_counts)
 
@@ -181,7 +187,7 @@ class ThorlabsStage(Stage):
                 self._wait_rest(self._scan.end_counts, time.monotonic() + timeout_s)
         finally:
             self._scan = None
-        self._set_trigger(TRIGGER_OFF)
+        self._controller.set_trigger(TRIGGER_OFF)
         return -1
 
     def stop(self) -> None:
@@ -189,7 +195,7 @@ class ThorlabsStage(Stage):
         self._stop_asked.set()
         self._scan = None
         if not self._closed:
-            self._connection.send(self._to(self._apt.mot_move_stop, stop_mode=STOP_NOW))
+            self._controller.stop()
 
     def close(self) -> None:
         """Stop it and release the port."""
@@ -205,7 +211,7 @@ class ThorlabsStage(Stage):
         margin = 2 * round(self.settings.backlash_um * self.counts_per_um)
         before = min(max(target - sign * margin, lowest), highest)
         taken_out = self._approached_from == sign and sign * (target - here) >= 0
-        self._set_speed(self.settings.travel_um_per_s)
+        self._controller.set_speed(self.settings.travel_um_per_s)
         if not taken_out and before != target and sign * (before - here) < 0:
             self._approached_from = 0
             self._move(before, deadline)
@@ -217,9 +223,10 @@ class ThorlabsStage(Stage):
         self._wait_rest(target, deadline)
 
     def _send_to(self, target: int) -> None:
-        """Start a move; every status from then on belongs to it, since answers come in order."""
-        self._connection.send(self._to(self._apt.mot_move_absolute, position=target))
-        self._connection.ask(self._to(self._apt.mot_req_velparams), "mot_get_velparams")
+        now = _status(self._last())
+        self._reference.require(now)
+        self._reference.sent(now, target)
+        self._controller.move(target)
 
     def _wait_rest(self, target: int, deadline: float) -> None:
         """Wait for the position to stay on the target; completion messages can be lost and are not needed."""
@@ -227,13 +234,15 @@ class ThorlabsStage(Stage):
         position, since = report.position_counts, time.monotonic()
         while True:
             report = self._next(report)
+            self._reference.require(_status(report))
             if report.position_counts != position:
                 position, since = report.position_counts, report.received_s
             still_s = report.received_s - since
             arrived = abs(position - target) <= self.settings.tolerance_counts
             if arrived and not report.moving and still_s >= self.settings.settle_s:
+                self._reference.arrived(position)
                 return
-            where = f"it is at {position} counts and should be at {target}"
+            where = f"it is at {self._um(position)} µm and should be at {self._um(target)}"
             if still_s >= self.settings.stall_s and not arrived:
                 raise StageStalled(f"stage: does not move; {where}; check what blocks it")
             if time.monotonic() > deadline:
@@ -258,7 +267,7 @@ class ThorlabsStage(Stage):
                 raise StageStalled("stage: did not begin to home; check that its motor is connected")
             if set_off and still_s > max(self.settings.stall_s, HOMING_BEGINS_WITHIN_S):
                 raise StageStalled(
-                    f"stage: rests at {position} counts without being homed; check what blocks it"
+                    f"stage: rests at {self._um(position)} µm without being homed; check what blocks it"
                 )
             if time.monotonic() - begun > timeout_s:
                 raise StageStalled(f"stage: not homed within {timeout_s:g} s; give it more time")
@@ -274,81 +283,28 @@ class ThorlabsStage(Stage):
         last = self._connection.last()
         return self._connection.next_report(last.number if last else 0, timeout_s=5.0)
 
-    # --- settings of the controller ---
+    def _um(self, counts: int) -> str:
+        return f"{counts / self.counts_per_um:.2f}"
 
     def _ready(self) -> None:
-        """Prepare for a move: no pulses, no backlash taken out by the controller, power on the motor."""
+        """Prepare for a move: ask for a reference, and write what a controller forgets without power."""
         self._stop_asked.clear()
         self._scan = None
-        self._set_trigger(TRIGGER_OFF)
-        self._set("genmoveparams", backlash_distance=0)
-        if not self._last().enabled:
-            self._connection.send(self._to(self._apt.mod_set_chanenablestate, enable_state=ENABLE))
+        report = self._last()
+        self._reference.require(_status(report))
+        if not self._prepared:
+            here, (lowest, highest) = report.position_counts, self.settings.limits_counts
+            self._controller.set_limits(here)
+            self._prepared = lowest <= here <= highest
+        self._prepare(report)
 
-    def _set_speed(self, um_per_s: float) -> None:
-        velocity = round(um_per_s * self.counts_per_um * VELOCITY_PER_COUNT)
-        acceleration = round(
-            self.settings.acceleration_um_per_s2 * self.counts_per_um * ACCELERATION_PER_COUNT
-        )
-        self._set("velparams", min_velocity=0, acceleration=acceleration, max_velocity=velocity)
-
-    def _set_trigger(self, mode: int) -> None:
-        """Set the mode of the port that pulses; the other port stays as it is."""
-        now = self._connection.ask(self._to(self._apt.mot_req_kcubetrigconfig), "mot_get_kcubetrigconfig")
-        both = {name: getattr(now, name) for port in (1, 2) for name in _trigger_names(port)}
-        names = _trigger_names(self.settings.trigger_port)
-        ours = dict(zip(names, (mode, HIGH if self.settings.pulse_high else LOW), strict=True))
-        self._set("kcubetrigconfig", **{**both, **ours})
-
-    def _arm(self, plan: ScanPlan) -> None:
-        """Set the positions of the pulses, then switch them on; a move back would pulse there too."""
-        first, last = sorted((int(plan.pulse_counts[0]), int(plan.pulse_counts[-1])))
-        step = abs(plan.step_counts)
-        self._set(
-            "kcubeposttrigparams",
-            start_pos_fwd=first,
-            interval_fwd=step,
-            num_pulses_fwd=plan.pulses,
-            start_pos_rev=last,
-            interval_rev=step,
-            num_pulses_rev=plan.pulses,
-            pulse_width=self.settings.pulse_us,
-            num_cycles=1,
-        )
-        self._set_trigger(AT_POSITION_STEPS)
-
-    def _set(self, settings: str, **wanted: int) -> None:
-        """Set, and read back; ``RigFault`` where the controller keeps other values (speeds: by over 0.1 %).
-
-        Tried a few times: a late answer to an earlier request may be read instead.
-        """
-        # The library's two names for the trigger ports differ.
-        setter = {"kcubetrigconfig": "kcubetrigioconfig"}.get(settings, settings)
-        allowed = 1e-3 if settings == "velparams" else 0.0
-        for _ in range(TRIES):
-            self._connection.send(self._to(getattr(self._apt, f"mot_set_{setter}"), **wanted))
-            answer = self._connection.ask(
-                self._to(getattr(self._apt, f"mot_req_{settings}")), f"mot_get_{settings}"
-            )
-            got = {name: getattr(answer, name) for name in wanted}
-            if all(abs(got[name] - value) <= allowed * abs(value) for name, value in wanted.items()):
-                return
-        raise RigFault(
-            f"stage: the controller keeps {got} where {wanted} was set; "
-            "check that this model and its firmware know these settings"
-        )
-
-    def _to(self, message: Callable[..., bytes], **content: int) -> bytes:
-        return bytes(message(dest=USB, source=HOST, chan_ident=CHANNEL, **content))
-
-    def _ask_identity(self) -> Identity:
-        info = self._connection.ask(self._apt.hw_req_info(dest=USB, source=HOST), "hw_get_info")
-        return Identity(
-            vendor="Thorlabs",
-            model=info.model_number.rstrip(b"\0 ").decode("ascii", "replace"),
-            serial=str(info.serial_number),
-            firmware=".".join(str(part) for part in info.firmware_version),
-        )
+    def _prepare(self, report: StatusReport) -> None:
+        """Write what may not be left to chance, and read it back; then put power on the motor."""
+        self._controller.set_trigger(TRIGGER_OFF)
+        self._controller.take_no_backlash_out()
+        self._controller.set_speed(self.settings.travel_um_per_s)
+        if not report.enabled:
+            self._controller.enable()
 
 
 def _status(report: StatusReport) -> StageStatus:
@@ -358,10 +314,6 @@ def _status(report: StatusReport) -> StageStatus:
         homed=report.homed,
         age_s=time.monotonic() - report.received_s,
     )
-
-
-def _trigger_names(port: int) -> tuple[str, str]:
-    return f"trig{port}_mode", f"trig{port}_polarity"
 
 
 class _StopOnFailure:
@@ -378,4 +330,4 @@ class _StopOnFailure:
             with suppress(RigFault):
                 self.stage.stop()
                 if not issubclass(kind, DeviceLost):
-                    self.stage._set_trigger(TRIGGER_OFF)
+                    self.stage._controller.set_trigger(TRIGGER_OFF)

@@ -180,10 +180,10 @@ class Carriage:
             MotionProfile.braking(now, self.motor(now), speed, acceleration=pushed), leg.zero, leg.homed
         )
 
-    def take_as_zero(self, now: float) -> None:
-        """Report the present position as 0 from now on."""
+    def take_as(self, now: float, counts: int, *, homed: bool) -> None:
+        """Rest here, and report this place as so many counts from now on."""
         motor = self.motor(now)
-        self._push(MotionProfile(now, motor, 0.0, []), motor, True)
+        self._push(MotionProfile(now, motor, 0.0, []), motor - counts, homed)
 
     def free(self, now: float) -> None:
         """Let the motor turn again, from where it stands."""

@@ -50,12 +50,14 @@ class VirtualStageDriver(StageDriver):
     """A virtual stage.
 
     It is at ``position_um`` when it is opened; at ``scene_at_um`` height 0 of what the virtual camera sees is
-    in focus. The stand rises by ``drift_nm_per_s``, which heights cannot tell from a sample that dissolves.
+    in focus. Where it is not ``homed``, it begins to count from 0 there. The stand rises by
+    ``drift_nm_per_s``, which heights cannot tell from a sample that dissolves.
     """
 
     driver: str = "virtual"
     scene_at_um: float = field(default=1000.0, metadata=allowed(minimum=0, maximum=25000))
     position_um: float = field(default=1000.0, metadata=allowed(minimum=0, maximum=25000))
+    homed: bool = field(default=True, metadata=allowed())
     drift_nm_per_s: float = field(default=0.0, metadata=allowed(minimum=-1000, maximum=1000))
 
     def open(self) -> Stage:
@@ -66,6 +68,7 @@ class VirtualStageDriver(StageDriver):
             limits_um=(low, high),
             position_um=min(max(self.position_um, low), high),
             scene_at_um=min(max(self.scene_at_um, low), high),
+            homed=self.homed,
             backlash_um=self.backlash_um,
             mechanics=Mechanics(drift_um_per_s=self.drift_nm_per_s / 1000),
         )

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lee.devices.faults import DeviceLost, StageStalled
-from lee.devices.protocols import Identity, Stage, StageStatus
+from lee.devices.protocols import Identity, Reference, Stage, StageStatus
+from lee.devices.reference import PositionReference, check_position
 from lee.devices.scan_plan import ScanPlan
 from lee.devices.virtual.hardware.carriage import Carriage, Leg, Mechanics
 from lee.devices.virtual.hardware.fault_plan import At, Faults
@@ -41,7 +42,8 @@ class VirtualStage(Stage):
     scene_at_um : float
         Height of the stage at which height 0 of the scene under the objective is in focus.
     homed : bool
-        False: it counts from where it was switched on until it is homed.
+        False: it counts from where it was switched on, and moves only once it is homed, or its reference is
+        confirmed.
     mechanics : Mechanics, optional
     backlash_um : float
         Assumed backlash: approaches are twice as long. The true one is in `mechanics`.
@@ -87,6 +89,7 @@ class VirtualStage(Stage):
             homed=homed,
             born_s=clock(),
         )
+        self._reference = PositionReference(counts_per_um)
         self._approach_counts = 2 * round(backlash_um * counts_per_um)
         self._taken_out = 0  # direction in which backlash was last taken out, 0 unknown
         self._unplugged_s, self._completed_s = inf, -inf
@@ -139,6 +142,25 @@ class VirtualStage(Stage):
         self._check_age(status)
         return status
 
+    @property
+    def reference(self) -> Reference | None:
+        """How its counter is known to be true; `Stage.reference`."""
+        with self._lock:
+            self._check_answers()
+            self._reference.see(self._now())
+            return self._reference.known
+
+    def confirm_reference(self, counts: int) -> Reference:
+        """Take the operator's word for where it stands; `Stage.confirm_reference`."""
+        with self._lock:
+            self._check_answers()
+            before = self._now()
+            must_set = self._reference.needs_setting(before, counts)
+            if must_set:
+                self._completed_s = self._clock()
+                self._carriage.take_as(self._completed_s, counts, homed=False)
+            return self._reference.confirm(counts, before, was_set=must_set)
+
     def home(self, *, consent: bool, timeout_s: float = 120.0) -> None:
         """Drive down to the reference, which is 0 from then on; `Stage.home`."""
         if not consent:
@@ -150,14 +172,17 @@ class VirtualStage(Stage):
             speed = min(self._carriage.mechanics.speed_um_per_s, _HOMING_SPEED_UM_PER_S)
             reference = round(-self._carriage.last.zero)
             self._taken_out = 0
+            self._reference.begin_homing()
             leg = self._carriage.set_off(self._clock(), reference, speed)
         self._wait(leg, reference, timeout_s)
         with self._lock:
-            self._carriage.take_as_zero(self._clock())
+            self._completed_s = self._clock()
+            self._carriage.take_as(self._completed_s, 0, homed=True)
+            self._reference.see(self._now())
 
     def move_to(self, counts: int, *, timeout_s: float = 30.0) -> None:
         """Move there, arriving from below, and wait; `Stage.move_to`."""
-        self._check_inside(counts, "position")
+        check_position(counts, self.limits_counts, self._scale)
         self._approach(counts, 1, timeout_s)
 
     def begin_scan(self, plan: ScanPlan) -> None:
@@ -171,7 +196,7 @@ class VirtualStage(Stage):
         self._check_plan(plan)
         self._approach(plan.start_counts, 1 if plan.step_counts > 0 else -1, _APPROACH_S)
         with self._lock:
-            self._check_answers()
+            self._set_off_checks(plan.end_counts)
             now = self._clock()
             leg = self._carriage.set_off(now, plan.end_counts, plan.speed_um_per_s, plan.pulse_counts)
             self._scan = plan, leg
@@ -238,6 +263,11 @@ class VirtualStage(Stage):
             else:
                 self._unplugged_s = min(self._unplugged_s, self._moment(at))
 
+    def switch_off_and_on(self) -> None:
+        """Cut its power: it rests where it is, counts from 0 there, and is not homed."""
+        with self._lock:
+            self._carriage.take_as(self._clock(), 0, homed=False)
+
     def free(self) -> None:
         """Free the motor, which turns again from where it stands."""
         with self._lock:
@@ -277,24 +307,30 @@ class VirtualStage(Stage):
                 arrived_s = self._carriage.arrived_s(leg)
                 if received and arrived_s <= min(now, self._unplugged_s):
                     self._completed_s = arrived_s
+                    self._reference.arrived(target)
                     return
             if status.position_counts != place:
                 place, since_s = status.position_counts, max(report_s, begun_s)
             still_s = report_s - since_s
             if not status.moving and still_s >= SETTLED_S:
                 if place == target:
+                    self._reference.arrived(target)
                     return
                 raise StageStalled(
-                    f"stage: it rests at {place} counts and was sent to {target}; "
+                    f"stage: it rests at {self._um(place)} µm and was sent to {self._um(target)}; "
                     "was it stopped, or is it blocked?"
                 )
             if still_s >= STALLED_S or now >= begun_s + timeout_s:
                 self.stop()
                 why = "does not turn" if still_s >= STALLED_S else f"did not arrive within {timeout_s:g} s"
                 raise StageStalled(
-                    f"stage: it {why}, at {place} counts while moving to {target}; check what blocks it"
+                    f"stage: it {why}, at {self._um(place)} µm while moving to {self._um(target)}; "
+                    "check what blocks it"
                 )
             self._sleep(min(REPORT_INTERVAL_S, begun_s + timeout_s - now))
+
+    def _um(self, counts: int) -> str:
+        return f"{counts / self._scale:.2f}"
 
     def _check_age(self, status: StageStatus) -> None:
         if status.age_s > self._watchdog_s or self._closed:
@@ -324,22 +360,28 @@ class VirtualStage(Stage):
 
     def _go(self, target: int, deadline: float) -> None:
         with self._lock:
-            self._check_answers()
+            self._set_off_checks(target)
             now, speed = self._clock(), self._carriage.mechanics.speed_um_per_s
             leg = self._carriage.set_off(now, target, speed)
         self._wait(leg, target, deadline - now)
 
+    def _set_off_checks(self, target: int) -> None:
+        self._check_answers()
+        now = self._now()
+        self._reference.require(now)
+        self._reference.sent(now, target)
+
+    def _now(self) -> StageStatus:
+        """Return its state at this moment, as the next report will have it."""
+        now = self._clock()
+        leg = self._carriage.leg(now)
+        return StageStatus(self._carriage.reported(now), self._carriage.moving(now), leg.homed, 0.0)
+
     def _check_plan(self, plan: ScanPlan) -> None:
-        self._check_inside(plan.start_counts, "scan's start")
-        self._check_inside(plan.end_counts, "scan's end")
+        plan.check_limits(self.limits_counts)
         can = self._carriage.mechanics
         plan.check_motion(
             counts_per_um=self._scale,
             speed_um_per_s=can.speed_um_per_s,
             acceleration_um_per_s2=can.acceleration_um_per_s2,
         )
-
-    def _check_inside(self, counts: int, what: str) -> None:
-        low, high = self._carriage.stops
-        if not low <= counts <= high:
-            raise InputError(f"stage: the {what} {counts} counts is beyond its limits, {low} to {high}")
