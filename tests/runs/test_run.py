@@ -13,7 +13,8 @@ import tifffile
 
 import lee
 from lee.errors import InputError
-from lee.runs.lock import NAME, run_locked
+from lee.runs.lock import HOLDER as HOLDER_FILE
+from lee.runs.lock import run_locked
 from lee.runs.run import open_run
 
 
@@ -154,14 +155,14 @@ def test_two_processes_do_not_write_one_run(tmp_path):
         holder.send_signal(signal.SIGKILL)
         holder.wait()
         # The dead hold nothing, though their file is still there.
-        assert json.loads((tmp_path / NAME).read_text())["pid"] == holder.pid
+        assert json.loads((tmp_path / HOLDER_FILE).read_text())["pid"] == holder.pid
         with run_locked(tmp_path):
-            assert json.loads((tmp_path / NAME).read_text())["pid"] == os.getpid()
-    assert (tmp_path / NAME).read_text() == ""
+            assert json.loads((tmp_path / HOLDER_FILE).read_text())["pid"] == os.getpid()
+    assert (tmp_path / HOLDER_FILE).read_text() == ""
 
 
 def test_the_lock_of_another_host_counts(tmp_path):
-    (tmp_path / NAME).write_text(
+    (tmp_path / HOLDER_FILE).write_text(
         json.dumps({"pid": 7, "host": "not-" + socket.gethostname(), "since": "now"})
     )
     with (
@@ -169,6 +170,6 @@ def test_the_lock_of_another_host_counts(tmp_path):
         run_locked(tmp_path),
     ):
         pass
-    (tmp_path / NAME).write_text("damaged")
+    (tmp_path / HOLDER_FILE).write_text("damaged")
     with run_locked(tmp_path):
-        assert json.loads((tmp_path / NAME).read_text())["pid"] == os.getpid()
+        assert json.loads((tmp_path / HOLDER_FILE).read_text())["pid"] == os.getpid()

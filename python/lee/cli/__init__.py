@@ -9,6 +9,7 @@ import click
 from lee.cli.bench import bench
 from lee.cli.cell_data import cell_data
 from lee.cli.compare import compare
+from lee.cli.console import print_plainly
 from lee.cli.curvature import curvature
 from lee.cli.demo import demo
 from lee.cli.export import export
@@ -91,4 +92,5 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def main() -> None:
     """Run the command line of this process and exit with its code."""
+    print_plainly()
     sys.exit(run())

@@ -1,13 +1,12 @@
 """Write a surface to a file of another program; the suffix of the file selects the format."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lee.export.exporter import ExportOptions
 from lee.export.mesh import MAX_VERTICES
 from lee.export.registry import exporter_for
-from lee.storage.atomic import new_file, refuse_to_replace
+from lee.storage.atomic import new_file, refuse_to_replace, replace
 
 if TYPE_CHECKING:
     from lee.surfaces.surface import Surface
@@ -62,5 +61,5 @@ def export(
                 refuse_to_replace(companion)
         exporter.write(surface, partial, options)
         for companion in companions:
-            os.replace(partial.with_name(companion.name), companion)
+            replace(partial.with_name(companion.name), companion)
     return path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from lee.errors import InputError
 from lee.recording.heights import checked_z, heights_of, recorded_facts
 from lee.recording.segment_reader import SegmentReader
 from lee.storage.atomic import new_folder
+from lee.storage.durable import sync_folder, sync_tree
 
 FrameArray: TypeAlias = "zarr.Array[Any]"
 
@@ -91,11 +91,11 @@ def convert(
             _write(array, scan, kept, progress)
             _check(partial, scan, kept, progress)
             if remove_raw:
-                _sync(partial)
+                sync_tree(partial)
     if remove_raw:
-        _sync_entry(place.parent)
+        sync_folder(place.parent)
         raw.unlink()
-        _sync_entry(raw.parent)
+        sync_folder(raw.parent)
     return place
 
 
@@ -196,18 +196,3 @@ def _check(
             )
         if progress is not None:
             progress(len(kept) + number + 1, 2 * len(kept))
-
-
-def _sync(folder: Path) -> None:
-    for root, _, files in os.walk(folder):
-        for name in files:
-            _sync_entry(Path(root) / name)
-        _sync_entry(Path(root))
-
-
-def _sync_entry(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -130,17 +130,16 @@ def probe_disk(
 
 
 def _write_plainly(path: Path, frames: list[Counts], count: int) -> float:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
     try:
-        begun = perf_counter()
-        for k in range(count):
-            rest = memoryview(frames[k % len(frames)]).cast("B")  # type: ignore[arg-type]
-            while rest:
-                rest = rest[os.write(file, rest) :]
-        os.fsync(file)
-        return perf_counter() - begun
+        with path.open("xb", buffering=0) as file:
+            begun = perf_counter()
+            for k in range(count):
+                rest = memoryview(frames[k % len(frames)]).cast("B")  # type: ignore[arg-type]
+                while rest:
+                    rest = rest[file.write(rest) :]
+            os.fsync(file.fileno())
+            return perf_counter() - begun
     finally:
-        os.close(file)
         path.unlink()
 
 

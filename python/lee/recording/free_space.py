@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 from pathlib import Path
 
 from lee.errors import StorageError
@@ -13,8 +13,7 @@ SPARE_BYTES = 64 * 2**20
 
 def free_bytes(folder: str | Path) -> int:
     """Bytes that may still be written in a folder."""
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize
+    return shutil.disk_usage(folder).free
 
 
 def require_space(folder: str | Path, bytes_: int, *, spare_bytes: int = SPARE_BYTES) -> int:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import fcntl
 import os
 import uuid
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lee.devices.protocols import Counts
 from lee.errors import InputError, RigFault, StorageError
+from lee.recording import in_progress
 from lee.recording.free_space import free_bytes, readable_bytes, require_space
 from lee.recording.header import SegmentHeader
 from lee.recording.layout import (
@@ -32,6 +31,9 @@ from lee.recording.layout import (
     paged,
 )
 from lee.recording.ledger import Ledger
+from lee.recording.placed_file import PlacedFile
+from lee.storage.atomic import take_name
+from lee.storage.durable import sync_folder
 
 # How much may wait in memory before writing begins: little enough that the end of a scan is quick.
 _BEGIN_WRITING_BYTES = 32 * 2**20
@@ -47,9 +49,9 @@ class RecordingFailed(RigFault):
 class SegmentWriter:
     """A segment being written, one frame after the other; see `lee.recording.layout` for its bytes.
 
-    Space for all frames of the plan is reserved at the start, so that the disk cannot fill up in the middle
-    of a scan. While it is open the file is locked, so that readers know. As a context manager it
-    abandons what was not finished.
+    Space for all frames of the plan is reserved at the start where the system can, so that the disk cannot
+    fill up in the middle of a scan; elsewhere there must be as much at the start. While it is open, a lock
+    beside it tells readers. As a context manager it abandons what was not finished.
 
     Parameters
     ----------
@@ -73,16 +75,17 @@ class SegmentWriter:
         self._record_bytes = PAGE + paged(header.image_bytes)
         self._padding = bytes(paged(header.image_bytes) - header.image_bytes)
         self._entries: list[Entry] = []
-        self._file = -1
+        self._file: PlacedFile | None = None
+        self._mark: BinaryIO | None = None
         start = self._start()
         self._first = self._begun = len(start)
         room = len(start) + header.frames * (self._record_bytes + ENTRY.itemsize) + PAGE + TRAILER_BYTES
         require_space(self.path.parent, room)
-        self._create(start)
+        file = self._create(start)
         try:
-            os.posix_fallocate(self._file, 0, room)
-            os.fsync(self._file)
-            _sync_folder(self.path.parent)
+            file.reserve(room)
+            file.sync()
+            sync_folder(self.path.parent)
         except OSError as error:
             self._release()
             self.path.unlink()
@@ -109,26 +112,32 @@ class SegmentWriter:
                 f"{self.path}: header does not fit into JSON ({error}); drop that note"
             ) from error
 
-    def _create(self, start: bytes) -> None:
+    def _create(self, start: bytes) -> PlacedFile:
         """Give the file its name only when it has its header."""
         partial = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
+        taken = InputError(f"{self.path}: exists already; a recording is never overwritten")
         try:
-            self._file = os.open(partial, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+            self._mark = in_progress.begin(self.path)
+            if self._mark is None:
+                raise taken
             try:
-                with contextlib.suppress(OSError):  # not every network disk has locks
-                    fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.pwrite(self._file, start, 0)
-                os.link(partial, self.path)
+                partial.write_bytes(start)
+                take_name(partial, self.path)
             finally:
-                partial.unlink()
+                partial.unlink(missing_ok=True)
+            self._file = PlacedFile(self.path, "r+b")
         except FileExistsError:
             self._release()
-            raise InputError(f"{self.path}: exists already; a recording is never overwritten") from None
+            raise taken from None
         except OSError as error:
             self._release()
             raise StorageError(
                 f"{self.path}: cannot be written ({error.strerror}); choose another place"
             ) from error
+        except BaseException:
+            self._release()
+            raise
+        return self._file
 
     def __len__(self) -> int:
         """Return the number of frames written."""
@@ -164,7 +173,7 @@ class SegmentWriter:
         RecordingFailed
             If the disk refuses it.
         """
-        if self._file < 0:
+        if self._file is None:
             raise InputError(f"{self.path}: is closed; frames come before finish")
         if image.shape != self.header.shape or image.dtype != self.header.dtype:
             raise InputError(
@@ -179,27 +188,17 @@ class SegmentWriter:
         at = self._first + slot * self._record_bytes
         parts = [memoryview(self._page), memoryview(pixels).cast("B"), memoryview(self._padding)]
         try:
-            self._write(parts, at)
-            self._begin_writing(at + self._record_bytes)
+            self._file.write(parts, at)
+            self._begin_writing(self._file, at + self._record_bytes)
         except OSError as error:
             raise self._failed(error) from error
         self._entries.append((slot, *fields, crc))
         return slot
 
-    def _write(self, parts: list[memoryview], at: int) -> None:
-        while parts:
-            done = os.pwritev(self._file, parts, at)
-            at += done
-            while parts and done >= len(parts[0]):
-                done -= len(parts.pop(0))
-            if parts and done:
-                parts[0] = parts[0][done:]
-
-    def _begin_writing(self, end: int) -> None:
+    def _begin_writing(self, file: PlacedFile, end: int) -> None:
         """Have the system write now what it would keep for later, or the end of a scan would wait for all."""
         if end - self._begun >= _BEGIN_WRITING_BYTES:
-            begin = max(0, self._begun - _GIVE_BACK_BYTES)
-            os.posix_fadvise(self._file, begin, end - begin, os.POSIX_FADV_DONTNEED)
+            file.write_out(max(0, self._begun - _GIVE_BACK_BYTES), end)
             self._begun = end
 
     def _failed(self, error: OSError) -> RecordingFailed:
@@ -232,7 +231,7 @@ class SegmentWriter:
         RecordingFailed
             If the disk refuses; the frames written before stay.
         """
-        if self._file < 0:
+        if self._file is None:
             raise InputError(f"{self.path}: is closed already; a scan is finished once")
         if ledger.frames_written != len(self):
             raise InputError(
@@ -251,10 +250,10 @@ class SegmentWriter:
         facts = {"ledger": ledger.to_json(), "notes": dict(notes or {})}
         footer = pack_footer(self._scan.bytes, end, facts, entries)
         try:
-            self._write([memoryview(footer)], end)
-            os.ftruncate(self._file, end + len(footer))
-            os.fsync(self._file)
-            _sync_folder(self.path.parent)
+            self._file.write([memoryview(footer)], end)
+            self._file.truncate(end + len(footer))
+            self._file.sync()
+            sync_folder(self.path.parent)
         except OSError as error:
             raise RecordingFailed(
                 f"{self.path}: cannot be finished ({error.strerror}); its {len(self)} frames can be read"
@@ -267,13 +266,14 @@ class SegmentWriter:
 
         Harmless when repeated.
         """
-        if self._file < 0:
+        if self._file is None:
             return
         try:
             if self._entries:
-                os.ftruncate(self._file, self._first + len(self) * self._record_bytes)
-                os.fsync(self._file)
+                self._file.truncate(self._first + len(self) * self._record_bytes)
+                self._file.sync()
             else:
+                self._file.close()
                 self.path.unlink(missing_ok=True)
         except OSError as error:
             raise RecordingFailed(
@@ -283,9 +283,12 @@ class SegmentWriter:
             self._release()
 
     def _release(self) -> None:
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        if self._mark is not None:
+            in_progress.end(self.path, self._mark)
+            self._mark = None
 
     def __enter__(self) -> SegmentWriter:
         """Return self."""
@@ -296,11 +299,3 @@ class SegmentWriter:
     ) -> None:
         """Abandon what was not finished."""
         self.abandon()
-
-
-def _sync_folder(folder: Path) -> None:
-    place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(place)
-    finally:
-        os.close(place)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import zlib
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 from lee.devices.protocols import Counts
 from lee.errors import InputError
 from lee.recording.header import SegmentHeader
+from lee.recording.in_progress import is_being_written
 from lee.recording.layout import (
     ENTRY,
     INCOMPLETE,
@@ -30,6 +29,7 @@ from lee.recording.layout import (
     unpack_trailer,
 )
 from lee.recording.ledger import Ledger
+from lee.recording.placed_file import PlacedFile
 from lee.storage.refusals import unreadable
 
 
@@ -66,7 +66,7 @@ class SegmentReader:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         try:
-            self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            self._file = PlacedFile(self.path, "rb")
         except OSError as error:
             raise unreadable(self.path, error, "give a recorded scan") from error
         try:
@@ -79,10 +79,10 @@ class SegmentReader:
             raise
 
     def _open(self) -> None:
-        self.being_written = _locked(self._file)
-        head = os.pread(self._file, PAGE, 0)
+        self.being_written = is_being_written(self.path)
+        head = self._file.read(PAGE, 0)
         self._first = start_bytes(head)
-        facts = unpack_start(os.pread(self._file, self._first, 0))
+        facts = unpack_start(self._file.read(self._first, 0))
         try:
             self.header = SegmentHeader.from_json(facts)
             self._scan = bytes.fromhex(facts["scan_id"])
@@ -107,22 +107,22 @@ class SegmentReader:
         self.complete: NDArray[np.bool_] = (entries["flags"] & INCOMPLETE) == 0
 
     def _footer(self) -> tuple[NDArray[np.void], Ledger, dict[str, Any]]:
-        size = os.fstat(self._file).st_size
+        size = self._file.size
         end = size - TRAILER_BYTES
         if end < self._first:
             raise Damaged("has no footer")
-        begins, text, count, crc = unpack_trailer(os.pread(self._file, TRAILER_BYTES, end), self._scan)
+        begins, text, count, crc = unpack_trailer(self._file.read(TRAILER_BYTES, end), self._scan)
         if begins < self._first or begins + text + count * ENTRY.itemsize != end:
             raise Damaged("its footer is damaged")
-        facts, entries = unpack_footer(self._read(begins, end - begins), text, crc)
+        facts, entries = unpack_footer(self._file.read(end - begins, begins), text, crc)
         return entries, Ledger.from_json(facts["ledger"]), dict(facts.get("notes", {}))
 
     def _scanned(self) -> NDArray[np.void]:
         """Search for records slot by slot; a torn one does not hide those behind it."""
         found: list[Entry] = []
-        size = os.fstat(self._file).st_size
+        size = self._file.size
         for slot in range(-(-(size - self._first) // self._record_bytes)):
-            page = os.pread(self._file, RECORD_BYTES, self._first + slot * self._record_bytes)
+            page = self._file.read(RECORD_BYTES, self._first + slot * self._record_bytes)
             if not any(page):
                 continue  # reserved for a frame that never came
             try:
@@ -137,17 +137,7 @@ class SegmentReader:
 
     def _pixels(self, slot: int) -> bytes:
         at = self._first + slot * self._record_bytes + self._image_offset
-        return self._read(at, self.header.image_bytes)
-
-    def _read(self, at: int, size: int) -> bytes:
-        """Read `size` bytes; one call of the system may give less."""
-        block = os.pread(self._file, size, at)
-        while len(block) < size:
-            more = os.pread(self._file, size - len(block), at + len(block))
-            if not more:
-                break
-            block += more
-        return block
+        return self._file.read(self.header.image_bytes, at)
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -193,7 +183,7 @@ class SegmentReader:
             faults.append(f"{self.path}: was not finished")
         for k in range(len(self)):
             slot = int(self._entries["slot"][k])
-            page = os.pread(self._file, RECORD_BYTES, self._first + slot * self._record_bytes)
+            page = self._file.read(RECORD_BYTES, self._first + slot * self._record_bytes)
             try:
                 unpack_record(page, self._scan, slot, self.header.image_bytes)
             except Damaged as error:
@@ -205,9 +195,7 @@ class SegmentReader:
 
     def close(self) -> None:
         """Close the file; harmless when repeated."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        self._file.close()
 
     def __enter__(self) -> SegmentReader:
         """Return self."""
@@ -246,23 +234,3 @@ def is_segment(path: Path) -> bool:
     except (OSError, Damaged):
         return False
     return True
-
-
-def is_being_written(path: Path) -> bool:
-    """Whether a file is being recorded now."""
-    try:
-        with path.open("rb") as file:
-            return _locked(file.fileno())
-    except OSError:
-        return False
-
-
-def _locked(file: int) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # not every network disk has locks
-        return False
-    fcntl.flock(file, fcntl.LOCK_UN)
-    return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
@@ -12,17 +11,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lee.errors import InputError, StorageError
+from lee.storage.locks import hold
 
-NAME = ".lee.lock"
+# Two files, since on Windows a locked one cannot be read.
+LOCK = ".lee.lock"
+HOLDER = ".lee.holder.json"
 
 
 @contextmanager
 def run_locked(folder: str | Path) -> Iterator[None]:
     """Hold a run's folder for this process while the block lasts.
 
-    The file ``.lee.lock`` holds process, host and time. The system frees the lock of a process that died, so
-    a process that was killed on this host blocks nobody. A file system shared with other hosts may not share
-    locks: there a lock file of another host counts as held until that host empties it at the end.
+    ``.lee.lock`` is locked, and ``.lee.holder.json`` holds process, host and time. The system frees the lock
+    of a process that died, so a process that was killed on this host blocks nobody. A file system shared with
+    other hosts may not share locks: there a holder on another host counts until it empties the file at the
+    end.
 
     Raises
     ------
@@ -31,47 +34,39 @@ def run_locked(folder: str | Path) -> Iterator[None]:
     StorageError
         If the folder cannot be written.
     """
-    path = Path(folder) / NAME
+    place, here = Path(folder) / HOLDER, socket.gethostname()
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        lock = hold(Path(folder) / LOCK)
     except OSError as error:
         raise StorageError(
             f"{folder}: cannot be written ({error.strerror}); check its permissions"
         ) from error
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            free = True
-        except BlockingIOError:
-            free = False
-        holder = _holder(descriptor)
-        here = socket.gethostname()
-        if not free:
-            who = f"process {holder.get('pid', '?')} on {holder.get('host', '?')}"
-            raise InputError(f"{folder}: {who} is working on this run; wait for it, or stop it")
+    holder = _holder(place)
+    if lock is None:
+        who = f"process {holder.get('pid', '?')} on {holder.get('host', '?')}"
+        raise InputError(f"{folder}: {who} is working on this run; wait for it, or stop it")
+    with lock:
         if holder and holder.get("host") != here:
             raise InputError(
                 f"{folder}: process {holder.get('pid', '?')} on {holder.get('host')} has been working on "
-                f"this run since {holder.get('since', '?')}; wait for it, or delete {path} if it has ended"
+                f"this run since {holder.get('since', '?')}; wait for it, or delete {place} if it has ended"
             )
         mine = {"pid": os.getpid(), "host": here, "since": datetime.now(UTC).isoformat(timespec="seconds")}
-        _replace(descriptor, json.dumps(mine).encode())
+        try:
+            place.write_text(json.dumps(mine), encoding="utf-8")
+        except OSError as error:
+            raise StorageError(
+                f"{folder}: cannot be written ({error.strerror}); check its permissions"
+            ) from error
         try:
             yield
         finally:
-            _replace(descriptor, b"")
-    finally:
-        os.close(descriptor)
+            place.write_text("", encoding="utf-8")
 
 
-def _holder(descriptor: int) -> dict[str, object]:
+def _holder(place: Path) -> dict[str, object]:
     try:
-        found = json.loads(os.pread(descriptor, 4096, 0) or b"{}")
-    except ValueError:
+        found = json.loads(place.read_text(encoding="utf-8") or "{}")
+    except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _replace(descriptor: int, text: bytes) -> None:
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, text, 0)

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lee.errors import InputError, LeeError
+from lee.recording.in_progress import is_being_written
 from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
-from lee.recording.segment_reader import is_being_written, is_segment
+from lee.recording.segment_reader import is_segment
 from lee.runs.surface_store import SurfaceStore, checked_times
 from lee.runs.times import ScanEntry, read_scans_csv, recorded_times, times_of_file
 from lee.stacks.ome_zarr.reader import is_zarr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -19,6 +20,8 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 _RETRIES = 3
+# Windows waits for no more than about 60 at once.
+_MOST_PROCESSES = 60 if sys.platform == "win32" else 1024
 _TIMEOUT_S = 10.0
 
 
@@ -58,7 +61,9 @@ def run_jobs(
     -----
     If a worker dies, its job is tried again, up to three times a job. An exception of `work` ends everything.
     """
-    wanted = min(workers or cores(), max(len(jobs), 1))
+    wanted = min(
+        workers or cores(), max(len(jobs), 1), _MOST_PROCESSES if sys.platform == "win32" else len(jobs) + 1
+    )
     if scheduler is not None:
         yield from _through_dask(work, jobs, scheduler, wanted)
     elif wanted == 1:

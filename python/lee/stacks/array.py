@@ -79,7 +79,7 @@ class ArraySource(FrameSource):
     def _let_go(self) -> None:
         """Give mapped pages back, or a stack larger than memory would fill it while it is read."""
         mapped = getattr(self._array, "_mmap", None)
-        if mapped is not None and hasattr(mapped, "madvise"):
+        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
             mapped.madvise(mmap.MADV_DONTNEED)
 
     def name(self, k: int) -> str:

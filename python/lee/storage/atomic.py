@@ -8,7 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lee.errors import InputError, StorageError
-from lee.storage.refusals import unreadable, unwritable
+from lee.storage.file_names import refuse_reserved
+from lee.storage.refusals import in_use, unreadable, unwritable
 
 
 @contextmanager
@@ -40,14 +41,54 @@ def new_file(path: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path} is a folder, not a file: give the name of a file to write")
+    refuse_reserved(path)
     if not overwrite:
         refuse_to_replace(path)
     with _refusals_in_one_line(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.stem}-", suffix=".part", dir=path.parent) as folder:
-            partial = Path(folder) / path.name
+        with _scratch(path) as folder:
+            partial = folder / path.name
             yield partial
-            os.replace(partial, path)
+            replace(partial, path)
+
+
+def replace(partial: Path, path: Path) -> None:
+    """Give a complete file its final name, in place of an older file.
+
+    Raises
+    ------
+    StorageError
+        If the older file is in use: Windows does not replace a file that a program has open.
+    OSError
+        If the system refuses for another reason.
+    """
+    try:
+        os.replace(partial, path)
+    except PermissionError as error:
+        if not path.exists():
+            raise
+        raise in_use(path, error) from error
+
+
+def take_name(partial: Path, path: Path) -> None:
+    """Give a complete file a final name that nobody has, whatever happens there at the same time.
+
+    Raises
+    ------
+    FileExistsError
+        If the name is taken.
+    OSError
+        If the system refuses.
+    """
+    try:
+        os.link(partial, path)
+    except FileExistsError:
+        raise
+    except OSError:  # FAT and some network disks have no links
+        path.open("xb").close()
+        os.replace(partial, path)
+    else:
+        partial.unlink()
 
 
 def refuse_to_replace(path: Path) -> None:
@@ -107,24 +148,35 @@ def new_folder(path: str | Path, *, overwrite: bool = False, known: frozenset[st
         If it cannot be written, or the disk is full.
     """
     path = Path(path)
+    refuse_reserved(path)
     _refuse_to_lose(path, overwrite, known)
     with _refusals_in_one_line(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}-", suffix=".part", dir=path.parent) as folder:
-            partial, older = Path(folder) / "new", Path(folder) / "older"
+        with _scratch(path) as folder:
+            partial, older = folder / "new", folder / "older"
             partial.mkdir()
             yield partial
             if not path.exists():
                 os.rename(partial, path)
                 return
             _refuse_to_lose(path, overwrite, known)
-            os.rename(path, older)
+            try:
+                os.rename(path, older)
+            except PermissionError as error:
+                raise in_use(path, error) from error
             try:
                 os.rename(partial, path)
             except BaseException:
                 os.rename(older, path)
                 raise
             shutil.rmtree(older)
+
+
+@contextmanager
+def _scratch(path: Path) -> Iterator[Path]:
+    """Give a temporary folder beside `path`, whose name is short even where that of `path` is not."""
+    with tempfile.TemporaryDirectory(prefix=".lee-", suffix=".part", dir=path.parent) as folder:
+        yield Path(folder)
 
 
 def _refuse_to_lose(path: Path, overwrite: bool, known: frozenset[str]) -> None:

@@ -36,3 +36,11 @@ def unwritable(path: str | Path, error: OSError) -> StorageError:
         return StorageError(f"no space left to write {path}: free some, or write elsewhere")
     reason = error.strerror or str(error)
     return StorageError(f"cannot write {path}: {reason}: choose a place that can be written")
+
+
+def in_use(path: str | Path, error: OSError) -> StorageError:
+    """Return the error for a file or folder that is there and cannot be replaced."""
+    return StorageError(
+        f"cannot replace {path} ({error.strerror or error}): close it in other programs, or choose "
+        "another name"
+    )

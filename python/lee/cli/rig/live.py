@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from typing import TYPE_CHECKING, Unpack
 
 import click
@@ -11,6 +12,8 @@ from lee.cli.rig.options import RunOptions, run_options, run_plan
 
 if TYPE_CHECKING:
     from lee.rig.live import Session
+
+_LONG_S = 3600.0
 
 
 @click.command(no_args_is_help=True)
@@ -67,7 +70,7 @@ def _until_interrupted(session: Session) -> None:
     try:
         try:
             while True:
-                signal.pause()
+                time.sleep(_LONG_S)
         except KeyboardInterrupt:
             if session.running:
                 click.echo("the run ends after the scan in progress; Ctrl-C again stops the stage at once")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from lee import _core
 from lee.reconstruction.artefact_masks import sigma_beside_bare_patches
 from lee.reconstruction.lamp_flicker import without_flicker
 from lee.reconstruction.motion.subpixel_shift import shift_frame
@@ -89,7 +89,7 @@ def look_again(
     used = np.array([k for k in range(len(stack)) if k not in rejected])
     if not surface.valid.any() or np.median(np.abs(np.diff(stack.z_um[used]))) > _MAX_STEP * depth_um / 2.355:
         return surface
-    threads = threads or len(os.sched_getaffinity(0))
+    threads = threads or _core.available_cores()
 
     def groups() -> Iterator[FocusGroup]:
         return _groups(stack, used, lamp_factors, drift_px, _GROUP_SPAN * weights_um(depth_um))

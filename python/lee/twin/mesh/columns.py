@@ -267,17 +267,22 @@ def check_memory(nodes: int) -> None:
     """Refuse a mesh that does not fit in the free memory."""
     needed = nodes * _BYTES_A_NODE
     free = _available_bytes()
-    if needed > free:
+    if free is not None and needed > free:
         raise InputError(
             f"a mesh of {nodes:,} nodes needs about {needed / 1e9:.1f} GB and {free / 1e9:.1f} GB are free; "
             "give fewer columns or layers"
         )
 
 
-def _available_bytes() -> int:
+def _available_bytes() -> int | None:
+    """Return the free memory, or all of it where only that is known, or None."""
     try:
         with open("/proc/meminfo", encoding="ascii") as memory:
             lines = dict(line.split(":", 1) for line in memory)
         return int(lines["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
+        pass
+    try:
         return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    except (AttributeError, ValueError, OSError):  # Windows has no such call
+        return None
