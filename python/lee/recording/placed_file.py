@@ -7,7 +7,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
+
+# Calls that state the place, and those that plan ahead. Windows has none of them, macOS not the latter two.
+_READ_AT: Any = getattr(os, "pread", None)
+_WRITE_AT: Any = getattr(os, "pwritev", None)
+_RESERVE: Any = getattr(os, "posix_fallocate", None)
+_ADVISE: Any = getattr(os, "posix_fadvise", None)
+_NOT_NEEDED: Any = getattr(os, "POSIX_FADV_DONTNEED", None)
 
 
 class PlacedFile:
@@ -47,8 +54,8 @@ class PlacedFile:
         return block
 
     def _read_once(self, size: int, at: int) -> bytes:
-        if hasattr(os, "pread"):
-            return os.pread(self._file.fileno(), size, at)
+        if _READ_AT is not None:
+            return bytes(_READ_AT(self._file.fileno(), size, at))
         with self._turn:
             self._file.seek(at)
             return self._file.read(size)
@@ -65,8 +72,8 @@ class PlacedFile:
                 waiting[0] = waiting[0][done:]
 
     def _write_once(self, parts: list[memoryview], at: int) -> int:
-        if hasattr(os, "pwritev"):
-            return os.pwritev(self._file.fileno(), parts, at)
+        if _WRITE_AT is not None:
+            return int(_WRITE_AT(self._file.fileno(), parts, at))
         with self._turn:
             self._file.seek(at)
             return self._file.write(parts[0])
@@ -79,13 +86,13 @@ class PlacedFile:
         OSError
             If there is too little.
         """
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(self._file.fileno(), 0, size)
+        if _RESERVE is not None:
+            _RESERVE(self._file.fileno(), 0, size)
 
     def write_out(self, begin: int, end: int) -> None:
         """Have the system write these bytes now and drop them from its cache, where it can be told to."""
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(self._file.fileno(), begin, end - begin, os.POSIX_FADV_DONTNEED)
+        if _ADVISE is not None:
+            _ADVISE(self._file.fileno(), begin, end - begin, _NOT_NEEDED)
 
     def truncate(self, size: int) -> None:
         """Make the file so long, bytes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -282,7 +283,7 @@ def _available_bytes() -> int | None:
         return int(lines["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
         pass
-    try:
-        return int(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):  # Windows has no such call
+    asked: Any = getattr(os, "sysconf", None)
+    if asked is None:  # Windows has no such call
         return None
+    return int(asked("SC_PHYS_PAGES") * asked("SC_PAGE_SIZE"))
