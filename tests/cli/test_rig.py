@@ -1,9 +1,13 @@
 """`lee rig`: what it reports of a rig, and a run recorded from the command line."""
 
+import os
+import re
+
 import pytest
 
 from lee.cli import run
 from lee.recording.segment_reader import SegmentReader
+from lee.rig.record import owned_folder
 from lee.runs.run import open_run
 
 pytestmark = pytest.mark.usefixtures("undrawn")
@@ -219,3 +223,17 @@ def test_homing_is_asked_for(config, capsys):
     assert "clear the objective, then give --objective-is-clear" in capsys.readouterr().err
     assert run(["rig", "home", str(config), "--objective-is-clear"]) == 0
     assert capsys.readouterr().out == "the stage is homed and stands at 0.00 µm\n"
+
+
+def test_a_folder_has_one_owner_from_the_first_moment(config, tmp_path, capsys):
+    folder = tmp_path / "run"
+    with owned_folder(folder):
+        assert recording(config, folder, "--duration-s", "1") == 1
+        refused = (
+            f"lee: {folder}: process {os.getpid()} on .* is working on this run; wait for it, or stop it\n"
+        )
+        assert re.fullmatch(refused, capsys.readouterr().err)
+        live = ["rig", "live", str(config), "-o", str(folder), "--port", "0", "--start-um", "998"]
+        assert run([*live, "--end-um", "1023", "--pixel-um", "0.25", "--duration-s", "1"]) == 1
+        assert "is working on this run" in capsys.readouterr().err
+    assert not (folder / "scans").exists()

@@ -92,9 +92,20 @@ def test_what_cannot_be_opened_is_reported():
         ThorlabsStage(serial="no-such-number")
 
 
-def test_a_port_that_is_in_use_is_refused(controller, stage):
-    with pytest.raises(DeviceLost, match="used by another program"):
-        ThorlabsStage(controller.port)
+def test_a_port_that_is_in_use_is_refused_before_anything_is_sent_to_it(controller, stage, tmp_path):
+    stage.status()
+    by_id = tmp_path / "by-id"
+    by_id.symlink_to(controller.port)
+    stops = controller.received.count(MOVE_STOP)
+    for name in (controller.port, str(by_id)):
+        with pytest.raises(DeviceLost, match="used by another program, which goes on undisturbed"):
+            ThorlabsStage(name)
+    time.sleep(0.1)
+    assert set(controller.received[-3:]) <= {0x0480}  # its own requests of the status
+    assert controller.received.count(MOVE_STOP) == stops
+    stage.close()
+    with stage_on(controller) as again:
+        assert again.status().position_counts == START
 
 
 def test_a_missing_library_names_the_extra(monkeypatch):

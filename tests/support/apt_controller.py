@@ -124,6 +124,11 @@ class AptController:
         """Moves that it was sent, of any kind."""
         return [number for number in self.received if number in MOVES]
 
+    @property
+    def moving(self):
+        """Whether its motor turns."""
+        return self._motion is not None
+
     def _run(self):
         while not self._gone.is_set():
             ready, _, _ = select.select([self._master], [], [], 0.001)

@@ -90,6 +90,7 @@ def take_scan(
     notes: Mapping[str, object] | None = None,
     patience_s: float = 2.0,
     on_frame: Callable[[CameraFrame], None] | None = None,
+    hurried: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
 ) -> ScanResult:
     """Scan once.
@@ -115,6 +116,8 @@ def take_scan(
     on_frame : callable, optional
         Called with every frame after it was handed to the disk, on the thread that takes frames. It must
         return at once.
+    hurried : callable
+        Asked while the surface is awaited after the last frame; True: it is not.
     clock : callable, s
         Clock of the devices.
 
@@ -183,7 +186,7 @@ def take_scan(
             "fault": "" if fault is None else f"{type(fault).__name__}: {fault}",
         }
         segment.finish(frames.ledger, z_um=frames.z_um, notes=outcome)
-    surface, reason, skipped = (None, "", 0) if reconstruction is None else reconstruction.finish()
+    surface, reason, skipped = (None, "", 0) if reconstruction is None else reconstruction.finish(hurried)
     return ScanResult(
         path=Path(path),
         plan=plan,

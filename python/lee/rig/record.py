@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +17,11 @@ from lee.recording.free_space import require_space
 from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
 from lee.rig.acquire import ScanResult, max_frames, take_scan
 from lee.rig.scan_window import ScanWindow
+from lee.runs.lock import run_locked
 from lee.runs.reconstruct import common_settings, series_params
 from lee.runs.run import SCANS, SURFACES
 from lee.runs.surface_store import SurfaceStore
+from lee.storage.refusals import unwritable
 
 # Largest size of a frame's record beside its image, and size of a surface in the store.
 _RECORD_BYTES, _SURFACE_BYTES_PX = 2 * 4096, 17
@@ -68,6 +71,8 @@ def record_run(
     *,
     on_frame: Callable[[CameraFrame], None] | None = None,
     enough: Callable[[], bool] | None = None,
+    hurried: Callable[[], bool] = lambda: False,
+    owned: bool = False,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[ScanResult]:
@@ -85,14 +90,19 @@ def record_run(
         Called with every frame, as by `take_scan`.
     enough : callable, optional
         Asked after every scan; the run ends if it returns True.
+    hurried : callable
+        As in `take_scan`.
+    owned : bool
+        The caller holds the folder already, by `owned_folder`; else it is held from this call on until the
+        last scan was yielded.
     clock, sleep : callables, s
         Those of the devices.
 
     Raises
     ------
     InputError
-        Before anything moves: if there is no room for the whole run, with the numbers, or the plan cannot
-        be used.
+        Before anything moves: if there is no room for the whole run, with the numbers, the plan cannot be
+        used, or another process works on the folder.
     RigFault
         What ended a scan early, after that scan was yielded; the stage is stopped.
     """
@@ -102,6 +112,40 @@ def record_run(
             "above 0 that fits into the duration"
         )
     run.scan.check_limits(rig.stage.limits_counts)
+    with ExitStack() as begun:
+        if not owned:
+            begun.enter_context(owned_folder(run.folder))
+        results = _scan_results(rig, run, on_frame, enough, hurried, clock, sleep)
+        return _until_over(results, begun.pop_all())
+
+
+@contextmanager
+def owned_folder(folder: Path) -> Iterator[None]:
+    """Hold a run's folder, made where there is none, for this process; `lee.runs.lock.run_locked`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    with run_locked(folder):
+        yield
+
+
+def _until_over(results: Iterator[ScanResult], held: ExitStack) -> Iterator[ScanResult]:
+    """Pass results on, and hold the run's folder until the last."""
+    with held:
+        yield from results
+
+
+def _scan_results(
+    rig: Rig,
+    run: RunPlan,
+    on_frame: Callable[[CameraFrame], None] | None,
+    enough: Callable[[], bool] | None,
+    hurried: Callable[[], bool],
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> Iterator[ScanResult]:
+    """Set up what the scans share, then return them as they are taken."""
     scans = run.folder / SCANS
     applied = rig.camera.configure(run.settings)
     if applied.region is None:
@@ -133,6 +177,7 @@ def record_run(
                 params=params,
                 notes=run.notes,
                 on_frame=on_frame,
+                hurried=hurried,
                 clock=clock,
             )
             if run.reconstruct:

@@ -8,6 +8,7 @@ import queue
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,10 +124,17 @@ class ScanReconstruction:
         except queue.Full:
             self._skipped += 1
 
-    def finish(self) -> tuple[Surface | None, str, int]:
-        """Wait for the surface; return it, the reason if there is none, and how many frames were skipped."""
+    def finish(self, hurried: Callable[[], bool]) -> tuple[Surface | None, str, int]:
+        """Wait for the surface; return it, the reason if there is none, and how many frames were skipped.
+
+        Where `hurried` becomes true there is none.
+        """
         self._queue.put(None)
-        self._thread.join()
+        while self._thread.is_alive():
+            self._thread.join(_POLL_S)
+            if hurried():
+                self._reason = "the run was ended before it was measured"
+                return None, self._reason, self._skipped
         return self._surface, self._reason, self._skipped
 
     def _work(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 # Whoever only looks whether a lock is held takes it for a moment.
 _TRIES, _PAUSE_S = 6, 0.005
@@ -28,7 +28,7 @@ def hold(path: Path) -> BinaryIO | None:
     """
     file = path.open("ab")
     try:
-        if _locked(file):
+        if locked(file):
             return file
     except BaseException:
         file.close()
@@ -41,13 +41,13 @@ def is_held(path: Path) -> bool:
     """Whether somebody holds the lock of a file; False where there is no such file."""
     try:
         with path.open("rb") as file:
-            return not _locked(file)
+            return not locked(file)
     except OSError:
         return False
 
 
-def _locked(file: BinaryIO) -> bool:
-    """Lock an open file; return False where somebody else holds it."""
+def locked(file: IO[bytes]) -> bool:
+    """Lock an open file, or a device, until it is closed; return False where somebody else holds it."""
     # When it is needed, since it is slow to import.
     import portalocker
 

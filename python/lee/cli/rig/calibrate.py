@@ -14,6 +14,7 @@ from lee.cli.rig.options import (
     scan_plan,
     step_option,
 )
+from lee.cli.rig.stopping import StopRequests
 
 
 @click.command(no_args_is_help=True)
@@ -81,6 +82,7 @@ def calibrate(
     from lee.rig.calibration.backlash import Measured, check_approach, fit_backlash, scan_both_ways
     from lee.rig.calibration.file import refuse_to_replace, write_calibration
     from lee.rig.calibration.scale import measure_step, stage_scale
+    from lee.rig.halting import haltable
 
     if len(level_px) not in (0, 2) or (level_px and known_step_um is None):
         raise click.UsageError("give --level-px twice, with --known-step-um")
@@ -89,19 +91,20 @@ def calibrate(
     if start_um >= end_um:
         raise InputError(f"start_um is {start_um:g} and end_um {end_um:g}; give a start below the end")
     output.parent.mkdir(parents=True, exist_ok=True)
-    with open_rig(loaded) as rig:
+    with StopRequests() as requests, open_rig(loaded) as rig:
         confirm_reference(rig.stage, reference_um)
         plan = scan_plan(rig, loaded, start_um=start_um, end_um=end_um, step_um=step_um, lead_um=lead_um)
         applied = rig.camera.configure(loaded.camera.settings)
-        passes = scan_both_ways(
-            rig,
-            plan,
-            settings=applied,
-            pixel_um=pixel_um,
-            repeats=repeats,
-            folder=output.parent,
-            report=click.echo,
-        )
+        with requests.halting(rig.stage) as halted:
+            passes = scan_both_ways(
+                haltable(rig, halted),
+                plan,
+                settings=applied,
+                pixel_um=pixel_um,
+                repeats=repeats,
+                folder=output.parent,
+                report=requests.say,
+            )
         stage, (_, highest) = rig.stage.identity, rig.stage.limits_counts
     backlash = fit_backlash(passes, plan, applied.exposure_s)
     click.echo(f"backlash {backlash.um.value:.4f} ± {backlash.um.sigma:.4f} µm")

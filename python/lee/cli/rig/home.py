@@ -1,10 +1,12 @@
 """`lee rig home`: drive the stage to its reference switch."""
 
+from contextlib import closing
 from pathlib import Path
 
 import click
 
 from lee.cli.rig.options import config_argument
+from lee.cli.rig.stopping import StopRequests
 
 
 @click.command(no_args_is_help=True)
@@ -31,10 +33,8 @@ def home(config: Path, objective_is_clear: bool) -> None:
             "homing may drive the stage through its whole travel; clear the objective, then give "
             "--objective-is-clear"
         )
-    stage = open_stage(config)
-    try:
-        stage.home(consent=True)
+    with StopRequests() as requests, closing(open_stage(config)) as stage:
+        with requests.halting(stage):
+            stage.home(consent=True)
         here_um = stage.status().position_counts / stage.counts_per_um
         click.echo(f"the stage is homed and stands at {here_um:.2f} µm")
-    finally:
-        stage.close()

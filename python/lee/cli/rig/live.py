@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from typing import TYPE_CHECKING, Unpack
 
 import click
 
 from lee.cli.rig.options import RunOptions, run_options, run_plan
+from lee.cli.rig.stopping import StopRequests
 
 if TYPE_CHECKING:
     from lee.rig.live import Session
 
-_LONG_S = 3600.0
+_LOOK_S = 0.1
 
 
 @click.command(no_args_is_help=True)
@@ -34,7 +34,9 @@ def live(host: str, port: int, token: str | None, **options: Unpack[RunOptions])
 
     Nothing moves until Start is pressed on the page. The page shows the live frame, the last height map, the
     growth rate, the growth of regions, the frames of every scan, and how long the disk lasts. Ctrl-C ends the
-    run after the scan in progress; a second Ctrl-C stops the stage at once.
+    run after the scan in progress; a second Ctrl-C stops the stage at once. SIGTERM, a lost terminal, a
+    closed output and the end of the program that started it count as Ctrl-C; nohup lets it outlive the
+    terminal.
 
     Only this computer can reach the page. From another one, use a tunnel (ssh -L 8765:localhost:8765 RIG), or
     give --host and --token; that connection is not encrypted.
@@ -50,35 +52,27 @@ def live(host: str, port: int, token: str | None, **options: Unpack[RunOptions])
     config = load_config(options["config"])
     server = LiveServer(host, port, token)
     try:
-        with open_rig(config) as rig:
+        with StopRequests() as requests, open_rig(config) as rig:
             session = Session(rig, run_plan(rig, config, options))
             server.begin(session)
             query = "?token=..." if token else ""
-            click.echo(f"open {server.url}{query} ; Ctrl-C ends it")
-            _until_interrupted(session)
+            requests.say(f"open {server.url}{query} ; Ctrl-C ends it")
+            _until_asked(session, requests)
             state = session.state()
             why = f"; {state['said']}" if state["phase"] in ("fault", "aborted") else ""
             output = options["output"]
-            click.echo(f"{output}: {state['scans_complete']} of {state['scans_taken']} scans complete{why}")
+            requests.say(f"{output}: {state['scans_complete']} of {state['scans_taken']} scans complete{why}")
     finally:
         server.end()
 
 
-def _until_interrupted(session: Session) -> None:
-    """Wait for Ctrl-C or SIGTERM, then end the session; a second one stops the stage."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        try:
-            while True:
-                time.sleep(_LONG_S)
-        except KeyboardInterrupt:
-            if session.running:
-                click.echo("the run ends after the scan in progress; Ctrl-C again stops the stage at once")
-        try:
-            while not session.close(timeout_s=0.5):
-                pass
-        except KeyboardInterrupt:
-            session.abort()
-            session.close()
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _until_asked(session: Session, requests: StopRequests) -> None:
+    """Wait for a request to stop, then end the session; a second one stops the stage."""
+    with requests.counted():
+        while not requests.asked():
+            time.sleep(_LOOK_S)
+        if session.running:
+            requests.say("the run ends after the scan in progress; Ctrl-C again stops the stage at once")
+        while not session.close(timeout_s=_LOOK_S):
+            if requests.asked_again():
+                session.abort()

@@ -11,6 +11,7 @@ from lee.cli.rig.convert import convert
 from lee.cli.rig.home import home
 from lee.cli.rig.live import live
 from lee.cli.rig.options import RunOptions, run_options, run_plan
+from lee.cli.rig.stopping import StopRequests
 
 
 @click.group(no_args_is_help=True)
@@ -95,7 +96,9 @@ def record(**options: Unpack[RunOptions]) -> None:
 
     The step is rounded to whole counts of the stage. RUN is a folder that `lee series` reads; a run that is
     recorded into it again continues after the last scan. Every scan is on the disk and accounted for before
-    the next begins. One line per scan reports frames written, lost and missed.
+    the next begins. One line per scan reports frames written, lost and missed. Ctrl-C, SIGTERM, a lost
+    terminal, a closed output and the end of the program that started it stop the stage; start it with nohup
+    to let it outlive the terminal.
 
     \b
     Example:
@@ -103,15 +106,20 @@ def record(**options: Unpack[RunOptions]) -> None:
     """  # noqa: D301
     from lee.devices import open_rig
     from lee.devices.config import load_config
+    from lee.rig.halting import haltable
     from lee.rig.record import record_run
 
     config = load_config(options["config"])
-    with open_rig(config) as opened:
+    scans = complete = 0
+    with StopRequests() as requests, open_rig(config) as opened:
         plan = run_plan(opened, config, options)
-        scans = complete = 0
-        for result in record_run(opened, plan):
-            scans, complete = scans + 1, complete + result.ledger.complete
-            moved = result.plan != plan.scan
-            window = f"; scan window begins at {result.plan.z_um[0]:.2f} µm" if moved else ""
-            click.echo(result.summary() + window)
-    click.echo(f"{options['output']}: {complete} of {scans} scans complete")
+        try:
+            with requests.halting(opened.stage) as halted:
+                rig = haltable(opened, halted)
+                for result in record_run(rig, plan, enough=requests.asked, hurried=requests.asked_again):
+                    scans, complete = scans + 1, complete + result.ledger.complete
+                    moved = result.plan != plan.scan
+                    window = f"; scan window begins at {result.plan.z_um[0]:.2f} µm" if moved else ""
+                    requests.say(result.summary() + window)
+        finally:
+            requests.say(f"{options['output']}: {complete} of {scans} scans complete")

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any, Protocol, cast
 
 from lee.devices.faults import DeviceLost
+from lee.devices.thorlabs.port_lock import PortLock
 from lee.errors import MissingDependency
 
 HOST, USB = 0x01, 0x50
@@ -175,6 +176,7 @@ class AptConnection:
         self._silent_s = 0.0
         self._listened_s = self._status_s = time.monotonic()
         endpoint = library().EndPoint.USB
+        self._lock = PortLock(port)
         try:
             self._motor: Motor = _motor()(
                 self,
@@ -186,18 +188,14 @@ class AptConnection:
                 channels=(CHANNEL,),
             )
         except OSError as error:
+            self._lock.release()
             raise DeviceLost(
                 f"stage: {port} cannot be opened ({error}); is it plugged in, and yours?"
             ) from error
         self._motor._unpacker.on_error = "continue"
         # A blocking read holds back every command for up to 100 ms.
         self._motor.read_interval = READ_INTERVAL_S
-        try:
-            self._motor._port.timeout = 0
-            self._motor._port.exclusive = True
-        except OSError as error:
-            self.close()
-            raise DeviceLost(f"stage: {port} is used by another program ({error}); close it") from error
+        self._motor._port.timeout = 0
 
     # --- called by the reader's thread ---
 
@@ -313,6 +311,7 @@ class AptConnection:
         """Close the port and end the reader; harmless when repeated.  The library stops the motor first."""
         self._motor.close()
         self._motor._thread.join(timeout=2.0)
+        self._lock.release()
         atexit.unregister(self._motor._atexit)
         self.lose("it is closed")
 

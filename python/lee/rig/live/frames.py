@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lee.devices.protocols import CameraFrame, CameraSettings
 from lee.devices.scan_plan import ScanPlan
 from lee.reconstruction.saturation import SATURATED_SHARE
-from lee.rig.live.halting import CurrentScan
+from lee.rig.halting import CurrentScan
 from lee.rig.live.pictures import frame_picture
 
 # Largest number of pictures a second, and the seconds over which rates of frames and bytes are averaged.

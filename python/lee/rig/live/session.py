@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -15,10 +15,10 @@ from lee.devices.protocols import CameraFrame, Identity, Rig
 from lee.errors import InputError, LeeError, RigFault
 from lee.recording.free_space import free_bytes
 from lee.rig.acquire import ScanResult
+from lee.rig.halting import StoppedByUser, haltable
 from lee.rig.live.frames import FrameWatch
-from lee.rig.live.halting import StoppedByUser, haltable
 from lee.rig.live.surfaces import SurfaceWatch
-from lee.rig.record import RunPlan, record_run
+from lee.rig.record import RunPlan, owned_folder, record_run
 
 _PREVIEW_PER_S, _POLL_S = 10.0, 0.25
 _LISTED_SCANS = 50
@@ -28,16 +28,23 @@ class Session:
     """A rig that is watched and controlled; a thread of its own holds the camera and the runs.
 
     At rest the camera runs freely and its frames are shown; nothing moves. `start` begins a run in the
-    folder, or continues it. Only `close` ends the threads.
+    folder, or continues it. The folder is held from the beginning. Only `close` ends the threads.
 
     Parameters
     ----------
     rig : Rig
     run : RunPlan
+
+    Raises
+    ------
+    InputError
+        If another process works on the folder.
     """
 
     def __init__(self, rig: Rig, run: RunPlan) -> None:
         self._rig, self._run = rig, run
+        self._owned = ExitStack()
+        self._owned.enter_context(owned_folder(run.folder))
         self.frames = FrameWatch(run.scan, run.settings, self._z_um)
         self.surfaces = SurfaceWatch(run.folder)
         self._lock = threading.Lock()
@@ -117,6 +124,7 @@ class Session:
             return False
         self.frames.close()
         self.surfaces.close()
+        self._owned.close()
         return True
 
     def picture(self, name: str) -> bytes | None:
@@ -216,7 +224,9 @@ class Session:
         rig = haltable(self._rig, self._halted, self.frames.current)
         try:
             self.frames.begin_scan()
-            for result in record_run(rig, self._run, on_frame=self._frame, enough=self._enough.is_set):
+            for result in record_run(
+                rig, self._run, on_frame=self._frame, enough=self._enough.is_set, owned=True
+            ):
                 self._scan_done(result)
                 self.frames.begin_scan()
             self._end("ended", f"{self._complete} of {self._taken} scans complete")

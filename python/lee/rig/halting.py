@@ -12,7 +12,7 @@ from lee.errors import RigFault
 
 
 class StoppedByUser(RigFault):
-    """The stage was stopped from the page."""
+    """The stage was stopped from the page, or by a signal."""
 
 
 @dataclass
@@ -22,14 +22,14 @@ class CurrentScan:
     plan: ScanPlan
 
 
-def haltable(rig: Rig, halted: threading.Event, current: CurrentScan) -> Rig:
+def haltable(rig: Rig, halted: threading.Event, current: CurrentScan | None = None) -> Rig:
     """Return the rig as a run uses it: once `halted` is set, it gives no frame and starts no motion.
 
     Parameters
     ----------
     rig : Rig
     halted : threading.Event
-    current : CurrentScan
+    current : CurrentScan, optional
         Receives the plan of every scan that begins.
 
     Raises
@@ -57,7 +57,7 @@ class _HaltableCamera:
 
 
 class _HaltableStage:
-    def __init__(self, stage: Stage, halted: threading.Event, current: CurrentScan) -> None:
+    def __init__(self, stage: Stage, halted: threading.Event, current: CurrentScan | None) -> None:
         self._device, self._halted, self._current = stage, halted, current
 
     def __getattr__(self, name: str) -> object:
@@ -69,7 +69,8 @@ class _HaltableStage:
 
     def begin_scan(self, plan: ScanPlan) -> None:
         _check(self._halted)
-        self._current.plan = plan
+        if self._current is not None:
+            self._current.plan = plan
         self._device.begin_scan(plan)
 
 
