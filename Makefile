@@ -10,7 +10,7 @@ SOURCES := $(shell find cpp python -type f -not -name '*.pyc' -not -name '.*') C
 # number of tests, the longest ones would come last.
 PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-all bench lint cpp-test cuda-test cuda-build cuda-on-host-test clean
+.PHONY: demo test test-all bench lint cpp-test cross-test cuda-test cuda-build cuda-on-host-test clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/installed
@@ -21,7 +21,7 @@ test: $(VENV)/installed-for-tests
 
 test-all: $(VENV)/installed-for-tests
 	$(PYTEST)
-	$(MAKE) cpp-test cuda-test
+	$(MAKE) cpp-test cross-test cuda-test
 
 bench: $(VENV)/installed-for-tests
 	@for bench in $(notdir $(basename $(wildcard bench/bench_*.py))) accuracy series_accuracy particles_accuracy metrology_accuracy; do echo && $(BIN)/python -m bench.$$bench || exit 1; done
@@ -38,6 +38,16 @@ lint: $(VENV)/lint-tools
 
 cpp-test: $(VENV)/lint-tools
 	export PATH="$(CURDIR)/$(BIN):$$PATH" && cmake --preset asan && cmake --build --preset asan && ctest --preset asan
+
+# The C++ tests on other computers: on Windows, as MinGW-w64 and Wine stand in for it, and on 64-bit ARM, as QEMU does.
+cross-test: cross-test-mingw cross-test-aarch64
+
+cross-test-mingw: CROSS := x86_64-w64-mingw32-g++-posix wine
+cross-test-aarch64: CROSS := aarch64-linux-gnu-g++ qemu-aarch64
+cross-test-%: $(VENV)/installed-for-tests
+	@for tool in $(CROSS); do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -n "$$missing" ]; then echo "cross-test-$*: skipped, there is no$$missing"; exit; fi; \
+	export PATH="$(CURDIR)/$(BIN):$$PATH" && cmake --preset $* && cmake --build --preset $* && ctest --preset $*
 
 # CUDA without a CUDA device: nvcc compiles the kernels that are shipped, and the tests of the device run on the host.
 cuda-test: cuda-build cuda-on-host-test

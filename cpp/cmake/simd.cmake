@@ -1,6 +1,10 @@
 # The instruction sets a hot loop is compiled for; common/isa.cpp picks one of them when the program runs.
 set(LEE_ISAS plain)
-if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$" AND CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+set(processor ${CMAKE_SYSTEM_PROCESSOR})
+if(CMAKE_OSX_ARCHITECTURES)
+  set(processor ${CMAKE_OSX_ARCHITECTURES}) # of two at once, neither matches
+endif()
+if(processor MATCHES "^(x86_64|AMD64|amd64)$" AND CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang" AND NOT MSVC)
   list(APPEND LEE_ISAS avx2 avx512)
   target_compile_definitions(lee_build INTERFACE LEE_X86_ISAS)
 endif()
@@ -8,6 +12,11 @@ set(LEE_ISA_FLAGS_plain "")
 set(LEE_ISA_FLAGS_avx2 -march=x86-64-v3)
 # By default GCC prefers 256-bit vectors even for AVX-512.
 set(LEE_ISA_FLAGS_avx512 -march=x86-64-v4 -mprefer-vector-width=512)
+if(MINGW AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # On Windows GCC does not align the stack for these vectors, yet may use moves that need it (GCC bug 54412).
+  list(APPEND LEE_ISA_FLAGS_avx2 -Wa,-muse-unaligned-vector-move)
+  list(APPEND LEE_ISA_FLAGS_avx512 -Wa,-muse-unaligned-vector-move)
+endif()
 
 # lee_simd_kernel(<stem>): compile kernels/simd/<stem>.cpp once for each instruction set, with LEE_ISA set to its name.
 # -fno-math-errno, -fno-trapping-math: without them GCC does not vectorise sqrt and conditional selections.

@@ -1,6 +1,7 @@
 #include "lee/adaptive_variance.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -10,6 +11,7 @@
 #include "expect.hpp"
 #include "lee/device.hpp"
 #include "lee/error.hpp"
+#include "same_bits.hpp"
 
 namespace {
 
@@ -152,6 +154,19 @@ void misuse_of_the_device_is_refused() {
         [&] { lee::adaptive_variance(stack, focus, window, noise, footprints); });
 }
 
+template <class Pixel>
+void the_results_have_the_same_bits_everywhere(double brightest, std::array<std::uint32_t, 4> expected) {
+    using namespace same_bits;
+    Case<Pixel> test{.shape = {planes, rows, columns}, .stack = scan<Pixel>(brightest)};
+    const Mask small{3, 3}, large{9, 7};
+    const float noise = test.run({small.footprint(), large.footprint()});
+    expect("focus", test.focus, expected[0]);
+    expect("window", test.window, expected[1]);
+    expect("noise", std::vector{noise}, expected[2]);
+    test.run({small.footprint(), large.footprint()}, {.detail_px = 5});
+    expect("detail", test.focus, expected[3]);
+}
+
 }  // namespace
 
 int main() {
@@ -159,4 +174,10 @@ int main() {
     windows_and_threads();
     errors();
     misuse_of_the_device_is_refused();
+    the_results_have_the_same_bits_everywhere<std::uint8_t>(250.0,
+                                                            {0x2f8e7947, 0x08655d38, 0xf5025a38, 0x41810825});
+    the_results_have_the_same_bits_everywhere<std::uint16_t>(
+        4000.0, {0x3f1da38f, 0xc9c58b85, 0x0838fb5a, 0x48d4128d});
+    the_results_have_the_same_bits_everywhere<float>(1000.0,
+                                                     {0x32683a77, 0xc9c58b85, 0x2a51f0e2, 0x3e346a01});
 }

@@ -7,6 +7,7 @@
 #include "expect.hpp"
 #include "lee/device.hpp"
 #include "lee/error.hpp"
+#include "same_bits.hpp"
 
 namespace {
 
@@ -107,6 +108,17 @@ void misuse_of_the_device_is_refused() {
         [&] { lee::argmax_refocus(stack, focus, z_um, out); });
 }
 
+void the_results_have_the_same_bits_everywhere() {
+    using namespace same_bits;
+    Case test{.planes = planes, .rows = rows, .columns = columns, .focus = scan<float>(1000.0)};
+    for (std::size_t z = 0; z < planes; ++z) test.z_um[z] = 0.3 * static_cast<double>(z);
+    test.run();
+    expect("plane", test.plane, 0xd19ebe27);
+    expect("sharp", test.sharp, 0x53e6dbef);
+    expect("height", test.height, 0x07f0cdd4);
+    expect("sigma", test.sigma, 0x0b25c6e1);
+}
+
 }  // namespace
 
 int main() {
@@ -114,4 +126,5 @@ int main() {
     ties_and_gaps();
     errors();
     misuse_of_the_device_is_refused();
+    the_results_have_the_same_bits_everywhere();
 }

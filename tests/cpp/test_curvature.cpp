@@ -1,5 +1,6 @@
 #include "lee/curvature.hpp"
 
+#include <array>
 #include <cmath>
 #include <limits>
 #include <stdexcept>
@@ -7,6 +8,7 @@
 
 #include "expect.hpp"
 #include "lee/error.hpp"
+#include "same_bits.hpp"
 
 namespace {
 
@@ -116,6 +118,16 @@ void bad_arguments_are_refused() {
     });
 }
 
+void the_results_have_the_same_bits_everywhere(lee::CurvatureFamily family,
+                                               std::array<std::uint32_t, 3> expected) {
+    using namespace same_bits;
+    Case test{.rows = rows, .columns = columns, .height = heights()};
+    test.run({.family = family, .scale_um = 1.0, .pixel_um = 0.5});
+    expect("mean", test.mean, expected[0]);
+    expect("gauss", test.gauss, expected[1]);
+    expect("sigma", test.mean_sigma, expected[2]);
+}
+
 }  // namespace
 
 int main() {
@@ -125,4 +137,8 @@ int main() {
     too_little_gives_nothing();
     windows_are_told();
     bad_arguments_are_refused();
+    the_results_have_the_same_bits_everywhere(lee::CurvatureFamily::savgol,
+                                              {0x46e5a920, 0xbbac1fee, 0x190ac3e0});
+    the_results_have_the_same_bits_everywhere(lee::CurvatureFamily::gaussian,
+                                              {0x5e1f29cc, 0x8ed62fb9, 0x06042bce});
 }

@@ -10,6 +10,7 @@
 
 #include "expect.hpp"
 #include "lee/error.hpp"
+#include "same_bits.hpp"
 
 namespace {
 
@@ -236,6 +237,28 @@ void bad_arguments_are_refused() {
     });
 }
 
+void the_results_have_the_same_bits_everywhere() {
+    using namespace same_bits;
+    Case<std::uint16_t> made{rows, columns};
+    Random random(3);
+    for (std::size_t i = 0; i < pixels; ++i) {
+        double spots = 0;
+        for (const Drawn& one : {Drawn{20.3, 30.6, 400}, Drawn{50.8, 70.2, 300}}) {
+            const double y = static_cast<double>(i / columns) - one.y;
+            const double x = static_cast<double>(i % columns) - one.x;
+            const double falls = 1 + 0.1 * (y * y + x * x);
+            spots += one.peak / (falls * falls * falls);
+        }
+        made.before[i] = static_cast<std::uint16_t>(1000 + 40 * random.centred());
+        made.after[i] = static_cast<std::uint16_t>(1000 + 40 * random.centred() + spots);
+    }
+    std::vector<float> table;
+    for (const lee::Particle& one : made.run({.spot_sigma_px = 1.4}).particles)
+        table.insert(table.end(), {one.y_px, one.x_px, one.peak, one.width_px, one.snr});
+    EXPECT(table.size() >= 10);
+    expect("particles", table, 0x465ee426);
+}
+
 }  // namespace
 
 int main() {
@@ -252,4 +275,5 @@ int main() {
     threads_do_not_change_the_result();
     thresholds_follow_area_and_false_alarms();
     bad_arguments_are_refused();
+    the_results_have_the_same_bits_everywhere();
 }

@@ -10,6 +10,7 @@
 
 #include "expect.hpp"
 #include "lee/error.hpp"
+#include "same_bits.hpp"
 
 namespace {
 
@@ -126,10 +127,24 @@ void misuse_is_refused_before_anything_is_written() {
     EXPECT(std::count(test.out.begin(), test.out.end(), 42.0F) == 20);
 }
 
+void the_results_have_the_same_bits_everywhere() {
+    std::vector<float> height = same_bits::heights(), out = height;
+    std::vector<std::int8_t> removed(height.size());
+    const std::vector<std::uint8_t> mask{0, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    const lee::Footprint footprint{.mask = {mask.data(), {3, 5}}, .centre_y = 1, .centre_x = 2};
+    const lee::HostView<float, 2> from{height.data(), same_bits::map}, to{out.data(), same_bits::map};
+    lee::opening(from, to, {removed.data(), same_bits::map}, footprint);
+    same_bits::expect("heights", out, 0xda4be813);
+    same_bits::expect("removed", removed, 0xe3214874);
+    lee::flat_morphology(lee::Flat::closing, from, to, footprint);
+    same_bits::expect("closing", out, 0xd9a15b6f);
+}
+
 }  // namespace
 
 int main() {
     erosion_equals_its_definition();
     opening_changes_only_what_it_marks();
     misuse_is_refused_before_anything_is_written();
+    the_results_have_the_same_bits_everywhere();
 }

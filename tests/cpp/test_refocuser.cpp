@@ -12,6 +12,7 @@
 
 #include "expect.hpp"
 #include "lee/error.hpp"
+#include "same_bits.hpp"
 
 namespace {
 
@@ -185,6 +186,22 @@ void misuse_is_refused_before_anything_is_changed() {
         [&] { push_at(4.0, {4, 5}); });
 }
 
+template <class Pixel>
+void the_results_have_the_same_bits_everywhere(double brightest, std::array<std::uint32_t, 3> expected) {
+    using namespace same_bits;
+    const std::vector<Pixel> stack = scan<Pixel>(brightest);
+    Scan made{rows, columns, {}, {}};
+    for (std::size_t z = 0; z < planes; ++z) {
+        const auto* first = stack.data() + z * pixels;
+        made.frames.emplace_back(first, first + pixels);
+        made.z_um.push_back(0.3 * static_cast<double>(z));
+    }
+    const Result got = refocused<Pixel>(made, {.depth_of_field_um = 2.0}, 0.25);
+    expect("height", got.height, expected[0]);
+    expect("sigma", got.sigma, expected[1]);
+    expect("sharp", got.sharp, expected[2]);
+}
+
 }  // namespace
 
 int main() {
@@ -195,4 +212,6 @@ int main() {
     nothing_pushed_is_nothing_measured();
     it_can_be_moved();
     misuse_is_refused_before_anything_is_changed();
+    the_results_have_the_same_bits_everywhere<std::uint8_t>(250.0, {0x57a21e00, 0xd09eef51, 0x8274c4f3});
+    the_results_have_the_same_bits_everywhere<std::uint16_t>(4000.0, {0x000f67a8, 0xb78ebaa2, 0xd8fceec9});
 }
