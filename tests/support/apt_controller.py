@@ -65,8 +65,9 @@ class AptController:
     """The controller and its stage; `port` is the name of its serial port.
 
     Set to make it fail: ``garbage`` bytes before every answer, ``loses_completions``, ``frozen`` (it reports
-    no status), ``stalls`` (sent somewhere, it does not move), ``delay_s`` of every answer, ``ignores``
-    (messages, by their numbers); `switch_off_and_on` makes it forget where it is, `unplug` takes it away.
+    no status), ``stalls`` (sent somewhere, it does not move), ``delay_s`` of every answer, ``work_s`` that it
+    takes for each before it begins the next, ``ignores`` (messages, by their numbers); `burst` is noise at
+    once; `switch_off_and_on` makes it forget where it is, `unplug` takes it away.
     """
 
     def __init__(self, *, serial=26_001_234, model=b"KST101", position=0, homed=True):
@@ -74,7 +75,7 @@ class AptController:
         self.place = position  # by its counter
         self.truly = 0  # where its counter is 0
         self.garbage = self.loses_completions = self.frozen = self.stalls = False
-        self.delay_s = 0.0
+        self.delay_s = self.work_s = self._idle_s = 0.0
         self.ignores = set()
         self.received = []  # message ids
         self.pulses = []  # position of every pulse
@@ -238,4 +239,11 @@ class AptController:
             # The head of a "move completed" without its data: what the library cannot take apart.
             headless = struct.pack("<HBBBB", 0x0464, 1, 0, HOST, USB)
             message = (headless if self._random.random() < 0.1 else noise) + message
-        self._outgoing.append((time.monotonic() + self.delay_s, message))
+        self._idle_s = max(self._idle_s, time.monotonic()) + self.work_s
+        self._outgoing.append((self._idle_s + self.delay_s, message))
+
+    def burst(self, size, heads=()):
+        """Send noise, in it the heads of long messages that never come."""
+        noise = self._random.randbytes(size // 2)
+        noise += b"".join(struct.pack("<HHBB", head, 255, HOST | 0x80, USB) for head in heads)
+        self._outgoing.insert(0, (0.0, noise + self._random.randbytes(size - size // 2)))

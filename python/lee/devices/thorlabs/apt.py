@@ -25,6 +25,9 @@ HOST, USB = 0x01, 0x50
 CHANNEL = 1
 READ_INTERVAL_S = 0.002
 ASK_AGAIN_S = 0.25
+READ_BYTES = 1 << 16
+# A message of the greatest length takes 23 ms; one that is not complete after this long is none.
+MESSAGE_S = 0.06
 # Silence counts only while the reader listens, so that a busy computer is not mistaken for a lost stage.
 MAX_LISTENED_S = 0.05
 # Beyond this, in watchdog times, the reader itself is assumed to hang.
@@ -120,6 +123,7 @@ def _motor() -> type[Motor]:
     class ReportingMotor(library().APTDevice_Motor):  # type: ignore[misc]
         def __init__(self, connection: AptConnection, **options: object) -> None:
             self.connection = connection  # before the reader starts
+            self._head, self._head_s = b"", 0.0
             super().__init__(**options)
 
         def _process_message(self, m: Message) -> None:
@@ -131,12 +135,34 @@ def _motor() -> type[Motor]:
                 return
             self.connection.listen()
             try:
+                self._resynchronise()
                 super()._schedule_reads()
             except OSError as error:
                 self.connection.lose(f"reading failed: {error}")
             except Exception:  # bytes that look like a message and are none; the library would read no more
                 self.connection.unreadable += 1
                 self._loop.call_later(self.read_interval, self._schedule_reads)
+
+        def _resynchronise(self) -> None:
+            """Take all bytes that came, and give up a message that does not become complete.
+
+            The library reads a few bytes at a time, so that a burst of noise lasted seconds; and noise that
+            looks like the head of a message would swallow the messages behind it.
+            """
+            unpacker, now = self._unpacker, time.monotonic()
+            unpacker.buf += self._port.read(READ_BYTES)
+            if unpacker.buf[:6] != self._head:
+                self._head, self._head_s = unpacker.buf[:6], now
+            elif len(unpacker.buf) >= 6 and now - self._head_s > MESSAGE_S:
+                unpacker.buf = unpacker.buf[1:]
+                self.connection.unreadable += 1
+
+        def _schedule_updates(self) -> None:
+            # One request at a time: a controller that answers slowly would never answer all.
+            if self.connection.expects_status():
+                super()._schedule_updates()
+            else:
+                self._loop.call_later(self.update_interval, self._schedule_updates)
 
         def _write(self, command_bytes: bytes) -> None:
             if self.connection.lost:
@@ -173,7 +199,7 @@ class AptConnection:
         self._heard = threading.Condition()
         self._report: StatusReport | None = None
         self._answers: dict[str, Message] = {}
-        self._silent_s = 0.0
+        self._silent_s = self._asked_s = 0.0
         self._listened_s = self._status_s = time.monotonic()
         endpoint = library().EndPoint.USB
         self._lock = PortLock(port)
@@ -204,7 +230,7 @@ class AptConnection:
         now = time.monotonic()
         with self._heard:
             self._answers[message.msg] = message
-            if message.msg in STATUS:
+            if message.msg in STATUS and message.chan_ident == CHANNEL:  # another is noise
                 motions = ("moving_forward", "moving_reverse", "jogging_forward", "jogging_reverse", "homing")
                 self._report = StatusReport(
                     number=self._report.number + 1 if self._report else 1,
@@ -215,7 +241,7 @@ class AptConnection:
                     homed=message.homed,
                     enabled=message.channel_enabled,
                 )
-                self._status_s, self._silent_s = now, 0.0
+                self._status_s, self._silent_s, self._asked_s = now, 0.0, 0.0
             self._heard.notify_all()
 
     def listen(self) -> None:
@@ -223,6 +249,14 @@ class AptConnection:
         now = time.monotonic()
         self._silent_s += min(now - self._listened_s, MAX_LISTENED_S)
         self._listened_s = now
+
+    def expects_status(self) -> bool:
+        """Whether the next status may be asked for: the last was answered, or is not awaited any more."""
+        now = time.monotonic()
+        if now - self._asked_s < ASK_AGAIN_S:
+            return False
+        self._asked_s = now
+        return True
 
     def lose(self, why: str) -> None:
         """Keep why the port is lost."""
