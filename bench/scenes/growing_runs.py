@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 import lee
 from bench.scenes import gaussian_gather_renderer as rays
 from bench.scenes import gaussian_gather_specimens as specimens
-from lee.demo import growing
+from lee.demo.size import WHOLE
 from lee.devices import virtual
 from lee.devices.virtual.runs.run import FRAMES_PER_S, truth_of
 from lee.runs.reconstruct import series_params
@@ -66,9 +66,9 @@ def rig_run(side_px: int, seed: int, scans: int) -> MeasuredRun:
 def demo_run(side_px: int, seed: int, scans: int) -> MeasuredRun:
     """Return the run of `lee demo`, plated and then stripped, whatever size and number are asked for."""
     return _rig_run(
-        growing.growing_demo_scene(seed),
-        growing.INTERVAL_S * np.arange(growing.SCANS),
-        virtual.stage_walk(growing.SCANS, growing.WALK_PX, seed),
+        WHOLE.growing_scene(seed),
+        WHOLE.interval_s * np.arange(WHOLE.scans),
+        virtual.stage_walk(WHOLE.scans, WHOLE.walk_px, seed),
         seed,
     )
 

@@ -29,6 +29,11 @@ class RigFault(LeeError, RuntimeError):  # noqa: N818  these are the names the r
     """A camera, a stage or a recording failed while it was in use; `lee.devices.faults` names the kinds."""
 
 
+def install_extra(extra: str) -> str:
+    """Return the command that installs an extra of lee, as any shell takes it; lee is on no package index."""
+    return f'pip install ".[{extra}]" in the folder of lee'
+
+
 def reason_of(error: BaseException) -> str:
     """Return the message of another library's error as one line, to be quoted in one of lee's."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -240,7 +240,7 @@ def test_a_missing_ngsolve_is_reported_with_what_to_do(folder, capsys, tmp_path,
     monkeypatch.setitem(sys.modules, "ngsolve", None)
     code, _, err = outcome_of(capsys, command, folder / "height.tif", "-o", tmp_path / "o", *COARSE)
     assert code == 1
-    assert "pip install 'lee-microscopy[twin]'" in err
+    assert 'pip install ".[twin]"' in err
     assert err.count("\n") == 1
     assert not (tmp_path / "o").exists()
 

@@ -12,11 +12,11 @@ from lee.demo.baseline_focus import baseline_heights
 from lee.demo.demo import STEP_UM, run_demo
 from lee.demo.growing import GrowingDemo
 from lee.demo.height_errors import height_errors
+from lee.demo.size import QUICK
 from lee.devices.virtual import DEMO_DRIFT_PX, RunTruth, render_scan
 from lee.errors import InputError
 from lee.figures.report import Section
 from tests.support.blank_figures import undrawn as no_pictures
-from tests.support.small_demo import small_demo, small_scene
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def one_run():
         run.mkdir()
         return SimpleNamespace(rows=lambda: [{"time": "10 s"}], section=lambda place: Section("Nuclei", ""))
 
-    with small_demo() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(growing, "run_growing", run_growing)
         patch.setattr(nucleation, "run_nuclei", run_nuclei)
         patch.setattr(demo_twin, "run_twin", lambda *given, **options: demo_twin.NoTwin())
@@ -64,7 +64,7 @@ def one_run():
 def one_demo(one_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("one") / "demo"
     with no_pictures():
-        return folder, run_demo(folder, seed=1, threads=1)
+        return folder, run_demo(folder, quick=True, seed=1, threads=1)
 
 
 def test_errors_are_those_of_the_measured_pixels():
@@ -145,18 +145,18 @@ def test_its_table_holds_lee_and_the_baseline_measures(one_demo):
 
 def test_the_seed_is_that_of_surface_and_noise(one_demo):
     scan = one_demo[1].scan
-    scene = small_scene(1)
+    scene = QUICK.scene(1)
     again = render_scan(scene, z_um=scan.z_um, drift_px=DEMO_DRIFT_PX, seed=1)
     assert np.array_equal(scan.frames, again.frames)
-    assert not np.array_equal(scan.truth_um, small_scene(0).height_um)
+    assert not np.array_equal(scan.truth_um, QUICK.scene(0).height_um)
 
 
 def test_it_replaces_an_older_demo_and_nothing_else(one_demo, tmp_path, undrawn):
     shutil.copytree(one_demo[0], tmp_path / "demo")
     before = (tmp_path / "demo" / "report.html").stat().st_mtime_ns
-    run_demo(tmp_path / "demo")
+    run_demo(tmp_path / "demo", quick=True)
     assert (tmp_path / "demo" / "report.html").stat().st_mtime_ns > before
     (tmp_path / "demo" / "thesis.doc").write_text("mine")
     with pytest.raises(InputError, match=r"also holds 'thesis.doc', which is no part of a result"):
-        run_demo(tmp_path / "demo")
+        run_demo(tmp_path / "demo", quick=True)
     assert (tmp_path / "demo" / "thesis.doc").read_text() == "mine"

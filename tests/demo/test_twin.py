@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lee.demo import twin as demo_twin
+from lee.demo.size import QUICK
 from lee.demo.twin import MISSING, NoTwin, TwinDemo, run_twin
 from lee.surfaces.surface import Surface
 from lee.twin.results.folder import load_maps
@@ -21,14 +22,12 @@ def surfaces():
     return Surface(height, filled, sigma, np.isfinite(height), filled, PIXEL_UM), truth
 
 
-def test_the_twin_over_the_measured_surface_is_compared_with_that_over_the_true_one(tmp_path, monkeypatch):
+def test_the_twin_over_the_measured_surface_is_compared_with_that_over_the_true_one(tmp_path):
     pytest.importorskip("ngsolve")
-    monkeypatch.setattr(demo_twin, "COLUMNS", 6)
-    monkeypatch.setattr(demo_twin, "LAYERS", 6)
     surface, truth = surfaces()
     seen = []
     found = run_twin(
-        tmp_path / "twin", surface, truth, progress=lambda done, steps: seen.append((done, steps))
+        tmp_path / "twin", surface, truth, size=QUICK, progress=lambda done, steps: seen.append((done, steps))
     )
     assert isinstance(found, TwinDemo)
     assert seen == [(1, 2), (2, 2)]

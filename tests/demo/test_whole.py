@@ -22,18 +22,15 @@ from lee.stacks.stack import open_stack
 from lee.surfaces.surface import Surface
 from tests.support.blank_figures import undrawn
 from tests.support.readme import README, commands, only
-from tests.support.small_demo import small_demo
 
 
-@pytest.fixture(scope="module", params=["small", pytest.param("whole", marks=pytest.mark.slow)])
+@pytest.fixture(scope="module", params=["quick", pytest.param("whole", marks=pytest.mark.slow)])
 def ran(request, tmp_path_factory):
     """The folder in which it was run, what it found, and the steps it reported."""
     folder, steps = tmp_path_factory.mktemp(request.param), []
     options = {"seed": 3, "progress": lambda done, total: steps.append((done, total))}
-    if request.param == "whole":
-        return folder, run_demo(folder / "demo", **options), steps
-    with small_demo():
-        return folder, run_demo(folder / "demo", threads=1, **options), steps
+    quick = {"quick": True, "threads": 1} if request.param == "quick" else {}
+    return folder, run_demo(folder / "demo", **quick, **options), steps
 
 
 def done(command, folder, **environment):

@@ -190,7 +190,7 @@ def test_a_driver_takes_no_key_of_another(section, driver, key):
 
 def test_a_thorlabs_stage_needs_a_name():
     refused = (InputError, MissingDependency)
-    with pytest.raises(refused, match=r"give its port, or its serial number|install lee-microscopy"):
+    with pytest.raises(refused, match=r"give its port, or its serial number|pip install"):
         open_stage({**SMALL, "stage": {"driver": "thorlabs"}})
 
 

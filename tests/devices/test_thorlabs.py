@@ -110,7 +110,7 @@ def test_a_port_that_is_in_use_is_refused_before_anything_is_sent_to_it(controll
 
 def test_a_missing_library_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "thorlabs_apt_device", None)
-    with pytest.raises(MissingDependency, match=r"install lee-microscopy\[rig\]"):
+    with pytest.raises(MissingDependency, match=r'pip install "\.\[rig\]"'):
         ThorlabsStage("/dev/no-such-port")
 
 

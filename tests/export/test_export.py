@@ -242,7 +242,7 @@ def test_misuse_is_reported(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(find_spec("bpy") is not None, reason="bpy is installed")
 def test_blender_is_asked_for_by_name(tmp_path: Path) -> None:
-    with pytest.raises(MissingDependency, match=r"pip install 'lee-microscopy\[blender\]'"):
+    with pytest.raises(MissingDependency, match=r'pip install "\.\[blender\]" in the folder of lee'):
         marked_surface().export(tmp_path / "m.blend")
 
 

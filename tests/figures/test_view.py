@@ -57,7 +57,7 @@ def test_without_pyvista_a_coarse_picture_comes_with_a_warning(
     surface: Surface, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, colour: str
 ) -> None:
     monkeypatch.setattr(lee.figures.view, "find_spec", lambda _: None)
-    with pytest.warns(UserWarning, match=r"drawn coarsely: .*pip install 'lee-microscopy\[view\]'"):
+    with pytest.warns(UserWarning, match=r'drawn coarsely: .*pip install "\.\[view\]" in the folder of lee'):
         view(surface, screenshot=tmp_path / "v.png", colour=colour, size_px=(500, 300))
     picture = Image.open(tmp_path / "v.png")
     assert picture.size == (500, 300)

@@ -64,7 +64,8 @@ def test_arrays_in_two_places_are_refused():
 def test_without_cupy_the_error_names_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
     expected = (
-        r"^opening: arrays on a CUDA device need CuPy; install lee-microscopy\[cuda\], or give NumPy arrays$"
+        r'^opening: arrays on a CUDA device need CuPy; pip install "\.\[cuda\]" in the folder of lee, or '
+        "give NumPy arrays$"
     )
     with pytest.raises(MissingDependency, match=expected):
         opening(SimpleNamespace(__cuda_array_interface__={}), footprint=disk(1))

@@ -239,7 +239,7 @@ def test_without_comsol_the_model_is_not_built(tmp_path, monkeypatch):
 
 def test_a_missing_mph_is_reported(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "mph", None)
-    with pytest.raises(MissingDependency, match=r"mph is missing.*pip install 'lee-microscopy\[twin\]'"):
+    with pytest.raises(MissingDependency, match=r'mph is missing.*pip install "\.\[twin\]" in the folder'):
         export(tmp_path / "twin", build="always")
     assert (export(tmp_path / "twin", build="auto") / "LeeTwin.java").is_file()
 

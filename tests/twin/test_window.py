@@ -130,5 +130,5 @@ def test_a_cell_without_current_is_refused():
 
 def test_a_missing_ngsolve_is_reported(monkeypatch):
     monkeypatch.setitem(sys.modules, "ngsolve", None)
-    with pytest.raises(MissingDependency, match=r"needs NGSolve .*pip install 'lee-microscopy\[twin\]'"):
+    with pytest.raises(MissingDependency, match=r'needs NGSolve .*pip install "\.\[twin\]" in the folder'):
         window_current(cell())

@@ -11,11 +11,12 @@ from lee.cli.options import PATH, progress_bar, threads_option
 @click.option(
     "-o", "--output", type=PATH, default="demo", show_default=True, metavar="DIR", help="Folder to write."
 )
+@click.option("--quick", is_flag=True, help="Smaller electrodes and fewer scans: the whole demo in seconds.")
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of surface and noise."
 )
 @threads_option
-def demo(output: Path, seed: int, threads: int) -> None:
+def demo(output: Path, quick: bool, seed: int, threads: int) -> None:
     """Measure rendered scans and print their errors.
 
     The scene is an electrode of known height: 20 µm of relief, fading texture, gas bubbles, glints, a flake
@@ -30,11 +31,12 @@ def demo(output: Path, seed: int, threads: int) -> None:
     \b
     Example:
       lee demo -o demo
+      lee demo --quick
     """  # noqa: D301  click wants the character itself
     from lee.demo.demo import run_demo
 
     with progress_bar("demo") as progress:
-        result = run_demo(output, seed=seed, threads=threads, progress=progress)
+        result = run_demo(output, quick=quick, seed=seed, threads=threads, progress=progress)
     click.echo(result.text())
     click.echo(
         f"\nreport: {output / 'report.html'}    pictures: {output / 'surface' / 'preview.png'}, "

@@ -14,8 +14,9 @@ from lee.demo.following import FollowingDemo
 from lee.demo.growing import GrowingDemo
 from lee.demo.height_errors import GROSS_STEPS, HeightErrors, height_errors
 from lee.demo.nucleation import NucleiDemo
+from lee.demo.size import QUICK, WHOLE
 from lee.demo.twin import NoTwin, TwinDemo
-from lee.devices.virtual import DEMO_DRIFT_PX, RenderedScan, demo_scene, render_scan
+from lee.devices.virtual import DEMO_DRIFT_PX, RenderedScan, render_scan
 from lee.devices.virtual.runs.scan_file import write_ome_scan
 from lee.figures.report import Section, write_report
 from lee.figures.surface import error_maps, spiky_and_clean
@@ -102,6 +103,7 @@ def _percent(share: float, digits: int = 1) -> str:
 def run_demo(
     folder: str | Path,
     *,
+    quick: bool = False,
     seed: int = 0,
     threads: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -112,6 +114,8 @@ def run_demo(
     ----------
     folder : str or Path
         Folder to write; an older demo there is replaced, a folder that holds anything else is not.
+    quick : bool
+        Smaller electrodes, fewer scans and a coarser twin: everything the demo does in a tenth of the time.
     seed : int
         Seed of surfaces and camera noise.
     threads : int
@@ -129,29 +133,33 @@ def run_demo(
         If `folder` cannot be written or replaced.
     """
     with new_folder(folder, overwrite=True, known=FILES) as place:
-        scene = demo_scene(seed)
+        size = QUICK if quick else WHOLE
+        scene = size.scene(seed)
         scan = render_scan(scene, z_um=scene.z_range(STEP_UM), drift_px=DEMO_DRIFT_PX, seed=seed)
         stack = ZStack.from_array(scan.frames, scan.z_um, scan.pixel_um)
-        runs = 2 * growing.SCANS
+        runs = 2 * size.scans
         before_twin = len(stack) + runs + nucleation.STEPS
         before_following = before_twin + twin.STEPS
-        steps = before_following + growing.SCANS
+        steps = before_following + size.scans
 
         def report(before: int) -> Callable[[int, int], None] | None:
             return None if progress is None else lambda done, _: progress(before + done, steps)
 
         surface = reconstruct(stack, params=ReconstructParams(threads=threads), progress=report(0))
-        grown = growing.run_growing(place / "run", seed=seed, threads=threads, progress=report(len(stack)))
+        grown = growing.run_growing(
+            place / "run", size=size, seed=seed, threads=threads, progress=report(len(stack))
+        )
         nuclei = nucleation.run_nuclei(
             place / "nuclei",
             place / "nucleation",
+            size=size,
             seed=seed,
             threads=threads,
             progress=report(len(stack) + runs),
         )
         truth = scan.truth_seen_in(REFERENCE_FRAME)
-        environment = twin.run_twin(place / "twin", surface, truth, progress=report(before_twin))
-        followed = following.run_following(place / "run", grown, progress=report(before_following))
+        environment = twin.run_twin(place / "twin", surface, truth, size=size, progress=report(before_twin))
+        followed = following.run_following(place / "run", grown, size=size, progress=report(before_following))
         found = Demo(surface, scan, _errors(surface, scan), grown, nuclei, environment, followed)
         _write(place, found)
     return found

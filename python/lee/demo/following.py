@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lee.demo.growing import GrowingDemo
+from lee.demo.size import WHOLE, DemoSize
 from lee.figures.maps import time_text
 from lee.figures.report import Section
 from lee.surfaces.regions import Region
@@ -16,7 +17,6 @@ from lee.surfaces.regions import Region
 if TYPE_CHECKING:
     from lee.twin.following.follow import Followed
 
-COLUMNS, LAYERS = 24, 12
 FOLDER = "twin"  # in the run's folder, as `lee twin follow` names it
 _TOLERANCE = 1e-3  # of c/c0 a time step
 
@@ -90,7 +90,11 @@ class FollowingDemo:
 
 
 def run_following(
-    run: Path, grown: GrowingDemo, *, progress: Callable[[int, int], None] | None = None
+    run: Path,
+    grown: GrowingDemo,
+    *,
+    size: DemoSize = WHOLE,
+    progress: Callable[[int, int], None] | None = None,
 ) -> FollowingDemo | None:
     """Follow the demo's run in the twin, as `lee twin follow` does, and write the results into its folder.
 
@@ -100,6 +104,7 @@ def run_following(
         Folder of the run, analysed with its charge.
     grown : GrowingDemo
         What was measured there, and the truth.
+    size : DemoSize
     progress : callable (done, total), optional
         Called when a scan was reached.
 
@@ -122,6 +127,7 @@ def run_following(
     truth, maps = grown.truth, open_maps(run / RESULTS / MAPS_ZARR)
     charge = pd.read_csv(run / RESULTS / "charge.csv")["charge_c_per_cm2"]
     count, reached = len(truth.times_s), 0
+    columns, layers = size.following_mesh
 
     def report(balance: Balance) -> None:
         nonlocal reached
@@ -136,7 +142,7 @@ def run_following(
         cell=Cell(),
         sigmas_um=maps["height_sigma_um"][:],
         protocol=current_of_charge(truth.times_s, charge),
-        mesh=MeshSize.of(truth.trenches.shape, COLUMNS, layers=LAYERS),
+        mesh=MeshSize.of(truth.trenches.shape, columns, layers=layers),
         tolerance=_TOLERANCE,
         report=None,
         progress=report,

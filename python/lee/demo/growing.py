@@ -10,24 +10,16 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from lee.demo.charge import ChargeDemo, demo_charge
-from lee.devices.virtual import GrowingScene, RunTruth, growing_electrode, render_run, stage_walk
+from lee.demo.size import WHOLE, DemoSize
+from lee.devices.virtual import RunTruth, render_run, stage_walk
 from lee.figures.maps import colour_scale, draw_map, page, time_text
 from lee.figures.phases import shade_phases
 from lee.figures.report import Section
 from lee.series.report.series_report import FILMS
 from lee.series.report.summary import RATE_ERRORS
 
-SCANS = 12
-INTERVAL_S = 15.0
-WALK_PX = 0.5
 _COLOURS = {"trenches": "#0072b2", "protrusions": "#d55e00", "whole field": "#444444"}
 Map = NDArray[np.float32]
-
-
-def growing_demo_scene(seed: int = 0) -> GrowingScene:
-    """Return an electrode 48 µm wide that is plated for half of the demo's run and then stripped."""
-    half = SCANS * INTERVAL_S / 2
-    return growing_electrode((192, 192), 0.25, seed, relief_um=6.0, plating_s=half, stripping_s=half)
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +31,7 @@ class GrowingDemo:
     sigma_nm_per_s: Map
     shift_px: NDArray[np.float64]
     charge: ChargeDemo | None = None
+    walk_px: float = WHOLE.walk_px
 
     def places(self) -> dict[str, NDArray[np.bool_]]:
         """Return the parts of the field that are compared, (H, W) bool by name."""
@@ -116,8 +109,8 @@ class GrowingDemo:
             f"{count} scans of {columns} × {rows} px, one every {interval:g} s. The electrode is plated "
             "first and then stripped by a law that gives the rate at every point: trenches grow faster "
             "than the rest during plating, and dissolve faster late in stripping. The surface also moves "
-            f"during a scan, and the stage wanders by about {WALK_PX} px from scan to scan; this drift was "
-            f"measured with an error of {self.shift_error_px():.3f} px.\n\n"
+            f"during a scan, and the stage wanders by about {self.walk_px} px from scan to scan; this drift "
+            f"was measured with an error of {self.shift_error_px():.3f} px.\n\n"
             "Rates come from a fit over 5 scans; 68 % should lie within one stated standard deviation "
             f"of the true rate. {RATE_ERRORS} Trenches and protrusions are the most concave and the most "
             "convex tenth of the field. The report of the run itself, made without the truth, is in "
@@ -133,6 +126,7 @@ class GrowingDemo:
 def run_growing(
     folder: Path,
     *,
+    size: DemoSize = WHOLE,
     seed: int = 0,
     threads: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -143,6 +137,7 @@ def run_growing(
     ----------
     folder : Path
         Folder of the run; must not exist.
+    size : DemoSize
     seed : int
         Seed of the surface, the drift of the stage and the camera's noise.
     threads : int
@@ -160,15 +155,15 @@ def run_growing(
 
     truth = render_run(
         folder,
-        growing_demo_scene(seed),
-        times_s=INTERVAL_S * np.arange(SCANS),
-        shift_px=stage_walk(SCANS, WALK_PX, seed),
+        size.growing_scene(seed),
+        times_s=size.interval_s * np.arange(size.scans),
+        shift_px=stage_walk(size.scans, size.walk_px, seed),
         seed=seed,
         progress=report(0),
     )
     run = open_run(folder)
-    reconstruct_run(run, params=replace(series_params(), threads=threads), progress=report(SCANS))
+    reconstruct_run(run, params=replace(series_params(), threads=threads), progress=report(size.scans))
     found = analyse(run, SeriesOptions(charge=demo_charge(folder, truth, seed)))
     rate, sigma = (found.maps(name)[:] for name in ("rate_nm_per_s", "rate_sigma_nm_per_s"))
     charge = None if found.charge is None else ChargeDemo(found.charge, truth)
-    return GrowingDemo(truth, rate, sigma, found.alignment.shift_px, charge)
+    return GrowingDemo(truth, rate, sigma, found.alignment.shift_px, charge, size.walk_px)

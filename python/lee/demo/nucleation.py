@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from lee.demo.size import WHOLE, DemoSize
 from lee.devices.virtual import (
     Appeared,
     GrowingScene,
@@ -34,17 +35,16 @@ from lee.stacks.stack import ZStack
 TIMES_S = (0.0, 10.0, 40.0, 50.0, 70.0, 80.0)
 AT_S = (10.0, 50.0, 80.0)
 STEPS = len(TIMES_S) + len(AT_S)  # of the progress
-SIDE_PX, PIXEL_UM = 288, 0.2
+PIXEL_UM = 0.2
 WALK_PX = 0.5
-KNOWN = 160  # particles of known diameter, for the size calibration
 # A particle whose signal is this many times the detection threshold should be found.
 _CLEAR = 1.5
 _MAX_DISTANCE_UM = 0.5
 
 
-def nucleating_scene(seed: int = 0) -> GrowingScene:
+def nucleating_scene(seed: int, side_px: int) -> GrowingScene:
     """Return an electrode on which nuclei appear while it is plated, more of them in trenches."""
-    growing = growing_electrode((SIDE_PX, SIDE_PX), PIXEL_UM, seed, relief_um=6.0, plating_s=120.0)
+    growing = growing_electrode((side_px, side_px), PIXEL_UM, seed, relief_um=6.0, plating_s=120.0)
     return nucleate(
         growing, rate_per_um2_s=2.5e-3, fading_s=50.0, preference=1.0, diameter_nm=220.0, seed=seed
     )
@@ -52,10 +52,11 @@ def nucleating_scene(seed: int = 0) -> GrowingScene:
 
 @dataclass(frozen=True)
 class NucleiDemo:
-    """Results of `run_nuclei`: a row of numbers for each time, and the calibration used."""
+    """Results of `run_nuclei`: a row of numbers for each time, the calibration used, and the size."""
 
     found: list[dict[str, str]]
     calibration: Calibration
+    size: DemoSize
 
     def rows(self) -> list[dict[str, str]]:
         """Return particles found and true particles as a table, a row per time."""
@@ -68,11 +69,12 @@ class NucleiDemo:
             "Their sizes": folder / "sizes.png",
             "Their density against curvature": folder / "density_curvature.png",
         }
+        side, known = self.size.nuclei_px, self.size.known_particles
         return Section(
             "Nuclei",
             "Grains of fresh metal, smaller than the resolution, appear on a third electrode of "
-            f"{SIDE_PX} × {SIDE_PX} px while it grows, more of them in trenches. Each row compares two scans "
-            f"{TIMES_S[1]:g} s apart. Sizes come from a calibration: {KNOWN} particles of known diameter on "
+            f"{side} × {side} px while it grows, more of them in trenches. Each row compares two scans "
+            f"{TIMES_S[1]:g} s apart. Sizes come from a calibration: {known} particles of known diameter on "
             'the same electrode, rendered and measured in the same way.\n\n"appeared" counts all nuclei that '
             'are brighter in the later scan, however faint; "clear" those with a signal of at least '
             f"{_CLEAR:g} times the detection threshold. A particle found within {_MAX_DISTANCE_UM:g} µm of a "
@@ -86,6 +88,7 @@ def run_nuclei(
     folder: Path,
     run: Path,
     *,
+    size: DemoSize = WHOLE,
     seed: int = 0,
     threads: int = 0,
     progress: Callable[[int, int], None] | None = None,
@@ -96,6 +99,7 @@ def run_nuclei(
     ----------
     folder, run : Path
         Folders of the results and of the run; must not exist.
+    size : DemoSize
     seed : int
         Seed of the surface, the nuclei, the drift of the stage and the camera's noise.
     threads : int
@@ -104,14 +108,14 @@ def run_nuclei(
     """
     truth = render_run(
         run,
-        nucleating_scene(seed),
+        nucleating_scene(seed, size.nuclei_px),
         times_s=np.array(TIMES_S),
         shift_px=stage_walk(len(TIMES_S), WALK_PX, seed),
         seed=seed,
         progress=None if progress is None else lambda done, _: progress(done, STEPS),
     )
     table = run / "calibration.csv"
-    calibration_table(seed).to_csv(table, index=False, float_format="%.6g")
+    calibration_table(seed, size).to_csv(table, index=False, float_format="%.6g")
     calibration = load_calibration(table)
     results, details = find_over_time(
         pairs_of([run], at_s=AT_S),
@@ -125,13 +129,13 @@ def run_nuclei(
         before = max(t for t in TIMES_S if t < time)
         found = results.particles[results.particles["time_s"] == time]
         rows.append({"time": f"{time:g} s", **compared(found, truth, before, time, one)})
-    return NucleiDemo(rows, calibration)
+    return NucleiDemo(rows, calibration, size)
 
 
-def calibration_table(seed: int = 0) -> pd.DataFrame:
+def calibration_table(seed: int, size: DemoSize) -> pd.DataFrame:
     """Return measured particles of known diameter, the table that `lee particles calibrate` takes."""
-    bare = replace(nucleating_scene(seed).at(0.0), nuclei=())
-    slide = bare.with_nuclei(KNOWN, seed + 2, diameter_nm=(90, 420))
+    bare = replace(nucleating_scene(seed, size.nuclei_px).at(0.0), nuclei=())
+    slide = bare.with_nuclei(size.known_particles, seed + 2, diameter_nm=(90, 420))
     z = bare.z_range(0.2)
     before, after = (
         ZStack.from_array(render_scan(scene, z_um=z, seed=seed + k).frames, z, PIXEL_UM)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lee.demo.size import WHOLE, DemoSize
+from lee.errors import install_extra
 from lee.figures.report import Section
 from lee.surfaces.surface import Surface
 
@@ -17,9 +19,8 @@ if TYPE_CHECKING:
 
 TIMES_S = (1.0, 10.0, 100.0)
 STEPS = 2  # of the progress: one solve each
-COLUMNS, LAYERS = 16, 10
 _TOLERANCE = 1e-3  # of c/c0 a time step; the report states the errors of the balances
-MISSING = "NGSolve is missing, so there is no twin: pip install 'lee-microscopy[twin]'"
+MISSING = f"NGSolve is missing, so there is no twin: {install_extra('twin')}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +29,7 @@ class TwinDemo:
 
     measured: "Solution"
     true: "Solution"
+    columns: int
 
     def rows(self) -> list[dict[str, str]]:
         """Return concentration, current and rate in the lowest and the highest tenth of the field."""
@@ -55,8 +57,8 @@ class TwinDemo:
             "Quantities that cannot be measured are computed over the measured surface: "
             f"{cell.summary()}. The same was solved over the true surface; the differences are due to the "
             "errors of the measured heights. Uniform kinetics are assumed. The mesh is coarse, "
-            f"{COLUMNS} columns along the field, and resolves no finer relief. Charge and salt balance to "
-            f"within {balance_error:.0e} of what passed in each time step.",
+            f"{self.columns} columns along the field, and resolves no finer relief. Charge and salt balance "
+            f"to within {balance_error:.0e} of what passed in each time step.",
             table=self.rows(),
             pictures={
                 "Concentration, current density and height rate": folder / "environment.png",
@@ -90,6 +92,7 @@ def run_twin(
     surface: Surface,
     truth_um: NDArray[np.float32],
     *,
+    size: DemoSize = WHOLE,
     progress: Callable[[int, int], None] | None = None,
 ) -> TwinDemo | NoTwin:
     """Solve the default cell over a measured surface and over the true one, and write the former.
@@ -101,6 +104,7 @@ def run_twin(
     surface : Surface
     truth_um : (H, W) float32, µm
         NaN where not known.
+    size : DemoSize
     progress : callable, optional
         Called with the number of solutions done and their total.
 
@@ -113,8 +117,9 @@ def run_twin(
     from lee.twin import Cell, MeshSize, solve
     from lee.twin.results.folder import save_solution
 
-    rows, columns = (max(1, round(COLUMNS * n / max(surface.shape))) for n in surface.shape)
-    mesh = MeshSize(columns=(rows, columns), layers=LAYERS)
+    count, layers = size.twin_mesh
+    rows, columns = (max(1, round(count * n / max(surface.shape))) for n in surface.shape)
+    mesh = MeshSize(columns=(rows, columns), layers=layers)
     found = []
     solved_over: tuple[Surface | NDArray[np.float32], ...] = (surface, truth_um)
     for done, heights in enumerate(solved_over, 1):
@@ -131,4 +136,4 @@ def run_twin(
         if progress is not None:
             progress(done, STEPS)
     save_solution(found[0], folder, metadata={"surface": "of the demo"}, films=False)
-    return TwinDemo(*found)
+    return TwinDemo(found[0], found[1], count)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from lee.errors import MissingDependency
+from lee.errors import MissingDependency, install_extra
 from lee.export.exporter import ExportOptions, MeshExporter
 from lee.export.mesh import Mesh
 
@@ -31,7 +31,7 @@ def require_bpy() -> Bpy:
         import bpy
     except ImportError as error:
         raise MissingDependency(
-            f"a Blender scene needs bpy ({error}): pip install 'lee-microscopy[blender]', or export .glb, "
+            f"a Blender scene needs bpy ({error}): {install_extra('blender')}, or export .glb, "
             "which Blender opens"
         ) from error
     return bpy

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from lee.errors import InputError, MissingDependency
+from lee.errors import InputError, MissingDependency, install_extra
 from lee.export.mesh import build_mesh
 from lee.storage.atomic import new_file
 
@@ -23,7 +23,7 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 _MAX_VERTICES = 1_000_000
 COLOURS = ("height", "image")
 PyVista = Any  # its modules and objects, which have no types of their own
-_NO_PYVISTA = "pyvista is missing: pip install 'lee-microscopy[view]'"
+_NO_PYVISTA = f"pyvista is missing: {install_extra('view')}"
 _TRIAL = """
 import vtkmodules.vtkRenderingOpenGL2
 from vtkmodules.vtkRenderingCore import vtkRenderWindow

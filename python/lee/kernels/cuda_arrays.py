@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from lee.errors import InputError, MissingDependency
+from lee.errors import InputError, MissingDependency, install_extra
 
 # CuPy's ndarray, or the module that makes it: CuPy is optional and has no types.
 CudaArray: TypeAlias = Any
@@ -59,8 +59,7 @@ def cupy(operation: str) -> Cupy:
         import cupy as module
     except ImportError:
         raise MissingDependency(
-            f"{operation}: arrays on a CUDA device need CuPy; "
-            "install lee-microscopy[cuda], or give NumPy arrays"
+            f"{operation}: arrays on a CUDA device need CuPy; {install_extra('cuda')}, or give NumPy arrays"
         ) from None
     return module
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lee.errors import InputError, MissingDependency, reason_of
+from lee.errors import InputError, MissingDependency, install_extra, reason_of
 from lee.storage.atomic import new_file
 from lee.storage.refusals import unreadable
 
@@ -113,8 +113,8 @@ def write_table(particles: pd.DataFrame, path: str | Path) -> Path:
                 particles.to_parquet(partial, index=False)
             except ImportError as error:
                 raise MissingDependency(
-                    f"{path}: Parquet needs pyarrow, which is not installed: install "
-                    "lee-microscopy[parquet], or write .csv"
+                    f"{path}: Parquet needs pyarrow, which is not installed: {install_extra('parquet')}, "
+                    "or write .csv"
                 ) from error
     return path
 
@@ -132,7 +132,7 @@ def read_table(path: str | Path) -> pd.DataFrame:
         table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
     except ImportError as error:
         raise MissingDependency(
-            f"{path}: Parquet needs pyarrow, which is not installed: install lee-microscopy[parquet]"
+            f"{path}: Parquet needs pyarrow, which is not installed: {install_extra('parquet')}"
         ) from error
     except OSError as error:
         raise unreadable(path, error, "give a table written by `lee particles`") from error

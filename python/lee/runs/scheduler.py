@@ -14,7 +14,7 @@ from multiprocessing import connection
 from threading import Thread
 from typing import Any, TypeVar
 
-from lee.errors import InputError, MissingDependency
+from lee.errors import InputError, MissingDependency, install_extra
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -123,7 +123,7 @@ def _through_dask(
         import distributed as found
     except ImportError:
         raise MissingDependency(
-            "--scheduler needs dask, which is not installed: pip install 'lee-microscopy[cluster]'"
+            f"--scheduler needs dask, which is not installed: {install_extra('cluster')}"
         ) from None
     distributed: Any = found
     # One thread per process: the Python parts of a job would only wait for one another as threads.

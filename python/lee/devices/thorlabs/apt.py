@@ -19,7 +19,7 @@ from typing import Any, Protocol, cast
 
 from lee.devices.faults import DeviceLost
 from lee.devices.thorlabs.port_lock import PortLock
-from lee.errors import MissingDependency
+from lee.errors import MissingDependency, install_extra
 
 HOST, USB = 0x01, 0x50
 CHANNEL = 1
@@ -87,7 +87,7 @@ def library() -> ModuleType:
         return import_module("thorlabs_apt_device")
     except ImportError as error:
         raise MissingDependency(
-            f"stage: a Thorlabs stage needs {error.name}; install lee-microscopy[rig]"
+            f"stage: a Thorlabs stage needs {error.name}; {install_extra('rig')}"
         ) from error
 
 

@@ -9,13 +9,14 @@ from typing import ClassVar
 
 from lee.devices.drivers import Fact, StageDriver
 from lee.devices.protocols import Stage
+from lee.errors import install_extra
 
 
 @dataclass(frozen=True)
 class ThorlabsDriver(StageDriver):
     """The stage at a serial ``port``, or the one whose controller has the number ``serial``."""
 
-    install: ClassVar[str] = "pip install 'lee-microscopy[rig]'"
+    install: ClassVar[str] = install_extra("rig")
     driver: str = "thorlabs"
 
     def open(self) -> Stage:

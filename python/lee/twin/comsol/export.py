@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lee.errors import InputError, MissingDependency
+from lee.errors import InputError, MissingDependency, install_extra
 from lee.storage.atomic import new_folder
 from lee.surfaces.surface import Surface
 from lee.twin.cell import Cell
@@ -137,7 +137,7 @@ def _backend() -> Any:
         from mph import discovery
     except ImportError as error:
         raise MissingDependency(
-            f"mph is missing ({error}): pip install 'lee-microscopy[twin]'; the .java export needs none"
+            f"mph is missing ({error}): {install_extra('twin')}; the .java export needs none"
         ) from error
     try:
         return discovery.backend()

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.errors import InputError, MissingDependency
+from lee.errors import InputError, MissingDependency, install_extra
 from lee.twin.mesh.columns import Columns
 from lee.twin.solver.equations import Volume
 from lee.twin.solver.forms import Forms
@@ -42,7 +42,7 @@ def import_mpi() -> tuple[PetscObject, PetscObject]:
     except (ImportError, RuntimeError) as error:
         raise MissingDependency(
             f"the twin on several ranks needs mpi4py and petsc4py ({error}); install MPI and PETSc, then "
-            "pip install 'lee-microscopy[twin,mpi]'"
+            f"{install_extra('twin,mpi')}"
         ) from error
     return MPI, PETSc
 

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from lee.errors import MissingDependency
+from lee.errors import MissingDependency, install_extra
 from lee.twin.solver.matrix import Matrix
 
 # More threads wait for memory.
@@ -43,9 +43,7 @@ def import_ngsolve() -> ModuleType:
     try:
         import ngsolve
     except ImportError as error:
-        raise MissingDependency(
-            f"the twin needs NGSolve ({error}); install it with pip install 'lee-microscopy[twin]'"
-        ) from error
+        raise MissingDependency(f"the twin needs NGSolve ({error}); {install_extra('twin')}") from error
     return ngsolve  # type: ignore[no-any-return]
 
 
