@@ -99,6 +99,8 @@ def test_a_camera_or_a_stage_alone():
             r"counts_per_um is 0; it must be a number above 0, at most 1e\+06",
         ),
         ("[camera\n", r"is not TOML \("),
+        ('[stage]\nport = "\\\\.\\COM12"\n', r"is not TOML \(.*\); put names with \\ in '\.\.\.'"),
+        ('[stage]\nport = "C:\\users"\n', r"is not TOML \(.*\); put names with \\ in"),
     ],
 )
 def test_what_may_not_stand_in_a_file(tmp_path, text, message):

@@ -70,7 +70,10 @@ def _read(path: Path) -> Mapping[str, object]:
     except OSError as error:
         raise unreadable(path, error, "give a rig's TOML file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not TOML ({str(error).splitlines()[0]})") from error
+        reason = str(error).splitlines()[0]
+        escaped = "\\" in reason or "hex value" in reason  # as a name of Windows reads within "..."
+        advice = "; put names with \\ in '...' instead of \"...\"" if escaped else ""
+        raise InputError(f"{path}: is not TOML ({reason}){advice}") from error
 
 
 def _section(name: str, held: Mapping[str, object], section: str, drivers: Registry[Section]) -> Section:

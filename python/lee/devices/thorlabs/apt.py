@@ -8,6 +8,7 @@ port that fails is reported; the age of the status is known; commands leave with
 from __future__ import annotations
 
 import atexit
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from lee.devices.faults import DeviceLost
 from lee.devices.thorlabs.port_lock import PortLock
 from lee.errors import MissingDependency, install_extra
 
+# As Windows names them; from COM10 on also with the prefix of a device.
+_WINDOWS_PORT = re.compile(r"(\\\\\.\\)?COM\d+$", re.IGNORECASE)
 HOST, USB = 0x01, 0x50
 CHANNEL = 1
 READ_INTERVAL_S = 0.002
@@ -107,12 +110,30 @@ def port_of(serial_number: str) -> str:
     """
     library()
     ports = import_module("serial.tools.list_ports").comports()
+    # The driver of Windows adds the letter of the chip's channel.
+    known = (serial_number, f"{serial_number}A")
     for port in ports:
-        if port.serial_number == serial_number:
+        if port.serial_number in known:
             return str(port.device)
     seen = ", ".join(f"{port.device} ({port.serial_number or 'no number'})" for port in ports) or "none"
     raise DeviceLost(
         f"stage: no port has the serial number {serial_number} (ports: {seen}); is it plugged in and on?"
+    )
+
+
+def why_closed(port: str, error: OSError) -> str:
+    """Return in one line why a port cannot be opened, and what to do about it there.
+
+    pyserial quotes the refusals of Windows in its text, where a port that another program has open is denied.
+    """
+    failed = f"stage: {port} cannot be opened ({error})"
+    if not _WINDOWS_PORT.match(port):
+        return f"{failed}; is it plugged in, and yours?"
+    if "PermissionError" in str(error):
+        return f"{failed}; another program has it: close Kinesis or APT"
+    return (
+        f"{failed}; is it plugged in and on? If no COM port appears, tick 'Load VCP' for the APT USB device "
+        "in the Device Manager (Advanced), and plug it in again"
     )
 
 
@@ -215,9 +236,7 @@ class AptConnection:
             )
         except OSError as error:
             self._lock.release()
-            raise DeviceLost(
-                f"stage: {port} cannot be opened ({error}); is it plugged in, and yours?"
-            ) from error
+            raise DeviceLost(why_closed(port, error)) from error
         self._motor._unpacker.on_error = "continue"
         # A blocking read holds back every command for up to 100 ms.
         self._motor.read_interval = READ_INTERVAL_S
