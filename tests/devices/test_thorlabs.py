@@ -4,7 +4,6 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,15 +11,12 @@ import pytest
 from lee.devices.faults import DeviceLost, StageStalled
 from lee.devices.protocols import Rig
 from lee.devices.scan_plan import ScanPlan
-from lee.devices.thorlabs.apt import port_of, why_closed
 from lee.devices.thorlabs.settings import ThorlabsSettings
 from lee.devices.thorlabs.stage import ThorlabsStage
 from lee.errors import InputError, MissingDependency, RigFault
 
 pytest.importorskip("thorlabs_apt_device")
 pytest.importorskip("pty")
-from serial import SerialException
-
 from tests.support.apt_controller import MOVE_STOP, AptController
 
 UM = 2008.64563
@@ -94,27 +90,6 @@ def test_what_cannot_be_opened_is_reported():
         ThorlabsStage()
     with pytest.raises(DeviceLost, match="no port has the serial number no-such-number"):
         ThorlabsStage(serial="no-such-number")
-
-
-@pytest.mark.parametrize("port", ["COM3", r"\\.\COM12"])
-def test_a_port_of_windows_says_who_has_it_or_how_it_appears(port):
-    """In the words of pyserial, which raises them there."""
-    held = SerialException(f"could not open port {port!r}: PermissionError(13, 'Access is denied.', None, 5)")
-    assert why_closed(port, held).endswith("; another program has it: close Kinesis or APT")
-    absent = SerialException(f"could not open port {port!r}: FileNotFoundError(2, 'No such file', None, 2)")
-    assert "tick 'Load VCP' for the APT USB device" in why_closed(port, absent)
-    assert "Kinesis" not in why_closed("/dev/ttyUSB0", held)
-
-
-def test_the_number_is_found_as_windows_states_it(monkeypatch):
-    ports = [
-        SimpleNamespace(device="COM4", serial_number=None),
-        SimpleNamespace(device="COM7", serial_number="26001234A"),
-    ]
-    monkeypatch.setattr("serial.tools.list_ports.comports", lambda: ports)
-    assert port_of("26001234") == "COM7"
-    with pytest.raises(DeviceLost, match=r"number 2600123 \(ports: COM4 \(no number\), COM7 \(26001234A\)\)"):
-        port_of("2600123")
 
 
 def test_a_port_that_is_in_use_is_refused_before_anything_is_sent_to_it(controller, stage, tmp_path):

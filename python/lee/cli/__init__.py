@@ -9,12 +9,11 @@ import click
 from lee.cli.bench import bench
 from lee.cli.cell_data import cell_data
 from lee.cli.compare import compare
-from lee.cli.console import print_plainly
 from lee.cli.curvature import curvature
 from lee.cli.demo import demo
 from lee.cli.export import export
 from lee.cli.metrology import metrology
-from lee.cli.one_line import DONE, FAILED, MISUSED, one_line, warnings_in_one_line
+from lee.cli.one_line import DONE, FAILED, MISUSED, one_line, print_plainly, warnings_in_one_line
 from lee.cli.particles import particles
 from lee.cli.reconstruct import reconstruct
 from lee.cli.rig.rig import rig

@@ -1,11 +1,14 @@
-"""Errors and warnings as one line: what is wrong, where, and what to do."""
+"""Errors and warnings as one line, what is wrong, where, and what to do, in letters that the console has."""
 
+import codecs
 import errno
+import io
 import logging
 import os
 import re
 import sys
 import traceback
+import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +23,25 @@ from lee.errors import LeeError
 
 DONE, FAILED, MISUSED = 0, 1, 2
 TRACEBACK = "LEE_TRACEBACK"
+
+# Those of messages and tables that have no decomposition into plain letters.
+_PLAIN = {
+    **{
+        "→": "->",
+        "←": "<-",
+        "−": "-",
+        "–": "-",
+        "—": "-",
+        "±": "+-",
+        "×": "x",
+        "·": "*",
+        "≤": "<=",
+        "≥": ">=",
+    },
+    **{"≈": "~", "√": "sqrt", "°": " deg", "µ": "u", "μ": "u", "κ": "kappa", "σ": "sigma", "α": "alpha"},
+    **{"Ω": "Ohm", "’": "'", "‘": "'", "“": '"', "”": '"', "…": "...", "█": "#"},
+}
+_HANDLER = "lee.plain"
 
 _INSTALLED = str(Path(click.__file__).parents[1])
 _OWN = (str(Path(lee.__file__).parent), str(Path(click.__file__).parent))
@@ -102,3 +124,30 @@ def warnings_in_one_line() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.showwarning = show
         yield
+
+
+def print_plainly() -> None:
+    """Let stdout and stderr replace what their encoding lacks, as "->" for an arrow.
+
+    The encoding itself stays, since whoever reads the output expects it: a redirected file on Windows is in
+    the system's code page, an old terminal in ASCII.
+    """
+    codecs.register_error(_HANDLER, _replaced)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=_HANDLER)
+
+
+def _replaced(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(_plain(letter, error.encoding) for letter in lacking), error.end
+
+
+def _plain(letter: str, encoding: str) -> str:
+    for plain in (_PLAIN.get(letter, ""), unicodedata.normalize("NFKD", letter)):
+        kept = plain.encode(encoding, "ignore").decode(encoding)
+        if kept:
+            return kept
+    return "?"
