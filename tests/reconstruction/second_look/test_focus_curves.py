@@ -38,7 +38,8 @@ def groups(height, texture, *, noise=1.0, inside=None, seed=1, z=None):
 def shapes_of(frames, heights, where=None, **options):
     heights = np.asarray(heights, np.float32).reshape(-1, *SHAPE)
     everywhere = np.ones(SHAPE, bool) if where is None else where
-    curves = FocusCurves(heights, everywhere, depth_um=DEPTH_UM, threads=2, **options)
+    quiet = options.pop("quiet", np.ones(SHAPE, bool))
+    curves = FocusCurves(heights, everywhere, quiet, depth_um=DEPTH_UM, threads=2, **options)
     for group in frames:
         curves.push(group)
     return curves.finish()
@@ -105,6 +106,20 @@ def test_what_rises_with_the_plane_in_focus_has_not(texture):
 
     departure, _, _ = departures(groups(level, texture, inside=rises), level)
     assert np.mean(departure[36:60, 106:174] > 3) > 0.9
+
+
+def test_what_moves_is_not_taken_for_noise_of_the_frames(texture):
+    level = np.zeros(SHAPE, np.float32)
+
+    def passes_by(at, image):
+        return image + 5 * np.roll(texture[1], round(20 * at), axis=1)[BOX]
+
+    def ratio(**options):
+        shapes = shapes_of(groups(level, texture, inside=passes_by), level, **options)
+        return np.median(shapes.signal_to_noise[0][BOX]) / np.median(shapes.signal_to_noise[0][calm()])
+
+    assert ratio() < 0.3
+    assert ratio(quiet=calm()) > 0.7
 
 
 def test_a_side_beyond_the_scan_is_not_held_against_a_surface(height, texture):

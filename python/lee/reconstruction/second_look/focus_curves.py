@@ -59,6 +59,8 @@ class FocusCurves:
         NaN where there is none.
     where : (H, W) bool
         Only tiles that hold some of these are gathered.
+    calm : (H, W) bool
+        Where the first heights are the surface's and nothing moved: noise is learnt there.
     depth_um : float, µm
         Full width at half maximum of the focus curve.
     threads : int
@@ -67,9 +69,9 @@ class FocusCurves:
     """
 
     def __init__(
-        self, heights: Image, where: Mask, *, depth_um: float, threads: int, images: bool = False
+        self, heights: Image, where: Mask, calm: Mask, *, depth_um: float, threads: int, images: bool = False
     ) -> None:
-        self._heights, self._sd = heights, depth_um / 2.355
+        self._heights, self._calm, self._sd = heights, calm, depth_um / 2.355
         self._tiles = [tile for tile in tiles(where.shape) if where[tile].any()]
         self._ends = np.array([_ends(heights[(slice(None), *tile)]) for tile in self._tiles]).reshape(-1, 2)
         self._sums = [
@@ -128,7 +130,7 @@ class FocusCurves:
             u = (np.float32(group.z_um) - height) * np.float32(1 / self._sd)
             middle, side = _weights(u)
             if k == 0:
-                self._noise.add(number, tile, detail, middle, at, group.frames)
+                self._noise.add(number, tile, detail, middle * self._calm[tile], at, group.frames)
             middle *= span
             sums[0, k] += middle * detail
             side *= span * detail

@@ -9,6 +9,8 @@ from lee.reconstruction.second_look.detail import Image, smooth
 
 # Noise is averaged over so many cells of 16 by 16 pixels.
 _CELL_PX, _CELLS = 16, 1.0
+# Where none of them counted, it is that of the whole field, which elsewhere weighs so much.
+_FAR = 1e-4
 
 
 class FrameNoise:
@@ -46,7 +48,7 @@ class FrameNoise:
 
     def at_pixels(self) -> Image:
         """Return the variance (H, W) of a single frame's detail."""
-        summed, weight = (smooth(cells, _CELLS) for cells in self._sums)
+        summed, weight = (smooth(cells, _CELLS) + _FAR * float(cells.mean()) for cells in self._sums)
         of_cells = summed / np.maximum(weight, 1e-9)
         of_pixels = of_cells.repeat(_CELL_PX, axis=0).repeat(_CELL_PX, axis=1)
         return np.asarray(of_pixels[: self._shape[0], : self._shape[1]], dtype=np.float32)

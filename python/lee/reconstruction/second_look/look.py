@@ -100,7 +100,9 @@ def look_again(
         surface = measured_near_occlusions(surface, candidates, groups(), depth_um=depth_um, threads=threads)
     first = _padded(surface.height_filled_um)
     moments = FocalMoments(first, depth_um=depth_um, threads=threads)
-    curves = FocusCurves(surface.height_um[None], surface.valid, depth_um=depth_um, threads=threads)
+    curves = FocusCurves(
+        surface.height_um[None], surface.valid, surface.valid & ~zone, depth_um=depth_um, threads=threads
+    )
     for group in groups():
         moments.push(replace(group, image=_padded(group.image)))
         curves.push(group)

@@ -51,11 +51,11 @@ def measured_near_occlusions(
         As it was where too little of the scan is free of occlusions to say what is usual.
     """
     zone = candidates.zone
-    curves = FocusCurves(candidates.heights, zone, depth_um=depth_um, threads=threads, images=True)
+    valid = surface.valid & ~zone
+    curves = FocusCurves(candidates.heights, zone, valid, depth_um=depth_um, threads=threads, images=True)
     for group in groups:
         curves.push(group)
     shapes = curves.finish()
-    valid = surface.valid & ~zone
     usual = UsualShape.learnt(shapes, valid)
     if usual is None:
         return surface
