@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lee.errors import InputError
-
-Map = NDArray[np.float32]
+from lee.stacks.grey import Frame
 
 # Brightness is compared in the medians of means of blocks, which few bright spots do not move.
 _BLOCK_PX = 8
@@ -19,7 +17,7 @@ _MIN_LEVEL = 0.5
 _CHANGED, _OTHER_SCALE = 1.5, 3.0
 
 
-def require_common_scale(before: Map, after: Map) -> str | None:
+def require_common_scale(before: Frame, after: Frame) -> str | None:
     """Refuse two pictures (H, W) whose counts mean different amounts of light.
 
     Returns
@@ -48,7 +46,7 @@ def require_common_scale(before: Map, after: Map) -> str | None:
     return None
 
 
-def _level(picture: Map) -> float | None:
+def _level(picture: Frame) -> float | None:
     """Brightness of most of a picture, counts; None where it is not counted from darkness."""
     rows, columns = (max(n // _BLOCK_PX, 1) for n in picture.shape)
     down, across = (max(n // _BLOCKS, 1) for n in (rows, columns))

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # Farther than this from the surface, in the depth of a point's focus, a particle is not on it.
 _OFF_SURFACE = 0.25
 _SIGNIFICANT_SIGMAS = 3.0
+_FLAG_SETS = 2 * max(FLAG_BITS.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,10 +105,8 @@ def table_of(
         return empty_table()
     y, x, width = (np.asarray(v, np.float64) for v in (detected.y_px, detected.x_px, detected.width_px))
     unknown = np.full(count, np.nan)
-    flags = [
-        [name for name, bit in FLAG_BITS.items() if bits & bit]
-        for bits in detected.flags.astype(int).tolist()
-    ]
+    named = [[name for name, bit in FLAG_BITS.items() if bits & bit] for bits in range(_FLAG_SETS)]
+    flags = [list(named[bits]) for bits in detected.flags.tolist()]
     peak, peak_sigma = np.asarray(detected.peak, np.float64), np.asarray(detected.peak_sigma, np.float64)
     columns: dict[str, NDArray[np.float64]] = dict.fromkeys(COLUMNS, unknown)
     seen_in = np.ones(count, np.int64)

@@ -159,11 +159,10 @@ def _between_frames(
     if surface is not None and surface.shape != later.shape:
         raise InputError(f"particles: the frames are {later.shape} but the surface is {surface.shape}")
     _require_same_scale(pixel_um=pixel_um, surface=surface)
-    first, image = earlier.astype(np.float32), later.astype(np.float32)
-    note = require_common_scale(first, image)
+    note = require_common_scale(earlier, later)
     if note is not None:
         warnings.warn(f"particles: {note}", stacklevel=_CALLER)
-    registered = register(first, image)
+    registered = register(earlier, later)
     require_shared_texture(registered)
     saturation = _saturation(earlier, later)
     detected = detect_particles(
@@ -186,7 +185,7 @@ def _between_frames(
     searched = (earlier < saturation) & (later < saturation)
     if earlier.dtype.kind == "f" or later.dtype.kind == "f":
         searched &= np.isfinite(earlier) & np.isfinite(later)
-    return Detection(table, details, searched, image, surface)
+    return Detection(table, details, searched, later.astype(np.float32), surface)
 
 
 def _between_stacks(

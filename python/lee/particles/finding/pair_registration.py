@@ -12,10 +12,9 @@ from scipy import ndimage
 
 from lee.errors import InputError
 from lee.reconstruction.motion.registration import TileGrid
-from lee.reconstruction.motion.subpixel_shift import shift_frame
+from lee.reconstruction.motion.subpixel_shift import SHIFT_TAPS, shift_frame
 from lee.reconstruction.parameters import MIN_DRIFT_PX
-
-Map = NDArray[np.float32]
+from lee.stacks.grey import Frame
 
 # Texture is the band between these two standard deviations of Gaussians, px.
 _FINE_PX, _COARSE_PX = 1.0, 4.0
@@ -50,12 +49,12 @@ class Registration(NamedTuple):
     shared: float
 
 
-def register(before: Map, after: Map) -> Registration:
-    """Register two pictures (H, W) float32, counts; NaN where nothing was seen."""
-    known = np.isfinite(before) & np.isfinite(after)
-    if not known.any():
+def register(before: Frame, after: Frame) -> Registration:
+    """Register two pictures (H, W), counts: uint8, uint16, or float32 with NaN where nothing was seen."""
+    known = _finite(before) & _finite(after)
+    parts = [part for part in _parts(known.shape) if known[part].any()]
+    if not parts:
         return Registration((0.0, 0.0), np.nan)
-    parts = _parts(known.shape)
     textures = []
     for picture in (before, after):
         texture = _texture_of(picture, known, parts)
@@ -68,18 +67,16 @@ def register(before: Map, after: Map) -> Registration:
     earlier, later = (_filled(one, known) for one in (before, after))
     found = _displacement(earlier, later) if min(before.shape) >= MIN_DRIFT_PX else None
     if found is not None:
-        moved = _texture_of(shift_frame(earlier, *found), known, parts)
+        moved = _texture_of(earlier, known, parts, found)
         independent = len(b.band) / (8 * np.pi * _FINE_PX**2)
         if _correlation(moved.band, b.band) * np.sqrt(independent) > _SIGNIFICANT_CORRELATION:
             shift, a = found, moved._replace(noise=a.noise)
     return Registration(shift, _shared(a, b))
 
 
-def common_shift(pairs: Iterable[tuple[NDArray[np.generic], NDArray[np.generic]]]) -> tuple[float, float]:
+def common_shift(pairs: Iterable[tuple[Frame, Frame]]) -> tuple[float, float]:
     """Find the median shift (dy, dx) px of several pairs of pictures; 0 where none can be registered."""
-    found = [
-        register(before.astype(np.float32), after.astype(np.float32)).shift_px for before, after in pairs
-    ]
+    found = [register(before, after).shift_px for before, after in pairs]
     known = np.array([shift for shift in found if shift != (0.0, 0.0)]).reshape(-1, 2)
     if not len(known):
         return (0.0, 0.0)
@@ -104,12 +101,13 @@ def require_shared_texture(registered: Registration) -> None:
         )
 
 
-def _displacement(before: Map, after: Map) -> tuple[float, float] | None:
+def _displacement(before: Frame, after: Frame) -> tuple[float, float] | None:
     grid = TileGrid((before.shape[0], before.shape[1]))
     spectra = grid.spectra(after)
     total = np.zeros(2)
     for _ in range(_PASSES):
-        found, _ = grid.displacements(grid.spectra(shift_frame(before, *total)), spectra)
+        moved = before if not total.any() else shift_frame(before.astype(np.float32, copy=False), *total)
+        found, _ = grid.displacements(grid.spectra(moved), spectra)
         if found is None or np.sqrt(np.trace(found.covariance_px2)) > _MAX_SIGMA_PX:
             return None
         total += found.shift_px
@@ -118,7 +116,13 @@ def _displacement(before: Map, after: Map) -> tuple[float, float] | None:
     return float(total[0]), float(total[1])
 
 
-def _filled(picture: Map, known: NDArray[np.bool_]) -> Map:
+def _finite(picture: Frame) -> NDArray[np.bool_]:
+    if picture.dtype.kind == "f":
+        return np.asarray(np.isfinite(picture))
+    return np.ones(picture.shape, np.bool_)
+
+
+def _filled(picture: Frame, known: NDArray[np.bool_]) -> Frame:
     if known.all():
         return picture
     return np.where(known, picture, np.median(picture[known])).astype(np.float32)
@@ -149,21 +153,38 @@ class _Texture(NamedTuple):
         return bool(self.band.var(dtype=np.float64) <= (1 + _NO_TEXTURE) * self.noise)
 
 
-def _texture_of(picture: Map, known: NDArray[np.bool_], parts: list[tuple[slice, slice]]) -> _Texture:
-    bands, crossed = [], []
-    for part in parts:
-        there = known[part]
-        if not there.any():
-            continue
-        one = _filled(picture[part], there)
-        fine, coarse = (ndimage.gaussian_filter(one, px, mode="nearest") for px in (_FINE_PX, _COARSE_PX))
-        bands.append((fine - coarse)[there])
-        # Differences of four neighbours, in which texture cancels.
-        cross = (one[:-1, :-1] - one[:-1, 1:] - one[1:, :-1] + one[1:, 1:]) / 2
-        crossed.append(cross[there[:-1, :-1] & there[:-1, 1:] & there[1:, :-1] & there[1:, 1:]])
-    band, noise = np.concatenate(bands), np.concatenate(crossed)
+def _texture_of(
+    picture: Frame,
+    known: NDArray[np.bool_],
+    parts: list[tuple[slice, slice]],
+    shift_px: tuple[float, float] = (0.0, 0.0),
+) -> _Texture:
+    """Texture of a picture once its content is shifted by (dy, dx)."""
+    seen = np.stack([known[part] for part in parts])
+    ones = np.stack([_filled(_shifted(picture, part, shift_px), known[part]) for part in parts])
+    fine, coarse = (
+        ndimage.gaussian_filter(ones, px, mode="nearest", axes=(1, 2)) for px in (_FINE_PX, _COARSE_PX)
+    )
+    band = (fine - coarse)[seen]
+    # Differences of four neighbours, in which texture cancels.
+    cross = (ones[:, :-1, :-1] - ones[:, :-1, 1:] - ones[:, 1:, :-1] + ones[:, 1:, 1:]) / 2
+    noise = cross[seen[:, :-1, :-1] & seen[:, :-1, 1:] & seen[:, 1:, :-1] & seen[:, 1:, 1:]]
     limit = _CLIP * _deviation(band)
     return _Texture(np.clip(band, -limit, limit), _variance(noise) * _white_noise_in_band())
+
+
+def _shifted(picture: Frame, part: tuple[slice, slice], shift_px: tuple[float, float]) -> NDArray[np.float32]:
+    """Return a part of a picture, (h, w), once its content is shifted."""
+    if not any(shift_px):
+        return picture[part].astype(np.float32)
+    around, inner = [], []
+    for cut, by, size in zip(part, shift_px, picture.shape, strict=True):
+        begin, end, _ = cut.indices(size)
+        margin = int(np.ceil(abs(by))) + SHIFT_TAPS
+        low, high = max(begin - margin, 0), min(end + margin, size)
+        around.append(slice(low, high))
+        inner.append(slice(begin - low, end - low))
+    return shift_frame(picture[tuple(around)].astype(np.float32), *shift_px)[tuple(inner)]
 
 
 def _deviation(values: NDArray[np.floating]) -> float:

@@ -10,7 +10,8 @@ from scipy import sparse
 
 Pixel = TypeVar("Pixel", bound=np.generic)
 
-_TAPS = 8
+# Pixels along an axis that a shifted one is taken from.
+SHIFT_TAPS = 8
 _KAISER_BETA = 5.0
 
 
@@ -69,12 +70,12 @@ def _resampling(length: int, displacement_px: float, magnification: float) -> sp
     """Matrix (length, length) that takes samples between pixels."""
     middle = (length - 1) / 2
     at = middle + magnification * (np.arange(length) - middle) + displacement_px
-    source = np.floor(at).astype(np.intp)[:, None] + np.arange(1 - _TAPS // 2, _TAPS // 2 + 1)
+    source = np.floor(at).astype(np.intp)[:, None] + np.arange(1 - SHIFT_TAPS // 2, SHIFT_TAPS // 2 + 1)
     distance = at[:, None] - source
-    window = np.i0(_KAISER_BETA * np.sqrt(np.maximum(1 - (distance / (_TAPS / 2)) ** 2, 0)))
+    window = np.i0(_KAISER_BETA * np.sqrt(np.maximum(1 - (distance / (SHIFT_TAPS / 2)) ** 2, 0)))
     weights = np.sinc(distance) * window
     weights /= weights.sum(axis=1, keepdims=True)
-    rows = np.repeat(np.arange(length), _TAPS)
+    rows = np.repeat(np.arange(length), SHIFT_TAPS)
     entries = (weights.astype(np.float32).ravel(), (rows, np.clip(source, 0, length - 1).ravel()))
     matrix = sparse.csr_array(entries, shape=(length, length))
     # Whole pixels are taken as they are, also beside NaN.
