@@ -42,7 +42,26 @@ def test_a_ripple_has_its_area_whether_or_not_the_columns_show_it(wave_um):
 
 
 def test_a_vertical_step_has_the_area_of_its_wall():
-    assert of_pixels(np.where(x > 20, 10.0, 0.0)) == pytest.approx(1 + 10 / 40, rel=0.01)
+    assert of_pixels(np.where(x > 20, 10.0, 0.0)) == pytest.approx(1 + 10 / 40, rel=1e-3)
+
+
+@pytest.mark.parametrize("degrees", [15, 30, 45, 75])
+def test_a_wall_across_the_pixels_rows_is_no_longer_than_it_is(degrees):
+    """It is a staircase of pixels, whose steps would add up to 1.2 times its area."""
+    angle = np.radians(degrees)
+    across = (x - 20) * np.cos(angle) + (y - 10) * np.sin(angle)
+    whole_um = min(SHAPE[0] * PIXEL_UM / np.cos(angle), SHAPE[1] * PIXEL_UM / np.sin(angle))
+    wall = of_pixels(np.where(across > 0, 10.0, 0.0)) - 1
+    assert wall == pytest.approx(10 * whole_um / (20 * 40), rel=0.08)
+
+
+def test_area_is_spread_as_the_heights_are():
+    step = np.where(x > 20, 10.0, 0.0)
+    spread, _ = pixel_area_ratio(step, None, PIXEL_UM, Y, X, (0.0, 4.0))
+    sharp, _ = pixel_area_ratio(step, None, PIXEL_UM, Y, X)
+    assert whole(spread) == pytest.approx(whole(sharp), rel=1e-6)
+    assert sharp[4, 6] == 1.0
+    assert spread[4, 6] > 1.2
 
 
 @pytest.mark.parametrize("alike_px", [0, 1, 3])

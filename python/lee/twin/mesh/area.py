@@ -15,6 +15,8 @@ from lee.surfaces.noise_correlation import noise_of, white_noise_of
 # Area that errors of the heights may add before it is subtracted, as a share.
 _MAX_NOISE_AREA = 0.02
 _GAUSS = 0.5 - 0.5 / np.sqrt(3)
+# Slope between two pixels from which it is a vertical wall, if before and behind them it is this share of it.
+_WALL, _ALONE = 5.0, 0.2
 
 Map = NDArray[np.float64]
 
@@ -60,13 +62,19 @@ def mesh_area_ratio(height_um: Map, y_um: Map, x_um: Map) -> Map:
 
 
 def pixel_area_ratio(
-    height_um: Map, sigma_um: NDArray[np.floating] | None, pixel_um: float, y_um: Map, x_um: Map
+    height_um: Map,
+    sigma_um: NDArray[np.floating] | None,
+    pixel_um: float,
+    y_um: Map,
+    x_um: Map,
+    smooth_um: tuple[float, float] = (0.0, 0.0),
 ) -> tuple[Map, float]:
     """Return the same for the surface as the pixels have it, without the area of their errors.
 
     The pixels are smoothed just so far that their errors add at most 2 % of area, and what they add is
     subtracted. Errors are as stated, their correlation estimated; without a statement, independent ones are
-    estimated from the heights.
+    estimated from the heights. A height that jumps between two pixels, level on either side, is a vertical
+    wall there: it adds its height to the level pixels' area.
 
     Parameters
     ----------
@@ -77,6 +85,9 @@ def pixel_area_ratio(
     pixel_um : float
     y_um, x_um : (ny,), (nx,) float64
         The columns.
+    smooth_um : (float, float)
+        Standard deviations along y and x of the Gaussian that smoothed the heights of the mesh. The area is
+        spread alike: on the mesh, a wall then has its area at the heights where it is.
 
     Returns
     -------
@@ -97,18 +108,35 @@ def pixel_area_ratio(
     if apart == 0 and rms**2 < _MAX_NOISE_AREA / 2:
         width = 0.0
     whole = max(width**2 + apart**2, 1e-9)
-    slope = min(white * (1 - np.exp(-0.25 / whole)) / (2 * np.pi * whole), 2 * rms**2)
+    alike = float(np.exp(-0.25 / whole))
+    slope = min(white * (1 - alike) / (2 * np.pi * whole), 2 * rms**2) * (1 + alike) / 2
     smooth = ndimage.gaussian_filter(height_um, width, mode="reflect") if width > 0.1 else height_um
     padded = np.pad(smooth, 1, mode="edge")
     along_x, along_y = np.diff(padded, axis=1) / pixel_um, np.diff(padded, axis=0) / pixel_um
-    ratio = np.zeros((height_um.shape[0] + 1, height_um.shape[1] + 1))
-    for x2 in (along_x[:-1] ** 2, along_x[1:] ** 2):
-        for y2 in (along_y[:, :-1] ** 2, along_y[:, 1:] ** 2):
-            square = 1 + x2 + y2
-            ratio += 0.25 * (np.sqrt(square) - 0.5 * slope * (1 + square) / square**1.5)
+    # Both slopes are means over the four pixels around a corner: a wall at an angle to the pixels' rows is a
+    # staircase, and has too much area if each of its steps counts.
+    square = 1 + _mean_of_two(along_x, 0) ** 2 + _mean_of_two(along_y, 1) ** 2
+    ratio = np.sqrt(square) - 0.5 * slope * (1 + square) / square**1.5
+    ratio += np.hypot(_mean_of_two(_cut_at_walls(along_x, 1), 0), _mean_of_two(_cut_at_walls(along_y, 0), 1))
+    spread = [along / pixel_um for along in smooth_um]
+    ratio = ndimage.gaussian_filter(ratio, spread, mode="reflect") if max(spread) > 0 else ratio
     rows = _shape_weights(y_um, pixel_um, ratio.shape[0])
     columns = _shape_weights(x_um, pixel_um, ratio.shape[1])
     return np.maximum(rows @ ratio @ columns.T, 1.0), width * pixel_um
+
+
+def _mean_of_two(values: Map, axis: int) -> Map:
+    lines = np.moveaxis(values, axis, 0)
+    return np.moveaxis(0.5 * (lines[:-1] + lines[1:]), 0, axis)
+
+
+def _cut_at_walls(slopes: Map, axis: int) -> Map:
+    """Return what the slope across a vertical wall lacks of the wall's height and the level pixel."""
+    steep = np.abs(np.moveaxis(slopes, axis, 0))
+    beside = np.pad(steep, [(1, 1), (0, 0)])
+    alone = np.maximum(beside[:-2], beside[2:]) < _ALONE * steep
+    cut = np.where(alone & (steep > _WALL), 1 + steep - np.sqrt(1 + steep**2), 0.0)
+    return np.moveaxis(cut, 0, axis)
 
 
 def _shape_weights(places: Map, pixel_um: float, corners: int) -> Map:

@@ -179,7 +179,8 @@ def make_columns(
     _check_walls(nodes, x, y, notes)
     plane = _plane(nodes, cell)
     area = heights if area_of is None else area_of
-    true, noise_um = pixel_area_ratio(area.height_um, area.sigma_um, area.pixel_um, y, x)
+    smooth_um = smooth[0] * pixel_um, smooth[1] * pixel_um
+    true, noise_um = pixel_area_ratio(area.height_um, area.sigma_um, area.pixel_um, y, x, smooth_um)
     factor = true / mesh_area_ratio(nodes, y, x)
     seen = seen_areas(y, x) / (x[-1] * y[-1])
     whole, kept = float((true * seen).sum()), float((true / factor * seen).sum())
