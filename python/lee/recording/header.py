@@ -12,6 +12,7 @@ import numpy as np
 from lee.devices.protocols import CameraSettings, Identity
 from lee.devices.scan_plan import ScanPlan
 from lee.errors import InputError
+from lee.recording.moment import Moment
 
 DTYPES = ("uint8", "uint16")
 
@@ -43,6 +44,10 @@ class SegmentHeader:
         Size of a pixel in the plane of the sample.
     started : str
         When the scan began, ISO 8601 with a time zone; now by default.
+    monotonic_s : float, optional
+        When it began by a clock that nobody sets, s.
+    session : str
+        Names that clock's own beginning: within one session differences come from it.
     notes : mapping
         Further facts to keep with the scan; must fit into JSON.
 
@@ -62,6 +67,8 @@ class SegmentHeader:
     first_id: int = 0
     pixel_um: float | None = None
     started: str = field(default_factory=_now)
+    monotonic_s: float | None = None
+    session: str = ""
     notes: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -77,13 +84,16 @@ class SegmentHeader:
             begun = datetime.fromisoformat(self.started)
         except ValueError:
             raise InputError(f"segment: started is {self.started!r}; give ISO 8601") from None
+        steady = self.monotonic_s
+        if steady is not None and not np.isfinite(steady):
+            raise InputError(f"segment: monotonic_s is {steady}; give seconds")
         if begun.tzinfo is None:
             raise InputError(f"segment: started is {self.started!r}; give it with a time zone")
 
     @property
-    def begun(self) -> datetime:
+    def begun(self) -> Moment:
         """When the scan began."""
-        return datetime.fromisoformat(self.started)
+        return Moment(datetime.fromisoformat(self.started), self.monotonic_s, self.session)
 
     @property
     def image_bytes(self) -> int:

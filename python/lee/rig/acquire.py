@@ -24,6 +24,7 @@ from lee.errors import InputError, RigFault
 from lee.reconstruction.parameters import ReconstructParams
 from lee.recording.header import SegmentHeader
 from lee.recording.ledger import Ledger
+from lee.recording.moment import Moment, now, wall_clock
 from lee.recording.segment import SegmentWriter
 from lee.rig.frame_heights import FrameAccount, FrameHeights, Synchronisation, TriggerHeights
 from lee.rig.scan_threads import FrameWriter, ScanReconstruction
@@ -54,10 +55,16 @@ class ScanResult(NamedTuple):
     """How long frames waited because the disk fell behind; 0 if it did not."""
     fault: RigFault | None
     """What ended the scan early, or would spoil the next one too."""
+    begun: Moment
+    """When the stage set off."""
+    late_s: float = 0.0
+    """How much later than the interval of the run had it."""
 
     def summary(self) -> str:
         """Return one line: frames written and missing, synchronisation, surface."""
         parts = [f"{self.path.name}: {self.ledger.summary()}"]
+        if self.late_s:
+            parts.append(f"began {self.late_s:.2f} s late: the scan before took longer than the interval")
         parts += [self.synchronisation.summary()] if self.synchronisation.summary() else []
         if self.disk_waited_s:
             parts.append(f"the disk fell behind: frames waited {self.disk_waited_s:.1f} s for it")
@@ -151,6 +158,10 @@ def take_scan(
         notes={**(notes or {}), **_reference_note(rig.stage)},
     )
     rig.stage.move_to(plan.start_counts)
+    begun = now() if clock is time.monotonic else Moment(wall_clock())
+    header = replace(
+        header, started=begun.wall.isoformat(), monotonic_s=begun.monotonic_s, session=begun.session
+    )
     heights: FrameHeights = (
         TriggerHeights(plan) if settings.triggered else TimestampHeights(plan, rig.stage, settings, clock)
     )
@@ -198,6 +209,7 @@ def take_scan(
         surface_after_s=time.perf_counter() - ended,
         disk_waited_s=writer.waited_s,
         fault=fault,
+        begun=begun,
     )
 
 

@@ -6,25 +6,27 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from math import ceil, floor
 from pathlib import Path
 
 from lee.devices.protocols import CameraFrame, CameraSettings, Rig
 from lee.devices.scan_plan import ScanPlan
 from lee.errors import InputError
-from lee.reconstruction.parameters import RIG_DEPTH_OF_FIELD_UM, ReconstructParams
+from lee.reconstruction.parameters import ReconstructParams
 from lee.recording.free_space import require_space
 from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
 from lee.rig.acquire import ScanResult, max_frames, take_scan
+from lee.rig.run_surfaces import RunSurfaces, check_surfaces, refuse_an_earlier_clock
 from lee.rig.scan_window import ScanWindow
 from lee.runs.lock import run_locked
-from lee.runs.reconstruct import common_settings, series_params
-from lee.runs.run import SCANS, SURFACES
-from lee.runs.surface_store import SurfaceStore
+from lee.runs.reconstruct import series_params
+from lee.runs.run import SCANS
 from lee.storage.refusals import unwritable
 
 # Largest size of a frame's record beside its image, and size of a surface in the store.
 _RECORD_BYTES, _SURFACE_BYTES_PX = 2 * 4096, 17
+# A scan that begins late by no more than this share of the interval is in time.
+INTERVAL_TOLERANCE = 0.01
 # Seconds between two checks, before the next scan is due, whether the run should end.
 _POLL_S = 0.25
 
@@ -43,7 +45,8 @@ class RunPlan:
         Settings to ask of the camera.
     pixel_um : float, µm
     duration_s, interval_s : float, s
-        Scans begin every `interval_s`, or as soon as the one before has ended, until `duration_s` is over.
+        Scans begin every `interval_s` until `duration_s` is over; one that is not in time waits for the next
+        whole interval. An interval no longer than a scan has them follow one another at once.
     reconstruct : bool
         Measure surfaces while scans run.
     track_surface : bool
@@ -115,8 +118,76 @@ def record_run(
     with ExitStack() as begun:
         if not owned:
             begun.enter_context(owned_folder(run.folder))
-        results = _scan_results(rig, run, on_frame, enough, hurried, clock, sleep)
-        return _until_over(results, begun.pop_all())
+        applied, shape, first = _prepare(rig, run)
+        params = series_params(run.params)
+        surfaces = RunSurfaces(run.folder, run.pixel_um, params, shape) if run.reconstruct else None
+        held = begun.pop_all()
+
+    def scan_results() -> Iterator[ScanResult]:
+        with held:
+            yield from taken()
+
+    def taken() -> Iterator[ScanResult]:
+        window = ScanWindow(run.scan, rig.stage.limits_counts)
+        rig.stage.move_to(window.plan.start_counts)
+        turns = _Turns(run, clock)
+        while True:
+            result = take_scan(
+                rig,
+                window.plan,
+                run.folder / SCANS / f"scan_{first + turns.scans:03d}.raw",
+                settings=applied,
+                pixel_um=run.pixel_um,
+                reconstruct=run.reconstruct,
+                params=params,
+                notes=run.notes,
+                on_frame=on_frame,
+                hurried=hurried,
+                clock=clock,
+            )._replace(late_s=turns.late_s)
+            if surfaces is not None:
+                surfaces.add(result)
+            yield result
+            if result.fault is not None:
+                raise result.fault
+            if run.track_surface:
+                window.track(result.surface)
+            if not turns.next():
+                return
+            if not (enough and enough()):
+                rig.stage.move_to(window.plan.start_counts)
+            while (left := turns.left_s()) > 0 and not (enough and enough()):
+                sleep(min(left, _POLL_S))
+            if enough and enough():
+                return
+
+    return scan_results()
+
+
+class _Turns:
+    """When scans begin: on whole intervals; at once where the interval is no longer than a scan."""
+
+    def __init__(self, run: RunPlan, clock: Callable[[], float]) -> None:
+        self._run, self._clock = run, clock
+        self._begun, self._turn = clock(), 0
+        self.scans, self.late_s = 0, 0.0
+
+    def next(self) -> bool:
+        """Plan the next scan; return False where the run is over."""
+        run, due = self._run, (self._clock() - self._begun) / self._run.interval_s
+        self.scans += 1
+        self._turn, self.late_s = self._turn + 1, 0.0
+        if due > self._turn + INTERVAL_TOLERANCE:
+            if run.interval_s <= run.scan.seconds:
+                self._turn = floor(due)
+            else:
+                self.late_s = (ceil(due) - self._turn) * run.interval_s
+                self._turn = ceil(due)
+        return self._turn * run.interval_s < run.duration_s
+
+    def left_s(self) -> float:
+        """Return how long to wait for it."""
+        return self._begun + self._turn * self._run.interval_s - self._clock()
 
 
 @contextmanager
@@ -130,22 +201,8 @@ def owned_folder(folder: Path) -> Iterator[None]:
         yield
 
 
-def _until_over(results: Iterator[ScanResult], held: ExitStack) -> Iterator[ScanResult]:
-    """Pass results on, and hold the run's folder until the last."""
-    with held:
-        yield from results
-
-
-def _scan_results(
-    rig: Rig,
-    run: RunPlan,
-    on_frame: Callable[[CameraFrame], None] | None,
-    enough: Callable[[], bool] | None,
-    hurried: Callable[[], bool],
-    clock: Callable[[], float],
-    sleep: Callable[[float], None],
-) -> Iterator[ScanResult]:
-    """Set up what the scans share, then return them as they are taken."""
+def _prepare(rig: Rig, run: RunPlan) -> tuple[CameraSettings, tuple[int, int], int]:
+    """Return the camera's settings, the shape of a frame, and the number of the first scan."""
     scans = run.folder / SCANS
     applied = rig.camera.configure(run.settings)
     if applied.region is None:
@@ -159,45 +216,9 @@ def _scan_results(
     require_space(run.folder, count * (each + surface_bytes))
     first = _next_number(scans)
     if run.reconstruct:
-        _check_surfaces(run.folder, first)
-    params = series_params(run.params)
-
-    def scan_results() -> Iterator[ScanResult]:
-        begun, turn, number = clock(), 0, first
-        window = ScanWindow(run.scan, rig.stage.limits_counts)
-        while True:
-            started = datetime.now(UTC)
-            result = take_scan(
-                rig,
-                window.plan,
-                scans / f"scan_{number:03d}.raw",
-                settings=applied,
-                pixel_um=run.pixel_um,
-                reconstruct=run.reconstruct,
-                params=params,
-                notes=run.notes,
-                on_frame=on_frame,
-                hurried=hurried,
-                clock=clock,
-            )
-            if run.reconstruct:
-                _store(run, result, started, params, shape)
-            yield result
-            if result.fault is not None:
-                raise result.fault
-            if run.track_surface:
-                window.track(result.surface)
-            # A scan that took longer than the interval delays the next one to the next whole interval.
-            turn = max(turn + 1, int((clock() - begun) / run.interval_s))
-            if turn * run.interval_s >= run.duration_s:
-                return
-            while (left := begun + turn * run.interval_s - clock()) > 0 and not (enough and enough()):
-                sleep(min(left, _POLL_S))
-            if enough and enough():
-                return
-            number += 1
-
-    return scan_results()
+        check_surfaces(run.folder, first)
+    refuse_an_earlier_clock(scans)
+    return applied, shape, first
 
 
 def _next_number(scans: Path) -> int:
@@ -205,41 +226,3 @@ def _next_number(scans: Path) -> int:
     names = {path.stem for path in scans.iterdir() if path.suffix in (RECORDED_SUFFIX, ".zarr")}
     numbers = [int(name[5:]) for name in names if name[:5] == "scan_" and name[5:].isdecimal()]
     return 1 + max(numbers, default=-1)
-
-
-def _check_surfaces(folder: Path, scans: int) -> None:
-    """Refuse surfaces that would begin in the middle of a run, or add to those that `lee series` began."""
-    store = SurfaceStore.open(folder / SURFACES) if (folder / SURFACES).exists() else None
-    if scans != (0 if store is None else len(store)) or (store and "started" not in store.metadata):
-        raise InputError(
-            f"{folder}: holds {scans} scans but {len(store) if store else 0} surfaces made at the rig; "
-            "record into a new folder, or without surfaces (--no-surfaces), and make them with `lee series`"
-        )
-
-
-def _store(
-    run: RunPlan, result: ScanResult, started: datetime, params: ReconstructParams, shape: tuple[int, int]
-) -> None:
-    """Add the outcome of a scan to the run's surfaces, as `lee series` would."""
-    path = run.folder / SURFACES
-    if not path.exists():
-        SurfaceStore.create(
-            path,
-            times_s=[],
-            scans=[],
-            shape=shape,
-            pixel_um=run.pixel_um,
-            metadata={
-                **common_settings(params, None),
-                "times_source": "the recordings' own",
-                "depth_of_field_um": params.depth_of_field_um or RIG_DEPTH_OF_FIELD_UM,
-                "started": started.isoformat(),
-            },
-        )
-    store = SurfaceStore.open(path, mode="r+")
-    zero = datetime.fromisoformat(str(store.metadata["started"]))
-    k = store.append((started - zero).total_seconds(), result.path.name)
-    if result.surface is None:
-        store.fail(k, result.no_surface)
-    else:
-        store.write(k, result.surface)

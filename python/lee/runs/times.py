@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 
 from lee.errors import InputError, LeeError
 from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
+from lee.recording.moment import Moment, seconds_from_first
 from lee.recording.segment_reader import header_of
 from lee.stacks.reader import PlaneSet
 from lee.stacks.registry import open_source
@@ -70,30 +73,50 @@ def recorded_times(folder: Path, scans: Sequence[Path]) -> tuple[list[ScanEntry]
     """Return the times stored in the scans themselves, from the first scan on, and where they are stored.
 
     Recorded scans store it in their header, scans converted from them in their attributes, others in their
-    OME metadata (AcquisitionDate).
+    OME metadata (AcquisitionDate). Between scans of one session of the rig a clock counts that nobody sets; a
+    warning says where the computer's own was set meanwhile.
 
     Raises
     ------
     InputError
-        If a scan stores no time.
+        If a scan stores no time, or the computer's clock was set back between two sessions.
     """
-    started = [acquired(scan) for scan in scans]
-    for scan, time in zip(scans, started, strict=True):
-        if time is None:
+    began = [acquired(scan) for scan in scans]
+    for scan, moment in zip(scans, began, strict=True):
+        if moment is None:
             raise InputError(
                 f"{folder}: the times of its scans are not known ({scan.name} stores none); give "
                 "--interval-s, or a scans.csv with the header scan,time_s"
             )
-    known = [time for time in started if time is not None]
+    known = [moment for moment in began if moment is not None]
     try:
-        listed = [ScanEntry((time - known[0]).total_seconds()) for time in known]
+        listed = [ScanEntry(time_s) for time_s in seconds_from_first(known)]
     except TypeError:  # some with a time zone, some without
         raise InputError(
             f"{folder}: some scans state a time zone and others do not; give a scans.csv with the header "
             "scan,time_s"
         ) from None
     recorded = all(scan.suffix.lower() in (RECORDED_SUFFIX, ".zarr") for scan in scans)
+    if recorded:
+        _check_clocks(folder, scans, known)
     return listed, "recorded" if recorded else "OME AcquisitionDate"
+
+
+def _check_clocks(folder: Path, scans: Sequence[Path], began: Sequence[Moment]) -> None:
+    for scan, (before, after) in zip(scans[1:], pairwise(began), strict=True):
+        moved = after.clock_set_by(before)
+        if moved:
+            warnings.warn(
+                f"{folder}: the computer's clock was set by {moved:+.1f} s before {scan.name}; times follow "
+                "the clock that nobody sets",
+                stacklevel=4,
+            )
+        if after.since(before) <= 0:
+            raise InputError(
+                f"{folder}: {scan.name} states that it began {-after.since(before):.1f} s before the scan "
+                "before it: the computer's clock was set back between them; take the camera's clock (lee rig "
+                "times), or give --interval-s or a scans.csv with the header scan,time_s"
+            )
 
 
 def times_of_file(path: Path, interval_s: float | None) -> tuple[NDArray[np.float64], str]:
@@ -146,7 +169,7 @@ def _number(row: Mapping[str, str], name: str, where: str) -> float | None:
     return value
 
 
-def acquired(scan: Path) -> datetime | None:
+def acquired(scan: Path) -> Moment | None:
     """Return when a scan began, by its own header or metadata; None where it states nothing."""
     if scan.suffix.lower() == RECORDED_SUFFIX:
         return _recorded(scan)
@@ -158,21 +181,24 @@ def acquired(scan: Path) -> datetime | None:
         with tifffile.TiffFile(scan) as tif:
             xml = tif.ome_metadata
         date = ElementTree.fromstring(xml).find(".//{*}AcquisitionDate") if xml else None
-        return None if date is None or not date.text else datetime.fromisoformat(date.text.strip())
+        return None if date is None or not date.text else Moment(datetime.fromisoformat(date.text.strip()))
     except Exception:  # tifffile raises many kinds on damaged files
         return None
 
 
-def _recorded(scan: Path) -> datetime | None:
+def _recorded(scan: Path) -> Moment | None:
     try:
         return header_of(scan).begun
     except LeeError:
         return None
 
 
-def _converted(scan: Path) -> datetime | None:
+def _converted(scan: Path) -> Moment | None:
     try:
         group = json.loads((scan / "zarr.json").read_text(encoding="utf-8"))
-        return datetime.fromisoformat(group["attributes"]["lee"]["header"]["started"])
+        header = group["attributes"]["lee"]["header"]
+        began = datetime.fromisoformat(header["started"])
+        steady = header.get("monotonic_s")
+        return Moment(began, None if steady is None else float(steady), str(header.get("session", "")))
     except (OSError, KeyError, TypeError, ValueError):
         return None

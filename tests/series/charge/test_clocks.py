@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lee.electrochemistry import CellData
+from lee.recording.moment import Moment
 from lee.series.charge import clocks
 
 BEGAN = datetime(2026, 11, 30, 10, 0, 40, tzinfo=UTC)
@@ -26,12 +27,12 @@ def record(started):
 )
 def test_time_zones_are_heeded(monkeypatch, started):
     for began in (BEGAN, BEGAN.astimezone().replace(tzinfo=None)):
-        monkeypatch.setattr(clocks, "acquired", lambda scan, began=began: began)
+        monkeypatch.setattr(clocks, "acquired", lambda scan, began=began: Moment(began))
         assert clocks.stated_offset_s(Path("scan.ome.tif"), record(started)) == 30
 
 
 def test_what_is_not_stated_gives_none(monkeypatch):
     monkeypatch.setattr(clocks, "acquired", lambda scan: None)
     assert clocks.stated_offset_s(Path("scan.ome.tif"), record(BEGAN)) is None
-    monkeypatch.setattr(clocks, "acquired", lambda scan: BEGAN)
+    monkeypatch.setattr(clocks, "acquired", lambda scan: Moment(BEGAN))
     assert clocks.stated_offset_s(Path("scan.ome.tif"), record(None)) is None

@@ -12,6 +12,7 @@ from lee.cli.rig.home import home
 from lee.cli.rig.live import live
 from lee.cli.rig.options import RunOptions, run_options, run_plan
 from lee.cli.rig.stopping import StopRequests
+from lee.cli.rig.times import times
 
 
 @click.group(no_args_is_help=True)
@@ -32,6 +33,7 @@ rig.add_command(live)
 rig.add_command(home)
 rig.add_command(calibrate)
 rig.add_command(convert)
+rig.add_command(times)
 
 
 @rig.command()
@@ -110,7 +112,7 @@ def record(**options: Unpack[RunOptions]) -> None:
     from lee.rig.record import record_run
 
     config = load_config(options["config"])
-    scans = complete = 0
+    scans = complete = late = 0
     with StopRequests() as requests, open_rig(config) as opened:
         plan = run_plan(opened, config, options)
         try:
@@ -118,8 +120,10 @@ def record(**options: Unpack[RunOptions]) -> None:
                 rig = haltable(opened, halted)
                 for result in record_run(rig, plan, enough=requests.asked, hurried=requests.asked_again):
                     scans, complete = scans + 1, complete + result.ledger.complete
+                    late += result.late_s > 0
                     moved = result.plan != plan.scan
                     window = f"; scan window begins at {result.plan.z_um[0]:.2f} µm" if moved else ""
                     requests.say(result.summary() + window)
         finally:
-            requests.say(f"{options['output']}: {complete} of {scans} scans complete")
+            overrun = f"; {late} began late, the interval is too short for them" if late else ""
+            requests.say(f"{options['output']}: {complete} of {scans} scans complete{overrun}")

@@ -21,4 +21,4 @@ def stated_offset_s(first_scan: Path, record: CellData) -> float | None:
     began = acquired(first_scan)
     if began is None or record.started is None:
         return None
-    return (began.astimezone() - record.started.astimezone()).total_seconds()
+    return (began.wall.astimezone() - record.started.astimezone()).total_seconds()
