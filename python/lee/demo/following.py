@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from lee.twin.following.follow import Followed
 
 FOLDER = "twin"  # in the run's folder, as `lee twin follow` names it
-_TOLERANCE = 1e-3  # of c/c0 a time step
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +142,7 @@ def run_following(
         sigmas_um=maps["height_sigma_um"][:],
         protocol=current_of_charge(truth.times_s, charge),
         mesh=MeshSize.of(truth.trenches.shape, columns, layers=layers),
-        tolerance=_TOLERANCE,
+        tolerance=size.tolerance,
         report=None,
         progress=report,
     )

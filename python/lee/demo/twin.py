@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 TIMES_S = (1.0, 10.0, 100.0)
 STEPS = 2  # of the progress: one solve each
-_TOLERANCE = 1e-3  # of c/c0 a time step; the report states the errors of the balances
 MISSING = f"NGSolve is missing, so there is no twin: {install_extra('twin')}"
 
 
@@ -129,7 +128,7 @@ def run_twin(
             cell=Cell(),
             times_s=TIMES_S,
             mesh=mesh,
-            tolerance=_TOLERANCE,
+            tolerance=size.tolerance,
             report=None,
         )
         found.append(solution)

@@ -115,7 +115,9 @@ class LiveServer(ThreadingHTTPServer):
 
     def server_bind(self) -> None:
         """Bind without asking the network for this computer's name, as the base class does."""
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # On Windows SO_REUSEADDR would share the port with whoever has it.
+        option: int = getattr(socket, "SO_EXCLUSIVEADDRUSE", socket.SO_REUSEADDR)
+        self.socket.setsockopt(socket.SOL_SOCKET, option, 1)
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
