@@ -8,13 +8,9 @@ folder is not opened; names hold none of the letters that Windows forbids.
 
 import builtins
 import errno
-
-# Before they are hidden: what a library imports late on POSIX is its own affair.
-import multiprocessing
 import os
-import signal
+import subprocess
 import sys
-import tempfile
 import types
 import warnings
 
@@ -145,8 +141,8 @@ def _refuse(event: str, arguments: tuple) -> None:
             raise PermissionError(errno.EACCES, "The process cannot access the file, it is in use", place)
 
 
-for _module in (multiprocessing, signal, tempfile):
-    assert _module.__name__ not in LACKING
+# What a program prints is read in the encoding that it prints in, as where both are the system's.
+subprocess._text_encoding = lambda: os.environ.get("PYTHONIOENCODING", "utf-8")
 if sys.flags.warn_default_encoding:  # a text file whose encoding would be that of the system
     warnings.filterwarnings("ignore", category=EncodingWarning)
     warnings.filterwarnings("error", category=EncodingWarning, module=r"lee(\.|$)")
