@@ -248,9 +248,15 @@ def test_other_detectors_find_bright_spots(detector):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["bench.accuracy", "--quick", "--only", "rig gentle, low"], "gentle, low light"),
         (["bench.bench_refocuser", "--quick", "--runs", "1"], "400x320 noise"),
-        (["bench.bench_detect_particles", "--quick"], "tuned on the truth"),
+        pytest.param(
+            ["bench.accuracy", "--quick", "--only", "rig gentle, low"],
+            "gentle, low light",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ["bench.bench_detect_particles", "--quick"], "tuned on the truth", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_benchmarks_run_as_programs(arguments, expected):
@@ -261,6 +267,7 @@ def test_benchmarks_run_as_programs(arguments, expected):
     assert expected in done.stdout
 
 
+@pytest.mark.slow
 def test_the_z_interval_figure_is_written_whole(tmp_path):
     figure = tmp_path / "figure.png"
     command = [sys.executable, "-m", "bench.z_interval", "-o", str(figure)]

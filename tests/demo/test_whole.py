@@ -29,8 +29,10 @@ def ran(request, tmp_path_factory):
     """The folder in which it was run, what it found, and the steps it reported."""
     folder, steps = tmp_path_factory.mktemp(request.param), []
     options = {"seed": 3, "progress": lambda done, total: steps.append((done, total))}
-    quick = {"quick": True, "threads": 1} if request.param == "quick" else {}
-    return folder, run_demo(folder / "demo", **quick, **options), steps
+    if request.param == "whole":
+        return folder, run_demo(folder / "demo", **options), steps
+    with undrawn():
+        return folder, run_demo(folder / "demo", quick=True, threads=1, **options), steps
 
 
 def done(command, folder, **environment):
@@ -126,9 +128,7 @@ def test_the_commands_run_one_after_the_other(ran, tmp_path, monkeypatch):
     (folder / "my_frames").mkdir()  # the reader's own
     for k, frame in enumerate(found.scan.frames):
         Image.fromarray(frame).save(folder / "my_frames" / f"z{k:03}.png", compress_level=1)
-    if folder.name.startswith(
-        "small"
-    ):  # in this process, their pictures blank; as programs for the whole demo
+    if folder.name.startswith("quick"):  # in this process, their pictures blank; as programs for the whole demo
         monkeypatch.chdir(folder)
         with undrawn():
             assert [run_lee(line.split()[1:]) for line in commands("lee")] == [0] * len(commands("lee"))

@@ -69,7 +69,10 @@ def test_surfaces_are_those_of_lee_reconstruct(folder):
     assert run.surfaces.times_s.tolist() == run.times_s.tolist()
 
 
-@pytest.mark.parametrize("options", [{"workers": 2}, {"scheduler": "local", "workers": 2}])
+@pytest.mark.parametrize(
+    "options",
+    [{"workers": 2}, pytest.param({"scheduler": "local", "workers": 2}, marks=pytest.mark.slow)],
+)
 def test_the_numbers_do_not_depend_on_who_computes(folder, alone, options):
     if "scheduler" in options:
         pytest.importorskip("distributed")
@@ -133,7 +136,7 @@ reconstruct_run(open_run(sys.argv[1]), device="cpu", workers=int(sys.argv[2]))
 """
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_killed_it_resumes_where_it_stopped(folder, alone, workers):
     store = folder / SURFACES
     command = [sys.executable, "-c", SURFACES_OF, str(folder), workers]

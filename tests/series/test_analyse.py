@@ -231,6 +231,7 @@ def tabled(capfd, folder):
     assert rows == ["whole", "again, surfaces there", "without films"]
 
 
+@pytest.mark.slow
 def test_the_benchmark_covers_three_runs(capfd, tmp_path, undrawn, monkeypatch):
     written = []
 

@@ -87,6 +87,7 @@ def test_the_java_compiles_and_makes_the_calls_that_python_makes(tmp_path):
     assert any(str(folder.resolve() / "mesh.mphtxt") in line for line in printed)
 
 
+@pytest.mark.slow
 @needs_java
 @pytest.mark.parametrize("cell", [Cell(gap_um=500.0), Cell(current_density_ma_per_cm2=0.0)])
 def test_closed_and_idle_cells_compile_too(tmp_path, cell):
@@ -332,7 +333,9 @@ def read_grid(path):
     return np.array(lines[1].split(), float), np.array(lines[2].split(), float), np.loadtxt(lines[4:])
 
 
-@pytest.mark.parametrize("cell", [Cell(), Cell(gap_um=150.0)], ids=["stirred", "closed"])
+@pytest.mark.parametrize(
+    "cell", [Cell(), pytest.param(Cell(gap_um=150.0), marks=pytest.mark.slow)], ids=["stirred", "closed"]
+)
 def test_what_was_written_gives_the_twins_concentrations_when_it_is_solved(tmp_path, cell):
     pytest.importorskip("ngsolve")
     from lee.twin import solve

@@ -42,7 +42,7 @@ def test_a_surface_brings_its_filled_heights_its_mask_and_its_pixel_size():
         whole_heights(surface.height_um)
 
 
-@pytest.mark.parametrize("compute", [solve, grow])
+@pytest.mark.parametrize("compute", [solve, pytest.param(grow, marks=pytest.mark.slow)])
 def test_solve_and_grow_take_a_surface(compute):
     pytest.importorskip("ngsolve")
     surface = measured()

@@ -47,6 +47,7 @@ def test_even_kinetics_never_plate_more_in_the_trench(even):
     assert current[EDGE] == pytest.approx(74, abs=1)
 
 
+@pytest.mark.slow
 def test_an_exchange_current_half_as_large_again_in_the_trench_turns_it_round(even):
     share = np.clip(-trench() / 40, 0, 1)
     solution = at_100_s(exchange_current=30 * (1 + 0.5 * share))
@@ -62,6 +63,7 @@ def narrow_trench():
     return -25 * (1 - np.tanh((np.abs(x - 100) - 20) / 10))[None]
 
 
+@pytest.mark.slow
 def test_a_narrow_trench_rises_faster_than_what_surrounds_it_under_even_kinetics():
     """Along the normal it grows more slowly; but walls that close in raise the height, which is measured."""
     solution = solve(

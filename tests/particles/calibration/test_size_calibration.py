@@ -60,11 +60,11 @@ ROWS = "".join(f"{10 * 2**k},{100 * 1.3**k:g}\n" for k in range(8))
         ("cube", True),
         pytest.param("cube", False, marks=pytest.mark.slow),
         pytest.param("square", True, marks=pytest.mark.slow),
-        ("square", False),
+        pytest.param("square", False, marks=pytest.mark.slow),
         pytest.param("sixth", True, marks=pytest.mark.slow),
         ("sixth", False),
         ("resonant", True),
-        ("resonant", False),
+        pytest.param("resonant", False, marks=pytest.mark.slow),
     ],
 )
 def test_diameters_are_right_and_within_their_stated_error(law: str, given: bool) -> None:

@@ -141,7 +141,15 @@ def test_a_time_without_particles_stays(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shape", "measured"), [((1, 1), True), ((1, 8), True), ((5, 9), True), ((1, 1), False), ((5, 9), False)]
+    ("shape", "measured"),
+    [
+        ((1, 1), True),
+        ((5, 9), False),
+        *(
+            pytest.param(*one, marks=pytest.mark.slow)
+            for one in (((1, 8), True), ((5, 9), True), ((1, 1), False))
+        ),
+    ],
 )
 def test_odd_fields_have_a_report(tmp_path: Path, shape: tuple[int, int], measured: bool) -> None:
     height = np.full(shape, 2.0 if measured else np.nan)

@@ -12,7 +12,7 @@ SHAPE = (160, 160)
 Z_UM = np.arange(-2, 2.3, 0.25)
 
 
-@pytest.mark.parametrize("share", [0.003, 0.01])
+@pytest.mark.parametrize("share", [pytest.param(0.003, marks=pytest.mark.slow), 0.01])
 def test_pixels_that_blink_in_scans_are_no_particles(share):
     false = 0
     for seed in range(3):

@@ -160,7 +160,14 @@ def _stacks(pair):
 # --- what is not there ---
 
 
-@pytest.mark.parametrize("make", [pytest.param(rig.gentle, marks=pytest.mark.slow), rig.rugged, rig.flat])
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(rig.gentle, marks=pytest.mark.slow),
+        pytest.param(rig.rugged, marks=pytest.mark.slow),
+        rig.flat,
+    ],
+)
 def test_without_particles_there_are_as_many_false_ones_as_predicted(make):
     counts = []
     for seed in range(3):

@@ -46,7 +46,9 @@ def scan():
     return render_scan(made, z_um=made.z_range(0.3), drift_px=(2, -1), seed=1)
 
 
-@pytest.mark.parametrize("total", [0.01, -0.02, 0.04])
+@pytest.mark.parametrize(
+    "total", [0.01, *(pytest.param(one, marks=pytest.mark.slow) for one in (-0.02, 0.04))]
+)
 def test_the_magnification_of_every_frame_is_found(scan, total):
     magnification = steps_to(total, len(scan.frames))
     motion = frame_motion(stack_of(scan, enlarged(scan.frames, magnification)))
@@ -63,7 +65,7 @@ def test_steps_of_a_hand_held_focus_are_found(scan):
     np.testing.assert_allclose(np.diff(np.log(found)), np.diff(np.log(magnification)), atol=0.002)
 
 
-@pytest.mark.parametrize("total", [0.01, 0.04])
+@pytest.mark.parametrize("total", [pytest.param(0.01, marks=pytest.mark.slow), 0.04])
 def test_heights_are_as_without_breathing(scan, total):
     surface = reconstruct(stack_of(scan, enlarged(scan.frames, steps_to(total, len(scan.frames)))))
     still = reconstruct(stack_of(scan))
@@ -84,7 +86,7 @@ def test_heights_are_as_without_breathing(scan, total):
 
 
 @pytest.mark.parametrize("scene", [gentle, rugged, electrode, flat])
-@pytest.mark.parametrize("step_um", [0.4, 1.5])
+@pytest.mark.parametrize("step_um", [pytest.param(0.4, marks=pytest.mark.slow), 1.5])
 def test_rig_scans_show_none(scene, step_um):
     made = scene(SHAPE, PIXEL_UM, seed=4) if scene is flat else scene(SHAPE, PIXEL_UM, 4)
     rendered = render_scan(made, z_um=made.z_range(step_um)[-60:], drift_px=(4, 1), seed=1)
@@ -93,7 +95,7 @@ def test_rig_scans_show_none(scene, step_um):
 
 
 @pytest.mark.parametrize("kind", ["cone", "dome", "pit"])
-@pytest.mark.parametrize("step_um", [0.4, 1.0])
+@pytest.mark.parametrize("step_um", [pytest.param(0.4, marks=pytest.mark.slow), 1.0])
 def test_relief_around_the_middle_is_not_breathing(kind, step_um):
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
     apart = np.hypot(y - 104, x - 120) / 104

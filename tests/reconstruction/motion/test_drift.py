@@ -25,7 +25,7 @@ def off_by(found: np.ndarray, truth: np.ndarray) -> float:
     return rms(error - error.mean(axis=0))
 
 
-@pytest.mark.parametrize("drift_px", [(0.0, 0.0), (8.0, -3.0)])
+@pytest.mark.parametrize("drift_px", [pytest.param((0.0, 0.0), marks=pytest.mark.slow), (8.0, -3.0)])
 @pytest.mark.parametrize("scene", [gentle, rugged])
 def test_rendered_scans(scene: object, drift_px: tuple[float, float]) -> None:
     made = scene(SHAPE, 0.25, 7)  # type: ignore[operator]

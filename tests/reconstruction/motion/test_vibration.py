@@ -53,7 +53,7 @@ def still(scan):
 
 @pytest.mark.parametrize("scene", [gentle, rugged, electrode])
 @pytest.mark.parametrize("step_um", [0.3, 1.5])
-@pytest.mark.parametrize("drift_px", [(0, 0), (6, -3)])
+@pytest.mark.parametrize("drift_px", [pytest.param((0, 0), marks=pytest.mark.slow), (6, -3)])
 def test_still_scans_show_none(scene, step_um, drift_px):
     made = scene(SHAPE, PIXEL_UM, 5)
     z_um = made.z_range(step_um)[-80:]
@@ -67,7 +67,9 @@ def test_bubbles_are_not_taken_for_vibration():
     assert frame_motion(stack_of(render_scan(scene, seed=1))).vibration_px == 0
 
 
-@pytest.mark.parametrize("kind", ["white", "strong", "few frames", "hum"])
+@pytest.mark.parametrize(
+    "kind", ["white", "few frames", *(pytest.param(one, marks=pytest.mark.slow) for one in ("strong", "hum"))]
+)
 def test_every_frame_is_followed(scan, kind):
     by = course(kind, len(scan.frames))
     motion = frame_motion(stack_of(scan, displaced(scan.frames, by)))
@@ -76,8 +78,17 @@ def test_every_frame_is_followed(scan, kind):
     assert (error - error.mean(axis=0)).std() < 0.06
 
 
-@pytest.mark.parametrize("kind", ["white", "few frames", "hum"])
-@pytest.mark.parametrize("depth", [8, 12])
+@pytest.mark.parametrize(
+    ("kind", "depth"),
+    [
+        ("white", 8),
+        ("hum", 12),
+        *(
+            pytest.param(*one, marks=pytest.mark.slow)
+            for one in (("white", 12), ("hum", 8), ("few frames", 8), ("few frames", 12))
+        ),
+    ],
+)
 def test_heights_are_as_of_a_still_stand(scan, still, kind, depth):
     frames = scan.frames if depth == 8 else scan.frames.astype(np.uint16) * 16
     stack = stack_of(scan, displaced(frames, course(kind, len(frames))))
