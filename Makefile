@@ -8,7 +8,8 @@ BIN := $(VENV)/bin
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc' -not -name '.*') CMakeLists.txt pyproject.toml
 # All tests of a file run in one worker, which renders its scans once. Files are taken in the order of their names: by
 # number of tests, the longest ones would come last.
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+# One thread each for the libraries they call: the workers take the cores.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-all bench lint cpp-test cross-test cuda-test cuda-build cuda-on-host-test clean
 .DEFAULT_GOAL := demo

@@ -128,7 +128,9 @@ def test_the_commands_run_one_after_the_other(ran, tmp_path, monkeypatch):
     (folder / "my_frames").mkdir()  # the reader's own
     for k, frame in enumerate(found.scan.frames):
         Image.fromarray(frame).save(folder / "my_frames" / f"z{k:03}.png", compress_level=1)
-    if folder.name.startswith("quick"):  # in this process, their pictures blank; as programs for the whole demo
+    if folder.name.startswith(
+        "quick"
+    ):  # in this process, their pictures blank; as programs for the whole demo
         monkeypatch.chdir(folder)
         with undrawn():
             assert [run_lee(line.split()[1:]) for line in commands("lee")] == [0] * len(commands("lee"))

@@ -35,6 +35,9 @@ PAIRS = {
     "16 bit": lambda: scan_pair(GENTLE, sensor=rig.Sensor(bit_depth=16), seed=2),
 }
 
+# Left to make test-all.
+SLOW = {"other heights", "falling", "rugged"}
+
 
 @cache
 def made(name):
@@ -61,7 +64,10 @@ class Outcome:
         return truth[plain].reset_index(drop=True), found[plain].reset_index(drop=True)
 
 
-@pytest.fixture(scope="module", params=PAIRS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.slow) if name in SLOW else name for name in PAIRS],
+)
 def outcome(request):
     return made(request.param)
 

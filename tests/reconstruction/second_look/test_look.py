@@ -86,9 +86,9 @@ def relief(kind, shape, rng):
 SCANS = [
     ("gentle", 0.7, 8.0, False, 0.6),
     ("gentle", 1.2, 2.0, True, 0.75),
-    ("waves", 1.2, 6.0, True, 0.75),
+    pytest.param("waves", 1.2, 6.0, True, 0.75, marks=pytest.mark.slow),
     ("rock", 1.5, 6.0, False, 0.85),
-    ("plane", 1.2, 3.0, False, 0.8),
+    pytest.param("plane", 1.2, 3.0, False, 0.8, marks=pytest.mark.slow),
 ]
 
 
