@@ -237,3 +237,17 @@ def test_a_folder_has_one_owner_from_the_first_moment(config, tmp_path, capsys):
         assert run([*live, "--end-um", "1023", "--pixel-um", "0.25", "--duration-s", "1"]) == 1
         assert "is working on this run" in capsys.readouterr().err
     assert not (folder / "scans").exists()
+
+
+def test_a_window_that_missed_the_sample_is_reported(config, tmp_path, capsys):
+    folder = tmp_path / "run"
+    window = ["--start-um", "1090", "--end-um", "1080", "--duration-s", "0.3"]
+    assert recording(config, folder, *window) == 0
+    out = capsys.readouterr().out
+    assert "--start-um 1090 is above --end-um 1080: it scans downwards\n" in out
+    assert "WARNING: the scan window missed the sample; find the height at which it is sharp" in out
+    assert run(["series", str(folder)]) == 1
+    err = capsys.readouterr().err
+    assert "less than 5 % of the field was measured in each of its 1 scans; they missed the sample" in err
+    assert err.count("\n") == 1
+    assert not (folder / "series").exists()

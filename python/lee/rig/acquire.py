@@ -33,6 +33,8 @@ from lee.surfaces.surface import Surface
 
 # Longest wait for a frame before the end of the scan is checked, s.
 _POLL_S = 0.25
+# Smallest share of the field that a scan of the sample measures; noise alone gives a few percent.
+MIN_COVERAGE = 0.05
 _DTYPES = {"Mono8": "uint8"}
 
 
@@ -60,6 +62,11 @@ class ScanResult(NamedTuple):
     late_s: float = 0.0
     """How much later than the interval of the run had it."""
 
+    @property
+    def missed_sample(self) -> bool:
+        """Whether so little of the surface was measured that the sample was hardly in the scan window."""
+        return self.surface is not None and self.surface.coverage < MIN_COVERAGE
+
     def summary(self) -> str:
         """Return one line: frames written and missing, synchronisation, surface."""
         parts = [f"{self.path.name}: {self.ledger.summary()}"]
@@ -75,6 +82,11 @@ class ScanResult(NamedTuple):
                 parts[-1] += f", {self.skipped} frames skipped"
         elif self.no_surface:
             parts.append(f"no surface: {self.no_surface}")
+        if self.missed_sample:
+            parts.append(
+                "WARNING: the scan window missed the sample; find the height at which it is sharp, and give "
+                "--start-um below and --end-um above it"
+            )
         return "; ".join(parts)
 
 

@@ -39,6 +39,10 @@ __all__ = ["FILES", "Series", "analyse", "reconstruct_run"]
 FILES = frozenset({MAPS_ZARR, CHARGE_JSON, *REPORT_FILES, *TABLES})
 
 
+# Smallest share of the field that some scan must measure; noise alone gives a few percent.
+MIN_COVERAGE = 0.05
+
+
 @dataclass(frozen=True, eq=False)
 class Series:
     """Results of a run; made by `analyse`.
@@ -112,7 +116,8 @@ def analyse(
     Raises
     ------
     InputError
-        If there is no surface, an option does not fit the run, or the folder holds other files.
+        If there is no surface, hardly anything was measured in any, an option does not fit the run, or the
+        folder holds other files.
     """
     options = options or SeriesOptions()
     store = run.surfaces
@@ -123,6 +128,12 @@ def analyse(
         reasons = store.reasons
         first = f"; {run.names[min(reasons)]}: {reasons[min(reasons)]}" if reasons else ""
         raise InputError(f"{run.path}: none of its {len(store)} scans has a surface{first}")
+    written = np.flatnonzero(state == WRITTEN)
+    if not any(np.isfinite(store.read(int(k))).mean() >= MIN_COVERAGE for k in written):
+        raise InputError(
+            f"{run.path}: less than {100 * MIN_COVERAGE:.0f} % of the field was measured in each of its "
+            f"{len(store)} scans; they missed the sample: scan it at other heights"
+        )
     if options.fit_scans < MIN_SCANS:
         raise InputError(f"a rate is fitted to {options.fit_scans} scans; it needs {MIN_SCANS} or more")
     if options.line_um is not None:  # before the long work

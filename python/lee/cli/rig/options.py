@@ -106,6 +106,10 @@ def run_plan(rig: Rig, config: RigConfig, options: RunOptions) -> RunPlan:
         f"{scan.pulses} frames per scan, {scan.step_um:.6f} µm apart, at {scan.speed_um_per_s:.2f} µm/s: "
         f"{scan.seconds:.1f} s"
     )
+    if scan.step_counts < 0:
+        click.echo(
+            f"--start-um {options['start_um']:g} is above --end-um {options['end_um']:g}: it scans downwards"
+        )
     return RunPlan(
         folder=options["output"],
         scan=scan,

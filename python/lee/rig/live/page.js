@@ -237,7 +237,7 @@ function rowsOf(scan) {
     if ([2, 3, 4, 6].includes(k) && text > 0) cell.className = "counted";
     row.append(cell);
   });
-  const flawless = scan.complete && !scan.no_surface && !scan.disk_waited_s && scan.synchronised;
+  const flawless = scan.complete && !scan.no_surface && !scan.missed_sample && !scan.disk_waited_s && scan.synchronised;
   const remarks = [scan.fault, flawless ? "" : scan.said.replace(`${scan.scan}: `, "")].filter(Boolean).join("; ");
   if (!remarks) return [row];
   const note = document.createElement("tr");

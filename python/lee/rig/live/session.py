@@ -291,6 +291,7 @@ def _row(result: ScanResult) -> dict[str, object]:
         "synchronised": result.synchronisation.method != "none",
         "coverage": None if result.surface is None else result.surface.coverage,
         "no_surface": result.no_surface,
+        "missed_sample": result.missed_sample,
         "skipped": result.skipped,
         "surface_after_s": result.surface_after_s if np.isfinite(result.surface_after_s) else None,
         "fault": "" if result.fault is None else " ".join(str(result.fault).split()),
