@@ -93,6 +93,20 @@ def test_the_rules_of_windows_hold(tmp_path, code, refused):
 
 
 @pytest.mark.slow
+def test_every_module_is_imported_without_posix():
+    code = """
+import importlib, pkgutil, lee
+names = [found.name for found in pkgutil.walk_packages(lee.__path__, "lee.") if found.name != "lee.__main__"]
+for name in names:
+    importlib.import_module(name)
+print(len(names), "modules")
+"""
+    ended = as_on_windows("-c", code)
+    assert ended.returncode == 0, ended.stderr
+    assert int(ended.stdout.split()[0]) > 400
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 def test_its_tests_pass_without_posix(tmp_path, part):
     folder = long_folder(tmp_path)
