@@ -339,3 +339,27 @@ def test_a_camera_that_goes_away_is_lost_within_its_deadline():
         camera.stop()
         camera.close()
         assert time.monotonic() - closing < 1.0
+
+
+@over_network
+@pytest.mark.parametrize(
+    "asked", ["stop", *(pytest.param(asked, marks=pytest.mark.slow) for asked in ("start", "configure"))]
+)
+def test_whatever_is_asked_of_a_camera_that_went_away_it_is_lost_within_the_deadline(asked):
+    with network_camera() as (camera, program):
+        camera.configure(FREE)
+        camera.start()
+        assert camera.next_frame(10.0) is not None
+        if asked != "stop":
+            camera.stop()
+        program.kill()
+        begun = time.monotonic()
+        if asked == "stop":  # while the watchdog asks, too
+            while time.monotonic() - begun < 0.8:
+                camera.next_frame(0.1)
+            camera.stop()
+        with pytest.raises(DeviceLost, match="camera: it does not answer"):
+            camera.configure(FREE) if asked == "configure" else camera.start()
+        assert time.monotonic() - begun < LOST_AFTER_S
+        camera.close()
+        assert time.monotonic() - begun < LOST_AFTER_S + 1

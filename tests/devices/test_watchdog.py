@@ -13,7 +13,7 @@ from lee.devices.watchdog import Watchdog
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(watchdog, "_ASK_S", 0.01)
-    monkeypatch.setattr(watchdog, "_ANSWER_S", 0.1)
+    monkeypatch.setattr(watchdog, "ANSWER_S", 0.1)
 
 
 def until(condition):

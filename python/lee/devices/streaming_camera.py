@@ -5,14 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from abc import abstractmethod
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from lee.devices.faults import Backpressure, DeviceLost
 from lee.devices.frame_ids import IdCounter
 from lee.devices.protocols import Camera, CameraFrame, CameraSettings, Identity
-from lee.devices.watchdog import LOST_AFTER_S, Watchdog
+from lee.devices.watchdog import ANSWER_S, LOST_AFTER_S, SILENT, Watchdog
 from lee.errors import InputError
+
+Result = TypeVar("Result")
 
 _LOOK_S = 0.05
 _RELEASE_LOST_S = 0.2
@@ -41,9 +44,8 @@ class FrameStream(Protocol):
 class StreamingCamera(Camera):
     """A camera behind a vendor's library.
 
-    One that does not answer is known as lost within `LOST_AFTER_S` while it takes frames, and by the call
-    that asks it otherwise. A driver opens the device, sets it up, and gives a stream of frames for each
-    acquisition.
+    One that does not answer is known as lost within `LOST_AFTER_S`, by whatever call. A driver opens the
+    device, sets it up, and gives a stream of frames for each acquisition.
     """
 
     # Whether frames that came before the camera was lost can still be had from the library.
@@ -59,12 +61,17 @@ class StreamingCamera(Camera):
         self._running = self._closed = False
         self._last_raw: int | None = None
         self._identity = Identity("", "", "")
+        self._late: list[threading.Thread] = []  # that wait for a lost camera
 
     # --- for each driver to implement ---
 
     @abstractmethod
     def _ask(self) -> str | None:
         """Ask the camera whether it answers; see `Watchdog`."""
+
+    @abstractmethod
+    def _configure(self, settings: CameraSettings) -> CameraSettings:
+        """Set it up; `Camera.configure`."""
 
     @abstractmethod
     def _new_ids(self) -> IdCounter:
@@ -91,16 +98,29 @@ class StreamingCamera(Camera):
         """As the camera reports it."""
         return self._identity
 
+    def configure(self, settings: CameraSettings) -> CameraSettings:
+        """Set it up and return what was applied; `Camera.configure`."""
+        self._check_answers()
+        if self._running:
+            raise InputError("camera: it is taking frames; stop it before it is set up anew")
+        return self._in_time(lambda: self._configure(settings))
+
     def start(self) -> None:
         """Take frames, ids from 0; `Camera.start`."""
         self._check_answers()
         if self._settings is None or self._settings.region is None:
             raise InputError("camera: it is not set up; configure it before it is started")
         self.stop()
-        self._watchdog.end()
-        self._drop_stream()
-        self._ids = self._new_ids()
-        self._stream = self._begin_stream(self._settings, self._settings.region, self._ids)
+        self._check_answers()
+        settings, region = self._settings, self._settings.region
+
+        def begin() -> tuple[FrameStream, IdCounter]:
+            self._watchdog.end()
+            self._drop_stream()
+            ids = self._new_ids()
+            return self._begin_stream(settings, region, ids), ids
+
+        self._stream, self._ids = self._in_time(begin)
         self._running = True
         self._watchdog.start()
 
@@ -122,7 +142,9 @@ class StreamingCamera(Camera):
         """Take no more frames; `Camera.stop`. A lost camera is not asked."""
         if self._running:
             self._watchdog.rest()
-            self._end_stream()
+            with suppress(DeviceLost):  # whoever asks it next is told
+                self._in_time(self._end_stream)
+            self._running = False
 
     def close(self) -> None:
         """Release the device; harmless when repeated."""
@@ -131,7 +153,13 @@ class StreamingCamera(Camera):
         with suppress(InputError):
             self.stop()
         self._closed = True
-        release = threading.Thread(target=self._release, name="camera release", daemon=True)
+
+        def finish() -> None:
+            for thread in self._late:  # it may still use the device
+                thread.join()
+            self._release()
+
+        release = threading.Thread(target=finish, name="camera release", daemon=True)
         release.start()
         release.join(_RELEASE_LOST_S if self._watchdog.lost else LOST_AFTER_S)
         if release.is_alive():  # libraries wait for answers to what they asked last
@@ -139,11 +167,36 @@ class StreamingCamera(Camera):
 
     # --- for drivers ---
 
-    def _check_idle(self) -> None:
-        """Raise where the camera cannot be set up now."""
-        self._check_answers()
-        if self._running:
-            raise InputError("camera: it is taking frames; stop it before it is set up anew")
+    def _in_time(self, call: Callable[[], Result]) -> Result:
+        """Ask something of the camera; one that does not answer within the deadline is lost.
+
+        A library may ask several times and wait for each answer, so that a few calls last longer.
+        """
+        done: list[Result] = []
+        failed: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                done.append(call())
+            except BaseException as error:  # raised where it was asked
+                failed.append(error)
+
+        thread = threading.Thread(target=work, name="camera call", daemon=True)
+        deadline = time.monotonic() + ANSWER_S
+        thread.start()
+        while thread.is_alive():
+            thread.join(_LOOK_S)
+            silent = self._watchdog.overdue() or time.monotonic() > deadline
+            if thread.is_alive() and (silent or self._watchdog.lost):
+                self._late.append(thread)
+                if not self._watchdog.lost:
+                    self._watchdog.lose(SILENT)
+                self._watchdog.check()
+        if failed:
+            if isinstance(failed[0], DeviceLost):
+                self._watchdog.lose(str(failed[0]))
+            raise failed[0]
+        return done[0]
 
     def _check_answers(self) -> None:
         if self._closed:

@@ -13,8 +13,8 @@ from lee.devices.faults import DeviceLost
 
 LOST_AFTER_S = 4.0
 # How often it is asked, and how long it may take to answer: over a network Aravis asks six times, 0.5 s each.
-_ASK_S, _ANSWER_S = 0.5, 3.0
-_SILENT = "camera: it does not answer; check its cable and open it again"
+_ASK_S, ANSWER_S = 0.5, 3.0
+SILENT = "camera: it does not answer; check its cable and open it again"
 
 
 class Watchdog:
@@ -43,11 +43,15 @@ class Watchdog:
         """Keep why the camera is lost."""
         self._lost = reason
 
+    def overdue(self) -> bool:
+        """Whether an answer has been awaited for too long."""
+        asked_s = self._asked_s
+        return asked_s is not None and time.monotonic() - asked_s > ANSWER_S
+
     def check(self) -> None:
         """Raise ``DeviceLost`` where the camera is lost, or has not answered for too long."""
-        asked_s = self._asked_s
-        if not self._lost and asked_s is not None and time.monotonic() - asked_s > _ANSWER_S:
-            self._lost = _SILENT
+        if not self._lost and self.overdue():
+            self._lost = SILENT
         if self._lost:
             raise DeviceLost(self._lost)
 
@@ -76,6 +80,6 @@ class Watchdog:
             reason = self._ask()
             self._asked_s = None
             if reason is None or reason:
-                self._lost = reason or _SILENT
+                self._lost = reason or SILENT
                 return
         self._asked_s = None

@@ -90,9 +90,8 @@ class AravisCamera(StreamingCamera):
             self.close()
             raise
 
-    def configure(self, settings: CameraSettings) -> CameraSettings:
+    def _configure(self, settings: CameraSettings) -> CameraSettings:
         """Set it up and read back what it applied; `Camera.configure`."""
-        self._check_idle()
         if not 1 <= settings.buffers <= MAX_BUFFERS:
             raise InputError(f"camera: buffers {settings.buffers} must be in 1 to {MAX_BUFFERS}")
         self._drop_stream()

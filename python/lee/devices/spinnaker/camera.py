@@ -71,12 +71,11 @@ class SpinnakerCamera(StreamingCamera):
         versions = map(self._nodes.text, ("DeviceFirmwareVersion", "DeviceVersion"))
         self._identity = Identity(found.vendor, found.model, found.serial, next(filter(None, versions), ""))
 
-    def configure(self, settings: CameraSettings) -> CameraSettings:
+    def _configure(self, settings: CameraSettings) -> CameraSettings:
         """Set it up and read back what it applied; `Camera.configure`.
 
         Where it has Mono10 or Mono12 only packed, Mono16 is applied, as the returned settings state.
         """
-        self._check_idle()
         self._drop_stream()
         self._settings = None
         nodes = self._nodes
