@@ -27,7 +27,7 @@ function(lee_simd_kernel stem)
     target_include_directories(${object} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
     target_compile_definitions(${object} PRIVATE LEE_ISA=${isa})
     target_link_libraries(${object} PRIVATE lee_build)
-    if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+    if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang" AND NOT MSVC)
       target_compile_options(${object} PRIVATE -O3 -fno-math-errno -fno-trapping-math ${LEE_ISA_FLAGS_${isa}})
     endif()
     set_target_properties(${object} PROPERTIES

@@ -50,6 +50,12 @@ constexpr int packed(int i, int k) {
     return i * (i - 1) / 2 + k;
 }
 
+/// `yes` where the condition holds and `no` elsewhere: of numbers, and of each element of lanes.
+template <class Condition, class T>
+LEE_BOTH T select(const Condition& condition, const T& yes, const T& no) {
+    return condition ? yes : no;
+}
+
 /// L D L^T of the normal matrix: L below its diagonal of ones, packed by rows, and 1 / D.
 template <class T, int order>
 struct Factor {
@@ -78,7 +84,7 @@ LEE_BOTH void factorise(const T* mask, Factor<T, order>& f) {
             } else {
                 const T share = sum / whole;
                 // Also where it is NaN: no pixel at all.
-                f.worst = share > 1e-10 ? (share < f.worst ? share : f.worst) : share - share;
+                f.worst = select(share > 1e-10, select(share < f.worst, share, f.worst), share - share);
                 f.inverse[i] = 1.0 / sum;
             }
         }

@@ -4,22 +4,17 @@
 
 #include "common/adaptive_variance_pixel.hpp"
 #include "common/floats.hpp"
+#include "common/lanes.hpp"
 
 namespace lee::simd::LEE_ISA {
 namespace {
 
-// One register of AVX-512, two of AVX2; unaligned. Compilers keep sums over many rows in registers only so.
-template <class Sum>
-struct Lanes {
-    static constexpr std::size_t count = 64 / sizeof(Sum);
-    typedef Sum Vector __attribute__((vector_size(64), aligned(alignof(Sum)), may_alias));
-};
-
 template <class Sum>
 void edges(const Sum* const* plus, const Sum* const* minus, std::size_t count, Sum* __restrict out,
            std::size_t n) {
-    using Vector = typename Lanes<Sum>::Vector;
-    constexpr std::size_t lanes = Lanes<Sum>::count;
+    // Compilers keep sums over many rows in registers only so.
+    using Vector = typename LanesOf<Sum>::Unaligned;
+    constexpr std::size_t lanes = sizeof(Vector) / sizeof(Sum);
     for (std::size_t i = 0; i < n; i += 2 * lanes) {
         Vector a = {}, b = {};
         for (std::size_t k = 0; k < count; ++k) {

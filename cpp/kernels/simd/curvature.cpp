@@ -6,34 +6,35 @@
 
 #include "common/curvature_fit.hpp"
 #include "common/floats.hpp"
+#include "common/lanes.hpp"
 
 namespace lee::simd::LEE_ISA {
 namespace {
 
 // Sums that stay in registers over a loop of taps; the compiler splits them where registers are shorter.
-typedef float Floats __attribute__((vector_size(64), aligned(4), may_alias));
-typedef double Doubles __attribute__((vector_size(64), aligned(8), may_alias));
+typedef LanesOf<float>::Unaligned Floats;
+typedef LanesOf<double>::Unaligned Doubles;
 // As a template's argument, which takes no attribute of alignment: its memory begins on a cache line.
-typedef double Lanes __attribute__((vector_size(64)));
+typedef LanesOf<double>::Aligned Aligned;
 
 constexpr std::size_t strip = curvature_strip;
 constexpr std::size_t narrow = curvature_narrow;
 constexpr std::size_t float_lanes = 16;
 constexpr std::size_t double_lanes = 8;
 
-inline __attribute__((always_inline)) Floats floats(const float* at) {
+LEE_BOTH Floats floats(const float* at) {
     return *reinterpret_cast<const Floats*>(at);
 }
 
-inline __attribute__((always_inline)) Doubles doubles(const double* at) {
+LEE_BOTH Doubles doubles(const double* at) {
     return *reinterpret_cast<const Doubles*>(at);
 }
 
-inline __attribute__((always_inline)) void store(float* at, Floats value) {
+LEE_BOTH void store(float* at, Floats value) {
     *reinterpret_cast<Floats*>(at) = value;
 }
 
-inline __attribute__((always_inline)) void store(double* at, Doubles value) {
+LEE_BOTH void store(double* at, Doubles value) {
     *reinterpret_cast<Doubles*>(at) = value;
 }
 
@@ -154,8 +155,8 @@ void measured(const float* __restrict row, double offset, bool squares, double* 
 
 // Even powers of the distance use the sum of the values on both sides, odd ones the difference.
 template <int highest>
-inline __attribute__((always_inline)) void moments(const double* middle, std::size_t step, const double* taps,
-                                                   std::size_t tap_step, std::size_t radius, double* out) {
+LEE_BOTH void moments(const double* middle, std::size_t step, const double* taps, std::size_t tap_step,
+                      std::size_t radius, double* out) {
     for (std::size_t i = 0; i < narrow; i += double_lanes) {
         Doubles sum[highest + 1];
         const Doubles here = doubles(middle + i);
@@ -176,6 +177,7 @@ inline __attribute__((always_inline)) void moments(const double* middle, std::si
 }
 
 using curvature_fit::powers;
+using curvature_fit::select;
 
 void moments_of(int highest, const double* middle, std::size_t step, const double* taps, std::size_t radius,
                 double* out) {
@@ -217,22 +219,22 @@ void moments_across(const double* rows, std::size_t stride, const double* taps, 
 template <int order>
 void factorise(const double* mask, double* factor) {
     constexpr int count = curvature_fit::terms(2 * order);
-    auto* factors = reinterpret_cast<curvature_fit::Factor<Lanes, order>*>(factor);
+    auto* factors = reinterpret_cast<curvature_fit::Factor<Aligned, order>*>(factor);
     for (std::size_t i = 0; i < narrow; i += double_lanes, ++factors) {
-        Lanes moment[count];
+        Aligned moment[count];
         for (int k = 0; k < count; ++k) moment[k] = doubles(mask + static_cast<std::size_t>(k) * narrow + i);
-        curvature_fit::factorise<Lanes, order>(moment, *factors);
+        curvature_fit::factorise<Aligned, order>(moment, *factors);
     }
 }
 
 template <int order>
 void solve(const double* factor, double* values) {
     constexpr int count = curvature_fit::terms(order);
-    const auto* factors = reinterpret_cast<const curvature_fit::Factor<Lanes, order>*>(factor);
+    const auto* factors = reinterpret_cast<const curvature_fit::Factor<Aligned, order>*>(factor);
     for (std::size_t i = 0; i < narrow; i += double_lanes, ++factors) {
-        Lanes v[count];
+        Aligned v[count];
         for (int k = 0; k < count; ++k) v[k] = doubles(values + static_cast<std::size_t>(k) * narrow + i);
-        curvature_fit::solve<Lanes, order>(*factors, v);
+        curvature_fit::solve<Aligned, order>(*factors, v);
         for (int k = 0; k < count; ++k) store(values + static_cast<std::size_t>(k) * narrow + i, v[k]);
     }
 }
@@ -240,23 +242,23 @@ void solve(const double* factor, double* values) {
 template <int order>
 void evaluate(const double* coefficients, const double* at, double* derivatives) {
     const auto place =
-        curvature_fit::place<Lanes, order>(Lanes(doubles(at)), Lanes(doubles(at + double_lanes)));
+        curvature_fit::place<Aligned, order>(Aligned(doubles(at)), Aligned(doubles(at + double_lanes)));
     const auto jet =
-        curvature_fit::evaluate<Lanes, order>(reinterpret_cast<const Lanes*>(coefficients), place);
+        curvature_fit::evaluate<Aligned, order>(reinterpret_cast<const Aligned*>(coefficients), place);
     for (std::size_t k = 0; k < 5; ++k) store(derivatives + k * double_lanes, jet.d[k]);
 }
 
 template <int order>
 void uncertain(const double* factor, const double* at, const curvature_fit::Excess& excess, double* gain,
                double* covariance) {
-    const auto& f = *reinterpret_cast<const curvature_fit::Factor<Lanes, order>*>(factor);
+    const auto& f = *reinterpret_cast<const curvature_fit::Factor<Aligned, order>*>(factor);
     const auto place =
-        curvature_fit::place<Lanes, order>(Lanes(doubles(at)), Lanes(doubles(at + double_lanes)));
-    const Lanes noise = curvature_fit::laplacian_gain<Lanes, order>(f, place);
-    const Lanes none = noise - noise - 1.0;
-    store(gain, f.worst > 0.0 ? noise : none);
+        curvature_fit::place<Aligned, order>(Aligned(doubles(at)), Aligned(doubles(at + double_lanes)));
+    const Aligned noise = curvature_fit::laplacian_gain<Aligned, order>(f, place);
+    const Aligned none = noise - noise - 1.0;
+    store(gain, select(f.worst > 0.0, noise, none));
     if (covariance != nullptr) {
-        curvature_fit::covariance<Lanes, order>(f, place, excess, reinterpret_cast<Lanes*>(covariance));
+        curvature_fit::covariance<Aligned, order>(f, place, excess, reinterpret_cast<Aligned*>(covariance));
     }
 }
 

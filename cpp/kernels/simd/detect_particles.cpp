@@ -32,8 +32,8 @@ std::size_t count_nan(const float* __restrict in, std::size_t n) {
 constexpr std::size_t strip = 64;
 
 template <class At>
-inline __attribute__((always_inline)) void weigh(const At& at, const float* weights, std::size_t taps,
-                                                 float* __restrict out, std::size_t n) {
+LEE_BOTH void weigh(const At& at, const float* weights, std::size_t taps, float* __restrict out,
+                    std::size_t n) {
     std::size_t first = 0;
     for (; first + strip <= n; first += strip) {
         float sum[strip];
@@ -67,8 +67,7 @@ void differ(const float* __restrict frame, const float* __restrict reference, fl
 }
 
 template <bool has_axial>
-inline __attribute__((always_inline)) Regressors regressors_of(const ParticleRow& row, float level,
-                                                               std::size_t i) {
+LEE_BOTH Regressors regressors_of(const ParticleRow& row, float level, std::size_t i) {
     const float axial = has_axial ? row.axial[i] : 0.0F;
     // One before the first pixel is asked for: the index wraps around and back.
     return regressors_at(row.reference[i], (row.here - 1)[i], row.here[i], row.here[i + 1], row.above[i],

@@ -54,9 +54,8 @@ void sum_along(const float* __restrict in, std::size_t taps, float* __restrict o
 // Strips that stay in registers' reach: sums over rows are taken a strip at a time.
 constexpr std::size_t strip = 64;
 
-inline __attribute__((always_inline)) void sum_rows(const float* const* rows, std::size_t taps,
-                                                    std::size_t first, std::size_t count,
-                                                    float* __restrict sum) {
+LEE_BOTH void sum_rows(const float* const* rows, std::size_t taps, std::size_t first, std::size_t count,
+                       float* __restrict sum) {
     if (taps == 5) {
         const float *a = rows[0] + first, *b = rows[1] + first, *c = rows[2] + first, *d = rows[3] + first,
                     *e = rows[4] + first;
