@@ -6,7 +6,6 @@
 #define LEE_BOTH __host__ __device__ __forceinline__
 #elif defined(_MSC_VER) && !defined(__clang__)
 #define LEE_BOTH __forceinline
-#include "common/msvc.hpp"
 #else
 #define LEE_BOTH inline __attribute__((always_inline))
 #endif

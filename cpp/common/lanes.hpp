@@ -1,6 +1,6 @@
 #pragma once
 
-// Sixty-four bytes of numbers that are computed with element by element: one register of AVX-512, two of AVX2.
+// 64 bytes of numbers, computed with element by element: one register of AVX-512, two of AVX2.
 #include <cstddef>
 
 #include "common/both.hpp"

@@ -1,7 +1,7 @@
 #pragma once
 
-// For the Microsoft compiler: what GCC, Clang and nvcc have built in. What it has itself comes before, so that the
-// standard library never sees these.
+// Before every source where the Microsoft compiler is used: what GCC, Clang and nvcc have built in. The headers
+// of the standard library come first, so that these do not change them.
 #include <cmath>
 #include <limits>
 

@@ -1,7 +1,7 @@
 #pragma once
 
 // Results on fixed inputs as checksums: the same on every processor, instruction set, compiler and system.
-// The system's exp, sin and pow may differ in the last bit of a double; it is gone when they are rounded to float.
+// exp, sin and pow of the system may differ in the last bit of a double, which rounding to float removes.
 // The inputs are made of sums, products and quotients alone, which are rounded alike everywhere.
 #include <array>
 #include <cstddef>

@@ -2,6 +2,7 @@ import errno
 import hashlib
 import json
 import struct
+import sys
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
@@ -240,8 +241,8 @@ def test_misuse_is_reported(tmp_path: Path) -> None:
         Surface(line, line, line, np.ones((1, 9), bool), line, 1.0).export(tmp_path / "n.stl")
 
 
-@pytest.mark.skipif(find_spec("bpy") is not None, reason="bpy is installed")
-def test_blender_is_asked_for_by_name(tmp_path: Path) -> None:
+def test_blender_is_asked_for_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bpy", None)
     with pytest.raises(MissingDependency, match=r'pip install "\.\[blender\]" in the folder of lee'):
         marked_surface().export(tmp_path / "m.blend")
 

@@ -44,6 +44,8 @@ SHARED = {
         "floats": "bits of floats",
         "footprint_runs": "footprints of adaptive_variance and opening",
         "isa": "choice of the instruction set",
+        "lanes": "arithmetic element by element, where the compiler has vectors and where not",
+        "msvc": "built-in functions by the Microsoft compiler's names",
         "parallel": "the pool of threads",
     },
     "cpp/kernels": {},
