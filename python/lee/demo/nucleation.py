@@ -42,9 +42,10 @@ _CLEAR = 1.5
 _MAX_DISTANCE_UM = 0.5
 
 
-def nucleating_scene(seed: int, side_px: int) -> GrowingScene:
+def nucleating_scene(seed: int, size: DemoSize) -> GrowingScene:
     """Return an electrode on which nuclei appear while it is plated, more of them in trenches."""
-    growing = growing_electrode((side_px, side_px), PIXEL_UM, seed, relief_um=6.0, plating_s=120.0)
+    shape, relief_um = (size.nuclei_px, size.nuclei_px), size.nuclei_relief_um
+    growing = growing_electrode(shape, PIXEL_UM, seed, relief_um=relief_um, plating_s=120.0)
     return nucleate(
         growing, rate_per_um2_s=2.5e-3, fading_s=50.0, preference=1.0, diameter_nm=220.0, seed=seed
     )
@@ -108,7 +109,7 @@ def run_nuclei(
     """
     truth = render_run(
         run,
-        nucleating_scene(seed, size.nuclei_px),
+        nucleating_scene(seed, size),
         times_s=np.array(TIMES_S),
         shift_px=stage_walk(len(TIMES_S), WALK_PX, seed),
         seed=seed,
@@ -134,7 +135,7 @@ def run_nuclei(
 
 def calibration_table(seed: int, size: DemoSize) -> pd.DataFrame:
     """Return measured particles of known diameter, the table that `lee particles calibrate` takes."""
-    bare = replace(nucleating_scene(seed, size.nuclei_px).at(0.0), nuclei=())
+    bare = replace(nucleating_scene(seed, size).at(0.0), nuclei=())
     slide = bare.with_nuclei(size.known_particles, seed + 2, diameter_nm=(90, 420))
     z = bare.z_range(0.2)
     before, after = (

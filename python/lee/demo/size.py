@@ -22,8 +22,8 @@ class DemoSize:
         From one of them to the next.
     walk_px : float, pixels
         By how much the stage wanders from scan to scan.
-    nuclei_px : int, pixels
-        Side of the electrode on which nuclei appear.
+    nuclei_px, nuclei_relief_um : int, pixels; float, µm
+        Side and relief of the electrode on which nuclei appear.
     known_particles : int
         Particles of known diameter, for the size calibration.
     twin_mesh, following_mesh : (columns, layers)
@@ -38,6 +38,7 @@ class DemoSize:
     interval_s: float
     walk_px: float
     nuclei_px: int
+    nuclei_relief_um: float
     known_particles: int
     twin_mesh: tuple[int, int]
     following_mesh: tuple[int, int]
@@ -65,6 +66,7 @@ WHOLE = DemoSize(
     interval_s=15.0,
     walk_px=0.5,
     nuclei_px=288,
+    nuclei_relief_um=6.0,
     known_particles=160,
     twin_mesh=(16, 10),
     following_mesh=(24, 12),
@@ -77,6 +79,7 @@ QUICK = DemoSize(
     interval_s=20.0,
     walk_px=0.3,
     nuclei_px=144,
+    nuclei_relief_um=3.0,
     known_particles=50,
     twin_mesh=(6, 5),
     following_mesh=(6, 5),
