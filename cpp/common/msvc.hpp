@@ -1,7 +1,7 @@
 #pragma once
 
-// Before every source where the Microsoft compiler is used: what GCC, Clang and nvcc have built in. The headers
-// of the standard library come first, so that these do not change them.
+// Before every source where the Microsoft compiler is used: what GCC, Clang and nvcc have built in. The
+// standard library's headers come first, so that these do not change them.
 #include <cmath>
 #include <limits>
 
