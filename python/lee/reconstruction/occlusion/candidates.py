@@ -11,6 +11,7 @@ from lee.reconstruction.focus.cells import CellRecord, cells_of, nearest_sample
 from lee.reconstruction.focus.measure import over_field
 from lee.reconstruction.occlusion.detection import Occlusions
 from lee.reconstruction.occlusion.heights import SurfaceMaxima
+from lee.reconstruction.occlusion.veils import Veils
 
 Mask = NDArray[np.bool_]
 
@@ -43,6 +44,11 @@ class Candidates:
     maxima: SurfaceMaxima
     record: CellRecord
     occlusions: Occlusions
+
+    def unveiled(self, veils: Veils, depth_um: float) -> Candidates:
+        """Return those whose foci are where they would be without what dimmed them."""
+        moved = np.stack([veils.moved_um(height, depth_um) for height in self.heights])
+        return replace(self, heights=self.heights - moved)
 
     def without(self, beyond: Mask, lost: Mask) -> Candidates:
         """Return those outside what the frames had left; `lost` is what of it had been measured."""

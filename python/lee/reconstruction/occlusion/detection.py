@@ -111,14 +111,14 @@ def find_occlusions(record: CellRecord) -> Occlusions:
     none = Occlusions(np.zeros(bright.shape, bool), np.zeros(bright.shape, np.float32))
     if len(bright) < 5 or bright[0].size == 0 or not np.isfinite(bright).all() or bright.min() <= 0:
         return none
-    level, around = (_relative(np.log(of)) for of in (bright, mean_of_cells(bright, _AROUND_CELLS)))
+    level, around = (relative(np.log(of)) for of in (bright, mean_of_cells(bright, _AROUND_CELLS)))
     found = occluded_samples(level, around)
     if not found.any():
         return none
     occluded = ndimage.binary_closing(
         np.pad(found, ((0, 0), (2, 2), (2, 2)), mode="edge"), np.ones((1, 3, 3), bool)
     )[:, 2:-2, 2:-2]
-    seen = _seen_level(level, dilated(occluded, 1, 1))
+    seen = seen_level(level, dilated(occluded, 1, 1))
     strength = np.abs(level - seen)
     strength[:, np.isnan(seen).any(axis=0)] = np.inf
     return Occlusions(occluded, strength.astype(np.float32))
@@ -210,7 +210,7 @@ def _with_the_surface_like_its_surroundings(occluded: Cells, level: _Values) -> 
     return out
 
 
-def _relative(level: _Values) -> _Values:
+def relative(level: _Values) -> _Values:
     """Return a level relative to the field's at the same time."""
     return np.asarray(level - np.median(level, axis=(1, 2), keepdims=True))
 
@@ -302,7 +302,7 @@ def _seen_path(cells: _Changes, usual: _Values, unusual: _Values, price: float) 
     return seen
 
 
-def _seen_level(level: _Values, occluded: Cells) -> _Values:
+def seen_level(level: _Values, occluded: Cells) -> _Values:
     """Return each cell's level without what occludes it, interpolated over occluded samples; NaN: unknown."""
     out = level.copy()
     flat, hidden = out.reshape(len(level), -1), occluded.reshape(len(level), -1)

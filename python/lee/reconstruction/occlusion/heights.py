@@ -19,8 +19,9 @@ from lee.surfaces.filling import fill
 
 # A maximum as wide in z as the depth of field demands may be the surface.
 _WIDTH_LIMITS = (0.6, 1.3)
-# Holes at least so wide are filled from heights at least so far from their edge.
-_HOLE_PX, _RIM_PX = 3, 6
+# Holes at least so wide are filled from heights at least so far from their edge: errors of what is seen past
+# the edge of an occlusion fade over about that distance.
+_HOLE_PX, _RIM_PX = 3, 8
 
 # The measured surface is continued step by step, by maxima that lie so near the plane through what is known
 # around them: within a number of its spreads, and between shares of the depth of field. Most pixels of the

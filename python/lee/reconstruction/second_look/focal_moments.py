@@ -32,12 +32,16 @@ _HEIGHTS = 512
 
 @dataclass(frozen=True, eq=False)
 class FocusGroup:
-    """The mean of `frames` neighbouring frames: its height, and the distance in z that it stands for, µm."""
+    """The mean of `frames` neighbouring frames: its height, and the distance in z that it stands for, µm.
+
+    ``gain`` (H, W) restores the contrast of detail where a veil took some; None: it took none.
+    """
 
     image: Image
     z_um: float
     span_um: float
     frames: int
+    gain: Image | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +86,9 @@ class FocalMoments:
         self._z.append((group.z_um, group.span_um, group.frames))
         for scale in self._scales:
             image = np.pad(block_mean(group.image, scale.side), REACH_PX, mode="edge")
+            gain = None if group.gain is None else block_mean(group.gain, scale.side)
             work = [
-                self._pool.submit(scale.add, tile, image, group, len(self._z))
+                self._pool.submit(scale.add, tile, image, gain, group, len(self._z))
                 for tile in scale.tiles_in_reach(group.z_um)
             ]
             for done in work:
@@ -111,12 +116,14 @@ class _Scale:
         reach = _REACH * self._sd
         return np.flatnonzero((z_um > self._low - reach) & (z_um < self._high + reach))
 
-    def add(self, number: int, image: Image, group: FocusGroup, at: int) -> None:
+    def add(self, number: int, image: Image, gain: Image | None, group: FocusGroup, at: int) -> None:
         tile = self._tiles[number]
         rows, columns = tile
         detail = laplacian(
             image[rows.start : rows.stop + 2 * REACH_PX, columns.start : columns.stop + 2 * REACH_PX]
         )
+        if gain is not None:
+            detail *= gain[tile]
         u = np.float32(group.z_um) - self._height[tile]
         g = np.exp(u * u * np.float32(-0.5 / self._sd**2))
         g[np.abs(u) > _REACH * self._sd] = 0

@@ -124,6 +124,8 @@ class FocusCurves:
         rows, columns = tile = self._tiles[number]
         here = padded[rows.start : rows.stop + 2 * REACH_PX, columns.start : columns.stop + 2 * REACH_PX]
         detail = laplacian(here)
+        if group.gain is not None:
+            detail *= group.gain[tile]
         span = np.float32(group.span_um)
         sums = self._sums[number]
         for k, height in enumerate(self._heights[(slice(None), *tile)]):
@@ -211,8 +213,11 @@ class UsualShape:
         above = (shapes.more - more) / np.sqrt(by_noise * more**2 + more_sd**2)
         return np.asarray(np.nan_to_num(np.maximum(below, above), nan=0.0), dtype=np.float32)
 
-    def within(self, shapes: FocusShapes, share: float) -> Mask:
-        """Return which shapes (K, H, W) lie within a share of the usual one; those not known do."""
+    def within(self, shapes: FocusShapes, share: float | NDArray[np.float64]) -> Mask:
+        """Return which shapes (K, H, W) lie within a share, or shares (H, W), of the usual one.
+
+        Those not known do.
+        """
         return ~((shapes.less < (1 - share) * self.less[0]) | (shapes.more > (1 + share) * self.more[0]))
 
 

@@ -14,6 +14,7 @@ from lee.reconstruction.artefact_masks import sigma_beside_bare_patches
 from lee.reconstruction.lamp_flicker import without_flicker
 from lee.reconstruction.motion.subpixel_shift import shift_frame
 from lee.reconstruction.occlusion.seen import veil_sigma_um
+from lee.reconstruction.occlusion.veils import Veils
 from lee.reconstruction.second_look.detail import Image
 from lee.reconstruction.second_look.focal_moments import FocalMoments, FocusGroup, weights_um
 from lee.reconstruction.second_look.focus_curves import FocusCurves, FocusShapes, UsualShape
@@ -91,20 +92,26 @@ def look_again(
         return surface
     threads = threads or _core.available_cores()
 
+    veils = None if candidates is None else Veils.of(candidates.record, candidates.occlusions)
+
     def groups() -> Iterator[FocusGroup]:
-        return _groups(stack, used, lamp_factors, drift_px, _GROUP_SPAN * weights_um(depth_um))
+        for group in _groups(stack, used, lamp_factors, drift_px, _GROUP_SPAN * weights_um(depth_um)):
+            yield group if veils is None else replace(group, gain=veils.gain(group.z_um, surface.shape))
 
     zone = np.zeros(surface.shape, bool)
-    if candidates is not None:
+    if candidates is not None and veils is not None:
         zone = candidates.zone
-        surface = measured_near_occlusions(surface, candidates, groups(), depth_um=depth_um, threads=threads)
+        surface = measured_near_occlusions(
+            surface, candidates, veils, groups(), depth_um=depth_um, threads=threads
+        )
     first = _padded(surface.height_filled_um)
     moments = FocalMoments(first, depth_um=depth_um, threads=threads)
     curves = FocusCurves(
         surface.height_um[None], surface.valid, surface.valid & ~zone, depth_um=depth_um, threads=threads
     )
     for group in groups():
-        moments.push(replace(group, image=_padded(group.image)))
+        gain = None if group.gain is None else _padded(group.gain)
+        moments.push(replace(group, image=_padded(group.image), gain=gain))
         curves.push(group)
     surface = _without_unusual(surface, curves.finish(), zone)
     valid = np.zeros(first.shape, bool)

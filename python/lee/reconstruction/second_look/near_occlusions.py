@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lee.reconstruction.focus.cells import at_pixels
 from lee.reconstruction.occlusion.candidates import Candidates
 from lee.reconstruction.occlusion.heights import continue_into, continued_behind
 from lee.reconstruction.occlusion.seen import occluded_classes, seen_brightness
+from lee.reconstruction.occlusion.veils import Veils
 from lee.reconstruction.second_look.focal_moments import FocusGroup
 from lee.reconstruction.second_look.focus_curves import FocusCurves, UsualShape
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 # more than another share. It is so many times above the noise (powers) ...
 _MAX_DEPARTURE, _ALIKE, _MAX_UNLIKE = 3.0, 0.12, 0.3
 _MIN_SIGNAL_TO_NOISE = 15.0
+# Near what is bright and wide both shares may be larger: its own foci are known by their brightness, and so
+# is where it moved the surface's, but not all that it took of their sides.
+_ALIKE_NEAR_BRIGHT, _MAX_UNLIKE_NEAR_BRIGHT = 0.3, 0.5
 # ... and goes on where the surface outside ends, over at most so many steps of two pixels.
 _STEPS = 200
 # At the rim of what remains hidden it lies within a share of the depth of field of where the rest leads.
@@ -29,7 +34,13 @@ _MAX_OFF = 0.15
 
 
 def measured_near_occlusions(
-    surface: Surface, candidates: Candidates, groups: Iterable[FocusGroup], *, depth_um: float, threads: int
+    surface: Surface,
+    candidates: Candidates,
+    veils: Veils,
+    groups: Iterable[FocusGroup],
+    *,
+    depth_um: float,
+    threads: int,
 ) -> Surface:
     """Measure a surface near occlusions, and take out what only seemed to be one.
 
@@ -39,8 +50,10 @@ def measured_near_occlusions(
         Of the first look.
     candidates : Candidates
         Of the first look.
+    veils : Veils
+        Of the same occlusions.
     groups : iterable of FocusGroup
-        The scan.
+        The scan, contrast restored where there were veils.
     depth_um : float, µm
         Full width at half maximum of the focus curve.
     threads : int
@@ -51,6 +64,7 @@ def measured_near_occlusions(
         As it was where too little of the scan is free of occlusions to say what is usual.
     """
     zone = candidates.zone
+    candidates = candidates.unveiled(veils, depth_um)
     valid = surface.valid & ~zone
     curves = FocusCurves(candidates.heights, zone, valid, depth_um=depth_um, threads=threads, images=True)
     for group in groups:
@@ -59,8 +73,11 @@ def measured_near_occlusions(
     usual = UsualShape.learnt(shapes, valid)
     if usual is None:
         return surface
-    fits = (usual.departure(shapes) < _MAX_DEPARTURE) | usual.within(shapes, _ALIKE)
-    fits &= usual.within(shapes, _MAX_UNLIKE) & (shapes.signal_to_noise > _MIN_SIGNAL_TO_NOISE)
+    bright = at_pixels(veils.bright, zone.shape)
+    alike = usual.within(shapes, np.where(bright, _ALIKE_NEAR_BRIGHT, _ALIKE))
+    fits = (usual.departure(shapes) < _MAX_DEPARTURE) | alike
+    fits &= usual.within(shapes, np.where(bright, _MAX_UNLIKE_NEAR_BRIGHT, _MAX_UNLIKE))
+    fits &= shapes.signal_to_noise > _MIN_SIGNAL_TO_NOISE
     found = np.where(fits, candidates.heights, np.float32(np.inf))
     height = surface.height_filled_um.copy()
     sigma = np.where(valid, surface.height_sigma_um, np.float32(0))
