@@ -126,16 +126,18 @@ def test_opaque_samples_hold_no_surface(filled, valid):
 
 
 def test_a_hole_is_filled_past_the_errors_of_its_rim(filled, valid):
-    """Seen past an occlusion, the rim leans; the fill must not lean with it."""
-    height = filled.copy()
-    rim = ndimage.binary_dilation(~valid, iterations=4) & valid
+    """Seen past an occlusion, the rim leans; the fill of a gentle surface must not lean with it."""
+    gentle = 0.5 * filled
+    height = gentle.copy()
+    rim = ndimage.binary_dilation(~valid, iterations=8) & valid
     away = ndimage.distance_transform_edt(valid)
-    height[rim] += 0.15 * (5 - away[rim])
+    # As measured beside bubbles: errors fall to a third over four pixels.
+    height[rim] += 0.75 * np.exp(-away[rim] / 4)
     behind, rims = continued_behind(height, valid, ndimage.binary_dilation(~valid, iterations=8))
     assert rims[rim].all()
     assert not (rims & ~valid).any()
     leaning = fill(height, valid)
-    assert np.abs(behind - filled)[~valid].mean() < 0.5 * np.abs(leaning - filled)[~valid].mean()
+    assert np.abs(behind - gentle)[~valid].mean() < 0.5 * np.abs(leaning - gentle)[~valid].mean()
     np.testing.assert_array_equal(behind[valid & ~rims], height[valid & ~rims])
 
 
