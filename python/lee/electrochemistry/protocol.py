@@ -208,6 +208,12 @@ class Protocol:
         return all(step.control == "current" and step.limit is None for step in self.steps)
 
     @property
+    def largest_ma_per_cm2(self) -> float:
+        """The largest current density that is applied, without its sign; 0 where only potentials are held."""
+        applied = [value for step in self.steps if step.control == "current" for value in step.values]
+        return max((abs(value) for value in applied), default=0.0)
+
+    @property
     def begins_s(self) -> Floats:
         """When each step begins, if no limit ends one."""
         return np.concatenate([[0.0], np.cumsum([step.duration_s for step in self.steps])[:-1]])

@@ -9,6 +9,8 @@ from math import exp, inf, isfinite, pi
 from pathlib import Path
 from typing import Any
 
+from lee.electrochemistry import Protocol
+from lee.electrochemistry.protocol_toml import PROTOCOL, protocol_of, protocol_toml
 from lee.errors import InputError
 from lee.storage.atomic import new_file
 from lee.storage.refusals import unreadable
@@ -90,6 +92,11 @@ class Cell:
     temperature_k : float
     layer_um : float or None
         Stirred cell: the bulk concentration is held at this distance above the highest point.
+    contact_ohm_cm2 : float
+        Resistance of contacts and leads, for the area as seen from above: counts in the cell's voltage.
+    protocol : Protocol or None
+        Current or potential over time, of `lee.electrochemistry`, in place of a constant current; potentials
+        are the cell's voltage. The current density then is the protocol's largest, where it has one.
     gap_um : float or None
         Closed cell: a planar anode of the same metal at this distance above the mean height. One of
         `layer_um` and `gap_um`; without either, the layer is 100 µm.
@@ -175,6 +182,9 @@ class Cell:
     temperature_k: float = field(
         default=298.15, metadata=_about("K", "25 C, assumed", above=200, maximum=700)
     )
+    contact_ohm_cm2: float = field(
+        default=0.0, metadata=_about("Ω cm²", "none: contacts without resistance", minimum=0, maximum=1e6)
+    )
     layer_um: float | None = field(
         default=None,
         metadata=_about(
@@ -188,10 +198,13 @@ class Cell:
     gap_um: float | None = field(
         default=None, metadata=_about("µm", "none: the cell is stirred", above=0, maximum=1e5, optional=True)
     )
+    protocol: Protocol | None = field(
+        default=None, metadata={"unit": "steps", "source": "none: the current is constant"}
+    )
 
     def __post_init__(self) -> None:
         for parameter in fields(self):
-            if parameter.name != "reaction":
+            if parameter.name not in ("reaction", "protocol"):
                 _check(parameter.name, getattr(self, parameter.name), parameter.metadata["limits"])
         if self.reaction not in reaction_names():
             raise InputError(
@@ -205,6 +218,26 @@ class Cell:
             )
         if self.layer_um is None and self.gap_um is None:
             object.__setattr__(self, "layer_um", LAYER_UM)
+        if self.protocol is not None and self.protocol.largest_ma_per_cm2:
+            object.__setattr__(self, "current_density_ma_per_cm2", self.protocol.largest_ma_per_cm2)
+
+    def voltage_v(self, electrode_v: float, current_ma_per_cm2: float) -> float:
+        """Return the cell's voltage: the electrode's potential, less what is lost in the contacts."""
+        return electrode_v - 1e-3 * self.contact_ohm_cm2 * current_ma_per_cm2
+
+    def refuse_protocol(self, operation: str) -> None:
+        """Refuse a protocol where a constant current is computed.
+
+        Raises
+        ------
+        InputError
+            If the cell has one.
+        """
+        if self.protocol is not None:
+            raise InputError(
+                f"{operation}: computes at a constant current; remove the protocol from the cell, or use "
+                "lee twin solve"
+            )
 
     @property
     def distance_um(self) -> float:
@@ -287,8 +320,9 @@ class Cell:
         )
 
     def to_dict(self) -> dict[str, float | str]:
-        """All parameters that are set, by name."""
-        held = {parameter.name: getattr(self, parameter.name) for parameter in fields(self)}
+        """All parameters that are set, by name; the protocol apart."""
+        names = [parameter.name for parameter in fields(self) if parameter.name != "protocol"]
+        held = {name: getattr(self, name) for name in names}
         return {name: value for name, value in held.items() if value is not None}
 
     def to_toml(self) -> str:
@@ -298,7 +332,8 @@ class Cell:
             f"{name} = {value!r}  # {about[name]['unit']}; default: {about[name]['source']}"
             for name, value in self.to_dict().items()
         ]
-        return "\n".join([f"[{_SECTION}]", *lines, ""])
+        steps = "" if self.protocol is None else protocol_toml(self.protocol)
+        return "\n".join([f"[{_SECTION}]", *lines, steps])
 
     def save(self, path: str | Path) -> None:
         """Write `to_toml` to a file."""
@@ -316,15 +351,19 @@ class Cell:
         """
         name = "cell" if isinstance(source, Mapping) else str(source)
         held = source if isinstance(source, Mapping) else _read(Path(source))
-        stray = [key for key in held if key != _SECTION]
+        stray = [key for key in held if key not in (_SECTION, PROTOCOL)]
         if stray:
-            raise InputError(f"{name}: unknown section or key {stray[0]!r}; all keys belong in [{_SECTION}]")
+            raise InputError(
+                f"{name}: unknown section or key {stray[0]!r}; all keys belong in [{_SECTION}], steps in "
+                f"[[{PROTOCOL}]]"
+            )
         given = held.get(_SECTION, {})
-        known = [parameter.name for parameter in fields(cls)]
+        known = [parameter.name for parameter in fields(cls) if parameter.name != "protocol"]
         unknown = [key for key in given if key not in known]
         if unknown:
             raise InputError(f"{name}: unknown key {unknown[0]!r}; keys are {', '.join(known)}")
-        return cls(**given)
+        steps = protocol_of(held[PROTOCOL], name) if PROTOCOL in held else None
+        return cls(**given, protocol=steps)
 
 
 def _check(name: str, value: object, limits: _Limits) -> None:

@@ -72,6 +72,7 @@ def grow(
     """
     began = time.perf_counter()
     times = check_times(times_s)
+    cell.refuse_protocol("grow")
     model = make_model(
         height_um,
         pixel_um=pixel_um,

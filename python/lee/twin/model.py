@@ -106,7 +106,7 @@ class Model:
 
     def growth_nm_per_s(self, current_density: NDArray[np.float64]) -> NDArray[np.float64]:
         """Growth along the normal by mA/cm² at an efficiency of 1."""
-        one = replace(self.cell, efficiency=1.0, current_density_ma_per_cm2=1.0)
+        one = replace(self.cell, efficiency=1.0, current_density_ma_per_cm2=1.0, protocol=None)
         return current_density * one.growth_nm_per_s
 
 
@@ -189,6 +189,7 @@ def make_problem(
         free=free,
         seen_area=columns.seen_area_um2,
         plane_area=plane_area,
+        resistance=cell.contact_ohm_cm2 * 1e-4 * scales.current_a_per_m2 / cell.thermal_voltage_v,
     )
 
 
@@ -238,9 +239,17 @@ def assumed(cell: Cell, kind: str) -> tuple[str, ...]:
     ]
     if cell.gap_um is None:
         notes.append(f"bulk held {cell.distance_um:g} µm above the highest point, as by stirring")
+        notes.append(
+            "cell voltage: the electrode against a reference at the bulk, without a counter electrode, with "
+            f"{cell.contact_ohm_cm2:g} Ω cm² of contacts, as the cell states"
+        )
     else:
         notes.append(
             f"closed gap of {cell.gap_um:g} µm above the mean height, planar anode of the same metal"
+        )
+        notes.append(
+            "cell voltage: the electrode against the anode, kinetics of both and the electrolyte between "
+            f"them, with {cell.contact_ohm_cm2:g} Ω cm² of contacts, as the cell states"
         )
     if kind != "tertiary":
         notes.append(f"{kind} distribution: the concentration is the bulk's everywhere")

@@ -16,6 +16,7 @@ from lee.twin.cell import Cell
 from lee.twin.mesh.columns import MeshSize
 from lee.twin.mesh_error import layers_note
 from lee.twin.model import Model, make_model
+from lee.twin.protocol_run import ProtocolRun, controlled
 from lee.twin.results.builder import SolutionBuilder
 from lee.twin.results.solution import Balance, Solution
 from lee.twin.solver.equations import State
@@ -45,8 +46,8 @@ def solve(
 ) -> Solution:
     """Compute concentration, potential, current and growth rate over a surface.
 
-    The current is switched on at time 0, over an electrolyte at its bulk concentration. Equations: `forms`
-    and `kinetics`; sides are mirrors.
+    The current is switched on at time 0, over an electrolyte at its bulk concentration; or the cell's
+    protocol begins. Equations: `forms` and `kinetics`; sides are mirrors.
 
     Parameters
     ----------
@@ -89,6 +90,8 @@ def solve(
     """
     began = time.perf_counter()
     times = check_times(times_s)
+    if kind != "tertiary":
+        cell.refuse_protocol(f"a {kind} distribution")
     model = make_model(
         height_um,
         pixel_um=pixel_um,
@@ -109,11 +112,20 @@ def solve(
     volume = model.volume(z_um)
     assembled = time.perf_counter()
     builder = SolutionBuilder(model)
-    start = model.start(volume)
+    protocol = cell.protocol
+    if protocol is None:
+        start = model.start(volume)
+    else:
+        first = controlled(model.problem, cell, protocol.steps[0], 0.0)
+        start = replace(model, problem=first).start(volume)
     if kind == "tertiary":
         solver = SubstepSolver(model.problem, columns.shape)
         stepper = Stepper(solver, lambda *_: lambda _: volume, start, tolerance=tolerance, step_s=step_s)
-        advance(_AtRest(model, builder, stepper, z_um), times, progress)
+        steps = None if protocol is None else ProtocolRun(protocol, cell, model.problem, solver, stepper)
+        advance(_AtRest(model, builder, stepper, z_um, steps), times, progress)
+        builder.notes = () if steps is None else tuple(steps.switches)
+        for line in builder.notes if report else ():
+            report(line)  # type: ignore[misc]
         if builder.stopped:
             warnings.warn(builder.stopped, RuntimeWarning, stacklevel=2)
     else:
@@ -133,16 +145,24 @@ class _AtRest:
     """A solution over a surface at rest, as it advances in time."""
 
     def __init__(
-        self, model: Model, builder: SolutionBuilder, stepper: Stepper, z_um: NDArray[np.float64]
+        self,
+        model: Model,
+        builder: SolutionBuilder,
+        stepper: Stepper,
+        z_um: NDArray[np.float64],
+        protocol: ProtocolRun | None,
     ) -> None:
         self._model, self._builder, self._stepper, self._z_um = model, builder, stepper, z_um
+        self._protocol = protocol
 
     @property
     def time_s(self) -> float:
         return self._stepper.time_s
 
     def step(self, until_s: float) -> Balance:
-        return self._builder.add_balance(self._stepper.step(until_s))
+        step = self._stepper.step
+        made = [step(until_s)] if self._protocol is None else self._protocol.step(until_s)
+        return [self._builder.add_balance(balance) for balance in made][-1]
 
     def record(self) -> None:
         pixels_um = self._model.columns.pixels_um

@@ -24,7 +24,7 @@ def tables() -> tuple[pd.DataFrame, pd.DataFrame]:
         }
     )
     charge.loc[6, "potential_v"] = 0.5
-    return charge, pd.DataFrame({"time_s": 100 + TIMES, "electrode_v": ELECTRODE_V})
+    return charge, pd.DataFrame({"time_s": 100 + TIMES, "cell_voltage_v": ELECTRODE_V})
 
 
 def test_the_resistance_between_them_is_found():

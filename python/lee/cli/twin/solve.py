@@ -183,6 +183,7 @@ def _report(found: "Solution", output: Path, begun: float) -> None:
                     ("height rate", found.height_rate_nm_per_s, "nm/s"),
                 )
             )
+            + f"; {found.mean_current_ma_per_cm2[k]:.4g} mA/cm², cell voltage {found.cell_voltage_v[k]:.4f} V"
         )
     worst = max((float(max(b.charge_error, b.mass_error)) for b in found.balances), default=0.0)
     balanced = f", charge and salt balanced within {worst:.1e}" if found.balances else ""

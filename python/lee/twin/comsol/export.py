@@ -80,6 +80,7 @@ def export_comsol(
     StorageError
         If the folder cannot be written.
     """
+    cell.refuse_protocol("export_comsol")
     if build not in ("auto", "always", "never"):
         raise InputError(f"export_comsol: build is {build!r}; give auto, always or never")
     times = np.atleast_1d(np.asarray(times_s, np.float64))

@@ -107,7 +107,8 @@ def follow(
     phases : T of str, optional
         plating, stripping or rest: the cell's current with that sign. All plating if not known.
     protocol : Protocol, optional
-        Current density over time, in place of the cell's and `phases`; of `lee.electrochemistry`.
+        Current density over time, in place of the cell's and `phases`; of `lee.electrochemistry`. By
+        default the cell's own protocol, if it has one.
     protocol_begins_s : float, optional
         When it begins, on the clock of `times_s`; by default at the first scan.
     scans : T of str, optional
@@ -136,6 +137,8 @@ def follow(
     for given, what in ((sigmas_um, "sigma maps"), (names, "names"), (phases, "phases")):
         if given is not None and len(given) != len(times):
             raise InputError(f"follow: {len(given)} {what} for {len(times)} scans; give one for each")
+    if protocol is None and cell.protocol is not None:
+        protocol = cell.protocol
     if protocol is None:
         known = phases or [""] * len(times)
         protocol = current_of_phases(times, known, cell.current_density_ma_per_cm2)
@@ -146,7 +149,7 @@ def follow(
         )
     current = RunCurrent(protocol, float(times[0]) if protocol_begins_s is None else protocol_begins_s)
     largest = current.largest_ma_per_cm2
-    cell = replace(cell, current_density_ma_per_cm2=largest)
+    cell = replace(cell, current_density_ma_per_cm2=largest, protocol=None)
     boundary = moving_boundary(
         heights_um, sigmas_um, times, pixel_um=pixel_um, cell=cell, size=mesh or MeshSize(),
         breaks_s=current.jumps_s(float(times[0]), float(times[-1])), names=names,

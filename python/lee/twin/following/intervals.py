@@ -26,7 +26,8 @@ def interval_table(
     -------
     DataFrame
         ``scan time_s measured current_ma_per_cm2 charge_c_per_cm2 deposit_um raised_um raised_sigma_um
-        concentration_mean_mol_per_l concentration_min_mol_per_l electrode_v steps charge_error salt_error``.
+        concentration_mean_mol_per_l concentration_min_mol_per_l electrode_v cell_voltage_v
+        steps charge_error salt_error``.
         Charge and deposit count from the first scan: `deposit_um` is Faraday's thickness of the charge at an
         efficiency of 1, over the area as seen from above, and `raised_um` the mean height the boundary has
         gained, with the standard deviation that independent scans leave; errors are the largest since the
@@ -56,6 +57,7 @@ def interval_table(
                 "concentration_mean_mol_per_l": float(solution.concentration_mol_per_l[k].mean()),
                 "concentration_min_mol_per_l": float(solution.concentration_mol_per_l[k].min()),
                 "electrode_v": float(solution.electrode_v[k]),
+                "cell_voltage_v": float(solution.cell_voltage_v[k]),
                 "steps": len(steps),
                 "charge_error": max((float(b.charge_error) for b in steps), default=0.0),
                 "salt_error": max((float(b.mass_error) for b in steps), default=0.0),

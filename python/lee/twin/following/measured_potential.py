@@ -38,7 +38,7 @@ def potential_of_run(charge: pd.DataFrame, intervals: pd.DataFrame) -> VoltageCo
     times, potential, current, passed = (charge[name].to_numpy(np.float64) for name in _COLUMNS)
     before = np.append(np.nan, 1e3 * np.diff(passed) / np.diff(times))
     largest = float(np.nanmax(np.abs(current))) if np.isfinite(current).any() else 0.0
-    computed = intervals["electrode_v"].to_numpy(np.float64)
+    computed = intervals["cell_voltage_v"].to_numpy(np.float64)
     moments = intervals["time_s"].to_numpy(np.float64)
     moments = moments - moments[0]
     nearest = np.abs(moments[None, :] - times[:, None]).argmin(axis=1)

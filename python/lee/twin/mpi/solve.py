@@ -76,6 +76,7 @@ def solve_parallel(
         On all ranks alike: if what is given cannot be used, or NGSolve, mpi4py or petsc4py is not installed.
         Any other error of one of several ranks ends all of them (``MPI_Abort``), with a line on stderr.
     """
+    cell.refuse_protocol("over MPI the twin")
     mpi, _ = import_mpi()
     comm = comm or mpi.COMM_WORLD
     began = time.perf_counter()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.twin.mesh.area import mesh_area_ratio
+from lee.twin.mesh.area import mesh_area_ratio, seen_areas
 from lee.twin.model import Model
 from lee.twin.results.solution import Balance, Fields, Solution
 from lee.twin.solver.equations import State, Volume
@@ -29,6 +29,7 @@ class SolutionBuilder:
         self.states: list[dict[str, NDArray[Any]]] = []
         self.balances: list[Balance] = []
         self.stopped = ""
+        self.notes: tuple[str, ...] = ()
 
     def add(
         self,
@@ -55,10 +56,15 @@ class SolutionBuilder:
         current = model.current_density(state, volume)
         potential = model.potential_v(state)
         electrode_v = state.metal * model.cell.thermal_voltage_v
+        area_ratio = columns.area_factor * mesh_area_ratio(z_um[..., 0], columns.y_um, columns.x_um)
+        seen = seen_areas(columns.y_um, columns.x_um)
+        mean = float((current * area_ratio * seen).sum() / seen.sum())
         self.states.append(
             {
                 "time_s": np.array(time_s),
                 "electrode_v": np.array(electrode_v),
+                "mean_current": np.array(mean),
+                "cell_voltage": np.array(model.cell.voltage_v(electrode_v, mean)),
                 "height_um": pixels_um.astype(np.float32),
                 "z_um": z_um,
                 "concentration": state.fields[0].reshape(shape) * model.cell.concentration_mol_per_l,
@@ -66,7 +72,7 @@ class SolutionBuilder:
                 "current": current,
                 "overpotential": electrode_v - potential[..., 0],
                 "normal_rate": self.normal_rate_nm_per_s(current),
-                "area_ratio": columns.area_factor * mesh_area_ratio(z_um[..., 0], columns.y_um, columns.x_um),
+                "area_ratio": area_ratio,
             }
         )
 
@@ -75,8 +81,12 @@ class SolutionBuilder:
         return np.asarray(self._model.growth_nm_per_s(current) * self._columns_efficiency)
 
     def add_balance(self, balance: Balance) -> Balance:
-        """Keep the balance of a step, the electrode's potential now in V."""
-        balance = replace(balance, electrode_v=balance.electrode_v * self._model.cell.thermal_voltage_v)
+        """Keep the balance of a step, the electrode's potential now in V, its current in mA/cm²."""
+        balance = replace(
+            balance,
+            electrode_v=balance.electrode_v * self._model.cell.thermal_voltage_v,
+            current_ma_per_cm2=balance.current_ma_per_cm2 * self._model.problem.scales.current_a_per_m2 / 10,
+        )
         self.balances.append(balance)
         return balance
 
@@ -125,6 +135,8 @@ class SolutionBuilder:
             ),
             balances=tuple(self.balances),
             timings_s=timings_s,
-            notes=model.notes,
+            notes=(*model.notes, *self.notes),
             stopped=self.stopped,
+            mean_current_ma_per_cm2=nodes["mean_current"],
+            cell_voltage_v=nodes["cell_voltage"],
         )

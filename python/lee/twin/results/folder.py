@@ -158,11 +158,12 @@ def balances(solution: Solution) -> pd.DataFrame:
                 "last_residual": book.residuals[-1] if book.residuals else np.nan,
                 "linear_iterations": book.linear_iterations,
                 "electrode_v": book.electrode_v,
+                "current_ma_per_cm2": book.current_ma_per_cm2,
             }
             for book in solution.balances
         ],
         columns=["time_s", "step_s", "charge_error", "mass_error", "first_residual", "last_residual",
-                 "linear_iterations", "electrode_v"],
+                 "linear_iterations", "electrode_v", "current_ma_per_cm2"],
     )  # fmt: skip
 
 

@@ -60,6 +60,8 @@ class Balance:
         Iterations of the linear solver in the step.
     electrode_v : float
         Potential of the electrode at the end of the step.
+    current_ma_per_cm2 : float
+        Total current over the area as seen from above, at the end of the step.
     """
 
     time_s: float
@@ -69,6 +71,7 @@ class Balance:
     residuals: tuple[float, ...]
     linear_iterations: int
     electrode_v: float
+    current_ma_per_cm2: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,11 @@ class Solution:
         what it smooths away.
     electrode_v : (T,) float64
         Potential of the electrode.
+    mean_current_ma_per_cm2 : (T,) float64
+        Over the area as seen from above: that of the cell, or what a held potential draws.
+    cell_voltage_v : (T,) float64
+        Potential of the electrode with its contacts against the reference in the bulk (stirred cell) or
+        against the anode, whose kinetics it includes (closed cell); negative where metal is plated.
     height_um : (T, H, W) float32
         The surface, holes filled; it changes with time where the electrode grows.
     filled : (H, W) bool
@@ -133,6 +141,8 @@ class Solution:
     timings_s: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     stopped: str = ""
+    mean_current_ma_per_cm2: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    cell_voltage_v: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     @property
     def rate_nm_per_s(self) -> NDArray[np.float32]:

@@ -55,7 +55,11 @@ class Problem:
     plane : callable or None
         Held values on the bulk plane at a time, (2, columns); c₀ and no potential without it.
     total : callable or None
-        Current at a time, for manufactured solutions; ``scales.total * seen_area`` without it.
+        Current at a time; ``scales.total * seen_area`` without it.
+    held : callable or None
+        Potential of the cell at a time, over RT/F, where that is held: the current follows.
+    resistance : float
+        In series with the electrode, RT/F by unit of current density: counts in a held potential.
     """
 
     scales: Scales
@@ -67,6 +71,8 @@ class Problem:
     load: Load | None = None
     plane: Plane | None = None
     total: Callable[[float], float] | None = None
+    held: Callable[[float], float] | None = None
+    resistance: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,8 @@ class Substep:
         First to last; current that is missing, in shares of the total.
     linear_iterations : int
     converged : bool
+    current : float
+        Of the electrode, µm² of the unit of current density.
     salt_in, salt_out : float
         c/c₀ µm³/s that enter over the bulk plane (or the anode), and that the electrode takes.
     charge_error : float
@@ -108,6 +116,7 @@ class Substep:
     residuals: tuple[float, ...]
     linear_iterations: int
     converged: bool
+    current: float = 0.0
     salt_in: float = 0.0
     salt_out: float = 0.0
     charge_error: float = 0.0
@@ -151,6 +160,7 @@ class Equations:
             scales.diffusivity / scales.uptake,
             scales.conductance,
         )
+        self._held_potential = None if problem.held is None else problem.held(time_s)
         self._c_free = bool(problem.free[0].any())
         self._largest_psi = 1.0
         self._total = scales.total * problem.seen_area if problem.total is None else problem.total(time_s)
@@ -190,10 +200,17 @@ class Equations:
         return State(fields, guess.metal)
 
     def residual(self, state: State) -> Residual:
-        """Return what is missing in the equations of the unknowns, and in the total current."""
+        """Return what is missing in the equations of the unknowns, and in the total current.
+
+        Where a potential is held, that is missing in place of the current: over RT/F, times the seen area.
+        """
         rows, plating = self._rows(state)
         (current,) = self.sum(float(self.volume.area @ plating.current))
-        return rows * self.problem.free[:, None, :], current - self._total
+        missing = current - self._total
+        if self._held_potential is not None:
+            missing = self.problem.seen_area * (state.metal - self._held_potential)
+            missing -= self.problem.resistance * current
+        return rows * self.problem.free[:, None, :], missing
 
     @cached_property
     def rounding(self) -> float:
@@ -241,6 +258,9 @@ class Equations:
         row[0, :, 0] = area * plating.by_concentration
         row[1, :, 0] = area * plating.by_potential
         (last,) = self.sum(-float(area @ plating.by_potential))
+        if self._held_potential is not None:
+            row *= -self.problem.resistance
+            last = self.problem.seen_area - self.problem.resistance * last
         return Border(column * free, row * free, last)
 
     def substep(self, state: State, residuals: tuple[float, ...], linear: int, *, converged: bool) -> Substep:
@@ -260,12 +280,15 @@ class Equations:
             # What the plane takes in where it moves against the electrolyte.
             inflow += float((self.volume.drift @ state.fields[0].ravel()).sum())
         current, through, inflow = self.sum(current, through, inflow)
-        missing = max(abs(current - through), abs(current - self._total))
+        missing = abs(current - through)
+        if self._held_potential is None:
+            missing = max(missing, abs(current - self._total))
         return Substep(
             state=state,
             residuals=residuals,
             linear_iterations=linear,
             converged=converged,
+            current=current,
             salt_in=inflow,
             salt_out=current * scales.uptake,
             charge_error=missing / max(abs(current), problem.seen_area * (abs(scales.total) or 1.0)),

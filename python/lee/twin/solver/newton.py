@@ -1,4 +1,4 @@
-"""Newton's method for one implicit substep: c, ψ and the electrode's potential at given total current."""
+"""Newton's method for one implicit substep: c, ψ and the electrode's potential, at a current or potential."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lee.errors import InputError
 from lee.twin.cell import Cell
@@ -41,10 +42,39 @@ def secondary_state(
     nz = problem.free.shape[1]
     fields = np.stack([np.ones((columns, nz)), np.zeros((columns, nz))])
     guess = State(fields, cell.overpotential_v / cell.thermal_voltage_v)
+    if problem.held is not None:
+        guess = _flat_at(cell, problem, fields, problem.held(0.0))
     free = problem.free.copy()
     free[0] = False
     solver = make_solver(replace(problem, free=free))
     return solver.solve(volume, np.zeros(fields[0].size), 1.0, 0.0, guess)
+
+
+def _flat_at(cell: Cell, problem: Problem, fields: NDArray[np.float64], held: float) -> State:
+    """Return the state of a flat electrode whose cell is held at a potential, over RT/F."""
+    scales, kinetics = problem.scales, cell.kinetics
+    over_exchange = scales.current_a_per_m2 / cell.exchange_current_a_per_m2
+
+    def potentials(current: float) -> tuple[float, float, float]:
+        """Return ψ at the plane and at the electrode, and the potential of the metal."""
+        plane = 0.0 if problem.anode is None else -kinetics.overpotential(-current * over_exchange)
+        electrode = plane - current * cell.distance_um / scales.conductance
+        return plane, electrode, electrode + kinetics.overpotential(current * over_exchange)
+
+    # The more is plated, the more negative the cell.
+    low, high = -1.0, 1.0
+    while potentials(low)[2] - problem.resistance * low < held:
+        low *= 2
+    while potentials(high)[2] - problem.resistance * high > held:
+        high *= 2
+    for _ in range(100):
+        middle = 0.5 * (low + high)
+        above = potentials(middle)[2] - problem.resistance * middle > held
+        low, high = (middle, high) if above else (low, middle)
+    plane, electrode, metal = potentials(low)
+    share = np.linspace(0, 1, fields.shape[2])
+    fields[1] = electrode + share * (plane - electrode)
+    return State(fields, metal)
 
 
 def check_start(residuals: Sequence[float], *, converged: bool) -> None:

@@ -75,6 +75,16 @@ class Stepper:
         self.history: deque[tuple[float, State]] = deque([(time_s, start)], maxlen=3)
         self.next_s = step_s or min(self._first(), longest_s)
 
+    def saved(self) -> tuple[list[tuple[float, State]], float]:
+        """Return what `go_back` needs."""
+        return list(self.history), self.next_s
+
+    def go_back(self, saved: tuple[list[tuple[float, State]], float]) -> None:
+        """Return to where `saved` was called."""
+        self.history.clear()
+        self.history.extend(saved[0])
+        self.next_s = saved[1]
+
     @property
     def time_s(self) -> float:
         """End of the last step."""
@@ -91,7 +101,7 @@ class Stepper:
         Returns
         -------
         Balance
-            The electrode's potential in it is over RT/F.
+            The electrode's potential in it is over RT/F, the current in units of the cell's.
 
         Raises
         ------
@@ -191,6 +201,7 @@ class Stepper:
             residuals=tuple(r for substep in substeps for r in substep.residuals),
             linear_iterations=sum(substep.linear_iterations for substep in substeps),
             electrode_v=substeps[-1].state.metal,
+            current_ma_per_cm2=substeps[-1].current / problem.seen_area,
         )
 
 
