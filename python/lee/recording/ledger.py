@@ -12,6 +12,8 @@ from lee.errors import InputError
 
 # The period between frames may differ from the plan's by this much and still be taken from the timestamps.
 _PERIOD_TOLERANCE = 0.15
+# Frames that a camera may take before the first pulse, and what sets a gap apart from a period, in periods.
+_MAX_EARLY, _GAP = 4, 0.5
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,9 @@ class Ledger:
         Received and not written by the application.
     frames_written : int
     unplaced : int
-        Received, but of no pulse: more than were planned, or received twice.
+        Received, but of no pulse: before the first, more than were planned, or received twice.
+    surplus : int
+        Of those unplaced, frames too many that follow the others without a gap: it is not known at which end.
     """
 
     pulses_planned: int
@@ -47,6 +51,7 @@ class Ledger:
     dropped: int
     frames_written: int
     unplaced: int = 0
+    surplus: int = 0
 
     @property
     def complete(self) -> bool:
@@ -80,6 +85,12 @@ class Ledger:
             )
             if count
         ]
+        doubt = max(self.unexplained, self.surplus)
+        if doubt:
+            faults.append(
+                f"so that heights may be off by {doubt} step{'s' if doubt > 1 else ''}, in scans up and down "
+                "to opposite sides"
+            )
         if self.pulses_counted not in (-1, self.pulses_planned):
             faults.append(f"the stage sent {self.pulses_counted} pulses")
         unwritten = self.frames_received - self.dropped - self.frames_written
@@ -166,7 +177,7 @@ def account(
     if not (np.isfinite(frames_per_s) and frames_per_s > 0):
         raise InputError(f"ledger: frames_per_s is {frames_per_s}; give a number above 0")
     whole = np.ones(len(ids), dtype=bool) if complete is None else np.asarray(complete, dtype=bool)
-    pulse, holes = _placed(ids, times, pulses_planned, 1 / frames_per_s, first_id)
+    pulse, holes, surplus = _placed(ids, times, pulses_planned, 1 / frames_per_s, first_id)
     ledger = Ledger(
         pulses_planned=pulses_planned,
         pulses_counted=pulses_counted,
@@ -177,15 +188,41 @@ def account(
         dropped=dropped,
         frames_written=len(ids) - dropped if frames_written is None else frames_written,
         unplaced=int(np.count_nonzero(pulse < 0)),
+        surplus=surplus,
     )
     return Account(ledger, pulse, holes)
 
 
 def _placed(
     ids: NDArray[np.int64], times: NDArray[np.float64], planned: int, period_s: float, first_id: int
-) -> tuple[NDArray[np.int64], tuple[Hole, ...]]:
+) -> tuple[NDArray[np.int64], tuple[Hole, ...], int]:
+    """Return the pulse of each frame, the holes, and how many frames are too many at an unknown end.
+
+    Frames before the first pulse are told by a gap behind them: the others then fit the pulses exactly.
+    """
     if len(ids) == 0:
-        return ids, ()
+        return ids, (), 0
+    pulse, holes = _in_turn(ids, times, planned, period_s, first_id)
+    last = int(pulse.max())
+    if last < planned:
+        return pulse, holes, 0
+    for early in range(1, min(_MAX_EARLY, len(ids) - 2) + 1):
+        gap = (times[early] - times[early - 1]) / period_s
+        if not abs(gap - 1) >= _GAP:  # nor where times are not known
+            continue
+        rest, found = _in_turn(ids[early:], times[early:], planned, period_s, int(ids[early]))
+        if int(rest.max()) == planned - 1:
+            return np.concatenate([np.full(early, -1), rest]), found, 0
+    over = pulse >= planned
+    first = int(np.flatnonzero(over)[0])
+    even = first > 0 and not abs((times[first] - times[first - 1]) / period_s - 1) >= _GAP
+    return np.where(over, -1, pulse), holes, int(np.count_nonzero(over)) if even else 0
+
+
+def _in_turn(
+    ids: NDArray[np.int64], times: NDArray[np.float64], planned: int, period_s: float, first_id: int
+) -> tuple[NDArray[np.int64], tuple[Hole, ...]]:
+    """Count pulses from the first frame on, beyond those planned where there are more."""
     id_steps, time_steps = np.diff(np.maximum.accumulate(ids)), np.diff(times)
     periods = time_steps / _own_period(id_steps, time_steps, period_s)
     # Where the clock stands still or gives no time, the ids decide.
@@ -200,7 +237,6 @@ def _placed(
         before = lost_first + int(steps[:k].sum())
         if before + steps[k] < planned:
             holes.append(Hole(before + 1, lost, int(steps[k]) - 1 - lost))
-    pulse[pulse >= planned] = -1
     return pulse, tuple(holes)
 
 

@@ -26,7 +26,7 @@ from lee.recording.header import SegmentHeader
 from lee.recording.ledger import Ledger
 from lee.recording.moment import Moment, now, wall_clock
 from lee.recording.segment import SegmentWriter
-from lee.rig.frame_heights import FrameAccount, FrameHeights, Synchronisation, TriggerHeights
+from lee.rig.frame_heights import BlackRows, FrameAccount, FrameHeights, Synchronisation, TriggerHeights
 from lee.rig.scan_threads import FrameWriter, ScanReconstruction
 from lee.rig.timestamp_heights import TimestampHeights
 from lee.surfaces.surface import Surface
@@ -35,6 +35,8 @@ from lee.surfaces.surface import Surface
 _POLL_S = 0.25
 # Smallest share of the field that a scan of the sample measures; noise alone gives a few percent.
 MIN_COVERAGE = 0.05
+# Frames that belong to no pulse and are written all the same.
+_NO_PULSE = 4
 _DTYPES = {"Mono8": "uint8"}
 
 
@@ -91,9 +93,9 @@ class ScanResult(NamedTuple):
 
 
 def max_frames(plan: ScanPlan, settings: CameraSettings) -> int:
-    """Return how many frames a scan can have: one per pulse, or what the rate of a free camera gives."""
+    """Return how many frames a scan can have: one a pulse and a few of none, or what a free camera gives."""
     if settings.triggered:
-        return plan.pulses
+        return plan.pulses + _NO_PULSE
     return ceil(1.05 * plan.pulses * settings.frames_per_s / plan.frames_per_s) + 8
 
 
@@ -178,10 +180,11 @@ def take_scan(
         TriggerHeights(plan) if settings.triggered else TimestampHeights(plan, rig.stage, settings, clock)
     )
     with SegmentWriter(path, header) as segment:
-        writer = FrameWriter(segment)
+        writer, whole = FrameWriter(segment), BlackRows()
         reconstruction = ScanReconstruction(header.shape, pixel_um, params) if reconstruct else None
 
-        def hand_on(frame: CameraFrame) -> None:
+        def hand_on(received: CameraFrame) -> None:
+            frame = whole(received)
             z_um = heights(frame)
             if z_um is not None:
                 writer.take(frame)
@@ -311,7 +314,7 @@ def _at_true_height(surface: Surface, frames: FrameAccount) -> Surface:
     """Correct a surface that was reconstructed from planned heights to the true heights of its frames."""
     synchronisation = frames.synchronisation
     provenance = replace(surface.provenance, synchronisation=synchronisation.to_json())
-    if synchronisation.method != "timestamps":
+    if (frames.stretch, frames.shift_um) == (1.0, 0.0):
         return replace(surface, provenance=provenance)
     return replace(
         surface,

@@ -6,7 +6,7 @@ timestamps, see `lee.rig.timestamp_heights`.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from lee.devices.protocols import CameraFrame
 from lee.devices.scan_plan import ScanPlan
 from lee.recording.ledger import Ledger, account
+
+# The last rows of a frame that are looked at: one in so many.
+_ROWS_SHARE = 20
 
 
 @dataclass(frozen=True)
@@ -113,12 +116,34 @@ class FrameLog:
         return found.ledger, found.pulse
 
 
+class BlackRows:
+    """Finds frames whose last rows are black though the camera calls them complete.
+
+    Rows that were not received stay 0. A scene that is black there was so in the frame before, too.
+    """
+
+    def __init__(self) -> None:
+        self._were_black = True
+
+    def __call__(self, frame: CameraFrame) -> CameraFrame:
+        """Return the frame, marked as incomplete where it is."""
+        if not frame.complete:
+            return frame
+        rows = max(len(frame.image) // _ROWS_SHARE, 1)
+        black = not frame.image[-rows:].any() and bool(frame.image[:rows].any())
+        if black and not self._were_black:
+            return replace(frame, complete=False)
+        self._were_black = black
+        return frame
+
+
 class TriggerHeights:
     """Heights of frames that the stage's pulses triggered."""
 
     def __init__(self, plan: ScanPlan) -> None:
         self._plan, self._frames = plan, FrameLog()
         self._pulse, self._id, self._time_s = -1, -1, np.nan
+        self._estimated: list[int] = []
 
     def __call__(self, frame: CameraFrame) -> float | None:
         """Count pulses: a gap in ids is lost frames, a gap in time alone is pulses that the camera missed."""
@@ -128,6 +153,7 @@ class TriggerHeights:
             step = max(step, round((frame.timestamp_s - self._time_s) * self._plan.frames_per_s))
         self._id, self._time_s = frame.frame_id, frame.timestamp_s
         self._pulse += step
+        self._estimated.append(self._pulse)
         if step < 1 or self._pulse >= self._plan.pulses:
             return float("nan")
         return float(self._plan.z_um[self._pulse])
@@ -142,4 +168,8 @@ class TriggerHeights:
         ledger, pulse = self._frames.ledger(plan.frames_per_s, written, planned=plan.pulses, pulses=pulses)
         placed = pulse[:written]
         z_um = np.where(placed >= 0, plan.z_um[np.clip(placed, 0, plan.pulses - 1)], np.nan)
-        return FrameAccount(ledger, z_um, Synchronisation("position trigger"))
+        # Where frames came before the first pulse, all others were taken to be of a later one meanwhile.
+        known = pulse >= 0
+        off = np.median(pulse[known] - np.array(self._estimated)[known]) if known.any() else 0.0
+        shift_um = float(off) * plan.step_counts / plan.counts_per_um
+        return FrameAccount(ledger, z_um, Synchronisation("position trigger"), shift_um=shift_um)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lee.devices.faults import Backpressure, DeviceLost
 from lee.devices.protocols import Camera, CameraFrame, CameraSettings, Counts, Identity, widened_ids
 from lee.devices.sensor_region import fitted_region
-from lee.devices.virtual.hardware.fault_plan import At, Faults
+from lee.devices.virtual.hardware.fault_plan import EARLY_S, At, Faults
 from lee.devices.virtual.hardware.frame_bank import Bank
 from lee.errors import InputError
 
@@ -266,10 +266,12 @@ class VirtualCamera(Camera):
             if begin_s < self._busy_until_s:
                 self.missed_pulses += 1
                 continue
+            if index in faults.early_frames:
+                self._expose(index, begin_s - EARLY_S)
             self._busy_until_s = begin_s + self.busy_s
-            ready_s = self._busy_until_s + self._timing.transfer_s
-            self._on_the_way.append(_Exposed(self._next_raw, index, begin_s, ready_s))
-            self._next_raw = self._next_raw + 1 if self._next_raw < 2**ID_BITS - 1 else self._lowest_id
+            self._expose(index, begin_s)
+            if index in faults.late_frames:
+                self._expose(index, begin_s + EARLY_S)
         self._seen_s = max(self._seen_s, until_s)
         while self._on_the_way and self._on_the_way[0].ready_s <= until_s:
             exposed = self._on_the_way.popleft()
@@ -280,11 +282,16 @@ class VirtualCamera(Camera):
             else:
                 self._pool.append(exposed)
 
+    def _expose(self, index: int, begin_s: float) -> None:
+        ready_s = begin_s + self.busy_s + self._timing.transfer_s
+        self._on_the_way.append(_Exposed(self._next_raw, index, begin_s, ready_s))
+        self._next_raw = self._next_raw + 1 if self._next_raw < 2**ID_BITS - 1 else self._lowest_id
+
     def _frame(self, exposed: _Exposed, frame_id: int, settings: CameraSettings) -> CameraFrame:
         z_um = self._z_um(exposed.begin_s + settings.exposure_s / 2)
         image = self._in_format(self._bank.image(z_um, settings.region), settings.pixel_format)
         complete = exposed.index not in self._faults.incomplete_frames
-        if not complete:
+        if not complete or exposed.index in self._faults.black_frames:
             image[-(len(image) // 3) :] = 0
         faults = self._faults
         by_its_clock = exposed.begin_s + faults.camera_offset_s

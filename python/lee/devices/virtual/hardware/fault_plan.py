@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from lee.errors import InputError
 
+EARLY_S = 0.1
+
 
 @dataclass(frozen=True)
 class At:
@@ -35,6 +37,12 @@ class Faults:
         Pulses whose frame arrives without its last rows.
     missed_triggers : collection of int
         Pulses that never reach the camera: fewer frames than pulses, no gap in the ids.
+    early_frames : collection of int
+        Pulses before which a frame comes that no pulse made, `EARLY_S` before.
+    late_frames : collection of int
+        Pulses after which one comes, as much later.
+    black_frames : collection of int
+        Pulses whose frame lacks its last rows, which are black, though the camera calls it complete.
     unplug_camera, unplug_stage : At, optional
         From then on the device does not answer. A stage still completes its motion and sends its pulses.
     stall : At, optional
@@ -50,6 +58,9 @@ class Faults:
     lost_frames: Collection[int] = ()
     incomplete_frames: Collection[int] = ()
     missed_triggers: Collection[int] = ()
+    early_frames: Collection[int] = ()
+    late_frames: Collection[int] = ()
+    black_frames: Collection[int] = ()
     unplug_camera: At | None = None
     unplug_stage: At | None = None
     stall: At | None = None
