@@ -29,27 +29,26 @@ LACKS = {
     "mmap": {"MADV_DONTNEED", "MADV_SEQUENTIAL", "MAP_ANONYMOUS", "MAP_PRIVATE", "MAP_SHARED", "PROT_READ"},
     "select": {"epoll", "poll"},
     "socket": {"AF_UNIX", "SO_REUSEPORT"},
-    "time": {"CLOCK_MONOTONIC", "clock_gettime", "pthread_getcpuclockid", "tzset"},
+    "time": {"pthread_getcpuclockid", "tzset"},
 }
 FORBIDDEN = set('<>:"|?*')
 _import = builtins.__import__
+_WHOLE = {name: getattr(os, name) for name in ("open", "fsync", "rename")}
 _windows: dict[str, types.ModuleType] = {}
 
 
-def _without(module: types.ModuleType) -> types.ModuleType:
-    """The same module without what Windows lacks."""
-    lacks = LACKS[module.__name__]
-    made = types.ModuleType(module.__name__, module.__doc__)
-    vars(made).update(
-        {
-            name: value
-            for name, value in vars(module).items()
-            if name not in lacks and not name.lower().startswith("posix_")
-        }
-    )
-    if module is os:
-        made.open, made.fsync, made.rename = _open, _fsync, _rename
-    return made
+class _Without(types.ModuleType):
+    """A module without what Windows lacks; what a test puts into the whole one is seen here, too."""
+
+    def __init__(self, whole: types.ModuleType, instead: dict[str, object]) -> None:
+        super().__init__(whole.__name__, whole.__doc__)
+        self.__whole, self.__instead = whole, instead
+
+    def __getattr__(self, name: str) -> object:
+        if name in LACKS[self.__name__] or name.lower().startswith(("posix_", "clock_")):
+            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+        found = getattr(self.__whole, name)
+        return self.__instead.get(name, found) if found is _WHOLE.get(name) else found
 
 
 def _open(path, flags, *more, **named):
@@ -83,7 +82,8 @@ def _imported(name, globals=None, locals=None, fromlist=(), level=0):
     if name not in LACKS:
         return module
     if name not in _windows:
-        _windows[name] = _without(module)
+        instead = {"open": _open, "fsync": _fsync, "rename": _rename} if module is os else {}
+        _windows[name] = _Without(module, instead)
     return _windows[name]
 
 
