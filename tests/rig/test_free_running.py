@@ -1,6 +1,8 @@
 """Scans of a camera that runs freely: heights come from timestamps, with an uncertainty that holds."""
 
+import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -148,6 +150,18 @@ def test_a_stage_without_pulses_needs_a_free_camera(tmp_path, monkeypatch):
     monkeypatch.setattr(type(rig.stage), "can_trigger", False)
     with pytest.raises(InputError, match="this stage sends no pulses; set triggered = false"):
         take_scan(rig, plan, tmp_path / "a.raw", settings=applied, pixel_um=0.25)
+
+
+def test_a_clock_of_wide_steps_tells_no_heights(tmp_path, monkeypatch):
+    """As that of Windows before Python 3.13."""
+    rig = virtual_rig(BANK)
+    plan = ScanPlan.of_um(1000, 1010, step_um=0.2, counts_per_um=rig.stage.counts_per_um, frames_per_s=80.0)
+    applied = rig.camera.configure(FREE)
+    coarse = SimpleNamespace(resolution=0.015625)
+    monkeypatch.setattr(time, "get_clock_info", lambda name: coarse)
+    with pytest.raises(InputError, match=r"clock has steps of 16 ms, .*; use Python 3\.13 or newer"):
+        take_scan(rig, plan, tmp_path / "a.raw", settings=applied, pixel_um=0.25)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_room_is_kept_for_the_camera_s_own_frame_rate():

@@ -28,7 +28,7 @@ from lee.recording.moment import Moment, now, wall_clock
 from lee.recording.segment import SegmentWriter
 from lee.rig.frame_heights import BlackRows, FrameAccount, FrameHeights, Synchronisation, TriggerHeights
 from lee.rig.scan_threads import FrameWriter, ScanReconstruction
-from lee.rig.timestamp_heights import TimestampHeights
+from lee.rig.timestamp_heights import TimestampHeights, refuse_coarse_clock
 from lee.surfaces.surface import Surface
 
 # Longest wait for a frame before the end of the scan is checked, s.
@@ -150,7 +150,8 @@ def take_scan(
     Raises
     ------
     InputError
-        If the settings hold no region, or the camera waits for pulses that the stage cannot send.
+        If the settings hold no region, the camera waits for pulses that the stage cannot send, or runs freely
+        and the computer's clock has wide steps.
     StorageError
         If there is no room for the scan.
     RigFault
@@ -160,6 +161,8 @@ def take_scan(
         raise InputError("take_scan: the camera settings hold no region; give those that the camera applied")
     if settings.triggered and not rig.stage.can_trigger:
         raise InputError("take_scan: this stage sends no pulses; set triggered = false for the camera")
+    if not settings.triggered:
+        refuse_coarse_clock(clock)
     header = SegmentHeader(
         shape=settings.region[2:],
         dtype=_DTYPES.get(settings.pixel_format, "uint16"),
