@@ -61,10 +61,8 @@ class StopRequests:
     def __exit__(self, *reason: object) -> None:
         """Count no more; where there was a request, the program ends now, undisturbed by further ones."""
         self._ended.set()
-        if self.count:
-            return
         for number, before in self._before.items():
-            signal.signal(number, before)
+            signal.signal(number, signal.SIG_IGN if self.count else before)
 
     def asked(self) -> bool:
         """Whether there was a request."""
