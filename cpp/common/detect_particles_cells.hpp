@@ -161,30 +161,25 @@ LEE_BOTH void gather_cell(const Grid& grid, const Cell* kept, int index, Cell& o
     }
 }
 
-/// Chi square that the one pixel explains which explains most of a spot.
-LEE_BOTH float of_one_pixel(const Residuals& image, const Spot& spot) {
-    const Window at = window_at(image, spot.y, spot.x, 1);
-    float along_y[3], along_x[3], most = 0.0F;
-    shape_along(spot.y, spot.width, at.y0, at.height, along_y);
-    shape_along(spot.x, spot.width, at.x0, at.width, along_x);
-    for (int j = 0; j < at.height; ++j) {
-        for (int i = 0; i < at.width; ++i) {
-            const std::size_t pixel =
-                static_cast<std::size_t>(at.y0 + j) * image.pitch + static_cast<std::size_t>(at.x0 + i);
-            const float value = image.left[pixel] + spot.peak * along_y[j] * along_x[i];
-            const float square = image.weight[pixel] * value * value;
-            most = square > most ? square : most;
-        }
-    }
-    return most;
+/// Variance of a spot's pixels over that which they are weighed by, which is taken from the brightness of
+/// the frame without the particles. By chance that is darker where the difference is brighter, on average by
+/// half of it: there the weights are too large. The light of a true spot has noise of its own, just as much.
+LEE_BOTH float own_variance(const Spot& spot, float information, float slope) {
+    const float square = spot.width * spot.width;
+    // Mean over the spot of what smoothing leaves of it, and mean weight of its pixels.
+    const float seen = square / (1.5F * square + 1.0F);
+    const float weight = information / (3.14159265F * square);
+    return 1.0F + 0.5F * slope * spot.peak * seen * weight;
 }
 
 /// Signal-to-noise ratio of a spot, with its neighbours subtracted; 0 where a single pixel explains it as
 /// well: a cosmic ray, or a pixel that blinks.
 LEE_BOTH float snr_of(const Residuals& image, const Spot& spot, const Deviation& deviation,
                       const Limits& limits) {
-    const float noise = deviation(spot.y, spot.x);
-    const float explained = spot.peak * spot.peak * normal_of(image, spot).pp;
+    const float information = normal_of(image, spot).pp;
+    const float noise = deviation(spot.y, spot.x) *
+                        __builtin_sqrtf(own_variance(spot, information, deviation.slope_at(spot.y, spot.x)));
+    const float explained = spot.peak * spot.peak * information;
     const bool is_pixel = of_one_pixel(image, spot) + limits.one_pixel * noise * noise > explained;
     return is_pixel ? 0.0F : __builtin_sqrtf(explained) / noise;
 }

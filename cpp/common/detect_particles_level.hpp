@@ -12,9 +12,6 @@ inline constexpr float enough_pixels = 0.25F;
 /// Pixels beyond so many standard deviations of their cell are excluded as spots, in so many rounds.
 inline constexpr float level_clip = 2.0F;
 inline constexpr int level_rounds = 3;
-/// Side of the largest cell.
-inline constexpr std::size_t max_cell_px = 96;
-
 /// Pixels of a cell; `weight`: 0 where masked, or null where a masked pixel is NaN.
 struct CellPixels {
     const float *left, *weight;
@@ -27,24 +24,35 @@ struct CellSums {
     float count, weight, value, square;
 };
 
-template <bool has_weight>
-LEE_BOTH CellSums sums_of(const CellPixels& cell, float mean, float limit) {
-    // Down the columns, so that compilers take columns together.
-    float count[max_cell_px], weights[max_cell_px], value[max_cell_px], square[max_cell_px];
-    for (std::size_t i = 0; i < cell.columns; ++i) count[i] = weights[i] = value[i] = square[i] = 0.0F;
+/// Sums of `together` columns from `first` on, added to `all`; compilers keep them in registers.
+template <bool has_weight, std::size_t together>
+LEE_BOTH void add_columns(const CellPixels& cell, std::size_t first, float mean, float limit, CellSums& all) {
+    float count[together] = {}, weights[together] = {}, value[together] = {}, square[together] = {};
     for (std::size_t j = 0; j < cell.rows; ++j) {
-        const float* left = cell.left + j * cell.pitch;
-        const float* weight = has_weight ? cell.weight + j * cell.pitch : left;
-        for (std::size_t i = 0; i < cell.columns; ++i) {
+        const float* left = cell.left + j * cell.pitch + first;
+        const float* weight = has_weight ? cell.weight + j * cell.pitch + first : left;
+#if !defined(__CUDACC__)
+#pragma GCC unroll 1  // unrolled, GCC no longer vectorises it
+#endif
+        for (std::size_t i = 0; i < together; ++i) {
             const float off = left[i] - mean, given = has_weight ? weight[i] : 1.0F;
             const bool use = (off <= limit) & (off >= -limit) & (given > 0.0F);
-            const float w = use ? given : 0.0F, r = use ? off : 0.0F;
-            count[i] += use ? 1.0F : 0.0F, weights[i] += w, value[i] += w * r, square[i] += w * r * r;
+            const float one = use ? 1.0F : 0.0F, r = use ? off : 0.0F, w = one * given;
+            count[i] += one, weights[i] += w, value[i] += w * r, square[i] += w * r * r;
         }
     }
-    CellSums all{};
-    for (std::size_t i = 0; i < cell.columns; ++i)
+    for (std::size_t i = 0; i < together; ++i)
         all.count += count[i], all.weight += weights[i], all.value += value[i], all.square += square[i];
+}
+
+template <bool has_weight>
+LEE_BOTH CellSums sums_of(const CellPixels& cell, float mean, float limit) {
+    constexpr std::size_t together = 16;
+    CellSums all{};
+    std::size_t first = 0;
+    for (; first + together <= cell.columns; first += together)
+        add_columns<has_weight, together>(cell, first, mean, limit, all);
+    for (; first < cell.columns; ++first) add_columns<has_weight, 1>(cell, first, mean, limit, all);
     return all;
 }
 

@@ -87,19 +87,29 @@ struct Deviation {
     const float* scale;          ///< by tile
     const Between *of_y, *of_x;  ///< of rows and columns
     std::size_t tile_columns;
+    const float* slope;    ///< of a pixel's variance over brightness, by tile
     const float* texture;  ///< variance, or null
     std::size_t pitch;     ///< of its rows
     int rows, columns;
 
+    [[nodiscard]] LEE_BOTH int row_of(float y) const {
+        const int row = static_cast<int>(y + 0.5F);
+        return row < 0 ? 0 : row < rows ? row : rows - 1;
+    }
+    [[nodiscard]] LEE_BOTH int column_of(float x) const {
+        const int column = static_cast<int>(x + 0.5F);
+        return column < 0 ? 0 : column < columns ? column : columns - 1;
+    }
     LEE_BOTH float operator()(float y, float x) const {
-        const int top = static_cast<int>(y + 0.5F), left = static_cast<int>(x + 0.5F);
-        const int row = top < 0 ? 0 : top < rows ? top : rows - 1;
-        const int column = left < 0 ? 0 : left < columns ? left : columns - 1;
+        const int row = row_of(y), column = column_of(x);
         const float from_tiles = ramp_at(scale, tile_columns, of_y[row], of_x[column]);
         if (texture == nullptr) return from_tiles;
         return from_tiles *
                __builtin_sqrtf(
                    texture[static_cast<std::size_t>(row) * pitch + static_cast<std::size_t>(column)]);
+    }
+    [[nodiscard]] LEE_BOTH float slope_at(float y, float x) const {
+        return ramp_at(slope, tile_columns, of_y[row_of(y)], of_x[column_of(x)]);
     }
 };
 

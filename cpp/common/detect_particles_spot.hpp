@@ -195,4 +195,22 @@ LEE_BOTH bool step(const Normal& of, Spot& spot) {
     return true;
 }
 
+/// Chi square that the one pixel explains which explains most of a spot.
+LEE_BOTH float of_one_pixel(const Residuals& image, const Spot& spot) {
+    const Window at = window_at(image, spot.y, spot.x, 1);
+    float along_y[3], along_x[3], most = 0.0F;
+    shape_along(spot.y, spot.width, at.y0, at.height, along_y);
+    shape_along(spot.x, spot.width, at.x0, at.width, along_x);
+    for (int j = 0; j < at.height; ++j) {
+        for (int i = 0; i < at.width; ++i) {
+            const std::size_t pixel =
+                static_cast<std::size_t>(at.y0 + j) * image.pitch + static_cast<std::size_t>(at.x0 + i);
+            const float value = image.left[pixel] + spot.peak * along_y[j] * along_x[i];
+            const float square = image.weight[pixel] * value * value;
+            most = square > most ? square : most;
+        }
+    }
+    return most;
+}
+
 }  // namespace lee::particles

@@ -31,6 +31,10 @@ struct Cuts {
 
 struct Tiles {
     Cuts y, x;
+    /// The same image in tiles of about another side.
+    [[nodiscard]] Tiles of_side(std::size_t side_px) const {
+        return {Cuts(y.extent, side_px), Cuts(x.extent, side_px)};
+    }
     [[nodiscard]] LEE_BOTH std::size_t size() const { return y.count * x.count; }
 };
 

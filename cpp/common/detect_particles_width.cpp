@@ -29,13 +29,18 @@ double narrowest(const std::vector<WidthOf>& widths, std::size_t& count) {
 
 }  // namespace
 
-double common_width(const std::vector<WidthOf>& widths, std::size_t& count) {
+double common_width(const std::vector<WidthOf>& widths, double expected_px, std::size_t& count) {
     std::vector<float> known;
     for (const WidthOf& one : widths) {
         if (one.px > 0) known.push_back(one.px);
     }
     count = known.size();
-    if (known.size() < min_widths) return narrowest(widths, count);
+    if (known.size() < min_widths) {
+        const double width = narrowest(widths, count);
+        if (width >= expected_px) return width;
+        count = 0;
+        return 0;
+    }
     std::ranges::sort(known);
     // The shortest interval that holds half of them, and again half of that while there are many.
     std::size_t begin = 0, size = known.size();

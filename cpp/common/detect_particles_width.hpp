@@ -12,12 +12,14 @@
 namespace lee::particles {
 
 /// Signal-to-noise ratio of the spots that are measured, and how many of them.
-inline constexpr float width_threshold = 15.0F;
+inline constexpr float width_threshold = 8.0F;
 inline constexpr std::size_t width_spots = 512;
 /// From so many spots on, their most frequent width is found.
 inline constexpr std::size_t min_widths = 8;
 /// Share by which the widths of points differ.
 inline constexpr float alike = 0.1F;
+/// Share of a spot that its brightest pixel must not explain, as it does a cosmic ray or a pixel that blinks.
+inline constexpr float most_of_one_pixel = 0.9F;
 
 struct WidthOf {
     float px = 0;     ///< 0 where the spot is not that of one point
@@ -27,7 +29,7 @@ struct WidthOf {
 /// Fit peak, place, width and background of a spot; the window changes with the width.
 LEE_BOTH WidthOf width_of(const Residuals& image, float y, float x, float begin_px) {
     Spot spot{y, x, 0.0F, begin_px};
-    float ground = 0.0F, information = 0.0F, left = 0.0F, seen = 0.0F;
+    float ground = 0.0F, information = 0.0F, light = 0.0F, left = 0.0F, seen = 0.0F;
     for (int k = 0; k < 14; ++k) {
         const Window at = window_at(image, spot.y, spot.x, pixels(3.0F * spot.width));
         float along_y[2 * max_reach + 1], along_x[2 * max_reach + 1];
@@ -55,7 +57,7 @@ LEE_BOTH WidthOf width_of(const Residuals& image, float y, float x, float begin_
                 }
             }
         }
-        information = a[9];
+        light = a[0], information = a[9];
         for (int p = 0; p < 5; ++p)
             a[p * (p + 1) / 2 + p] = 1.001F * a[p * (p + 1) / 2 + p] + (k == 0 ? 1e-6F : 1e-12F);
         if (!solve<5>(a, b)) return {};
@@ -71,14 +73,17 @@ LEE_BOTH WidthOf width_of(const Residuals& image, float y, float x, float begin_
     // Anything but a single round spot leaves more than noise, and more than a hundredth of itself.
     const float power = spot.peak * spot.peak * information * spot.width * spot.width;
     const bool round = left < 2.0F * seen + 0.02F * power;
-    const bool sound =
-        round && away < 4.0F * spot.width * spot.width && spot.width > 0.45F && spot.width <= max_width_px;
+    const bool is_pixel = of_one_pixel(image, {spot.y, spot.x, 0.0F, spot.width}) >
+                          most_of_one_pixel * spot.peak * spot.peak * light;
+    const bool sound = round && !is_pixel && away < 4.0F * spot.width * spot.width && spot.width > 0.45F &&
+                       spot.width <= max_width_px;
     return sound && information > 0 ? WidthOf{spot.width, 1.0F / __builtin_sqrtf(information)} : WidthOf{};
 }
 
 /// The most frequent width of spots, as clusters are wider and noise scatters to both sides; of fewer than
-/// `min_widths`, that of the narrowest; 0 without any. `count`: the spots it is estimated from.
-double common_width(const std::vector<WidthOf>& widths, std::size_t& count);
+/// `min_widths`, that of the narrowest. 0 without any, and where so few are narrower than `expected_px`: a
+/// pixel that blinks within a spot makes it narrow. `count`: the spots it is estimated from.
+double common_width(const std::vector<WidthOf>& widths, double expected_px, std::size_t& count);
 
 /// A filter whose width is off by less than this share loses no more than a thousandth of the signal.
 inline constexpr double near_enough = 0.03;

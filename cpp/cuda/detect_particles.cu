@@ -29,6 +29,7 @@ Deviation State::deviation() const {
             .of_y = between_y.get(),
             .of_x = between_x.get(),
             .tile_columns = tiles.x.count,
+            .slope = slope.get(),
             .texture = texture.get(),
             .pitch = image.columns,
             .rows = static_cast<int>(image.rows),
@@ -76,7 +77,7 @@ DetectedParticles detect(DeviceView<const Pixel, 2> before, DeviceView<const Pix
     const double sigma = particles::filter_for_points(
         params,
         [&](double px) {
-            if (particles::cell_px(px) != state.cell_px) on_device::flatten_anew(state, px);
+            if (particles::cell_px(px) != state.background.cell_px) on_device::flatten_anew(state, px);
             on_device::filter(state, px);
         },
         [&](double px) { return on_device::spot_sigma(state, px, found.sigma_from); });

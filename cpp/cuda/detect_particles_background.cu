@@ -24,11 +24,7 @@ __global__ void __launch_bounds__(threads) add_levels(Extent image, Ramp levels,
     if (place.is_inside) left[place.at] += times * levels(place);
 }
 
-Tiles cells_of(const State& state) {
-    return {Cuts(state.image.rows, state.cell_px), Cuts(state.image.columns, state.cell_px)};
-}
-
-void add(State& state, const Tiles& cells, const std::vector<float>& levels, float times) {
+void add_background(State& state, const Tiles& cells, const std::vector<float>& levels, float times) {
     const Array<float> there = state.upload(levels);
     const Array<Between> of_y = state.upload(cells.y.between(true)),
                          of_x = state.upload(cells.x.between(true));
@@ -36,28 +32,21 @@ void add(State& state, const Tiles& cells, const std::vector<float>& levels, flo
                      state.left.get());
 }
 
-}  // namespace
-
-void flatten_once(State& state) {
-    if (state.cell_px == 0) {
-        const double given = state.params.spot_sigma_px;
-        state.cell_px = cell_px(given != 0 ? given : state.params.expected_sigma_px);
-    }
-    const Tiles cells = cells_of(state);
+std::vector<float> levels_of(const State& state, const Tiles& cells) {
     const Array<float> there = state.array<float>(cells.size());
     state.each(cells.size(), find_levels, cells, state.left.get(), state.weight.get(), state.image,
                static_cast<float>(clipped_variance(level_clip)), there.get());
-    const std::vector<float> levels = smoothed_levels(cells, state.download(there));
-    add(state, cells, levels, -1.0F);
-    state.background.resize(levels.size());
-    for (std::size_t k = 0; k < levels.size(); ++k) state.background[k] += levels[k];
+    return smoothed_levels(cells, state.download(there));
+}
+
+}  // namespace
+
+void flatten_once(State& state) {
+    particles::flatten_once(state, levels_of, add_background);
 }
 
 void flatten_anew(State& state, double sigma_px) {
-    add(state, cells_of(state), state.background, 1.0F);
-    state.cell_px = cell_px(sigma_px);
-    state.background.clear();
-    for (int pass = 0; pass < 2; ++pass) flatten_once(state);
+    particles::flatten_anew(state, sigma_px, levels_of, add_background);
 }
 
 }  // namespace lee::particles::on_device

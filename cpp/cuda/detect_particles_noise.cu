@@ -195,10 +195,10 @@ void weigh(State& state, const std::vector<Start>& starts, const Array<Start>& s
     state.found.noise = model.typical;
     state.weight = state.map();
     const auto maps = variance_maps(model);
-    const Array<float> base = state.upload(maps[0]), slope = state.upload(maps[1]),
-                       least = state.upload(maps[2]);
-    state.each_pixel(weigh_pixels, state.brightness.get(), state.image, state.ramp(base), state.ramp(slope),
-                     state.ramp(least), state.left.get(), state.weight.get());
+    const Array<float> base = state.upload(maps[0]), least = state.upload(maps[2]);
+    state.slope = state.upload(maps[1]);
+    state.each_pixel(weigh_pixels, state.brightness.get(), state.image, state.ramp(base),
+                     state.ramp(state.slope), state.ramp(least), state.left.get(), state.weight.get());
 }
 
 }  // namespace

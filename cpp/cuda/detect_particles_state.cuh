@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "common/detect_particles_background.hpp"
 #include "common/detect_particles_cells.hpp"
 #include "common/detect_particles_pixel.hpp"
 #include "common/detect_particles_tail.hpp"
@@ -130,9 +131,9 @@ struct State {
     Array<float> snr;         ///< output of the matched filter, over its standard deviation for white noise
     Array<float> texture;     ///< variance of `snr` where texture raises it; may be absent
     Array<float> scale;       ///< standard deviation of `snr` by tile, without the texture's part
+    Array<float> slope;       ///< of a pixel's variance over brightness, by tile
     bool textured = false;    ///< whether texture was subtracted from the difference
-    std::vector<float> background;  ///< by cell of the side `cell_px`; what has been subtracted from `left`
-    std::size_t cell_px = 0;
+    Background background;    ///< what has been subtracted from `left`
 
     DetectedParticles found;
 

@@ -51,7 +51,7 @@ double spot_sigma(const State& state, double begin_px, std::size_t& count) {
                      static_cast<float>(begin_px), known.get());
         widths = state.download(known);
     }
-    return common_width(widths, count);
+    return common_width(widths, state.params.expected_sigma_px, count);
 }
 
 }  // namespace lee::particles::on_device

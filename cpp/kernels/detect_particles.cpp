@@ -19,10 +19,11 @@ Ramps::Ramps(const Tiles& of, bool beyond)
         stretches.emplace_back(begin, x + 1);
         begin = x + 1;
     }
+    for (const Between& at : of_x) shares.push_back(at.share);
 }
 
-void Ramps::row(const simd::DetectParticlesLoops& loops, const float* tile_values, std::size_t y,
-                float* out) const {
+template <class Use>
+void Ramps::each_stretch(const float* tile_values, std::size_t y, const Use& use) const {
     const Between& v = of_y[y];
     const float* low = tile_values + v.low * tile_columns;
     const float* high = tile_values + v.high * tile_columns;
@@ -30,8 +31,22 @@ void Ramps::row(const simd::DetectParticlesLoops& loops, const float* tile_value
         const std::uint32_t k = of_x[begin].low, next = of_x[begin].high;
         const float a = low[k] + v.share * (high[k] - low[k]);
         const float b = low[next] + v.share * (high[next] - low[next]);
-        loops.ramp(of_x.data() + begin, a, b, out + begin, end - begin);
+        use(begin, end - begin, a, b);
     }
+}
+
+void Ramps::row(const simd::DetectParticlesLoops& loops, const float* tile_values, std::size_t y,
+                float* out) const {
+    each_stretch(tile_values, y, [&](std::size_t begin, std::size_t n, float low, float high) {
+        loops.ramp(shares.data() + begin, low, high, out + begin, n);
+    });
+}
+
+void Ramps::add_row(const simd::DetectParticlesLoops& loops, const float* tile_values, float times,
+                    std::size_t y, float* out) const {
+    each_stretch(tile_values, y, [&](std::size_t begin, std::size_t n, float low, float high) {
+        loops.add_ramp(shares.data() + begin, low, high, times, out + begin, n);
+    });
 }
 
 State::State(std::size_t rows_px, std::size_t columns_px, const DetectParticlesParams& given)
@@ -48,6 +63,7 @@ Deviation State::deviation() const {
             .of_y = ramps.of_y.data(),
             .of_x = ramps.of_x.data(),
             .tile_columns = tiles.x.count,
+            .slope = slope.data(),
             .texture = texture ? texture.row(0) : nullptr,
             .pitch = texture ? texture.pitch() : 0,
             .rows = static_cast<int>(rows),
@@ -71,7 +87,7 @@ DetectedParticles detect(HostView<const Pixel, 2> before, HostView<const Pixel, 
     const double sigma = particles::filter_for_points(
         params,
         [&](double px) {
-            if (particles::cell_px(px) != state.cell_px) particles::flatten_anew(state, px);
+            if (particles::cell_px(px) != state.background.cell_px) particles::flatten_anew(state, px);
             particles::filter(state, px);
         },
         [&](double px) { return particles::spot_sigma(state, px, found.sigma_from); });

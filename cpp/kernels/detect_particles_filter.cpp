@@ -80,8 +80,10 @@ class Blurred {
 void match(State& state, double sigma_px) {
     const std::vector<float> shape = gaussian(sigma_px, 1), square = gaussian(sigma_px, 2);
     const float least = min_information(square);
-    state.snr = Padded(state.rows, state.columns);
-    state.snr.fill(0.0F);
+    if (!state.snr) {
+        state.snr = Padded(state.rows, state.columns);
+        state.snr.clear_around();
+    }
     for_each_block(state, [&](const Block& block) {
         Blurred numerator(state, block, shape), information(state, block, square);
         numerator.take([&](std::size_t y, std::size_t x, float* out, std::size_t n) {
@@ -135,7 +137,7 @@ void model_texture(State& state, double sigma_px) {
         }
     }
     const TextureVariance variance = texture_variance(samples);
-    state.texture = Padded(state.rows, state.columns);
+    if (!state.texture) state.texture = Padded(state.rows, state.columns);
     for_each_block(state, [&](const Block& block) {
         for (std::size_t y = block.y0; y < block.y1; ++y) {
             state.loops.mix(laplacian.row(y) + block.x0, axial ? axial.row(y) + block.x0 : nullptr,
@@ -227,10 +229,7 @@ void leave_out(const State& state, const std::vector<Candidate>& spots, double s
 /// Rows of the field's standard deviation times a factor.
 void limits_at(const State& state, std::size_t y, float times, float* out) {
     state.ramps.row(state.loops, state.scale.data(), y, out);
-    for (std::size_t x = 0; x < state.columns; ++x) out[x] *= times;
-    if (!state.texture) return;
-    const float* variance = state.texture.row(y);
-    for (std::size_t x = 0; x < state.columns; ++x) out[x] *= std::sqrt(variance[x]);
+    state.loops.raise(state.texture ? state.texture.row(y) : nullptr, times, out, state.columns);
 }
 
 }  // namespace

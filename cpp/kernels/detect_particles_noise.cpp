@@ -123,6 +123,7 @@ void weigh(State& state, const std::vector<Start>& starts, const std::vector<Fit
     state.found.noise = model.typical;
     state.weight = Padded(state.rows, n);
     const std::array<std::vector<float>, 3> maps = variance_maps(model);
+    state.slope = maps[1];
     constexpr std::size_t strip = 16;
     parallel_for((state.rows + strip - 1) / strip, state.params.threads, [&](std::size_t band, int) {
         const auto rows = aligned_array<float>(maps.size() * n);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/aligned.hpp"
+#include "common/detect_particles_background.hpp"
 #include "common/detect_particles_tail.hpp"
 #include "common/detect_particles_tiles.hpp"
 #include "kernels/simd/detect_particles.hpp"
@@ -21,7 +22,8 @@ class Padded {
   public:
     Padded() = default;
     Padded(std::size_t rows, std::size_t columns)
-        : pitch_((columns + 15) / 16 * 16 + 2 * margin),
+        : columns_(columns),
+          pitch_((columns + 15) / 16 * 16 + 2 * margin),
           data_(aligned_array<float>((rows + 2) * pitch_)),
           size_((rows + 2) * pitch_) {}
     [[nodiscard]] float* row(std::size_t y) const { return data_.get() + (y + 1) * pitch_ + margin; }
@@ -29,11 +31,17 @@ class Padded {
     [[nodiscard]] float* row_after(std::size_t y) const { return row(y) + pitch_; }
     [[nodiscard]] explicit operator bool() const { return static_cast<bool>(data_); }
     [[nodiscard]] std::size_t pitch() const { return pitch_; }
-    void fill(float value) const { std::fill_n(data_.get(), size_, value); }
+    /// Set to zero what is beyond the image.
+    void clear_around() const {
+        const std::size_t rows = size_ / pitch_ - 2;
+        std::fill_n(data_.get(), pitch_ + margin, 0.0F);
+        for (std::size_t y = 0; y < rows; ++y) std::fill_n(row(y) + columns_, pitch_ - columns_, 0.0F);
+        std::fill_n(row(rows), pitch_ - margin, 0.0F);
+    }
 
   private:
     static constexpr std::size_t margin = 16;
-    std::size_t pitch_ = 0;
+    std::size_t columns_ = 0, pitch_ = 0;
     AlignedArray<float> data_;
     std::size_t size_ = 0;
 };
@@ -43,10 +51,18 @@ struct Ramps {
     Ramps(const Tiles& of, bool beyond);
     void row(const simd::DetectParticlesLoops& loops, const float* tile_values, std::size_t y,
              float* out) const;
+    /// Add a row of them, times `times`.
+    void add_row(const simd::DetectParticlesLoops& loops, const float* tile_values, float times,
+                 std::size_t y, float* out) const;
 
     std::size_t tile_columns;
     std::vector<Between> of_y, of_x;
     std::vector<std::pair<std::size_t, std::size_t>> stretches;  ///< columns between the same two tiles
+    std::vector<float> shares;                                   ///< of `of_x`
+
+  private:
+    template <class Use>
+    void each_stretch(const float* tile_values, std::size_t y, const Use& use) const;
 };
 
 struct State {
@@ -67,10 +83,10 @@ struct State {
     Padded weight;      ///< 1 / variance, 0 where masked
     Padded snr;         ///< output of the matched filter, over its standard deviation for white noise
     Padded texture;  ///< variance of `snr` over that of white noise, where texture raises it; may be absent
-    std::vector<float> background;  ///< by cell of the side `cell_px`; what has been subtracted from `left`
-    std::size_t cell_px = 0;
+    Background background;       ///< what has been subtracted from `left`
     std::vector<char> textured;  ///< by tile: whether anything was taken from the difference
     std::vector<float> scale;    ///< standard deviation of `snr` by tile, without the texture's part
+    std::vector<float> slope;    ///< of a pixel's variance over brightness, by tile
 
     DetectedParticles found;
 

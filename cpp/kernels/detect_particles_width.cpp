@@ -23,7 +23,7 @@ double spot_sigma(const State& state, double begin_px, std::size_t& count) {
         widths[k] = width_of(image, static_cast<float>(bright[k].y), static_cast<float>(bright[k].x),
                              static_cast<float>(begin_px));
     });
-    return common_width(widths, count);
+    return common_width(widths, state.params.expected_sigma_px, count);
 }
 
 }  // namespace lee::particles

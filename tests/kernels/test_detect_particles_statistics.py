@@ -148,6 +148,24 @@ def test_a_handful_of_spots_tells_its_width(count, sigma_px):
     assert not found.flags.any()
 
 
+def test_a_handful_of_spots_makes_the_width_no_narrower():
+    """A pixel that blinks within a spot makes it narrow; many spots outvote it."""
+    few = drawn((192, 192), [(50, 60), (120, 140), (140, 40)], 40.0, 1.0)
+    found = lee.detect_particles(*frames(few, 1), expected_sigma_px=1.4)
+    assert (found.spot_sigma_px, found.sigma_from) == (1.4, 0)
+    many = drawn((192, 192), [(y, x) for y in (40, 90, 140) for x in (30, 80, 130)], 40.0, 1.0)
+    assert lee.detect_particles(*frames(many, 1), expected_sigma_px=1.4).spot_sigma_px == pytest.approx(
+        1.0, rel=0.05
+    )
+
+
+def test_many_faint_spots_tell_their_width():
+    at = np.arange(16, 384, 32)
+    true = np.stack(np.meshgrid(at, at, indexing="ij"), -1).reshape(-1, 2) + 0.3
+    found = lee.detect_particles(*frames(drawn((384, 384), true, 4.0, 1.7), 1), expected_sigma_px=1.4)
+    assert found.spot_sigma_px == pytest.approx(1.7, rel=0.05)
+
+
 def test_blends_among_a_handful_do_not_widen_it():
     true = np.array([(50.0, 60.0), (120.0, 140.0), (140.0, 40.0), (140.0, 42.5)])
     found = lee.detect_particles(*frames(drawn((192, 192), true, 40.0, 1.5), 1), expected_sigma_px=1.0)
@@ -155,7 +173,7 @@ def test_blends_among_a_handful_do_not_widen_it():
 
 
 def test_the_width_is_the_expected_one_where_no_bright_spot_shows():
-    faint = drawn((256, 256), [(50, 50), (100, 130), (200, 80)], 3.0, 2.0)
+    faint = drawn((256, 256), [(50, 50), (100, 130), (200, 80)], 2.0, 2.0)
     found = lee.detect_particles(*frames(faint, 1), expected_sigma_px=1.9)
     assert (found.spot_sigma_px, found.sigma_from) == (1.9, 0)
 

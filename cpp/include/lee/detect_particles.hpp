@@ -14,7 +14,7 @@ namespace lee {
 
 struct DetectParticlesParams {
     /// Standard deviation of the Gaussian that a point appears as, px, in [0.5, 6]; 0 = from the bright spots
-    /// of this pair of frames
+    /// of this pair of frames; fewer than eight make it no narrower than `expected_sigma_px`
     double spot_sigma_px = 0;
     /// Its value where it is to be found from the spots and none is bright enough, px, in [0.5, 6]
     double expected_sigma_px = 1.4;

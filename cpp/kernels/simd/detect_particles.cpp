@@ -131,10 +131,6 @@ float level(const CellPixels& cell, float inside) {
     return level_of(cell, inside);
 }
 
-void add(const float* __restrict in, float times, float* __restrict out, std::size_t n) {
-    for (std::size_t i = 0; i < n; ++i) out[i] += times * in[i];
-}
-
 void add_noise(const float* __restrict left, const float* __restrict brightness, float level,
                const Variance& square_of_limit, float* __restrict sums, std::size_t n) {
     const Variance limit = square_of_limit;
@@ -217,8 +213,19 @@ std::size_t maxima(const float* __restrict above, const float* __restrict here, 
     return count;
 }
 
-void ramp(const Between* between, float low, float high, float* __restrict out, std::size_t n) {
-    for (std::size_t i = 0; i < n; ++i) out[i] = low + between[i].share * (high - low);
+void ramp(const float* __restrict share, float low, float high, float* __restrict out, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) out[i] = low + share[i] * (high - low);
+}
+
+void add_ramp(const float* __restrict share, float low, float high, float times, float* __restrict out,
+              std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) out[i] += times * (low + share[i] * (high - low));
+}
+
+void raise(const float* __restrict variance, float times, float* __restrict limit, std::size_t n) {
+    for (std::size_t i = 0; i < n; ++i) limit[i] *= times;
+    if (variance == nullptr) return;
+    for (std::size_t i = 0; i < n; ++i) limit[i] *= __builtin_sqrtf(variance[i]);
 }
 
 bool commit(const Residuals& image, Cell& cell, float point) {
@@ -255,7 +262,6 @@ const DetectParticlesLoops detect_particles_loops{.load_8 = load<std::uint8_t>,
                                                   .add_sums = add_sums_any,
                                                   .free = free_any,
                                                   .level = level,
-                                                  .add = add,
                                                   .add_noise = add_noise,
                                                   .weigh = weigh_noise,
                                                   .multiply = multiply,
@@ -270,6 +276,8 @@ const DetectParticlesLoops detect_particles_loops{.load_8 = load<std::uint8_t>,
                                                   .propose = propose,
                                                   .merge = merge,
                                                   .ramp = ramp,
+                                                  .add_ramp = add_ramp,
+                                                  .raise = raise,
                                                   .maxima = maxima};
 
 }  // namespace lee::simd::LEE_ISA

@@ -47,8 +47,6 @@ struct DetectParticlesLoops {
     void (*free)(const ParticleRow& row, const float* const* coefficients, float* left, std::size_t n);
     /// Level of a cell of the background
     float (*level)(const particles::CellPixels& cell, float inside);
-    /// out[i] += times in[i]
-    void (*add)(const float* in, float times, float* out, std::size_t n);
     /// The sums for the noise in the same way, k in [0, particles::noise_sums), of pixels within a limit
     /// that depends on brightness
     void (*add_noise)(const float* left, const float* brightness, float level,
@@ -83,7 +81,11 @@ struct DetectParticlesLoops {
                   const particles::Cell* cells, int index, const particles::Deviation& deviation,
                   const particles::Limits& limits, float point, particles::Proposal* out);
     /// A row between tiles' middles: out[i] = low + share[i] (high - low), of one stretch
-    void (*ramp)(const particles::Between* between, float low, float high, float* out, std::size_t n);
+    void (*ramp)(const float* share, float low, float high, float* out, std::size_t n);
+    /// out[i] += times (low + share[i] (high - low))
+    void (*add_ramp)(const float* share, float low, float high, float times, float* out, std::size_t n);
+    /// limit[i] *= times sqrt(variance[i]), variance may be null
+    void (*raise)(const float* variance, float times, float* limit, std::size_t n);
     /// Whether value[i] is above limit[i] and a maximum among its eight neighbours, ties to the first in
     /// order; value[-1] and value[n] can be read. Returns how many are.
     std::size_t (*maxima)(const float* above, const float* here, const float* below, const float* limit,

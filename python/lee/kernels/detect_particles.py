@@ -102,7 +102,8 @@ def detect_particles(
         Without it the Laplacian of `before` stands in for it.
     spot_sigma_px : float, px, optional
         Standard deviation of the Gaussian that a point appears as, 0.5 to 6. By default from the bright spots
-        of the frame, from one on; without any it is `expected_sigma_px`.
+        of the frame; fewer than eight may make it wider than `expected_sigma_px`, never narrower, and without
+        any it is that.
     expected_sigma_px : float, px
         See `spot_sigma_px`.
     false_alarms : float
