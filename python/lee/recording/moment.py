@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 _SET_S, _SET_SHARE = 0.5, 1e-3
 # Linux counts on while the computer sleeps, over programs, and names the boot since when it counts.
 _SINCE_BOOT: Any = getattr(time, "CLOCK_BOOTTIME", None)
+_READ: Any = getattr(time, "clock_gettime", None)
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -49,7 +50,7 @@ class Moment(NamedTuple):
 
 def now() -> Moment:
     """Return this moment."""
-    steady = time.monotonic() if _SINCE_BOOT is None else time.clock_gettime(_SINCE_BOOT)
+    steady = time.monotonic() if _SINCE_BOOT is None else float(_READ(_SINCE_BOOT))
     return Moment(wall_clock(), steady, _SESSION)
 
 
