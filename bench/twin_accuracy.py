@@ -27,6 +27,8 @@ FIELD_UM, PIXEL_UM = 200.0, 0.5
 # Of the trench: its zones along x keep clear of what the mesh smooths at the edges.
 ZONES = {"top": (0.0, 45.0), "floor": (90.0, 110.0)}
 WALLS = tuple((angle, depth) for angle in (45.0, 60.0, 75.0, 90.0) for depth in (20.0, 40.0))
+# An independent solution takes some seconds; its mesher may never end.
+_LONGEST_S = 120.0
 RIPPLE_UM, AMPLITUDE_UM, RIPPLED_UM = 2.0, 0.3692, 100.0
 Row = dict[str, object]
 Points = list[tuple[float, float]]
@@ -141,10 +143,12 @@ def apart(solve_it: Callable[..., list[float]], *given: object) -> list[float]:
                 target=_answer, args=(answer, solve_it, given)
             )
             child.start()
+            child.join(_LONGEST_S)
+            child.kill()
             child.join()
             if answer.is_file():
                 return [float(value) for value in json.loads(answer.read_text())]
-    raise RuntimeError("the independent solution crashed five times")
+    raise RuntimeError("the independent solution crashed, or did not end, five times")
 
 
 def _answer(place: Path, solve_it: Callable[..., list[float]], given: tuple[object, ...]) -> None:
