@@ -225,6 +225,10 @@ def test_what_is_no_store_is_refused(tmp_path):
     text = json.loads((other.path / "zarr.json").read_text())
     del text["attributes"]["pixel_um"]
     (other.path / "zarr.json").write_text(json.dumps(text))
+    with pytest.raises(InputError, match=r"cannot be read .*differs from its checksum.*--from-scratch"):
+        SurfaceStore.open(other.path)
+    del text["attributes"]["checksum_crc32"]
+    (other.path / "zarr.json").write_text(json.dumps(text))
     with pytest.raises(InputError, match=r"cannot be read .*pixel_um"):
         SurfaceStore.open(other.path)
 

@@ -13,8 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError, StorageError
 from lee.storage.atomic import new_folder
+from lee.storage.checked_zarr import check_description, consolidate, read_map, read_value, read_values
 from lee.storage.description import json_values, versions
-from lee.storage.map_zarr import AXES, FILES, MAPS, consolidate, make_axes, make_maps, make_states
+from lee.storage.map_zarr import AXES, FILES, MAPS, make_axes, make_maps, make_states
+from lee.storage.refusals import unreadable
+from lee.surfaces.filling import fill
 from lee.surfaces.provenance import Provenance
 from lee.surfaces.surface import Surface
 
@@ -29,7 +32,8 @@ class SurfaceStore:
     Made by `create` or `open`. Each scan has chunks of its own, so that several processes may write different
     scans at the same time; only one may `append`. A scan's `state` is written last, and every file takes its
     name only when it is complete: a process killed at any moment leaves a scan complete or absent. Scans that
-    are waiting or failed read as NaN.
+    are waiting or failed read as NaN, and so do chunks that differ from their checksum, with a warning that
+    names them.
 
     Attributes
     ----------
@@ -129,6 +133,8 @@ class SurfaceStore:
         try:
             group = zarr.open_group(str(place), mode=mode, zarr_format=3)
             attributes = dict(group.attrs)
+        except OSError as error:
+            raise unreadable(place, error, "check its permissions and the disk") from error
         except Exception as error:  # zarr raises many kinds on damaged metadata
             raise InputError(
                 f"{place}: cannot be read ({_message(error)}); run again with --from-scratch"
@@ -142,6 +148,7 @@ class SurfaceStore:
                 f"this lee reads up to version {FORMAT_VERSION}; update lee"
             )
         try:
+            check_description(place)
             return cls(place, group)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(
@@ -154,23 +161,29 @@ class SurfaceStore:
 
     @property
     def state(self) -> NDArray[np.uint8]:
-        """State of every scan, (T,) uint8: 0 waiting, 1 written, 2 failed; as it is on disk now."""
-        return np.asarray(self._array("state")[:], dtype=np.uint8)
+        """State of every scan, (T,) uint8: 0 waiting, 1 written, 2 failed; as it is on disk now.
+
+        One that is damaged is waiting, so that the scan is measured again.
+        """
+        try:
+            return np.asarray(self._array("state")[:], dtype=np.uint8)
+        except Exception:  # codecs raise errors of any kind on damaged chunks
+            return np.array([self._state(k) for k in range(len(self))], dtype=np.uint8)
 
     @property
     def times_s(self) -> NDArray[np.float64]:
         """When each scan began, (T,) s."""
-        return np.asarray(self._array("time_s")[:], dtype=np.float64)
+        return self._values("time_s").astype(np.float64)
 
     @property
     def scans(self) -> list[str]:
         """Names of the scans."""
-        return [str(name) for name in self._array("scan")[:]]
+        return [str(name) for name in self._values("scan")]
 
     @property
     def phases(self) -> list[str]:
         """State of the cell at each scan; empty if not known."""
-        return [str(name) for name in self._array("phase")[:]]
+        return [str(name) for name in self._values("phase")]
 
     @property
     def reasons(self) -> dict[int, str]:
@@ -180,20 +193,20 @@ class SurfaceStore:
         }
 
     def record(self, k: int) -> dict[str, Any]:
-        """Metadata of surface k, or ``{"reason": ...}`` if it failed; empty while it is waiting."""
+        """Metadata of surface k, or ``{"reason": ...}`` if it failed; empty if it is waiting or damaged."""
         self._check(k)
-        text = str(self._array("record")[k])
-        return dict(json.loads(text)) if text else {}
+        text = read_value(self._array("record"), k, f"{self.path}: record of surface {k}")
+        return dict(json.loads(str(text))) if text else {}
 
     def read(self, k: int, name: str = "height_um") -> NDArray[np.float32]:
-        """Map `name` of scan k, (H, W) float32; all NaN if the scan is waiting or failed."""
+        """Map `name` of scan k, (H, W) float32; NaN throughout if the scan is waiting or failed."""
         self._check(k)
         if name not in MAPS:
             raise InputError(f"store: there is no map {name!r}; give one of {', '.join(MAPS)}")
-        return np.asarray(self._array(name)[k], dtype=np.float32)
+        return read_map(self._array(name), k, f"{self.path}: {name} of surface {k}")
 
     def surface(self, k: int) -> Surface:
-        """Return surface k as it was written.
+        """Return surface k as it was written; what is damaged is not measured, filled heights filled again.
 
         Raises
         ------
@@ -201,13 +214,16 @@ class SurfaceStore:
             If the scan is waiting or failed.
         """
         self._check(k)
-        state = int(self._array("state")[k])
+        state = self._state(k)
         if state != WRITTEN:
             reason = (
                 f"failed: {self.record(k).get('reason', '')}" if state == FAILED else "is not measured yet"
             )
             raise InputError(f"{self.path}: surface {k} ({self.scans[k]}) {reason}")
         height, sigma, filled, sharp = (self.read(k, name) for name in MAPS)
+        known = np.isfinite(filled)
+        if not known.all():
+            filled = np.where(known, filled, fill(height, np.isfinite(height)))
         try:
             provenance = Provenance.from_json(self.record(k))
         except (TypeError, ValueError) as error:
@@ -241,7 +257,7 @@ class SurfaceStore:
         """Record that scan k could not be reconstructed, and why."""
         self._check(k)
         blank = np.full(self.shape, np.nan, np.float32)
-        maps = dict.fromkeys(MAPS, blank) if int(self._array("state")[k]) == WRITTEN else {}
+        maps = dict.fromkeys(MAPS, blank) if self._state(k) == WRITTEN else {}
         self._save(k, maps, {"reason": " ".join(str(reason).split())}, FAILED)
 
     def append(self, time_s: float, scan: str, *, phase: str = "") -> int:
@@ -293,6 +309,13 @@ class SurfaceStore:
             raise StorageError(
                 f"cannot write {self.path}: {error.strerror or error}; free some space, or check permissions"
             ) from error
+
+    def _state(self, k: int) -> int:
+        state = read_value(self._array("state"), k, f"{self.path}: state of surface {k}")
+        return WAITING if state is None else int(state)
+
+    def _values(self, name: str) -> NDArray[Any]:
+        return read_values(self._array(name), f"{self.path}: {name}")
 
     def _check(self, k: int) -> None:
         if not 0 <= k < len(self):

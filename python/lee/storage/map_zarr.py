@@ -1,15 +1,17 @@
-"""The arrays of a store of surfaces in zarr: maps, coordinates, and the state of each scan."""
+"""The arrays of a store of surfaces in zarr: maps, coordinates, and the state of each scan.
+
+Every chunk ends with its CRC-32C, which is zarr's own codec, and the group's own file holds one of itself:
+what was damaged on the disk is never read as other values. `lee.storage.checked_zarr` reads them.
+"""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
+from zarr.codecs import Crc32cCodec, ZstdCodec
 
 MAPS = {
     "height_um": ("um", "measured height, NaN where not measured"),
@@ -23,6 +25,7 @@ FILES = frozenset({"zarr.json", *MAPS, *AXES, "state", "record"})
 _INNER_PX = 256
 # Of what only the owner of the run writes.
 _SCANS_A_CHUNK = 256
+_CODECS = (ZstdCodec(level=0), Crc32cCodec())
 
 
 def make_maps(group: Any, maps: Mapping[str, tuple[str, str]], count: int, shape: tuple[int, int]) -> None:
@@ -36,6 +39,7 @@ def make_maps(group: Any, maps: Mapping[str, tuple[str, str]], count: int, shape
             chunks=(1, *inner),
             shards=(1, *shard),
             dtype="float32",
+            compressors=_CODECS,
             fill_value=float("nan"),
             dimension_names=("t", "y", "x"),
             attributes={"units": unit, "long_name": meaning},
@@ -66,6 +70,7 @@ def make_axes(
             shape=(len(values),),
             chunks=(chunk,),
             dtype=kind,
+            compressors=_CODECS,
             dimension_names=(axis,),
             attributes=attributes,
         )
@@ -80,13 +85,11 @@ def make_states(group: Any, count: int) -> None:
         ("record", "string", {"long_name": "how the surface came about, JSON"}),
     ):
         group.create_array(
-            name, shape=(count,), chunks=(1,), dtype=kind, dimension_names=("t",), attributes=attributes
+            name,
+            shape=(count,),
+            chunks=(1,),
+            dtype=kind,
+            compressors=_CODECS,
+            dimension_names=("t",),
+            attributes=attributes,
         )
-
-
-def consolidate(path: Path) -> None:
-    """Gather the sizes of all arrays in the group's own file, which is replaced at once."""
-    with warnings.catch_warnings():
-        # Readers that do not know of it find the sizes array by array.
-        warnings.filterwarnings("ignore", message="Consolidated metadata")
-        zarr.consolidate_metadata(str(path), zarr_format=3)

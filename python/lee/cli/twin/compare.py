@@ -124,10 +124,8 @@ class _Rates(NamedTuple):
 
 def _measured(measured: Path, sigma: str | None, time_s: float | None, computed: "SolutionMaps") -> _Rates:
     """Read measured rates from a map or a run."""
-    import zarr
-
     from lee.errors import InputError
-    from lee.series.map_store import MAPS_ZARR, open_maps
+    from lee.series.map_store import MAPS_ZARR, open_maps, read_times
     from lee.storage.map_tiff import read_map
     from lee.twin.comparison.explanation import times_within
 
@@ -143,7 +141,7 @@ def _measured(measured: Path, sigma: str | None, time_s: float | None, computed:
     if not place.is_dir():
         raise InputError(f"{measured} holds no {place.relative_to(measured)}: run `lee series` on it first")
     maps = open_maps(place)
-    times = np.asarray(zarr.open_array(str(place / "time_s"), mode="r")[:], np.float64)
+    times = read_times(place)
     k = times_within(computed.times_s, times)
     if not k.size:
         raise InputError(

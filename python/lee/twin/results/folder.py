@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from lee.errors import InputError, LeeError
 from lee.figures.maps import evenly
 from lee.storage.atomic import new_folder
+from lee.storage.checked_zarr import consolidate
 from lee.storage.description import json_values, versions
 from lee.storage.map_tiff import write_map
-from lee.storage.map_zarr import consolidate, make_maps
+from lee.storage.map_zarr import make_maps
 from lee.twin.cell import Cell
 from lee.twin.results.figures import environment, potentials, view, write_film
 from lee.twin.results.solution import Solution
