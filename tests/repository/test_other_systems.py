@@ -56,7 +56,7 @@ def as_on_windows(*command: object, **options) -> subprocess.CompletedProcess:
 
 def long_folder(tmp_path: Path) -> Path:
     """Make a folder whose path is long and holds spaces and letters beyond ASCII."""
-    folder = tmp_path / "Mikroskop für Würfel, 20 µm"
+    folder = tmp_path / "Maße der Wände, 20 µm"
     while len(str(folder)) < LONG - 60:
         folder /= "another folder of a long name"
     folder /= "x" * (LONG - len(str(folder)) - 1)
