@@ -102,7 +102,8 @@ def edge_resolution(
             "stand out: give a map of one edge"
         )
     lines = height if step.across == "x" else height.T
-    response = _levelled(lines, step, pixel)
+    levels = _Levels(lines, step, pixel)
+    response = levels.taken_from(lines, levels.fitted(np.arange(_GROUPS)))
     place = _places(response, step, pixel)
     if np.isfinite(place).sum() < _LEAST_LINES:
         raise InputError(
@@ -122,12 +123,20 @@ def edge_resolution(
     edges = np.linspace(-count, count, 2 * count + 1) * pixel / _BINS_PER_PX
     bins = np.clip(np.digitize(distance[used], edges) - 1, 0, 2 * count - 1)
     cell = group * 2 * count + bins
-    sums, points = (
-        np.bincount(cell, weight, minlength=_GROUPS * 2 * count).reshape(_GROUPS, 2 * count)
-        for weight in (response[used], np.ones(cell.size))
+    # Of heights, and of what their levels are a sum of: both levels are known no better than the heights.
+    heights, *terms, points = (
+        np.bincount(cell, weight[used], minlength=_GROUPS * 2 * count).reshape(_GROUPS, 2 * count)
+        for weight in (lines, *levels.terms[1:3], np.ones(lines.shape))
     )
     middle = (edges[:-1] + edges[1:]) / 2
-    found, curve = _measured(middle, sums.sum(0), points.sum(0), pixel)
+
+    def measured(groups: NDArray[np.intp]) -> tuple[dict[str, float], tuple[Values, Values]]:
+        level, along, down, high = levels.fitted(groups)
+        all_heights, x_sum, y_sum, seen = (one[groups].sum(0) for one in (heights, *terms, points))
+        sums = (all_heights - level * seen - along * x_sum - down * y_sum) / high
+        return _measured(middle, sums, seen, pixel)
+
+    found, curve = measured(np.arange(_GROUPS))
     flat = abs(found["overshoot_percent"]) < _MOST_OVERSHOOT_PERCENT
     if not (found["width_10_90_um"] < window and flat):
         raise InputError(
@@ -139,7 +148,7 @@ def edge_resolution(
     for _ in range(_RESAMPLES):
         chosen = rng.choice(present, present.size)
         try:
-            resampled.append(_measured(middle, sums[chosen].sum(0), points[chosen].sum(0), pixel)[0])
+            resampled.append(measured(chosen)[0])
         except InputError:
             continue
     spread = {
@@ -171,16 +180,35 @@ def edge_resolution(
     )
 
 
-def _levelled(lines: Values, step: StepHeight, pixel: float) -> Values:
-    """Return the lines with both levels made flat, 0 before and 1 behind the edge."""
-    y, x = np.meshgrid(*(np.arange(n) * pixel for n in lines.shape), indexing="ij")
-    (a, b), (c, d) = step.portions_um[:2]
-    behind = (x >= c) & (x <= d)
-    used = np.isfinite(lines) & (((x >= a) & (x <= b)) | behind)
-    design = np.stack([np.ones(used.sum()), x[used] - x.mean(), y[used] - y.mean(), behind[used]], axis=1)
-    level, along, down, height = np.linalg.lstsq(design, lines[used], rcond=None)[0]
-    flat: Values = (lines - level - along * (x - x.mean()) - down * (y - y.mean())) / height
-    return flat
+class _Levels:
+    """Levels before and behind the edge: level, slopes along x and y, height; by least squares.
+
+    ``terms`` are what these four are multiplied by, each (H, W).
+    """
+
+    def __init__(self, lines: Values, step: StepHeight, pixel: float) -> None:
+        y, x = np.meshgrid(*(np.arange(n) * pixel for n in lines.shape), indexing="ij")
+        (a, b), (c, d) = step.portions_um[:2]
+        behind = (x >= c) & (x <= d)
+        used = np.isfinite(lines) & (((x >= a) & (x <= b)) | behind)
+        self.terms = (np.ones(lines.shape), x - x.mean(), y - y.mean(), behind.astype(np.float64))
+        # Sums of each group of lines.
+        self._normal, self._right = np.zeros((_GROUPS, 4, 4)), np.zeros((_GROUPS, 4))
+        for group in range(_GROUPS):
+            own = used & (np.arange(len(lines))[:, None] * _GROUPS // len(lines) == group)
+            design = np.stack([term[own] for term in self.terms])
+            self._normal[group], self._right[group] = design @ design.T, design @ lines[own]
+
+    def fitted(self, groups: NDArray[np.intp]) -> Values:
+        """Fit the levels to some groups of lines, (4,)."""
+        out: Values = np.linalg.lstsq(self._normal[groups].sum(0), self._right[groups].sum(0), rcond=None)[0]
+        return out
+
+    def taken_from(self, lines: Values, fitted: Values) -> Values:
+        """Return the lines with both levels made flat, 0 before and 1 behind the edge."""
+        level, along, down, height = fitted
+        flat: Values = (lines - level - along * self.terms[1] - down * self.terms[2]) / height
+        return flat
 
 
 def _places(response: Values, step: StepHeight, pixel: float) -> Values:
