@@ -3,12 +3,14 @@
 import os
 import re
 
+import numpy as np
 import pytest
 
 from lee.cli import run
 from lee.recording.segment_reader import SegmentReader
 from lee.rig.record import owned_folder
 from lee.runs.run import open_run
+from lee.runs.surface_store import SurfaceStore
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 CONFIG = """
@@ -115,11 +117,12 @@ def test_surfaces_can_wait(config, tmp_path, capsys):
     assert not (tmp_path / "run" / "surfaces.zarr").exists()
     scans = len(open_run(tmp_path / "run"))
     assert scans >= 1
-    assert recording(config, tmp_path / "run", "--duration-s", "0.5") == 1
-    assert f"holds {scans} scans but 0 surfaces made at the rig" in capsys.readouterr().err
-    assert len(open_run(tmp_path / "run")) == scans
-    assert recording(config, tmp_path / "run", "--duration-s", "0.5", "--no-surfaces") == 0
-    assert len(open_run(tmp_path / "run")) > scans
+    assert recording(config, tmp_path / "run", "--duration-s", "0.5") == 0
+    store = SurfaceStore.open(tmp_path / "run" / "surfaces.zarr")
+    assert store.scans == open_run(tmp_path / "run").names
+    assert len(store) > scans
+    assert (store.state == 1).all()  # the earlier scans too, from their recordings
+    np.testing.assert_allclose(store.times_s, open_run(tmp_path / "run").times_s)
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,10 @@ class ScanResult(NamedTuple):
     """When the stage set off."""
     late_s: float = 0.0
     """How much later than the interval of the run had it."""
+    not_stored: str = ""
+    """Why the surface is not in the run's store; it can be measured from the recording."""
+    unawaited: bool = False
+    """Whether there is no surface because it was not waited for."""
 
     @property
     def missed_sample(self) -> bool:
@@ -71,7 +75,7 @@ class ScanResult(NamedTuple):
 
     def summary(self) -> str:
         """Return one line: frames written and missing, synchronisation, surface."""
-        parts = [f"{self.path.name}: {self.ledger.summary()}"]
+        parts = [f"{self.path.name}: {self._account()}"]
         if self.late_s:
             parts.append(f"began {self.late_s:.2f} s late: the scan before took longer than the interval")
         parts += [self.synchronisation.summary()] if self.synchronisation.summary() else []
@@ -84,12 +88,24 @@ class ScanResult(NamedTuple):
                 parts[-1] += f", {self.skipped} frames skipped"
         elif self.no_surface:
             parts.append(f"no surface: {self.no_surface}")
+        if self.not_stored:
+            parts.append(f"its surface is not stored ({self.not_stored}); `lee series` measures it again")
         if self.missed_sample:
             parts.append(
                 "WARNING: the scan window missed the sample; find the height at which it is sharp, and give "
                 "--start-um below and --end-um above it"
             )
         return "; ".join(parts)
+
+    def _account(self) -> str:
+        """Return what became of the pulses; none is missing that a scan which ended early never sent."""
+        whole = self.ledger
+        if self.fault is None or whole.pulses_counted != -1:
+            return whole.summary()
+        sent = whole.frames_received - whole.unplaced + whole.lost_frames + whole.missed_triggers
+        part = replace(whole, pulses_planned=sent)
+        early = f"ended early, {whole.frames_written} of {whole.pulses_planned} frames written"
+        return early if part.complete else f"{early}: {part.summary()}"
 
 
 def max_frames(plan: ScanPlan, settings: CameraSettings) -> int:
@@ -216,6 +232,9 @@ def take_scan(
         }
         segment.finish(frames.ledger, z_um=frames.z_um, notes=outcome)
     surface, reason, skipped = (None, "", 0) if reconstruction is None else reconstruction.finish(hurried)
+    unawaited = reconstruction is not None and surface is None and hurried()
+    if surface is not None and not np.isfinite([frames.stretch, frames.shift_um]).all():
+        surface, reason = None, "too few frames for their true heights"
     return ScanResult(
         path=Path(path),
         plan=plan,
@@ -228,6 +247,7 @@ def take_scan(
         disk_waited_s=writer.waited_s,
         fault=fault,
         begun=begun,
+        unawaited=unawaited,
     )
 
 

@@ -16,7 +16,7 @@ from lee.reconstruction.parameters import ReconstructParams
 from lee.recording.free_space import require_space
 from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
 from lee.rig.acquire import ScanResult, max_frames, take_scan
-from lee.rig.run_surfaces import RunSurfaces, check_surfaces, refuse_an_earlier_clock
+from lee.rig.run_surfaces import RunSurfaces, refuse_an_earlier_clock
 from lee.rig.scan_window import ScanWindow
 from lee.runs.lock import run_locked
 from lee.runs.reconstruct import series_params
@@ -83,7 +83,9 @@ def record_run(
 
     The run is a folder that `lee.open_run` and `lee series` take: ``scans/scan_000.raw``,
     ``scans/scan_001.raw`` and so on and, if surfaces are measured, ``surfaces.zarr``. Nothing in the folder
-    is overwritten: a run that is recorded into the same folder again continues after its last scan.
+    is overwritten: a run that is recorded into the same folder again continues after its last scan, whatever
+    ended it. No surface ever ends a recording: scans without one are measured after the last scan, unless it
+    is `enough`.
 
     Parameters
     ----------
@@ -126,6 +128,8 @@ def record_run(
     def scan_results() -> Iterator[ScanResult]:
         with held:
             yield from taken()
+            if surfaces is not None:
+                surfaces.catch_up(lambda: hurried() or (enough is not None and enough()))
 
     def taken() -> Iterator[ScanResult]:
         window = ScanWindow(run.scan, rig.stage.limits_counts)
@@ -147,6 +151,7 @@ def record_run(
             )._replace(late_s=turns.late_s)
             if surfaces is not None:
                 surfaces.add(result)
+                result = result._replace(not_stored=surfaces.problem)
             yield result
             if result.fault is not None:
                 raise result.fault
@@ -215,8 +220,6 @@ def _prepare(rig: Rig, run: RunPlan) -> tuple[CameraSettings, tuple[int, int], i
     surface_bytes = _SURFACE_BYTES_PX * shape[0] * shape[1] if run.reconstruct else 0
     require_space(run.folder, count * (each + surface_bytes))
     first = _next_number(scans)
-    if run.reconstruct:
-        check_surfaces(run.folder, first)
     refuse_an_earlier_clock(scans)
     return applied, shape, first
 

@@ -137,21 +137,41 @@ def reconstruct_run(
 
 
 def _measure(job: _Job) -> str | None:
-    """Reconstruct one scan and write it; return the reason if that failed."""
+    """Reconstruct the scan of a job and write it; return the reason if that failed."""
+    store = SurfaceStore.open(job.store, mode="r+")
+    return measure_scan(store, job.run, job.k, job.params, target=job.target, device=job.device)
+
+
+def measure_scan(
+    store: SurfaceStore,
+    run: Run,
+    k: int,
+    params: ReconstructParams,
+    *,
+    target: Target | None = None,
+    device: str = "cpu",
+    progress: Callable[[int, int], None] | None = None,
+) -> str | None:
+    """Reconstruct scan k of a run and write it to its place in the store; return the reason if that failed.
+
+    Raises
+    ------
+    StorageError
+        If the store cannot be written.
+    """
     from lee.reconstruction.reconstruct import reconstruct
 
-    store = SurfaceStore.open(job.store, mode="r+")
     try:
-        with _opened_again(job.run, job.k) as stack:
+        with _opened_again(run, k) as stack:
             stack.colour = False  # the store keeps luminance alone
-            surface = reconstruct(stack, target=job.target, params=job.params, device=job.device)
+            surface = reconstruct(stack, target=target, params=params, device=device, progress=progress)
         if not surface.valid.any():
-            raise InputError(f"{job.run.scans[job.k]}: nothing in it comes into focus")
+            raise InputError(f"{run.scans[k]}: nothing in it comes into focus")
     except (LeeError, OSError, MemoryError) as error:
         reason = reason_of(error)
-        store.fail(job.k, reason)
+        store.fail(k, reason)
         return reason
-    store.write(job.k, surface)
+    store.write(k, surface)
     return None
 
 
@@ -198,7 +218,7 @@ def _prepare_store(
         return store, unopened
     store = SurfaceStore.open(path, mode="r+")
     store.remove_partial_files()
-    _check_alike(store, run, settings, shape, pixel_um)
+    check_alike(store, run, settings, shape, pixel_um)
     known = len(store)
     if known and (not np.array_equal(store.times_s, run.times_s[:known]) or store.phases != phases[:known]):
         store.retime(run.times_s[:known], phases[:known])
@@ -236,9 +256,16 @@ def _reading(run: Run) -> dict[str, object]:
     return {name: value for name, value in given.items() if value is not None and value is not False}
 
 
-def _check_alike(
+def check_alike(
     store: SurfaceStore, run: Run, settings: CommonSettings, shape: tuple[int, int], pixel_um: float
 ) -> None:
+    """Refuse a store whose surfaces, or scans, are not those of the run.
+
+    Raises
+    ------
+    InputError
+        With what differs, and what to do.
+    """
     begun = {name: store.metadata.get(name) for name in settings}
     if json.dumps(begun, sort_keys=True) != json.dumps(settings, sort_keys=True):
         old, new = begun["parameters"] or {}, settings["parameters"]
