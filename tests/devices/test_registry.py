@@ -102,7 +102,7 @@ def test_a_driver_checks_its_own_keys():
 
 
 def test_the_drivers_of_lee_come_first_and_stay():
-    assert camera_drivers.names[:3] == ("virtual", "aravis", "spinnaker")
+    assert camera_drivers.names[:4] == ("virtual", "aravis", "spinnaker", "mmcore")
     assert set(stage_drivers.names) == {"virtual", "thorlabs", "brick"}
     assert stage_drivers["virtual"] is not ToyStageDriver
 

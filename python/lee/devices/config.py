@@ -1,7 +1,7 @@
 """A rig as a file describes it: which devices, how they are set up, and how far the stage may go.
 
 [camera]
-driver = "virtual"          # or "aravis", "spinnaker"
+driver = "virtual"          # or "aravis", "spinnaker", "mmcore"
 exposure_s = 0.003
 pixel_format = "Mono8"
 region_px = [0, 0, 1200, 1200]  # top, left, height, width; without it the whole sensor

@@ -96,6 +96,7 @@ camera_drivers = Registry(
         "virtual": "lee.devices.virtual.hardware.driver:VirtualCameraDriver",
         "aravis": "lee.devices.aravis.driver:AravisDriver",
         "spinnaker": "lee.devices.spinnaker.driver:SpinnakerDriver",
+        "mmcore": "lee.devices.mmcore.driver:MmcoreDriver",
     },
 )
 stage_drivers = Registry(
