@@ -105,8 +105,8 @@ def test_a_request_that_comes_byte_by_byte_is_cut_off(at_rest, monkeypatch):
 def test_one_client_cannot_take_all_connections(at_rest):
     held = [socket.create_connection(("127.0.0.1", at_rest.port), timeout=5) for _ in range(30)]
     try:
-        held[-1].settimeout(5)
-        assert held[-1].recv(1) == b""
+        held[0].settimeout(5)
+        assert held[0].recv(1) == b""
     finally:
         for one in held:
             one.close()

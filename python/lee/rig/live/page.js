@@ -44,8 +44,19 @@ const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 const short = (scan) => scan.replace(/\.raw$/, "");
 const plural = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
+// A browser has six connections to the rig: what is only looked at makes room for what controls it.
+let looking = new AbortController();
+
 async function request(path, options = {}) {
-  const answer = await fetch(path, { ...options, cache: "no-store", signal: AbortSignal.timeout(TIMEOUT_MS) });
+  const signals = [AbortSignal.timeout(TIMEOUT_MS)];
+  if (options.method === "POST") {
+    looking.abort();
+    looking = new AbortController();
+  } else {
+    signals.push(looking.signal);
+  }
+  const signal = AbortSignal.any ? AbortSignal.any(signals) : signals[0];
+  const answer = await fetch(path, { ...options, cache: "no-store", signal });
   if (!answer.ok) throw new Error((await answer.text()).trim() || `answer ${answer.status}`);
   return answer;
 }
@@ -56,7 +67,7 @@ async function watch() {
     lost(null);
     show(state);
   } catch (error) {
-    lost(error);
+    if (error.name !== "AbortError") lost(error);
   }
   setTimeout(watch, POLL_MS);
 }
@@ -217,7 +228,7 @@ function showScans({ scans, scans_taken: taken }) {
   rows = key;
   $("ledger").replaceChildren(...scans.flatMap(rowsOf));
   const last = taken > scans.length ? `the last ${scans.length} of ${taken}; ` : "";
-  put("ledger-caption", scans.length ? `${last}✓ a complete frame on disk for every pulse` : "no scan yet");
+  put("ledger-caption", scans.length ? `${last}✓ a complete frame on disk for every pulse; ✗ ended early, or with losses: see the line below it` : "no scan yet");
 }
 
 function rowsOf(scan) {

@@ -7,7 +7,6 @@ import json
 import socket
 import sys
 import threading
-from collections import Counter
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
@@ -15,6 +14,7 @@ from urllib.parse import parse_qs
 
 from lee.errors import InputError, LeeError
 from lee.rig.live.access import Access, addresses
+from lee.rig.live.connections import Connections, Guesses
 from lee.rig.live.request_limits import LimitedReader, RequestTooLongError
 from lee.rig.live.session import Session
 
@@ -44,8 +44,6 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-# Connections at a time, in all and from one address: a browser opens up to six.
-_MAX_CLIENTS, _MAX_PER_ADDRESS = 96, 24
 # Seconds within which a request must have arrived completely.
 _REQUEST_S = 15.0
 
@@ -80,8 +78,7 @@ class LiveServer(ThreadingHTTPServer):
     def __init__(self, host: str = "127.0.0.1", port: int = 8765, token: str | None = None) -> None:
         self.access = Access(host, token)
         self.address_family, address = addresses(host)[0]
-        self._clients: Counter[str] = Counter()
-        self._counting = threading.Lock()
+        self.connections, self.guesses = Connections(), Guesses()
         self.session: Session | None = None
         self.ended = False
         self._host = host
@@ -123,26 +120,18 @@ class LiveServer(ThreadingHTTPServer):
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
     def process_request(self, request: Request, client_address: Address) -> None:
-        """Answer on a thread of its own; close a connection beyond the limit at once."""
-        with self._counting:
-            full = (
-                self._clients.total() >= _MAX_CLIENTS or self._clients[client_address[0]] >= _MAX_PER_ADDRESS
-            )
-            if not full:
-                self._clients[client_address[0]] += 1
-        if full:
-            self.shutdown_request(request)
-        else:
-            super().process_request(request, client_address)
+        """Answer on a thread of its own."""
+        assert isinstance(request, socket.socket)
+        self.connections.open(request, client_address[0])
+        super().process_request(request, client_address)
 
     def process_request_thread(self, request: Request, client_address: Address) -> None:
         """Answer, then count the connection as closed."""
         try:
             super().process_request_thread(request, client_address)
         finally:
-            with self._counting:
-                self._clients[client_address[0]] -= 1
-                self._clients += Counter()  # drop addresses without a connection
+            assert isinstance(request, socket.socket)
+            self.connections.close(request)
 
     def handle_error(self, request: Request, client_address: Address) -> None:
         """Report in one line what failed, unless the client has just disconnected."""
@@ -214,14 +203,18 @@ class _Answer(BaseHTTPRequestHandler):
         if access.needs_token:
             given = parse_qs(query).get("token", [""])[0]
             if path == "/" and given:
+                if not self._may_guess():
+                    return
                 if access.token_fits(given):
                     cookie = {"Location": "/", "Set-Cookie": access.cookie(self.server.port)}
                     self._answer_text(303, "welcome", cookie)
                 else:
+                    self.server.guesses.add(self.client_address[0])
                     self._refuse(401, "wrong token")
                 return
             if not self._may_enter():
                 return
+        self.server.connections.permit(self.connection)
         if path in _PAGE:
             name, kind = _PAGE[path]
             self._send(200, (files("lee.rig.live") / name).read_bytes(), kind)
@@ -248,6 +241,11 @@ class _Answer(BaseHTTPRequestHandler):
         if self.path not in _ACTIONS:
             self._answer_text(404, "there is nothing here")
             return
+        self.server.connections.permit(self.connection)
+        with self.server.connections.controlling(self.connection):
+            self._act()
+
+    def _act(self) -> None:
         try:
             {"/start": self._session().start, "/stop": self._session().stop, "/abort": self._session().abort}[
                 self.path
@@ -263,12 +261,23 @@ class _Answer(BaseHTTPRequestHandler):
 
     def _may_enter(self) -> bool:
         access, headers = self.server.access, self.headers
-        if access.bears_token(headers.get("Authorization")) or access.has_pass(
-            headers.get("Cookie"), self.server.port
-        ):
+        if access.has_pass(headers.get("Cookie"), self.server.port):
             return True
+        given = headers.get("Authorization")
+        if given is not None:
+            if not self._may_guess():
+                return False
+            if access.bears_token(given):
+                return True
+            self.server.guesses.add(self.client_address[0])
         self._refuse(401, "a token is needed: open the page once with ?token=... after its address")
         return False
+
+    def _may_guess(self) -> bool:
+        if self.server.guesses.too_many(self.client_address[0]):
+            self._refuse(429, "too many wrong tokens from this address; wait a minute")
+            return False
+        return True
 
     def _refuse(self, code: int, message: str) -> None:
         self.close_connection = True
@@ -278,6 +287,7 @@ class _Answer(BaseHTTPRequestHandler):
         self._send(code, f"{message}\n".encode(), "text/plain; charset=utf-8", more)
 
     def _send(self, code: int, body: bytes, kind: str, more: dict[str, str] | None = None) -> None:
+        self.request_version = "HTTP/1.1"  # else one that states none would get no headers
         self.send_response(code)
         for name, value in {**_HEADERS, **(more or {})}.items():
             self.send_header(name, value)
