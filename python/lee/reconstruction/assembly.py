@@ -21,7 +21,7 @@ from lee.reconstruction.artefact_masks import (
 from lee.reconstruction.focus.cells import CellRecord
 from lee.reconstruction.focus.measure import FocusMaxima, FocusSearch
 from lee.reconstruction.occlusion.candidates import Candidates, candidate_heights
-from lee.reconstruction.occlusion.detection import Occlusions, find_occlusions
+from lee.reconstruction.occlusion.detection import Cells, find_occlusions
 from lee.reconstruction.occlusion.doubtful import doubtful_near_occlusions, near_occlusions
 from lee.reconstruction.occlusion.heights import SurfaceMaxima, continue_surface, continued_behind
 from lee.reconstruction.occlusion.seen import occluded_classes, seen_brightness
@@ -71,11 +71,12 @@ def assemble_surface(
     search.close()
     record = CellRecord(*search.record())
     occlusions = find_occlusions(record)
+    rejected = occlusions.rejected()
     maxima: SurfaceMaxima | None = None
     if occlusions.any():
         levels = [FocusMaxima(*search.peaks(level)) for level in range(min(2, search.levels))]
         maxima = SurfaceMaxima(levels, record.z_um, occlusions.opaque(), search.noise, depth_um)
-        search.reject(occlusions.rejected().view(np.uint8))
+        search.reject(rejected.view(np.uint8))
     height, sigma, sharp = search.finish()
     candidates = None if maxima is None else candidate_heights(height, maxima, occlusions)
     sigma = np.hypot(sigma, sampling_sigma_um(height, z_um, depth_um))
@@ -85,7 +86,8 @@ def assemble_surface(
     strong |= rising_to_an_end(record, height.shape)
     textured = np.where(strong, search.textured(True), search.textured(False)) != 0
     bare = bare_patches(np.isfinite(height) & textured)
-    masks = _masks(search, height, sigma, bare, coarser, record, occlusions, pixel_um, depth_um)
+    near = near_occlusions(occlusions, height.shape)
+    masks = _masks(search, height, sigma, bare, coarser, record, near, rejected, pixel_um, depth_um)
     if maxima is not None:
         zone = masks["occluded"]
         height, sigma, continued = continue_surface(height, sigma, ~_any_of(masks), zone, maxima)
@@ -101,7 +103,7 @@ def assemble_surface(
     occluded_px: dict[str, int] = {}
     near_occlusion: Candidates | None = None
     if maxima is not None and candidates is not None:
-        zone = near_occlusions(occlusions, height.shape) & ~masks["left the field"]
+        zone = near & ~masks["left the field"]
         behind, _ = continued_behind(height, known, zone)
         filled = np.where(known, height, behind).astype(np.float32)
         occluded_px = occluded_classes(filled, record, occlusions, depth_um)
@@ -129,7 +131,8 @@ def _masks(
     bare: Mask,
     maxima: FocusMaxima,
     record: CellRecord,
-    occlusions: Occlusions,
+    near: Mask,
+    rejected: Cells,
     pixel_um: float,
     depth_um: float,
 ) -> dict[str, Mask]:
@@ -141,15 +144,14 @@ def _masks(
     double &= ~bare & ~beyond
     unsure = uncertain(sigma, depth_um) & ~bare & ~beyond & ~double
     occluded = np.zeros(height.shape, bool)
-    if occlusions.any():
-        near = near_occlusions(occlusions, height.shape)
+    if near.any():
         doubtful = doubtful_near_occlusions(
             np.where(bare | beyond | double | unsure, np.nan, height).astype(np.float32),
             sigma,
             near,
             maxima.peak[0] / max(search.noise, 1e-12),
             record=record,
-            rejected=occlusions.rejected(),
+            rejected=rejected,
             pixel_um=pixel_um,
             depth_um=depth_um,
         )
