@@ -7,7 +7,7 @@ foreach(stem IN LISTS LEE_KERNELS)
 endforeach()
 
 if(LEE_CUDA)
-  if(NOT CMAKE_CUDA_ARCHITECTURES)
+  if(NOT CMAKE_CUDA_ARCHITECTURES AND NOT DEFINED ENV{CUDAARCHS})
     # Machine code for compute capability 7.5 to 9.0, and the intermediate form for later ones.
     set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 86-real 89-real 90)
   endif()

@@ -7,7 +7,7 @@ import lee
 from lee.devices.virtual.hardware.fault_plan import Faults
 from tests.rig.test_acquire import scanned
 
-LAST = 79
+LAST, STEP_UM = 79, 0.2
 OFF = "so that heights may be off by 1 step, in scans up and down to opposite sides"
 
 
@@ -25,7 +25,8 @@ def same_heights(taken, flawless):
         twin = int(np.argmin(np.abs(whole.z_um - stack.z_um[at])))
         assert np.array_equal(stack[int(at)], whole[twin]), at
     difference = taken.surface.height_um - flawless.surface.height_um
-    assert abs(np.nanmedian(difference)) < 0.02
+    # A fraction of a step: on a busy computer frames may pass the surface by, which shifts none.
+    assert abs(np.nanmedian(difference)) < 0.25 * STEP_UM
     return len(placed)
 
 
