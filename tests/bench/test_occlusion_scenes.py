@@ -223,6 +223,7 @@ def test_a_vibrating_scan_shows_its_truth_in_the_first_frame(take):
     np.testing.assert_allclose(brightness, how.lamp(len(brightness)), atol=0.04)
 
 
+@pytest.mark.slow
 def test_scans_that_differ_in_bodies_share_their_light():
     taken_scans._lit.cache_clear()
     for kind in ("grey, throughout", "sparks"):
@@ -273,6 +274,7 @@ def test_every_table_has_rows_of_both_renderers():
     assert len(names) == len(set(names))
 
 
+@pytest.mark.slow
 def test_the_tables_are_printed_and_written(tmp_path, monkeypatch, capsys):
     chosen = {"clean": "caps", "occluded": "grey, in mid scan", "unseen": "caps, no texture"}
     chosen["disturbed"] = "caps, drift 8 px"

@@ -129,6 +129,7 @@ def test_compare_without_deviations_seeks_no_map(folder, capsys, tmp_path):
     assert not (tmp_path / "out" / "efficiency.tif").exists()
 
 
+@pytest.mark.slow
 def test_compare_finds_an_exchange_current_by_solving_again(folder, capsys, tmp_path):
     exchange = np.full(SHAPE, 30, np.float32)
     exchange[:, :16] = 40

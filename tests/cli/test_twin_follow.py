@@ -79,6 +79,7 @@ def test_aligned_surfaces_go_before_those_as_measured(run, capsys, tmp_path):
     np.testing.assert_allclose(load_maps(tmp_path / "out").height_um[0], measured(0).height_um + 7, atol=0.3)
 
 
+@pytest.mark.slow
 def test_the_recorded_charge_goes_before_the_phases(run, capsys, tmp_path):
     (run / "series").mkdir()
     table = pd.DataFrame({"time_s": TIMES, "charge_c_per_cm2": [0.0, 0.08, 0.16, 0.12]})

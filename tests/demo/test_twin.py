@@ -22,6 +22,7 @@ def surfaces():
     return Surface(height, filled, sigma, np.isfinite(height), filled, PIXEL_UM), truth
 
 
+@pytest.mark.slow
 def test_the_twin_over_the_measured_surface_is_compared_with_that_over_the_true_one(tmp_path):
     pytest.importorskip("ngsolve")
     surface, truth = surfaces()

@@ -267,6 +267,7 @@ def test_frames_that_find_no_buffer_are_reported_and_the_others_can_be_had(camer
 # --- over the network ---
 
 
+@pytest.mark.slow
 @over_network
 def test_at_80_frames_a_second_over_the_network_nothing_is_lost():
     with network_camera() as (camera, _):

@@ -70,6 +70,7 @@ def frames_of(camera, number):
     return [camera.next_frame(2.0) for _ in range(number)]
 
 
+@pytest.mark.slow
 def test_frames_come_in_their_order_with_ids_and_times_of_every_acquisition(opened):
     camera = opened()
     assert (camera.identity.vendor, camera.identity.model) == ("DemoCamera", "DCam")

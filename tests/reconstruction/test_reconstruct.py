@@ -86,6 +86,7 @@ def test_drift_is_corrected():
     assert on < 0.5 * off
 
 
+@pytest.mark.slow
 def test_drift_on_gentle_relief_costs_a_fifth_at_most(scan, surface):
     moved = render_scan(gentle(SHAPE, PIXEL_UM, 3), drift_px=(8.0, -3.0), seed=1)
     once = ReconstructParams(second_look=False)

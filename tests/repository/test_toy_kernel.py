@@ -101,6 +101,7 @@ def test_no_file_is_written_that_the_list_does_not_have():
     assert {*NEW, *CHANGED} == {*listed("A kernel"), *tests}
 
 
+@pytest.mark.slow
 def test_it_runs_on_the_processor_and_in_python(source, tmp_path):
     python = [f"-DPython_EXECUTABLE={sys.executable}", f"-Dpybind11_DIR={pybind11_folder()}"]
     build(source, tmp_path, "-DLEE_PYTHON=ON", *python)

@@ -57,6 +57,7 @@ def test_no_frame_is_lost_between_camera_and_disk(tmp_path, size):
     assert len(lee.open_stack(taken.path)) == ledger.frames_written
 
 
+@pytest.mark.slow
 def test_whatever_the_network_loses_is_in_the_ledger(tmp_path):
     taken, _ = scanned(tmp_path / "a.raw", "-r", "5", serial="GVLOSS")
     ledger = taken.ledger

@@ -294,6 +294,7 @@ def test_a_lost_worker_costs_a_retry(tmp_path, scheduler):
     assert all(made.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheduler", [None, "local"])
 def test_workers_that_keep_dying_end_it(scheduler):
     if scheduler == "local":

@@ -145,6 +145,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_a_scan_is_complete_or_absent(tmp_path):
     xarray = pytest.importorskip("xarray")
     path = made(tmp_path, count=0, shape=(256, 256)).path

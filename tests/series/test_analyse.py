@@ -88,6 +88,7 @@ def test_everything_is_written(found):
     assert set(pd.read_csv(found.path / "profile.csv")["when"]) == set(found.profiles)
 
 
+@pytest.mark.slow
 def test_a_film_seen_obliquely_is_made_when_asked_for(folder, monkeypatch, undrawn):
     def drawn(path, heights, *, times_s, pixel_um, phases):
         assert len(heights) == len(times_s) == len(phases) == SCANS
@@ -155,6 +156,7 @@ def test_two_scans_show_growth_but_no_rate(folder, undrawn):
     assert found.relations == {}
 
 
+@pytest.mark.slow
 def test_drawn_regions_and_references(folder, undrawn):
     square = [[5, 5], [5, 12], [12, 12], [12, 5]]
     (folder / "regions.json").write_text(json.dumps({"R1": {"polygon_um": square}}))

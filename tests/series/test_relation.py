@@ -68,6 +68,7 @@ def test_a_law_is_recovered_bin_by_bin() -> None:
 
 
 # Without a relation, intervals are held against the truth in test_particle_density.py, too.
+@pytest.mark.slow
 @pytest.mark.parametrize("strength", [pytest.param(0.0, marks=pytest.mark.slow), 0.6])
 def test_intervals_hold_the_truth_as_often_as_they_claim(strength: float) -> None:
     """Fields alike over many pixels: taken pixel by pixel, nine of ten intervals would miss."""

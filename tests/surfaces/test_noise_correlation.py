@@ -17,6 +17,7 @@ def correlated(shape, correlation_px, seed):
     return smooth / smooth.std()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "correlation_px",
     [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow), 4],
@@ -76,6 +77,7 @@ def test_a_known_correlation_is_taken():
     assert (given.noise_um, given.noise_correlation_px) == (None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scene", "seed", "height_noise_um"), [(gentle, 3, 0.025), (rugged, 4, 0.25)])
 def test_automatic_scale_of_a_reconstructed_surface(scene, seed, height_noise_um):
     """Focus is measured over windows, so errors of neighbouring pixels are alike."""

@@ -89,6 +89,7 @@ def test_diameters_are_right_and_within_their_stated_error(law: str, given: bool
     assert min(held) > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("law", LAWS)
 @pytest.mark.parametrize("given", [True, False])
 def test_beads_of_few_sizes_do_not_draw_the_curve_into_steps(law: str, given: bool) -> None:

@@ -256,6 +256,7 @@ def test_chance_is_that_of_a_particle_above_a_place() -> None:
     assert relate_density(found, curved).chance == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("strength", "count"),
     [
@@ -286,6 +287,7 @@ def test_intervals_hold_the_truth_as_often_as_they_claim(strength: float, count:
     assert held["chance"] / runs > 0.82
 
 
+@pytest.mark.slow
 def test_without_a_relation_the_map_is_seldom_reported_to_have_one() -> None:
     holds = []
     for seed in range(30):
@@ -296,6 +298,7 @@ def test_without_a_relation_the_map_is_seldom_reported_to_have_one() -> None:
     assert np.mean(holds) > 0.78
 
 
+@pytest.mark.slow
 def test_what_curvature_does_not_show_widens_the_intervals() -> None:
     poisson, outer, bins = 0, 0, 0
     for seed in range(20):

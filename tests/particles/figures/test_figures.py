@@ -242,6 +242,7 @@ def test_medians_know_of_what_lies_beyond_the_calibration() -> None:
     assert median_text(sizes_of(empty_table())) == "unknown"
 
 
+@pytest.mark.slow
 def test_the_median_is_within_its_interval_as_often_as_claimed() -> None:
     rng, held = np.random.default_rng(0), []
     for _ in range(400):

@@ -37,6 +37,7 @@ def test_two_thirds_of_the_heights_lie_within_one_sigma(scene):
     assert np.mean(np.abs(error[known]) < 3 * sigma[known]) > 0.95
 
 
+@pytest.mark.slow
 def test_a_bubble_is_masked_and_filled_from_its_surroundings():
     scan = render_scan(gentle((256, 256), 0.25, 4).with_bubbles(1, 6, (7.0, 8.0)), seed=1)
     surface = surface_of(scan, ReconstructParams(focus="wavelet", drift=False))
@@ -69,6 +70,7 @@ def test_texture_that_is_noise_alone_is_not_measured():
     assert surface.coverage < 0.02
 
 
+@pytest.mark.slow
 def test_drift_is_corrected():
     scene = rugged(SHAPE, PIXEL_UM, 4, relief_um=8.0)
     moved = render_scan(scene, drift_px=(8.0, -3.0), seed=1)

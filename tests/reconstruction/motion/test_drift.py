@@ -37,6 +37,7 @@ def test_rendered_scans(scene: object, drift_px: tuple[float, float]) -> None:
     assert rms(found - (scan.drift_px - scan.drift_px[0])) < 0.25  # frame 0 is far out of focus
 
 
+@pytest.mark.slow
 def test_bubbles_do_not_drag_the_path_along() -> None:
     scene = rugged((384, 384), 0.25, 2).with_bubbles(3, 3).with_spikes(20, 4)
     scan = render_scan(scene, drift_px=(4, 4), seed=1)

@@ -62,6 +62,7 @@ def test_still_scans_show_none(scene, step_um, drift_px):
     assert not motion.beside_px.any()
 
 
+@pytest.mark.slow
 def test_bubbles_are_not_taken_for_vibration():
     scene = rugged((192, 192), PIXEL_UM, 2).with_bubbles(3, 3).with_spikes(20, 4)
     assert frame_motion(stack_of(render_scan(scene, seed=1))).vibration_px == 0
@@ -101,6 +102,7 @@ def test_heights_are_as_of_a_still_stand(scan, still, kind, depth):
     assert still.metadata["vibration_px"] == 0
 
 
+@pytest.mark.slow
 def test_frames_in_great_number_are_all_followed():
     """Vibration shows in some of the frames; then all are compared."""
     made = gentle((96, 112), PIXEL_UM, 3)

@@ -70,6 +70,7 @@ def standard(tmp_path_factory):
 # --- backlash ---
 
 
+@pytest.mark.slow
 def test_backlash_is_recovered_within_its_error(tmp_path):
     away = []
     for seed in range(8):
@@ -123,6 +124,7 @@ def test_play_longer_than_its_approach_is_refused(tmp_path):
 # --- scale ---
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "ppm"), [(0, 0.0), (1, 11.0), (2, -5000.0), (3, 20000.0)])
 def test_a_wrong_scale_is_recovered_within_its_error(tmp_path, seed, ppm):
     passes, _, _ = scanned(tmp_path, step_standard(STEP_UM), seed, scale_ppm=ppm)

@@ -38,6 +38,7 @@ def shares_within(truth: Grown, height: np.ndarray, sigma: np.ndarray | None) ->
     return np.array([np.mean(one[np.isfinite(one)] <= 1) for one in score])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("kind", ["white", "persistent", "sloped"])
 def test_two_of_three_rates_are_within_their_sigma(kind: str, seed: int) -> None:

@@ -97,6 +97,7 @@ def test_what_is_not_known_is_left_out(tmp_path: Path) -> None:
     assert "<video" not in report.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_run_without_any_surface_has_a_report(tmp_path: Path) -> None:
     full = results()
     lost = np.full_like(np.asarray(full.heights), np.nan)

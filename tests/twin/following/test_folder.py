@@ -48,6 +48,7 @@ def test_regions_are_found_or_drawn(followed):
     assert set(drawn.curves["n"]) == {36}
 
 
+@pytest.mark.slow
 def test_the_folder_holds_accounts_rates_and_the_report(followed, tmp_path):
     folder = save_followed(followed, tmp_path / "twin", films=False, metadata={"run": "made"})
     assert load_maps(folder).metadata["scans"] == ["a", "b", "c"]
