@@ -11,25 +11,15 @@ from lee.recording.segment_reader import SegmentReader
 from lee.rig.record import owned_folder
 from lee.runs.run import open_run
 from lee.runs.surface_store import SurfaceStore
+from tests.support.rig_commands import VIRTUAL_RIG
 
 pytestmark = pytest.mark.usefixtures("undrawn")
-CONFIG = """
-[camera]
-driver = "virtual"
-sensor_px = [64, 80]
-frames_per_s = 200.0
-exposure_s = 0.001
-[stage]
-driver = "virtual"
-lowest_um = 900.0
-highest_um = 1100.0
-"""
 
 
 @pytest.fixture
 def config(tmp_path):
     path = tmp_path / "rig.toml"
-    path.write_text(CONFIG)
+    path.write_text(VIRTUAL_RIG)
     return path
 
 
@@ -62,7 +52,9 @@ def test_doctor_reports_what_is_there(config, tmp_path, capsys):
 
 
 def test_doctor_reports_where_the_scale_is_from(config, tmp_path, capsys):
-    config.write_text(CONFIG + 'counts_per_um = 2010.5\ncalibrated_by = "step of 20 µm"\nbacklash_um = 1.5\n')
+    config.write_text(
+        VIRTUAL_RIG + 'counts_per_um = 2010.5\ncalibrated_by = "step of 20 µm"\nbacklash_um = 1.5\n'
+    )
     assert run(["rig", "doctor", str(config), "-o", str(tmp_path)]) == 0
     assert "  ok  stage scale: 2010.5 counts/µm (step of 20 µm), backlash 1.5 µm\n" in capsys.readouterr().out
 
@@ -81,7 +73,7 @@ def test_doctor_needs_no_configuration(tmp_path, capsys):
     ],
 )
 def test_doctor_reports_what_is_wrong(config, capsys, changed, message):
-    config.write_text(CONFIG.replace(*changed))
+    config.write_text(VIRTUAL_RIG.replace(*changed))
     assert run(["rig", "doctor", str(config)]) == 1
     out, err = capsys.readouterr()
     assert message in out
@@ -91,7 +83,7 @@ def test_doctor_reports_what_is_wrong(config, capsys, changed, message):
 def test_doctor_reports_a_missing_device(config, tmp_path, capsys):
     pytest.importorskip("thorlabs_apt_device", reason="the stage's library is missing")
     stage = 'driver = "thorlabs"\nport = "/dev/no-such-port"\nlowest_um'
-    config.write_text(CONFIG.replace('driver = "virtual"\nlowest_um', stage))
+    config.write_text(VIRTUAL_RIG.replace('driver = "virtual"\nlowest_um', stage))
     assert run(["rig", "doctor", str(config), "-o", str(tmp_path)]) == 1
     out, err = capsys.readouterr()
     assert " BAD  stage: " in out
@@ -200,7 +192,7 @@ def test_what_was_converted_already_is_skipped(config, tmp_path, capsys):
 
 
 def test_a_stage_that_is_not_homed_moves_only_when_its_height_is_stated(config, tmp_path, capsys):
-    config.write_text(CONFIG + "homed = false\nposition_um = 1000.0\n")
+    config.write_text(VIRTUAL_RIG + "homed = false\nposition_um = 1000.0\n")
     folder = tmp_path / "run"
     short = ["--duration-s", "0.3", "--no-surfaces"]
     assert recording(config, folder, *short) == 1
@@ -220,7 +212,7 @@ def test_a_stage_that_is_not_homed_moves_only_when_its_height_is_stated(config, 
 
 def test_homing_is_asked_for(config, capsys):
     config.write_text(
-        CONFIG.replace("lowest_um = 900.0", "lowest_um = 0.0\nhomed = false\nposition_um = 40.0")
+        VIRTUAL_RIG.replace("lowest_um = 900.0", "lowest_um = 0.0\nhomed = false\nposition_um = 40.0")
     )
     assert run(["rig", "home", str(config)]) == 1
     assert "clear the objective, then give --objective-is-clear" in capsys.readouterr().err

@@ -1,6 +1,5 @@
 """A run that is killed at any moment goes on by the same command, and what it reported is there."""
 
-import os
 import re
 import signal
 import subprocess
@@ -13,18 +12,8 @@ import pytest
 from lee.recording import SegmentReader
 from lee.runs.run import open_run
 from lee.runs.surface_store import WRITTEN, SurfaceStore
+from tests.support.rig_commands import VIRTUAL_RIG
 
-CONFIG = """
-[camera]
-driver = "virtual"
-sensor_px = [64, 80]
-frames_per_s = 200.0
-exposure_s = 0.001
-[stage]
-driver = "virtual"
-lowest_um = 900.0
-highest_um = 1100.0
-"""
 WORDS = ["--start-um", "998", "--end-um", "1008", "--step-um", "0.4", "--lead-um", "4", "--pixel-um", "0.25"]
 SCAN_LINE = re.compile(r"(scan_\d+\.raw): complete: (\d+) of \2 frames; (surface)?")
 
@@ -51,13 +40,12 @@ def check(folder, reported):
 )
 def test_fifty_kills_are_resumed_and_nothing_reported_is_lost(tmp_path, kills):
     config, folder = tmp_path / "rig.toml", tmp_path / "run"
-    config.write_text(CONFIG)
+    config.write_text(VIRTUAL_RIG)
     rng, reported = np.random.default_rng(kills), {}
     for _ in range(kills):
         with subprocess.Popen(command(config, folder, 600), stdout=subprocess.PIPE, text=True) as one:
             first = one.stdout.readline()
             assert "frames per scan" in first
-            os.set_blocking(one.stdout.fileno(), True)
             time.sleep(rng.uniform(0.0, 2.5))
             one.kill()
             out = one.stdout.read()

@@ -7,6 +7,18 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 
+# A fast one, whole without a controller.
+VIRTUAL_RIG = """
+[camera]
+driver = "virtual"
+sensor_px = [64, 80]
+frames_per_s = 200.0
+exposure_s = 0.001
+[stage]
+driver = "virtual"
+lowest_um = 900.0
+highest_um = 1100.0
+"""
 CONFIG = """
 [camera]
 driver = "virtual"

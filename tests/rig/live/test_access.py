@@ -17,6 +17,7 @@ from lee.errors import InputError
 from lee.rig.live import LiveServer
 from lee.rig.live.access import Access
 from tests.support.live_rig import ask, served, state_of, wait_for
+from tests.support.rig_commands import VIRTUAL_RIG
 
 TOKEN = "0123456789abcdefghij"
 
@@ -168,22 +169,9 @@ def test_names_of_other_sites_are_not_ours():
         assert not access.host_is_ours(host), host
 
 
-CONFIG = """
-[camera]
-driver = "virtual"
-sensor_px = [64, 80]
-frames_per_s = 200.0
-exposure_s = 0.001
-[stage]
-driver = "virtual"
-lowest_um = 900.0
-highest_um = 1100.0
-"""
-
-
 def command(folder, *more):
     config = folder / "rig.toml"
-    config.write_text(CONFIG)
+    config.write_text(VIRTUAL_RIG)
     plan = [
         "--start-um",
         "998",
