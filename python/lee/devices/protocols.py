@@ -45,6 +45,11 @@ class CameraSettings:
     frames_per_s: float = 80.0
     buffers: int = 64
 
+    @property
+    def dtype(self) -> np.dtype[np.uint8] | np.dtype[np.uint16]:
+        """Of an image in the pixel format."""
+        return np.dtype(np.uint8) if self.pixel_format == "Mono8" else np.dtype(np.uint16)
+
 
 @dataclass(frozen=True, eq=False)
 class CameraFrame:

@@ -37,7 +37,6 @@ _POLL_S = 0.25
 MIN_COVERAGE = 0.05
 # Frames that belong to no pulse and are written all the same.
 _NO_PULSE = 4
-_DTYPES = {"Mono8": "uint8"}
 
 
 class ScanResult(NamedTuple):
@@ -181,7 +180,7 @@ def take_scan(
         refuse_coarse_clock(clock)
     header = SegmentHeader(
         shape=settings.region[2:],
-        dtype=_DTYPES.get(settings.pixel_format, "uint16"),
+        dtype=settings.dtype.name,
         frames=max_frames(plan, settings),
         plan=plan,
         settings=settings,

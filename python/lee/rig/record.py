@@ -214,8 +214,7 @@ def _prepare(rig: Rig, run: RunPlan) -> tuple[CameraSettings, tuple[int, int], i
         raise InputError("record: the camera's driver reports no region; it must report the one it applied")
     shape = (applied.region[2], applied.region[3])
     count = max(int(run.duration_s / max(run.interval_s, run.scan.seconds)), 1)
-    pixel_bytes = 1 if applied.pixel_format == "Mono8" else 2
-    each = max_frames(run.scan, applied) * (shape[0] * shape[1] * pixel_bytes + _RECORD_BYTES)
+    each = max_frames(run.scan, applied) * (shape[0] * shape[1] * applied.dtype.itemsize + _RECORD_BYTES)
     scans.mkdir(parents=True, exist_ok=True)
     surface_bytes = _SURFACE_BYTES_PX * shape[0] * shape[1] if run.reconstruct else 0
     require_space(run.folder, count * (each + surface_bytes))

@@ -131,7 +131,7 @@ class MmcoreCamera(StreamingCamera):
             self._module,
             self._core,
             shape=region[2:],
-            dtype=np.dtype(np.uint8) if settings.pixel_format == "Mono8" else np.dtype(np.uint16),
+            dtype=settings.dtype,
             exposure_s=settings.exposure_s,
             ids=ids,
         )

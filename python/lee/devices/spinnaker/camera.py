@@ -6,8 +6,6 @@ from contextlib import suppress
 from dataclasses import replace
 from math import inf
 
-import numpy as np
-
 from lee.devices.faults import DeviceLost
 from lee.devices.found_camera import chosen_camera
 from lee.devices.frame_ids import IdCounter
@@ -125,7 +123,7 @@ class SpinnakerCamera(StreamingCamera):
             self._camera,
             self._stream_nodes,
             shape=region[2:],
-            dtype=np.dtype(np.uint8) if settings.pixel_format == "Mono8" else np.dtype(np.uint16),
+            dtype=settings.dtype,
             buffers=settings.buffers,
             ids=ids,
             chunks=self._chunks,
