@@ -130,7 +130,7 @@ def _panel(
 
 
 def along_a_line(comparison: Comparison, solution: Solution, k: int) -> Figure:
-    """Draw height, mean curvature, measured and computed height rate along x through the deepest point.
+    """Draw height, mean curvature, measured and computed rate along x through the deepest point measured.
 
     Parameters
     ----------
@@ -141,7 +141,10 @@ def along_a_line(comparison: Comparison, solution: Solution, k: int) -> Figure:
     pixel_um = comparison.pixel_um
     at = int(np.abs(solution.times_s - comparison.times_s[k]).argmin())
     height = solution.height_um[at]
-    row = int(np.unravel_index(int(height.argmin()), height.shape)[0])
+    # Where the rate was measured: a border seldom is.
+    known = np.isfinite(comparison.measured_nm_per_s[k])
+    deepest = np.where(known, height, np.inf) if known.any() else height
+    row = int(np.unravel_index(int(deepest.argmin()), height.shape)[0])
     line = ((row * pixel_um, 0.0), (row * pixel_um, (height.shape[1] - 1) * pixel_um))
     figure = page(6.6)
     panels = figure.subplots(3, 1, sharex=True)
@@ -180,20 +183,23 @@ def rates_over_curvature(comparison: Comparison, solution: Solution) -> Figure:
     known = np.isfinite(bend) & np.isfinite(both).all(axis=0)
     if not known.any():
         return figure
+    # A scan is plated or stripped as a whole: their medians are not to be mixed.
+    plated = np.broadcast_to(np.nanmean(both[1], axis=(1, 2), keepdims=True) > 0, bend.shape)
     limits = [_wide(np.percentile(values, (0.5, 99.5))) for values in (bend[known], both[:, known])]
     for axes, values, title in zip(panels, both, ("measured", "computed"), strict=True):
-        x, y = bend[known], values[known]
+        x, y, grows = bend[known], values[known], plated[known]
         drawn = axes.hist2d(x, y, bins=_BINS, range=limits, cmap="Blues", norm=LogNorm(), rasterized=True)[3]
         figure.colorbar(drawn, ax=axes, label="pixels and scans", shrink=0.9)
         edges = np.linspace(*limits[0], 16)
         place = np.digitize(x, edges)
-        middles = [(m, np.median(y[place == m])) for m in range(1, 16) if (place == m).sum() >= _FEW]
-        if middles:
-            centre = 0.5 * (edges[1:] + edges[:-1])
-            axes.plot(
-                [centre[m - 1] for m, _ in middles], [v for _, v in middles], color="#D55E00", label="median"
-            )
-            axes.legend(fontsize=9)
+        centre = 0.5 * (edges[1:] + edges[:-1])
+        for phase, style in (("plating", "-"), ("stripping", "--")):
+            of_phase = grows if phase == "plating" else ~grows
+            inside = [of_phase & (place == m) for m in range(1, 16)]
+            middles = [(centre[m], np.median(y[here])) for m, here in enumerate(inside) if here.sum() >= _FEW]
+            if middles:
+                axes.plot(*zip(*middles, strict=True), style, color="#D55E00", label=f"median, {phase}")
+                axes.legend(fontsize=9)
         axes.set_title(f"height rate, {title}", fontsize=11)
         axes.set_xlabel("mean curvature (1/µm):  peaks −, trenches +")
     panels[0].set_ylabel("height rate (nm/s)")

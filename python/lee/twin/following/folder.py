@@ -164,7 +164,7 @@ def _rates(followed: Followed, compared: Comparison, place: Path, *, given: bool
         ),
         f"Height, curvature and height rates after {early_and_late}":
             figures.save("maps.png", maps_early_and_late(compared, solution, times)),
-        "Height, curvature and height rates along a line through the deepest point": figures.save(
+        "Height, curvature and height rates along a line through the deepest point measured": figures.save(
             "line.png", along_a_line(compared, solution, times[0])
         ),
         "Height rate over mean curvature, all pixels and scans": figures.save(
