@@ -14,7 +14,6 @@ highest_um = 1100.0
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +23,7 @@ from lee.devices.driver_keys import one_of, section_of, text_of
 from lee.devices.drivers import CameraDriver, StageDriver
 from lee.devices.registry import Registry, camera_drivers, stage_drivers
 from lee.errors import InputError
-from lee.storage.refusals import unreadable
+from lee.storage.toml_file import read_toml
 
 
 @dataclass(frozen=True)
@@ -56,24 +55,12 @@ def load_config(source: Source) -> RigConfig:
     if isinstance(source, RigConfig):
         return source
     name = "rig" if isinstance(source, Mapping) else str(source)
-    held = source if isinstance(source, Mapping) else _read(Path(source))
+    held = source if isinstance(source, Mapping) else read_toml(Path(source), "a rig's")
     unknown = [key for key in held if key not in ("camera", "stage")]
     if unknown:
         raise InputError(f"{name}: unknown section [{unknown[0]}]; sections are [camera] and [stage]")
     camera = _section(name, held, "camera", camera_drivers)
     return RigConfig(camera, _section(name, held, "stage", stage_drivers), name)
-
-
-def _read(path: Path) -> Mapping[str, object]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise unreadable(path, error, "give a rig's TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0]
-        escaped = "\\" in reason or "hex value" in reason  # as a name of Windows reads within "..."
-        advice = "; put names with \\ in '...' instead of \"...\"" if escaped else ""
-        raise InputError(f"{path}: is not TOML ({reason}){advice}") from error
 
 
 def _section(name: str, held: Mapping[str, object], section: str, drivers: Registry[Section]) -> Section:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from math import exp, inf, isfinite, pi
+from math import exp, pi
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,10 @@ from lee.electrochemistry import Protocol
 from lee.electrochemistry.protocol_toml import PROTOCOL, protocol_of, protocol_toml
 from lee.errors import InputError
 from lee.storage.atomic import new_file
-from lee.storage.refusals import unreadable
+from lee.storage.toml_file import read_toml
+from lee.twin.cell_parameters import about, check
+from lee.twin.electrode.flat import flat_hydrogen, flat_overpotential
+from lee.twin.electrode.hydrogen import Hydrogen
 from lee.twin.electrode.kinetics import Kinetics
 from lee.twin.electrode.reactions import DEFAULT, make_kinetics, reaction_names
 
@@ -21,31 +23,6 @@ FARADAY_C_PER_MOL = 96485.33212
 GAS_J_PER_MOL_K = 8.314462618
 LAYER_UM = 100.0
 _SECTION = "cell"
-
-
-@dataclass(frozen=True)
-class _Limits:
-    """What a parameter may be; None is allowed where it is `optional`."""
-
-    unit: str
-    above: float | None
-    minimum: float | None
-    maximum: float
-    optional: bool
-
-
-def _about(
-    unit: str,
-    source: str,
-    *,
-    above: float | None = None,
-    minimum: float | None = None,
-    maximum: float = inf,
-    optional: bool = False,
-) -> dict[str, str | _Limits]:
-    """Describe a parameter: its unit, where its default comes from, and its limits."""
-    limits = _Limits(unit, above, minimum, maximum, optional)
-    return {"unit": unit, "source": source, "limits": limits}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +61,15 @@ class Cell:
     gamma : float
         The exchange current follows (c/c₀)^gamma.
     efficiency : float
-        Thickness grown over that of a dense deposit by Faraday's law: below 1 where hydrogen evolves, above 1
-        where the deposit is porous. It scales growth only; all current counts as the metal's in the
-        electrolyte.
+        Thickness grown over what the metal's current gives by Faraday's law: above 1 where the deposit is
+        porous, below 1 where hydrogen evolves that is not computed. It scales growth only.
+    hydrogen_exchange_current_a_per_m2 : float
+        Of hydrogen evolution, per true area, at its reversible potential; 0 for none. Its current follows
+        Tafel's law and grows no metal.
+    hydrogen_alpha : float
+        Its cathodic transfer coefficient.
+    hydrogen_potential_v : float
+        Its reversible potential against a reference electrode of the deposited metal.
     molar_mass_g_per_mol, density_kg_per_m3 : float
         Of the deposit.
     temperature_k : float
@@ -108,14 +91,14 @@ class Cell:
     """
 
     concentration_mol_per_l: float = field(
-        default=2.0, metadata=_about("mol/L", "2 M ZnSO4 of the plating experiments", above=0, maximum=20)
+        default=2.0, metadata=about("mol/L", "2 M ZnSO4 of the plating experiments", above=0, maximum=20)
     )
     current_density_ma_per_cm2: float = field(
-        default=80.0, metadata=_about("mA/cm²", "plating experiments, 80 mA/cm²", minimum=-1e5, maximum=1e5)
+        default=80.0, metadata=about("mA/cm²", "plating experiments, 80 mA/cm²", minimum=-1e5, maximum=1e5)
     )
     diffusivity_m2_per_s: float = field(
         default=0.847e-9,
-        metadata=_about(
+        metadata=about(
             "m²/s",
             "Nernst-Hartley: 2 D+ D- / (D+ + D-), D+ 0.703e-9 and D- 1.065e-9 (CRC Handbook, 25 C, dilute)",
             above=0,
@@ -124,13 +107,13 @@ class Cell:
     )
     transference: float = field(
         default=0.398,
-        metadata=_about(
+        metadata=about(
             "1", "D+ / (D+ + D-) of the same ions (CRC Handbook, 25 C, dilute)", minimum=-2, maximum=0.999
         ),
     )
     conductivity_s_per_m: float = field(
         default=5.0,
-        metadata=_about(
+        metadata=about(
             "S/m",
             "2 M ZnSO4 is measured at 5 to 6 S/m at 25 C; dilute-solution theory gives ten times that",
             above=0,
@@ -139,7 +122,7 @@ class Cell:
     )
     thermodynamic_factor: float = field(
         default=1.0,
-        metadata=_about(
+        metadata=about(
             "1",
             "activity coefficient of ZnSO4 has its minimum near 2 mol/kg (Robinson and Stokes, 25 C)",
             above=0,
@@ -147,47 +130,58 @@ class Cell:
         ),
     )
     charge: int = field(
-        default=2, metadata=_about("1", "Zn2+, SO4 2-, Zn2+ + 2 e- = Zn", minimum=1, maximum=4)
+        default=2, metadata=about("1", "Zn2+, SO4 2-, Zn2+ + 2 e- = Zn", minimum=1, maximum=4)
     )
     exchange_current_a_per_m2: float = field(
         default=30.0,
-        metadata=_about(
+        metadata=about(
             "A/m²", "zinc in sulfate: 3 to 300 A/m² are reported; their middle", above=0, maximum=1e7
         ),
     )
-    reaction: str = field(default=DEFAULT, metadata=_about("name", "Zn2+ + 2 e- = Zn"))
+    reaction: str = field(default=DEFAULT, metadata=about("name", "Zn2+ + 2 e- = Zn"))
     alpha_c: float = field(
         default=0.5,
-        metadata=_about(
+        metadata=about(
             "1", "two electrons one by one, the first slow: 1/2 (Newman, ch. 8)", above=0, maximum=4
         ),
     )
     alpha_a: float = field(
         default=1.5,
-        metadata=_about("1", "alpha_a + alpha_c = n = 2 for the same mechanism", above=0, maximum=4),
+        metadata=about("1", "alpha_a + alpha_c = n = 2 for the same mechanism", above=0, maximum=4),
     )
     gamma: float = field(
         default=0.5,
-        metadata=_about("1", "exchange current of symmetrical concentrations", minimum=0, maximum=4),
+        metadata=about("1", "exchange current of symmetrical concentrations", minimum=0, maximum=4),
     )
     efficiency: float = field(
-        default=1.0, metadata=_about("1", "assumed: dense zinc only", minimum=0, maximum=1.5)
+        default=1.0, metadata=about("1", "assumed: dense zinc only", minimum=0, maximum=1.5)
+    )
+    hydrogen_exchange_current_a_per_m2: float = field(
+        default=0.0,
+        metadata=about("A/m²", "none; on zinc some 3e-7 A/m² (Trasatti 1972)", minimum=0, maximum=1e5),
+    )
+    hydrogen_alpha: float = field(
+        default=0.5, metadata=about("1", "120 mV a decade: the first electron slow", above=0, maximum=4)
+    )
+    hydrogen_potential_v: float = field(
+        default=0.53,
+        metadata=about(
+            "V", "-0.059 pH V at pH 4 against zinc at -0.76 V, standard potentials", minimum=-5, maximum=5
+        ),
     )
     molar_mass_g_per_mol: float = field(
-        default=65.38, metadata=_about("g/mol", "zinc (IUPAC)", above=0, maximum=1000)
+        default=65.38, metadata=about("g/mol", "zinc (IUPAC)", above=0, maximum=1000)
     )
     density_kg_per_m3: float = field(
-        default=7140.0, metadata=_about("kg/m³", "zinc (CRC Handbook)", above=0, maximum=1e5)
+        default=7140.0, metadata=about("kg/m³", "zinc (CRC Handbook)", above=0, maximum=1e5)
     )
-    temperature_k: float = field(
-        default=298.15, metadata=_about("K", "25 C, assumed", above=200, maximum=700)
-    )
+    temperature_k: float = field(default=298.15, metadata=about("K", "25 C, assumed", above=200, maximum=700))
     contact_ohm_cm2: float = field(
-        default=0.0, metadata=_about("Ω cm²", "none: contacts without resistance", minimum=0, maximum=1e6)
+        default=0.0, metadata=about("Ω cm²", "none: contacts without resistance", minimum=0, maximum=1e6)
     )
     layer_um: float | None = field(
         default=None,
-        metadata=_about(
+        metadata=about(
             "µm",
             "100 µm gives the concentrations of the plating experiments' model",
             above=0,
@@ -196,7 +190,7 @@ class Cell:
         ),
     )
     gap_um: float | None = field(
-        default=None, metadata=_about("µm", "none: the cell is stirred", above=0, maximum=1e5, optional=True)
+        default=None, metadata=about("µm", "none: the cell is stirred", above=0, maximum=1e5, optional=True)
     )
     protocol: Protocol | None = field(
         default=None, metadata={"unit": "steps", "source": "none: the current is constant"}
@@ -205,7 +199,7 @@ class Cell:
     def __post_init__(self) -> None:
         for parameter in fields(self):
             if parameter.name not in ("reaction", "protocol"):
-                _check(parameter.name, getattr(self, parameter.name), parameter.metadata["limits"])
+                check(parameter.name, getattr(self, parameter.name), parameter.metadata["limits"])
         if self.reaction not in reaction_names():
             raise InputError(
                 f"cell: reaction is {self.reaction!r}; reactions are {', '.join(reaction_names())}"
@@ -252,6 +246,13 @@ class Cell:
         return make_kinetics(self.reaction, self)
 
     @property
+    def hydrogen(self) -> Hydrogen | None:
+        """Hydrogen evolution at the electrode; None where the cell has none."""
+        if self.hydrogen_exchange_current_a_per_m2 == 0:
+            return None
+        return Hydrogen(self.hydrogen_alpha, self.hydrogen_potential_v / self.thermal_voltage_v)
+
+    @property
     def thermal_voltage_v(self) -> float:
         """RT/F."""
         return GAS_J_PER_MOL_K * self.temperature_k / FARADAY_C_PER_MOL
@@ -284,15 +285,30 @@ class Cell:
     @property
     def overpotential_v(self) -> float:
         """Overpotential of a flat electrode at the bulk concentration; negative when plating."""
-        ratio = self.current_density_ma_per_cm2 * 10 / self.exchange_current_a_per_m2
-        return self.kinetics.overpotential(ratio) * self.thermal_voltage_v
+        return self.flat_overpotential(self.current_density_ma_per_cm2 * 10) * self.thermal_voltage_v
+
+    def flat_overpotential(self, current_a_per_m2: float) -> float:
+        """Return η, over RT/F, of a flat electrode at the bulk concentration that takes this current."""
+        return flat_overpotential(
+            self.kinetics,
+            self.exchange_current_a_per_m2,
+            self.hydrogen,
+            self.hydrogen_exchange_current_a_per_m2,
+            current_a_per_m2,
+        )
+
+    @property
+    def _flat_hydrogen_a_per_m2(self) -> float:
+        """Hydrogen's part of the cell's current on a flat electrode at the bulk concentration."""
+        eta = self.overpotential_v / self.thermal_voltage_v
+        return flat_hydrogen(self.hydrogen, self.hydrogen_exchange_current_a_per_m2, eta)
 
     @property
     def polarisation_slope_ohm_m2(self) -> float:
-        """dη/di of the reaction at the cell's current."""
+        """dη/di of the reactions at the cell's current."""
         eta = self.overpotential_v / self.thermal_voltage_v
-        slope = self.kinetics.slope(1.0, 1.0, eta, exp)
-        return self.thermal_voltage_v / (self.exchange_current_a_per_m2 * float(slope))
+        slope = float(self.kinetics.slope(self.exchange_current_a_per_m2, 1.0, eta, exp))
+        return self.thermal_voltage_v / (slope + self.hydrogen_alpha * self._flat_hydrogen_a_per_m2)
 
     def wagner_number(self, length_um: float | None = None) -> float:
         """Resistance of the reaction over that of the electrolyte, κ (dη/di) / length.
@@ -305,18 +321,27 @@ class Cell:
 
     @property
     def growth_nm_per_s(self) -> float:
-        """Growth of a flat electrode at the cell's current and efficiency."""
+        """Growth of a flat electrode at the bulk concentration, at the cell's current and efficiency."""
+        metal = self.current_density_ma_per_cm2 - self._flat_hydrogen_a_per_m2 / 10
+        return self.efficiency * self.faraday_nm_per_s * metal
+
+    @property
+    def faraday_nm_per_s(self) -> float:
+        """Dense growth along the normal by 1 mA/cm² of the metal, i M / (z F ρ)."""
         charge_c_per_m3 = self.charge * FARADAY_C_PER_MOL * self.density_kg_per_m3 / self.molar_mass_g_per_mol
-        return self.efficiency * self.current_density_ma_per_cm2 * 10 / (charge_c_per_m3 * 1e3) * 1e9
+        return 10 / (charge_c_per_m3 * 1e3) * 1e9
 
     def summary(self) -> str:
         """Summarise what the numbers imply, in one line: Sand time, limiting current, Wagner number."""
         kind = "stirred, layer" if self.gap_um is None else "closed, gap"
+        hydrogen = ""
+        if self.hydrogen is not None:
+            hydrogen = f", of the current {self._flat_hydrogen_a_per_m2 / 10:.3g} mA/cm² hydrogen"
         return (
             f"{self.current_density_ma_per_cm2:g} mA/cm² in {self.concentration_mol_per_l:g} mol/L, "
             f"{kind} {self.distance_um:g} µm: Sand time {self.sand_time_s:.4g} s, limiting current "
             f"{self.limiting_current_ma_per_cm2:.4g} mA/cm², Wagner number {self.wagner_number():.3g}, "
-            f"flat growth {self.growth_nm_per_s:.3g} nm/s"
+            f"flat growth {self.growth_nm_per_s:.3g} nm/s{hydrogen}"
         )
 
     def to_dict(self) -> dict[str, float | str]:
@@ -327,9 +352,9 @@ class Cell:
 
     def to_toml(self) -> str:
         """Write the cell as TOML: section ``[cell]``, each parameter with its unit and default's source."""
-        about = {parameter.name: parameter.metadata for parameter in fields(self)}
+        known = {parameter.name: parameter.metadata for parameter in fields(self)}
         lines = [
-            f"{name} = {value!r}  # {about[name]['unit']}; default: {about[name]['source']}"
+            f"{name} = {value!r}  # {known[name]['unit']}; default: {known[name]['source']}"
             for name, value in self.to_dict().items()
         ]
         steps = "" if self.protocol is None else protocol_toml(self.protocol)
@@ -350,7 +375,7 @@ class Cell:
             If the file cannot be read, or a section or key is unknown, or a value cannot be used.
         """
         name = "cell" if isinstance(source, Mapping) else str(source)
-        held = source if isinstance(source, Mapping) else _read(Path(source))
+        held = source if isinstance(source, Mapping) else read_toml(Path(source), "a cell's")
         stray = [key for key in held if key not in (_SECTION, PROTOCOL)]
         if stray:
             raise InputError(
@@ -364,24 +389,3 @@ class Cell:
             raise InputError(f"{name}: unknown key {unknown[0]!r}; keys are {', '.join(known)}")
         steps = protocol_of(held[PROTOCOL], name) if PROTOCOL in held else None
         return cls(**given, protocol=steps)
-
-
-def _check(name: str, value: object, limits: _Limits) -> None:
-    if value is None and limits.optional:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise InputError(f"cell: {name} is {value!r}; it must be a number, in {limits.unit}")
-    unit = "" if limits.unit == "1" else f" {limits.unit}"
-    above, minimum, maximum = limits.above, limits.minimum, limits.maximum
-    if (above is not None and value <= above) or (minimum is not None and value < minimum) or value > maximum:
-        allowed = f"above {above:g}" if above is not None else f"at least {minimum:g}"
-        raise InputError(f"cell: {name} is {value:g}{unit}; it must be {allowed} and at most {maximum:g}")
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise unreadable(path, error, "give a cell's TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not TOML ({str(error).splitlines()[0]})") from error

@@ -138,9 +138,10 @@ class _Growth(MovingElectrode):
     def moved(self) -> None:
         """Find how fast heights change now, and how long the next step may be."""
         columns, stepper = self.model.columns, self.stepper
-        current = self.model.current_density(stepper.state, None)
+        state = stepper.state
+        metal = self.model.current_density(state, None) - self.model.hydrogen_current_density(state)
         # Of the mesh's own surface, which is smoother than the true one.
-        normal = self.builder.normal_rate_nm_per_s(current) * columns.area_factor * 1e-3
+        normal = self.builder.normal_rate_nm_per_s(metal) * columns.area_factor * 1e-3
         dy, dx = columns.y_um[1], columns.x_um[1]
         rate = height_rate(self.mesh.position.height_um, normal, dy, dx)
         self._rates.append((stepper.time_s, rate))

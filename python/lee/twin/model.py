@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +12,7 @@ from lee.surfaces.filling import fill
 from lee.surfaces.surface import Surface
 from lee.twin.cell import Cell
 from lee.twin.electrode.electrode import Electrode
+from lee.twin.electrode.hydrogen import HydrogenAtColumns
 from lee.twin.mesh.columns import Columns, MeshSize, make_columns
 from lee.twin.solver.equations import Problem, State, Volume
 from lee.twin.solver.forms import Forms
@@ -83,6 +84,17 @@ class Model:
             current = self.problem.scales.conductance * taken
         else:
             current = self.problem.electrode.plating(u, psi, state.metal).current
+        return self._per_true_area(current)
+
+    def hydrogen_current_density(self, state: State) -> NDArray[np.float64]:
+        """Return the part of the current density that evolves hydrogen, mA/cm² of true area, (ny, nx)."""
+        u, psi = state.fields[:, :, 0]
+        evolved = None
+        if self.kind != "primary":
+            evolved = self.problem.electrode.plating(u, psi, state.metal).hydrogen
+        return self._per_true_area(np.zeros_like(u) if evolved is None else evolved)
+
+    def _per_true_area(self, current: NDArray[np.float64]) -> NDArray[np.float64]:
         unit_ma_per_cm2 = self.problem.scales.current_a_per_m2 / 10
         on_mesh = current.reshape(self.columns.shape[:2]) * unit_ma_per_cm2
         return np.asarray(on_mesh / self.columns.area_factor)
@@ -103,11 +115,6 @@ class Model:
         if self.cell.gap_um is None:
             return self.columns.plane_um + float(height_um.max() - start.max())
         return self.columns.plane_um + float(height_um.mean() - start.mean())
-
-    def growth_nm_per_s(self, current_density: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Growth along the normal by mA/cm² at an efficiency of 1."""
-        one = replace(self.cell, efficiency=1.0, current_density_ma_per_cm2=1.0, protocol=None)
-        return current_density * one.growth_nm_per_s
 
 
 def make_model(
@@ -177,14 +184,17 @@ def make_problem(
         Of these rows.
     rows : slice
     """
-    scales, kinetics = Scales.of(cell), cell.kinetics
+    scales, kinetics, hydrogen = Scales.of(cell), cell.kinetics, None
     at_nodes = (columns.to_nodes(exchange) * columns.area_factor)[rows].ravel() / scales.current_a_per_m2
+    if cell.hydrogen is not None:
+        share = cell.hydrogen_exchange_current_a_per_m2 / scales.current_a_per_m2
+        hydrogen = HydrogenAtColumns(columns.area_factor[rows].ravel() * share, cell.hydrogen)
     flat = np.full(at_nodes.shape, cell.exchange_current_a_per_m2 / scales.current_a_per_m2)
     free = np.ones((2, columns.shape[2]), bool)
     free[:, -1] = cell.gap_um is not None
     return Problem(
         scales=scales,
-        electrode=Electrode(at_nodes, kinetics, scales.diffusion_potential),
+        electrode=Electrode(at_nodes, kinetics, scales.diffusion_potential, hydrogen),
         anode=None if cell.gap_um is None else Electrode(flat, kinetics, scales.diffusion_potential),
         free=free,
         seen_area=columns.seen_area_um2,
@@ -250,6 +260,11 @@ def assumed(cell: Cell, kind: str) -> tuple[str, ...]:
         notes.append(
             "cell voltage: the electrode against the anode, kinetics of both and the electrolyte between "
             f"them, with {cell.contact_ohm_cm2:g} Ω cm² of contacts, as the cell states"
+        )
+    if cell.hydrogen is not None and kind != "primary":
+        notes.append(
+            "hydrogen evolves by Tafel's law at one pH; the hydroxide left behind binds ions of the metal at "
+            "the electrode, so that its current takes as much salt as the metal's"
         )
     if kind != "tertiary":
         notes.append(f"{kind} distribution: the concentration is the bulk's everywhere")

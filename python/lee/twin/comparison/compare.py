@@ -401,6 +401,6 @@ def at_full_efficiency(computed: Computed) -> Computed:
     Solution or SolutionMaps
         Faraday's rates; `lee.twin.efficiency_map` compares measured rates with it.
     """
-    cell = replace(computed.cell, efficiency=1.0, current_density_ma_per_cm2=1.0, protocol=None)
-    rate = np.asarray(computed.current_density_ma_per_cm2, np.float32) * np.float32(cell.growth_nm_per_s)
+    one = np.float32(computed.cell.faraday_nm_per_s)
+    rate = np.asarray(computed.current_density_ma_per_cm2, np.float32) * one
     return replace(computed, normal_rate_nm_per_s=rate, height_rate_nm_per_s=rate * computed.area_ratio)

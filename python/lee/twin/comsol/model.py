@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lee.twin.cell import FARADAY_C_PER_MOL, GAS_J_PER_MOL_K, Cell
-from lee.twin.comsol.expression import current_expression, quotient
+from lee.twin.comsol.expression import Expression, current_expression, exponential, quotient
 from lee.twin.comsol.recorder import Call, InFolder, Recorder
+from lee.twin.electrode.hydrogen import Hydrogen
 from lee.twin.mesh.columns import Columns
 
 _COMPONENT, _GEOMETRY, _MESH = "comp1", "geom1", "mesh1"
@@ -18,6 +19,7 @@ _MAPS = ("height_m", "i0_map", "efficiency_map")
 _FACE = 2
 # Parameters of the cell that kinetics may depend on, as the model names them.
 _KINETIC_NAMES = {"alpha_c": "alpha_c", "alpha_a": "alpha_a", "gamma": "gamma_i0"}
+_HYDROGEN = Hydrogen(Expression("alpha_H2"), Expression("E_H2"))
 
 
 def record_model(
@@ -88,6 +90,19 @@ def _parameters(cell: Cell, columns: Columns) -> list[tuple[str, float, str]]:
         ("z_plane", columns.plane_um * 1e-6, "height of the bulk plane or the anode, m"),
         ("psi_start", plane_v, "psi at the plane to begin with, V"),
         ("V_start", cell.overpotential_v + plane_v - drop_v, "electrode potential to begin with, V"),
+        *_hydrogen_parameters(cell),
+    ]
+
+
+def _hydrogen_parameters(cell: Cell) -> list[tuple[str, float, str]]:
+    if cell.hydrogen is None:
+        return []
+    equilibrium = cell.hydrogen_potential_v / cell.thermal_voltage_v
+    exchange = cell.hydrogen_exchange_current_a_per_m2
+    return [
+        ("alpha_H2", cell.hydrogen_alpha, "cathodic transfer coefficient of hydrogen"),
+        ("E_H2", equilibrium, "reversible potential of hydrogen against the metal's, over RT/F"),
+        ("i0_H2", exchange, "exchange current density of hydrogen, A/m2"),
     ]
 
 
@@ -193,12 +208,22 @@ def _variables(recorder: Recorder, cell: Cell) -> None:
         )
 
     everywhere = (("phi", "psi+RT_F*a_psi*log(max(c/c0,eps))", "potential in the electrolyte, V"),)
+    metal = current("i0_map(x,y)", "eta")
+    reactions: tuple[tuple[str, str, str], ...] = (("iloc", metal, "plating current density, A/m2"),)
+    if cell.hydrogen is not None:
+        evolved = _HYDROGEN.current(Expression("i0_H2"), quotient("eta", "RT_F"), exponential)
+        reactions = (
+            ("imetal", metal, "plating current density, A/m2"),
+            ("ihydrogen", str(evolved), "current density that evolves hydrogen, A/m2"),
+            ("iloc", "imetal+ihydrogen", "current density of both reactions, A/m2"),
+        )
+    grows = "iloc" if cell.hydrogen is None else "imetal"
     electrode = (
         ("eta", "V_el-phi", "overpotential, V"),
-        ("iloc", current("i0_map(x,y)", "eta"), "plating current density, A/m2"),
+        *reactions,
         (
             "rate",
-            "efficiency_map(x,y)*iloc*M_metal/(z_ion*F_c*rho_metal)",
+            f"efficiency_map(x,y)*{grows}*M_metal/(z_ion*F_c*rho_metal)",
             "growth along the normal, m/s",
         ),
     )

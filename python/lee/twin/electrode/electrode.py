@@ -1,4 +1,4 @@
-"""An electrode of the mesh: its reaction at every column, in the units of the solver."""
+"""An electrode of the mesh: its reactions at every column, in the units of the solver."""
 
 from __future__ import annotations
 
@@ -7,21 +7,33 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lee.twin.electrode.hydrogen import HydrogenAtColumns
 from lee.twin.electrode.kinetics import Kinetics
 
 
 @dataclass(frozen=True)
 class Plating:
-    """Plating current of an electrode and its derivatives, over the unit of current, by column."""
+    """Current of an electrode and its derivatives, over the unit of current, by column.
+
+    Attributes
+    ----------
+    current : (columns,) float64
+        Of all reactions; positive where metal is plated or hydrogen evolves.
+    by_concentration, by_potential : (columns,) float64
+        Its derivatives by c/c₀ and by ψ.
+    hydrogen : (columns,) float64 or None
+        The part of it that evolves hydrogen; None where the cell has no such reaction.
+    """
 
     current: NDArray[np.float64]
     by_concentration: NDArray[np.float64]
     by_potential: NDArray[np.float64]
+    hydrogen: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
 class Electrode:
-    """The reaction at the columns of a mesh.
+    """The reactions at the columns of a mesh.
 
     Attributes
     ----------
@@ -30,11 +42,13 @@ class Electrode:
     kinetics : Kinetics
     diffusion_potential : float
         `Cell.diffusion_potential`.
+    hydrogen : HydrogenAtColumns or None
     """
 
     exchange: NDArray[np.float64]
     kinetics: Kinetics
     diffusion_potential: float
+    hydrogen: HydrogenAtColumns | None = None
 
     def overpotential(
         self, u: NDArray[np.float64], psi: NDArray[np.float64], metal: float
@@ -43,7 +57,7 @@ class Electrode:
         return metal - psi - self.diffusion_potential * np.log(u)
 
     def plating(self, u: NDArray[np.float64], psi: NDArray[np.float64], metal: float) -> Plating:
-        """Evaluate the current, positive where metal is plated, and its derivatives.
+        """Evaluate the current, positive where metal is plated or hydrogen evolves, and its derivatives.
 
         Parameters
         ----------
@@ -54,6 +68,11 @@ class Electrode:
         metal : float
             Potential of the electrode's metal, over RT/F.
         """
-        found = self.kinetics.rates(self.exchange, u, self.overpotential(u, psi, metal))
-        by_concentration = (found.by_log_concentration + self.diffusion_potential * found.slope) / u
-        return Plating(found.current, by_concentration, found.slope)
+        eta = self.overpotential(u, psi, metal)
+        found = self.kinetics.rates(self.exchange, u, eta)
+        current, slope, hydrogen = found.current, found.slope, None
+        if self.hydrogen is not None:
+            hydrogen, steeper = self.hydrogen.kinetics.rates(self.hydrogen.exchange, eta)
+            current, slope = current + hydrogen, slope + steeper
+        by_concentration = (found.by_log_concentration + self.diffusion_potential * slope) / u
+        return Plating(current, by_concentration, slope, hydrogen)

@@ -53,7 +53,7 @@ class SolutionBuilder:
             Heights of the surface.
         """
         model, columns, shape = self._model, self._model.columns, self._model.columns.shape
-        current = model.current_density(state, volume)
+        current, hydrogen = model.current_density(state, volume), model.hydrogen_current_density(state)
         potential = model.potential_v(state)
         electrode_v = state.metal * model.cell.thermal_voltage_v
         area_ratio = columns.area_factor * mesh_area_ratio(z_um[..., 0], columns.y_um, columns.x_um)
@@ -70,15 +70,16 @@ class SolutionBuilder:
                 "concentration": state.fields[0].reshape(shape) * model.cell.concentration_mol_per_l,
                 "potential": potential,
                 "current": current,
+                "hydrogen": hydrogen,
                 "overpotential": electrode_v - potential[..., 0],
-                "normal_rate": self.normal_rate_nm_per_s(current),
+                "normal_rate": self.normal_rate_nm_per_s(current - hydrogen),
                 "area_ratio": area_ratio,
             }
         )
 
     def normal_rate_nm_per_s(self, current: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Growth along the normal at the columns, (ny, nx), by mA/cm²."""
-        return np.asarray(self._model.growth_nm_per_s(current) * self._columns_efficiency)
+        """Growth along the normal at the columns, (ny, nx), by mA/cm² of the metal."""
+        return np.asarray(current * self._model.cell.faraday_nm_per_s * self._columns_efficiency)
 
     def add_balance(self, balance: Balance) -> Balance:
         """Keep the balance of a step, the electrode's potential now in V, its current in mA/cm²."""
@@ -106,15 +107,18 @@ class SolutionBuilder:
 
         current = columns.to_pixels(nodes["current"])
         # Interpolated as a product: the current per area as seen from above, which adds up to the total.
-        seen_current = columns.to_pixels(nodes["current"] * nodes["area_ratio"])
+        metal = nodes["current"] - nodes["hydrogen"]
+        seen_metal = columns.to_pixels(metal * nodes["area_ratio"])
+        rate = model.cell.faraday_nm_per_s * model.efficiency
+        evolves = model.cell.hydrogen is not None and model.kind != "primary"
         return Solution(
             times_s=nodes["time_s"],
             concentration_mol_per_l=pixels("concentration"),
             potential_v=pixels("potential"),
             overpotential_v=pixels("overpotential"),
             current_density_ma_per_cm2=current.astype(np.float32),
-            height_rate_nm_per_s=(model.growth_nm_per_s(seen_current) * model.efficiency).astype(np.float32),
-            normal_rate_nm_per_s=(model.growth_nm_per_s(current) * model.efficiency).astype(np.float32),
+            height_rate_nm_per_s=(seen_metal * rate).astype(np.float32),
+            normal_rate_nm_per_s=(columns.to_pixels(metal) * rate).astype(np.float32),
             area_ratio=pixels("area_ratio"),
             electrode_v=nodes["electrode_v"],
             height_um=nodes["height_um"],
@@ -132,6 +136,7 @@ class SolutionBuilder:
                 overpotential_v=nodes["overpotential"],
                 height_rate_nm_per_s=nodes["normal_rate"] * nodes["area_ratio"],
                 normal_rate_nm_per_s=nodes["normal_rate"],
+                hydrogen_current_density_ma_per_cm2=nodes["hydrogen"] if evolves else None,
             ),
             balances=tuple(self.balances),
             timings_s=timings_s,
@@ -139,4 +144,5 @@ class SolutionBuilder:
             stopped=self.stopped,
             mean_current_ma_per_cm2=nodes["mean_current"],
             cell_voltage_v=nodes["cell_voltage"],
+            hydrogen_current_density_ma_per_cm2=pixels("hydrogen") if evolves else None,
         )

@@ -38,6 +38,11 @@ MAPS = {
     "height_um": ("um", "height of the surface, gaps filled"),
     "area_ratio": ("1", "true area over that seen from above: height rate over normal rate"),
 }
+# Of a cell with hydrogen.
+HYDROGEN_MAPS = {
+    "hydrogen_current_density_ma_per_cm2": ("mA/cm2", "part of the current density that evolves hydrogen"),
+    "current_efficiency": ("1", "share of the current that deposits metal"),
+}
 TIFFS = tuple(name for name in MAPS if name not in ("height_um", "area_ratio"))
 FILES = frozenset(
     {"maps.zarr", "maps", "fields", "cell.toml", "solution.json", "balances.csv", "environment.png",
@@ -116,7 +121,7 @@ def write_solution(
     moved = bool(np.ptp(solution.height_um, axis=0).max() > 0)
     kept = evenly(count, _MAX_FIELDS)
     for k in range(count):
-        for name in (*TIFFS, "height_um") if moved else TIFFS:
+        for name in (*_tiffs(solution), "height_um") if moved else _tiffs(solution):
             write_map(place / "maps" / tiff_name(name, solution, k), getattr(solution, name)[k],
                       solution.pixel_um)  # fmt: skip
         if k in kept:
@@ -139,6 +144,11 @@ def write_solution(
             write_film(place / "growth.mp4", solution, "grown_um")
     text = json.dumps(json_values(_described(solution, metadata or {})), indent=2, allow_nan=False)
     (place / "solution.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _tiffs(solution: Solution) -> tuple[str, ...]:
+    evolves = solution.hydrogen_current_density_ma_per_cm2 is not None
+    return (*TIFFS, *HYDROGEN_MAPS) if evolves else TIFFS
 
 
 def tiff_name(name: str, solution: Solution, k: int) -> str:
@@ -254,8 +264,9 @@ def _write_zarr(path: Path, solution: Solution) -> None:
             "axes": "rows run down the image; height grows toward the electrolyte",
         },
     )
-    make_maps(group, MAPS, len(solution.times_s), (shape[0], shape[1]))
-    for name in MAPS:
+    maps = MAPS if solution.hydrogen_current_density_ma_per_cm2 is None else MAPS | HYDROGEN_MAPS
+    make_maps(group, maps, len(solution.times_s), (shape[0], shape[1]))
+    for name in maps:
         group[name][:] = getattr(solution, name)
     for name, axis, unit, meaning, values in (
         ("time_s", "t", "s", "time since the current was switched on", solution.times_s),
@@ -297,7 +308,7 @@ def _described(solution: Solution, metadata: Mapping[str, Any]) -> dict[str, Any
         "largest_charge_error": max((float(b.charge_error) for b in steps), default=None),
         "largest_mass_error": max((float(b.mass_error) for b in steps), default=None),
         "timings_s": solution.timings_s,
-        "maps": {name: _range(getattr(solution, name)) for name in TIFFS},
+        "maps": {name: _range(getattr(solution, name)) for name in _tiffs(solution)},
         "versions": versions(),
         "metadata": metadata,
     }

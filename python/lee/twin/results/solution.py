@@ -28,6 +28,8 @@ class Fields:
     current_density_ma_per_cm2, overpotential_v, height_rate_nm_per_s, normal_rate_nm_per_s : (T, ny, nx)
     float64
         On the electrode's nodes, as in `Solution`.
+    hydrogen_current_density_ma_per_cm2 : (T, ny, nx) float64 or None
+        The same.
     """
 
     x_um: NDArray[np.float64]
@@ -39,6 +41,7 @@ class Fields:
     overpotential_v: NDArray[np.float64]
     height_rate_nm_per_s: NDArray[np.float64]
     normal_rate_nm_per_s: NDArray[np.float64]
+    hydrogen_current_density_ma_per_cm2: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,11 +91,12 @@ class Solution:
     concentration_mol_per_l, potential_v, overpotential_v : (T, H, W) float32
         In the electrolyte at the electrode; overpotential V − φ, negative where metal is plated.
     current_density_ma_per_cm2 : (T, H, W) float32
-        Per true area, positive where metal is plated.
+        Per true area, of all reactions; positive where metal is plated or hydrogen evolves.
     height_rate_nm_per_s : (T, H, W) float32
-        Growth rate: the change of height with time, as a microscope measures it. Its mean is Faraday's.
+        Growth rate: the change of height with time, as a microscope measures it. Its mean is Faraday's, of
+        the metal's current.
     normal_rate_nm_per_s : (T, H, W) float32
-        Growth along the surface's normal, by Faraday's law from the current density.
+        Growth along the surface's normal, by Faraday's law from the metal's current density.
     area_ratio : (T, H, W) float32
         True area over that seen from above, the height rate over the normal rate: that of the mesh, times
         what it smooths away.
@@ -103,6 +107,8 @@ class Solution:
     cell_voltage_v : (T,) float64
         Potential of the electrode with its contacts against the reference in the bulk (stirred cell) or
         against the anode, whose kinetics it includes (closed cell); negative where metal is plated.
+    hydrogen_current_density_ma_per_cm2 : (T, H, W) float32 or None
+        The part of the current density that evolves hydrogen; None where the cell has no such reaction.
     height_um : (T, H, W) float32
         The surface, holes filled; it changes with time where the electrode grows.
     filled : (H, W) bool
@@ -143,6 +149,16 @@ class Solution:
     stopped: str = ""
     mean_current_ma_per_cm2: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     cell_voltage_v: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    hydrogen_current_density_ma_per_cm2: NDArray[np.float32] | None = None
+
+    @property
+    def current_efficiency(self) -> NDArray[np.float32] | None:
+        """Share of the current that deposits metal, (T, H, W); None where the cell evolves no hydrogen."""
+        hydrogen = self.hydrogen_current_density_ma_per_cm2
+        if hydrogen is None:
+            return None
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(1 - hydrogen / self.current_density_ma_per_cm2, np.float32)
 
     @property
     def rate_nm_per_s(self) -> NDArray[np.float32]:

@@ -59,7 +59,8 @@ def _flat_at(cell: Cell, problem: Problem, fields: NDArray[np.float64], held: fl
         """Return ψ at the plane and at the electrode, and the potential of the metal."""
         plane = 0.0 if problem.anode is None else -kinetics.overpotential(-current * over_exchange)
         electrode = plane - current * cell.distance_um / scales.conductance
-        return plane, electrode, electrode + kinetics.overpotential(current * over_exchange)
+        eta = cell.flat_overpotential(current * scales.current_a_per_m2)
+        return plane, electrode, electrode + eta
 
     # The more is plated, the more negative the cell.
     low, high = -1.0, 1.0
