@@ -5,6 +5,7 @@ from lee.twin.comparison.compare import Comparison, compare
 from lee.twin.comparison.inversion import Inversion, efficiency_map, exchange_current_map
 from lee.twin.comparison.window import CellSection, WindowCurrent, window_current
 from lee.twin.comsol.export import export_comsol
+from lee.twin.fitting.fit import Fit, fit
 from lee.twin.following.follow import Followed, follow
 from lee.twin.growth import grow
 from lee.twin.mesh.columns import MeshSize
@@ -17,6 +18,7 @@ __all__ = [
     "Comparison",
     "Inversion",
     "Fields",
+    "Fit",
     "Followed",
     "MeshSize",
     "CellSection",
@@ -26,6 +28,7 @@ __all__ = [
     "efficiency_map",
     "exchange_current_map",
     "export_comsol",
+    "fit",
     "follow",
     "grow",
     "solve",

@@ -6,6 +6,7 @@ import click
 
 from lee.cli.options import PATH, overwrite_option
 from lee.cli.twin.compare import compare
+from lee.cli.twin.fit import fit
 from lee.cli.twin.follow import follow
 from lee.cli.twin.options import InputOptions, input_options, times_option
 from lee.cli.twin.solve import grow, solve
@@ -23,10 +24,11 @@ def twin() -> None:
       lee twin grow surface -o grown --until-s 1460
       lee twin follow run --cell cell.toml
       lee twin compare environment rate.tif -o compared
+      lee twin fit surface -o fitted --fit layer_um --rate rate.tif --time-s 60 --sigma 2
     """  # noqa: D301  click wants the character itself
 
 
-for _command in (solve, grow, follow, compare, window):
+for _command in (solve, grow, follow, compare, fit, window):
     twin.add_command(_command)
 
 
