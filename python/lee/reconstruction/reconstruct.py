@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lee.errors import DeviceMemoryError
+from lee.errors import DeviceMemoryError, InputError
 from lee.reconstruction.colour import refocused_in_colour
 from lee.reconstruction.motion.frame_motion import FrameMotion, frame_motion
 from lee.reconstruction.motion.vibration import vibration_warning
@@ -61,11 +61,29 @@ def reconstruct(
     Raises
     ------
     InputError
-        If a frame cannot be read, or too few frames are usable.
+        If a frame cannot be read, or too few frames are usable. Frames of a recorded scan that differ from
+        what was recorded are left out, with a warning.
     DeviceError
         If `device` is "cuda" and no CUDA device is usable, or it fails.
     """
     chosen = params or ReconstructParams()
+    try:
+        return _measured(stack, target, chosen, device, progress)
+    except InputError:
+        # A damaged frame costs itself, not the surface.
+        whole = stack.without_damaged()
+        if whole is stack:
+            raise
+        return _measured(whole, target, chosen, device, progress)
+
+
+def _measured(
+    stack: ZStack,
+    target: Target | None,
+    chosen: ReconstructParams,
+    device: str,
+    progress: Callable[[int, int], None] | None,
+) -> Surface:
     where = device_for(chosen.focus, device)
     motion = _motion(stack, chosen)
     in_colour, stack = stack, motion.steadied(stack)

@@ -72,6 +72,10 @@ class SegmentHeader:
     notes: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        whole = {"height": self.shape[0], "width": self.shape[1]} if len(self.shape) == 2 else {}
+        for name, number in {**whole, "frames": self.frames, "first_id": self.first_id}.items():
+            if not isinstance(number, int | np.integer):
+                raise InputError(f"segment: {name} is {number!r}; give a whole number")
         if len(self.shape) != 2 or min(self.shape) < 1:
             raise InputError(f"segment: shape is {tuple(self.shape)}; give a frame's (height, width)")
         if self.dtype not in DTYPES:

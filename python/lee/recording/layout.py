@@ -99,7 +99,7 @@ def unpack_start(block: bytes) -> dict[str, Any]:
     text = block[_START.size : _START.size + length]
     if len(block) < size or zlib.crc32(text, zlib.crc32(block[: _START.size - _CRC.size])) != crc:
         raise Damaged("its header is damaged")
-    return dict(json.loads(text))
+    return _facts(text, "header")
 
 
 def pack_record(
@@ -165,4 +165,11 @@ def unpack_footer(body: bytes, text: int, crc: int) -> tuple[dict[str, Any], NDA
     """
     if zlib.crc32(body) != crc:
         raise Damaged("its footer is damaged")
-    return dict(json.loads(body[:text])), np.frombuffer(body[text:], dtype=ENTRY)
+    return _facts(body[:text], "footer"), np.frombuffer(body[text:], dtype=ENTRY)
+
+
+def _facts(text: bytes, part: str) -> dict[str, Any]:
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise Damaged(f"its {part} holds no facts ({error})") from error

@@ -44,7 +44,13 @@ class PlacedFile:
         return os.fstat(self._file.fileno()).st_size
 
     def read(self, size: int, at: int) -> bytes:
-        """Read `size` bytes from `at`; fewer only at the end of the file."""
+        """Read `size` bytes from `at`; fewer only at the end of the file.
+
+        What lies beyond the end is not asked for: a damaged file may state any size or place.
+        """
+        size = min(size, self.size - at)
+        if at < 0 or size <= 0:
+            return b""
         block = self._read_once(size, at)
         while 0 < len(block) < size:
             more = self._read_once(size - len(block), at + len(block))
@@ -101,6 +107,13 @@ class PlacedFile:
     def sync(self) -> None:
         """Wait until the file is on the disk."""
         os.fsync(self._file.fileno())
+
+    def is_at(self, path: Path) -> bool:
+        """Whether this file has that name still; False where it was removed or replaced."""
+        try:
+            return os.path.samestat(os.fstat(self._file.fileno()), path.stat())
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Close it; harmless when repeated."""

@@ -200,6 +200,15 @@ class SegmentWriter:
         if end - self._begun >= _BEGIN_WRITING_BYTES:
             file.write_out(max(0, self._begun - _GIVE_BACK_BYTES), end)
             self._begun = end
+            self._require_name(file)
+
+    def _require_name(self, file: PlacedFile) -> None:
+        """Refuse to go on where somebody removed the file: nobody could read what is written to it."""
+        if not file.is_at(self.path):
+            raise RecordingFailed(
+                f"{self.path}: was removed while it was recorded; find out what deletes files there, "
+                "and record again"
+            )
 
     def _failed(self, error: OSError) -> RecordingFailed:
         kept = f"{len(self)} frames are safe in {self.path.name}"
@@ -253,6 +262,7 @@ class SegmentWriter:
             self._file.write([memoryview(footer)], end)
             self._file.truncate(end + len(footer))
             self._file.sync()
+            self._require_name(self._file)
             sync_folder(self.path.parent)
         except OSError as error:
             raise RecordingFailed(

@@ -86,10 +86,17 @@ class SegmentReader:
         try:
             self.header = SegmentHeader.from_json(facts)
             self._scan = bytes.fromhex(facts["scan_id"])
-            self._record_bytes = int(facts["record_bytes"])
-            self._image_offset = int(facts["image_offset"])
-        except (KeyError, TypeError, ValueError) as error:
+            self._record_bytes, self._image_offset = facts["record_bytes"], facts["image_offset"]
+            needed = self._image_offset + self.header.image_bytes
+        except (KeyError, TypeError, ValueError, InputError) as error:
             raise Damaged(f"its header lacks a field or has a wrong one ({error})") from error
+        if not (isinstance(self._record_bytes, int) and isinstance(self._image_offset, int)):
+            raise Damaged("its header states sizes that are no whole numbers")
+        if self._image_offset < RECORD_BYTES or self._record_bytes < needed:
+            raise Damaged(
+                f"its header states records of {self._record_bytes} bytes for images of "
+                f"{self.header.image_bytes}, {self._image_offset} bytes into them"
+            )
         self._dtype = np.dtype(self.header.dtype).newbyteorder("<")
         self.torn: list[str] = []
         self.ledger: Ledger | None = None
@@ -115,7 +122,12 @@ class SegmentReader:
         if begins < self._first or begins + text + count * ENTRY.itemsize != end:
             raise Damaged("its footer is damaged")
         facts, entries = unpack_footer(self._file.read(end - begins, begins), text, crc)
-        return entries, Ledger.from_json(facts["ledger"]), dict(facts.get("notes", {}))
+        if (entries["slot"] >= (begins - self._first) // self._record_bytes).any():
+            raise Damaged("its footer counts frames that the file does not hold")
+        try:
+            return entries, Ledger.from_json(facts["ledger"]), dict(facts.get("notes", {}))
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
+            raise Damaged(f"its footer lacks a field or has a wrong one ({error})") from error
 
     def _scanned(self) -> NDArray[np.void]:
         """Search for records slot by slot; a torn one does not hide those behind it."""
@@ -219,10 +231,11 @@ def header_of(path: Path) -> SegmentHeader:
     try:
         with path.open("rb") as file:
             head = file.read(PAGE)
-            return SegmentHeader.from_json(unpack_start(head + file.read(start_bytes(head) - len(head))))
+            rest = min(start_bytes(head), path.stat().st_size) - len(head)
+            return SegmentHeader.from_json(unpack_start(head + file.read(max(rest, 0))))
     except OSError as error:
         raise unreadable(path, error, "give a recorded scan") from error
-    except (Damaged, KeyError, TypeError, ValueError) as error:
+    except (Damaged, KeyError, TypeError, ValueError, InputError) as error:
         raise InputError(f"{path}: its header cannot be read ({error}); give a recorded scan") from error
 
 

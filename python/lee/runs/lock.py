@@ -6,7 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -61,7 +61,9 @@ def run_locked(folder: str | Path) -> Iterator[None]:
         try:
             yield
         finally:
-            place.write_text("", encoding="utf-8")
+            # Gone with its folder, it holds nobody up.
+            with suppress(OSError):
+                place.write_text("", encoding="utf-8")
 
 
 def _holder(place: Path) -> dict[str, object]:

@@ -70,6 +70,10 @@ class FrameSource(ABC):
     def name(self, k: int) -> str:
         """Name frame k as a person would look for it."""
 
+    def damaged(self) -> list[int]:
+        """Read all frames and return those that differ from what was recorded, where that can be told."""
+        return []
+
     def close(self) -> None:  # noqa: B027  most sources hold nothing open
         """Release open files."""
 
@@ -109,16 +113,23 @@ class PlaneSet(ABC):
         """Release open files."""
 
 
-class FrameRange(FrameSource):
-    """Some successive frames of a source: start to stop."""
+class ChosenFrames(FrameSource):
+    """Some frames of a source, in its order.
 
-    def __init__(self, source: FrameSource, start: int, stop: int) -> None:
-        self._source = source
-        self._start = start
-        self.shape = (stop - start, *source.shape[1:])
+    Parameters
+    ----------
+    source : FrameSource
+    frames : sequence of int
+    facts : mapping
+        Added to the source's metadata.
+    """
+
+    def __init__(self, source: FrameSource, frames: Sequence[int], facts: Mapping[str, object]) -> None:
+        self._source, self._frames = source, list(frames)
+        self.shape = (len(self._frames), *source.shape[1:])
         self.dtype, self.colour = source.dtype, source.colour
-        self.z_um = None if source.z_um is None else source.z_um[start:stop]
-        self.metadata = source.metadata | {"frames_used": [start, stop]}
+        self.z_um = None if source.z_um is None else source.z_um[self._frames]
+        self.metadata = source.metadata | dict(facts)
         for name in (
             "z_um_source",
             "z_um_doubt",
@@ -131,16 +142,21 @@ class FrameRange(FrameSource):
             setattr(self, name, getattr(source, name))
 
     def read(self, k: int) -> Frame:
-        """Frame k of the range."""
-        return self._source.read(self._start + k)
+        """Frame k of those chosen."""
+        return self._source.read(self._frames[k])
 
     def read_rgb(self, k: int) -> Frame:
-        """Frame k of the range, in colour."""
-        return self._source.read_rgb(self._start + k)
+        """Frame k of those chosen, in colour."""
+        return self._source.read_rgb(self._frames[k])
 
     def name(self, k: int) -> str:
         """Name it as the source does."""
-        return self._source.name(self._start + k)
+        return self._source.name(self._frames[k])
+
+    def damaged(self) -> list[int]:
+        """Those of the source."""
+        found = set(self._source.damaged())
+        return [k for k, frame in enumerate(self._frames) if frame in found]
 
     def close(self) -> None:
         """Close the source."""

@@ -58,6 +58,10 @@ class SegmentSource(FrameSource):
         """File and record."""
         return self._reader.name(int(self._frames[k]))
 
+    def damaged(self) -> list[int]:
+        """Those whose bytes are not the ones recorded."""
+        return [k for k, record in enumerate(self._frames) if self._reader.fault(int(record))]
+
     def close(self) -> None:
         """Close the file."""
         self._reader.close()

@@ -21,7 +21,7 @@ from lee.stacks.calibration.immersion import Immersion
 from lee.stacks.calibration.pixel_size import pixel_size
 from lee.stacks.calibration.z_positions import GivenHeights, ZPositions, with_heights
 from lee.stacks.grey import Frame
-from lee.stacks.reader import FrameSource
+from lee.stacks.reader import ChosenFrames, FrameSource
 from lee.stacks.registry import open_source
 from lee.stacks.selection import Selection, select
 
@@ -187,6 +187,39 @@ class ZStack:
                 yield ahead.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+    def without_damaged(self) -> ZStack:
+        """Return the stack of those frames that are as they were recorded; a warning names the others.
+
+        All frames are read, where the format can tell. The stack itself where none is damaged; it shares its
+        open files with it.
+
+        Raises
+        ------
+        InputError
+            If fewer than three are left.
+        """
+        damaged = self._source.damaged()
+        if not damaged:
+            return self
+        names = [self.frame_name(k) for k in damaged]
+        kept = [k for k in range(len(self)) if k not in set(damaged)]
+        if len(kept) < MIN_FRAMES:
+            raise InputError(
+                f"{names[0]}: its image is damaged, and {len(kept)} whole frames are left; use another copy"
+            )
+        more = f", and {len(names) - 1} more" if len(names) > 1 else ""
+        warnings.warn(f"{names[0]}{more}: damaged images are left out; use another copy", stacklevel=2)
+        before = self.metadata.get("left_out", [])
+        left_out = [
+            *(before if isinstance(before, list) else []),
+            *(f"{name}: image damaged" for name in names),
+        ]
+        facts = {"left_out": left_out}
+        source = ChosenFrames(self._source, kept, facts)
+        whole = ZStack(source, self.z_um[kept], self.pixel_um, self.metadata | facts)
+        whole.colour = self.colour
+        return whole
 
     def frame_name(self, k: int) -> str:
         """File and number of frame k, for messages."""

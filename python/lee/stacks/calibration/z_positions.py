@@ -15,7 +15,7 @@ from lee.errors import InputError
 from lee.recording.heights import checked_z
 from lee.stacks.calibration.immersion import Immersion
 from lee.stacks.calibration.z_csv import read_z_csv
-from lee.stacks.reader import FrameRange, FrameSource
+from lee.stacks.reader import ChosenFrames, FrameSource
 
 ZPositions = ArrayLike | str | os.PathLike[str]
 
@@ -177,4 +177,4 @@ def _moving_part(source: FrameSource, where: str, *, stacklevel: int) -> FrameSo
         f"{', '.join(map(str, cut))} at an end of the scan; left out",
         stacklevel=stacklevel,
     )
-    return FrameRange(source, start, stop)
+    return ChosenFrames(source, range(start, stop), {"frames_used": [start, stop]})
