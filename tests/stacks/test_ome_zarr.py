@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -163,3 +164,13 @@ def test_a_missing_shard_is_named(tmp_path: Path) -> None:
     array[:4] = FRAMES[:4]
     with pytest.warns(UserWarning, match="frames 4, 5 are without data"):
         open_stack(tmp_path / "a.zarr", z_step_um=1, pixel_um=1)
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+def test_a_shape_that_no_store_holds_is_refused(tmp_path: Path, axis: int) -> None:
+    zarr.create_array(str(tmp_path / "a.zarr"), data=np.ones((5, 12, 14), np.uint8), chunks=(1, 12, 14))
+    described = json.loads((tmp_path / "a.zarr/zarr.json").read_text())
+    described["shape"][axis] = 99_999_999_999_999_999_999
+    (tmp_path / "a.zarr/zarr.json").write_text(json.dumps(described))
+    with pytest.raises(InputError, match="99999999999999999999"):
+        open_stack(tmp_path / "a.zarr", z_step_um=0.2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
@@ -28,16 +29,15 @@ def missing_data(
     edges = array.shards or array.chunks
     places: list[range] = []
     for axis, n, edge in zip(axes, array.shape, edges, strict=True):
-        index = fixed.get(axis)
-        blocks = range(-(-n // edge))
-        places.append(
-            blocks if axis in (depth, "y", "x") else range((index or 0) // edge, (index or 0) // edge + 1)
-        )
-    if np.prod([len(blocks) for blocks in places]) > _MAX_LOOKED_FOR:
-        return np.array([], np.intp), np.array([], np.intp)
+        first = (fixed.get(axis) or 0) // edge
+        places.append(range(-(-n // edge)) if axis in (depth, "y", "x") else range(first, first + 1))
     along = list(axes).index(depth) if depth is not None else None
     count = 1 if along is None else array.shape[along]
     edge = 1 if along is None else edges[along]
+    # Of Python's numbers, which do not overflow: a damaged file may state any shape.
+    blocks = math.prod(place.stop - place.start for place in places)
+    if max(blocks, count) > _MAX_LOOKED_FOR:
+        return np.array([], np.intp), np.array([], np.intp)
     there, wanted = np.zeros(-(-count // edge), np.intp), np.zeros(-(-count // edge), np.intp)
     for place in product(*places):
         block = 0 if along is None else place[along]
