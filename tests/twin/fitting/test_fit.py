@@ -99,7 +99,7 @@ def test_the_command_writes_the_cell_that_was_found(made, tmp_path, capsys):
     command = [
         *("twin", "fit", str(tmp_path / "height.tif"), "-o", str(tmp_path / "out"), "--kind", "secondary"),
         *("--fit", "exchange_current_a_per_m2", "--cell", str(tmp_path / "cell.toml")),
-        *("--rate", str(tmp_path / "rate.tif"), "--time-s", "30", "--sigma", "1"),
+        *("--rate", str(tmp_path / "rate.tif"), "--times-s", "30", "--sigma", "1"),
         *("--voltage", str(tmp_path / "voltage.csv"), "--columns", "5", "--layers", "8"),
     ]
     assert lee_cli(command) == 0

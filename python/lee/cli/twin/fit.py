@@ -1,14 +1,14 @@
 """`lee twin fit`: parameters of the cell from measured rates and voltages."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
 from lee.cli.options import PATH, overwrite_option
-from lee.cli.twin.options import InputOptions, input_options, map_or_number
+from lee.cli.twin.options import InputOptions, input_options, map_or_number, rising_times
 
 
 @click.command(no_args_is_help=True)
@@ -18,10 +18,9 @@ from lee.cli.twin.options import InputOptions, input_options, map_or_number
               help="Parameters of the cell to be found, as they are named in its file.")  # fmt: skip
 @click.option("--rate", "rates", type=PATH, multiple=True, metavar="TIF",
               help="Measured height rates (nm/s) on the surface's pixels; once for each time.")  # fmt: skip
-@click.option("--time-s", "times_s", type=click.FloatRange(min=0), multiple=True, metavar="S",
+@click.option("--times-s", type=rising_times, default=None, metavar="S,S,...",
               help="When they were measured, since the current was switched on.")  # fmt: skip
-@click.option("--sigma", "sigmas", multiple=True, metavar="TIF|NM/S",
-              help="Standard deviations of the rates: once for each map, or one for all.")  # fmt: skip
+@click.option("--sigma", metavar="TIF|NM/S", help="Standard deviation of the measured rates.")
 @click.option("--voltage", type=PATH, metavar="CSV",
               help="Voltage of the cell: columns time_s,cell_voltage_v.")  # fmt: skip
 @click.option(
@@ -36,8 +35,8 @@ def fit(
     output: Path,
     names: str,
     rates: tuple[Path, ...],
-    times_s: tuple[float, ...],
-    sigmas: tuple[str, ...],
+    times_s: list[float] | None,
+    sigma: str | None,
     voltage: Path | None,
     voltage_sigma_v: float,
     kind: str,
@@ -52,7 +51,7 @@ def fit(
     \b
     Example:
       lee twin fit surface -o fitted --cell cell.toml --fit exchange_current_a_per_m2,layer_um \\
-          --rate rate.tif --time-s 60 --sigma 2 --voltage voltage.csv
+          --rate rate.tif --times-s 60 --sigma 2 --voltage voltage.csv
     """  # noqa: D301
     from lee.errors import InputError
     from lee.storage.atomic import try_new_folder
@@ -63,16 +62,16 @@ def fit(
     given = inputs.read()
     if given.exchange_current is not None or given.efficiency is not None:
         raise InputError("fit: takes no maps of exchange current or efficiency; state one number in the cell")
-    maps = _rates(rates, times_s, sigmas, given.pixel_um)
+    maps = _rates(rates, times_s or [], given.pixel_um)
     curve = None if voltage is None else _voltages(voltage)
     found = fit_cell(
         given.heights,
         [name.strip() for name in names.split(",")],
         cell=given.cell,
         pixel_um=given.pixel_um,
-        rates_nm_per_s=None if maps is None else maps.nm_per_s,
-        sigma_nm_per_s=None if maps is None else maps.sigma_nm_per_s,
-        rate_times_s=times_s,
+        rates_nm_per_s=maps,
+        sigma_nm_per_s=None if maps is None else map_or_number(sigma, maps.shape[1:]),
+        rate_times_s=times_s or (),
         voltages_v=None if curve is None else curve[1],
         voltage_sigma_v=voltage_sigma_v,
         voltage_times_s=() if curve is None else curve[0],
@@ -94,37 +93,24 @@ def fit(
     click.echo(f"{output}: look at {output / 'fit.png'}")
 
 
-class _Rates(NamedTuple):
-    nm_per_s: NDArray[np.float32]
-    sigma_nm_per_s: NDArray[np.float32]
-
-
-def _rates(
-    rates: tuple[Path, ...], times_s: tuple[float, ...], sigmas: tuple[str, ...], pixel_um: float
-) -> _Rates | None:
+def _rates(rates: tuple[Path, ...], times_s: Sequence[float], pixel_um: float) -> NDArray[np.float32] | None:
     from lee.errors import InputError
     from lee.storage.map_tiff import read_map
 
     if len(rates) != len(times_s):
-        raise InputError(f"fit: {len(rates)} --rate and {len(times_s)} --time-s; give a time for each map")
-    if not rates:
-        return None
-    if len(sigmas) not in (1, len(rates)):
-        raise InputError(f"fit: {len(sigmas)} --sigma for {len(rates)} maps; give one, or one for each")
-    maps, deviations = [], []
-    for k, path in enumerate(rates):
+        raise InputError(f"fit: {len(rates)} --rate and {len(times_s)} --times-s; give a time for each map")
+    maps = []
+    for path in rates:
         values, pixel = read_map(path)
         if pixel is not None and abs(pixel / pixel_um - 1) > 1e-3:
             raise InputError(
                 f"{path} has pixels of {pixel:g} µm, the surface {pixel_um:g} µm: give a map on the "
                 "same pixels"
             )
-        sigma = map_or_number(sigmas[k if len(sigmas) > 1 else 0], values.shape)
         maps.append(values)
-        deviations.append(np.broadcast_to(np.asarray(sigma, np.float32), values.shape))
     if len({values.shape for values in maps}) > 1:
         raise InputError("fit: the maps of rates differ in shape; give them on the surface's pixels")
-    return _Rates(np.stack(maps), np.stack(deviations))
+    return np.stack(maps) if maps else None
 
 
 def _voltages(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -24,7 +24,7 @@ def twin() -> None:
       lee twin grow surface -o grown --until-s 1460
       lee twin follow run --cell cell.toml
       lee twin compare environment rate.tif -o compared
-      lee twin fit surface -o fitted --fit layer_um --rate rate.tif --time-s 60 --sigma 2
+      lee twin fit surface -o fitted --fit layer_um --rate rate.tif --times-s 60 --sigma 2
     """  # noqa: D301  click wants the character itself
 
 
