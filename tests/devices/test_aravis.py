@@ -177,6 +177,8 @@ def test_it_reports_its_identity_and_what_it_applied():
     part = camera.configure(CameraSettings(exposure_s=0.001, region=(8, 16, 50, 70), frames_per_s=1e6))
     assert part.region == (8, 16, 50, 70)
     assert part.frames_per_s == pytest.approx(1000.0)
+    assert camera.configure(replace(SMALL, gain_db=6.0)).gain_db == 6.0
+    assert camera.configure(SMALL).gain_db == 6.0
     camera.close()
     camera.close()
     with pytest.raises(DeviceLost, match="it is closed; open it again"):
@@ -191,6 +193,7 @@ def test_it_reports_its_identity_and_what_it_applied():
         ({"pixel_format": "Mono12"}, "pixel_format 'Mono12' is not one of Mono8, Mono16"),
         ({"region": (0, 2000, 64, 64)}, r"region \(0, 2000, 64, 64\) leaves its sensor of \(2048, 2048\)"),
         ({"buffers": 0}, "buffers 0 must be in 1 to 1000"),
+        ({"gain_db": 99.0}, "gain_db 99 must be in 0 to 10"),
         ({"frames_per_s": 0.0}, "frames_per_s 0 must be above 0"),
     ],
 )

@@ -39,7 +39,7 @@ def test_the_smallest_file_opens_a_virtual_rig(tmp_path):
 def test_every_key_reaches_its_device():
     rig = open_rig(
         with_keys(
-            camera={"exposure_s": 0.001, "pixel_format": "Mono12", "region_px": [4, 8, 16, 20], "buffers": 9},
+            camera={"exposure_s": 0.001, "pixel_format": "Mono12", "region_px": [4, 8, 16, 20], "gain_db": 2},
             stage={
                 "counts_per_um": 1000.0,
                 "backlash_um": 1.5,
@@ -52,6 +52,7 @@ def test_every_key_reaches_its_device():
     )
     assert rig.stage.counts_per_um == 1000.0
     assert rig.stage.limits_counts == (10_000, 60_000)
+    assert rig.camera._settings.gain_db == 2.0
     assert rig.stage.status().position_counts == 20_000
     assert rig.stage._approach_counts == 3_000
     rig.camera.start()

@@ -141,6 +141,7 @@ def test_what_the_camera_cannot_do_is_said(opened):
     for wrong, said in [
         ({"region": (0, 0, 600, 8)}, r"region \(0, 0, 600, 8\) leaves its sensor of \(512, 512\) px"),
         ({"pixel_format": "Mono9"}, "pixel_format 'Mono9' cannot be set; images have"),
+        ({"gain_db": 3.0}, "gains of their own units; omit gain_db and set it in the .cfg file"),
         ({"triggered": True}, "no trigger that all cameras share; set triggered to false"),
     ]:
         with pytest.raises(InputError, match=said):

@@ -158,6 +158,8 @@ def test_it_reports_its_identity_and_what_it_applied(camera):
     assert whole.region == (0, 0, *SENSOR)
     assert whole.exposure_s == pytest.approx(0.001232)  # in steps of 7 us
     assert whole.frames_per_s == pytest.approx(1 / 0.002232)
+    assert whole.gain_db == 3.0  # as it was
+    assert camera.configure(replace(FREE, gain_db=12.5)).gain_db == 12.5
     part = camera.configure(replace(TRIGGERED, region=(7, 10, 23, 42), buffers=1))
     assert part.region == (4, 8, 20, 40)
     assert part.buffers == 3  # the library takes no fewer
@@ -200,6 +202,7 @@ def test_packed_pixels_are_not_taken_and_what_is_taken_is_reported(cable, format
     ("change", "message"),
     [
         ({"exposure_s": 100.0}, "exposure_s 100 must be in 6e-06 to 30"),
+        ({"gain_db": 50.0}, "gain_db 50 must be in 0 to 47"),
         ({"pixel_format": "RGB8"}, "pixel_format 'RGB8' is not one of Mono8, Mono16"),
         ({"region": (0, 40, 16, 32)}, r"region \(0, 40, 16, 32\) leaves its sensor of \(48, 64\)"),
         ({"buffers": 0}, "buffers 0 must be in 1 to 500"),

@@ -1,5 +1,6 @@
 """Scans at the virtual rig: faults are reported, frames taken are written, the stage stands still."""
 
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,6 +28,7 @@ from lee.recording import moment
 from lee.recording.segment import RecordingFailed, SegmentWriter
 from lee.recording.segment_reader import SegmentReader
 from lee.rig.acquire import take_scan
+from lee.rig.halting import StoppedByUser, haltable
 from lee.rig.record import RunPlan, record_run
 from lee.runs.run import open_run
 from lee.runs.surface_store import SurfaceStore
@@ -223,6 +225,28 @@ def test_an_interrupted_scan_is_written_and_the_stage_stops(tmp_path):
     rig.stage._sleep(2.0)  # while it comes to rest
     assert not rig.stage.status().moving
     assert rig.stage.status().position_counts < plan.end_counts
+
+
+@pytest.mark.parametrize(
+    ("frames", "said"), [(2, "no surface: too few frames"), (3, "surface 0 % measured, ")]
+)
+def test_a_scan_that_was_ended_after_a_few_frames_says_so_and_no_more(tmp_path, frames, said):
+    halted = threading.Event()
+    clock = SimulatedClock()
+    rig = virtual_rig(BANK, clock=clock, sleep=clock.sleep)
+    taken = take_scan(
+        haltable(rig, halted),
+        planned(rig),
+        tmp_path / "a.raw",
+        settings=rig.camera.configure(SETTINGS),
+        pixel_um=PIXEL_UM,
+        clock=clock,
+        on_frame=lambda frame: halted.set() if frame.frame_id == frames - 1 else None,
+    )
+    assert type(taken.fault) is StoppedByUser
+    assert taken.summary().startswith(f"a.raw: ended early, {frames} of 80 frames written; {said}")
+    assert "WARNING" not in taken.summary()
+    assert "must be" not in taken.summary()
 
 
 def test_settings_without_a_region_are_refused(tmp_path):

@@ -50,6 +50,7 @@ class Device:
         add.enum("ExposureMode", ("TriggerWidth", "Timed"))
         add.real("ExposureTime", 5000.0, low=6.0, high=self._longest_us, step=7.0,
                  writable=lambda: value("ExposureAuto") == "Off")  # fmt: skip
+        add.real("Gain", 3.0, low=0.0, high=47.0, writable=lambda: value("GainAuto") == "Off")
         if older:
             add.enum("AcquisitionFrameRateAuto", ("Continuous", "Off"))
         self.rate_switch = "AcquisitionFrameRateEnabled" if older else "AcquisitionFrameRateEnable"

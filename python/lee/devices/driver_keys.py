@@ -61,7 +61,8 @@ def section_of(kind: type[Section], where: str, given: Mapping[str, object]) -> 
     Parameters
     ----------
     kind : type
-        Its fields are ``str``, ``bool``, ``int``, ``float`` or ``tuple[int, ...]``, by annotation.
+        Its fields are ``str``, ``bool``, ``int``, ``float``, ``float | None`` or ``tuple[int, ...]``, by
+        annotation.
     where : str
         File and section, for messages.
     given : mapping
@@ -102,7 +103,7 @@ def one_of(what: str, value: str, among: tuple[str, ...]) -> str:
 
 def _checked(what: str, value: object, kind: object, may: Allowed) -> object:
     """Return a value as its key's type, or raise with what is allowed."""
-    if kind is int or kind is float:
+    if kind is int or kind in (float, float | None):
         return _number(what, value, may, whole=kind is int)
     if kind is bool:
         if not isinstance(value, bool):

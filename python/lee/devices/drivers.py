@@ -48,7 +48,8 @@ class Driver:
 class CameraDriver(Driver):
     """A section ``[camera]`` with the keys that all cameras have.
 
-    ``serial`` chooses among several; pulses come in at ``trigger_line``, as the camera names it.
+    ``serial`` chooses among several; pulses come in at ``trigger_line``, as the camera names it; without
+    ``gain_db`` the gain stays as the camera has it.
     """
 
     driver: str = field(metadata=allowed())
@@ -60,6 +61,7 @@ class CameraDriver(Driver):
     trigger_line: str = field(default="Line0", metadata=allowed())
     frames_per_s: float = field(default=80.0, metadata=allowed(above=0, maximum=10000))
     buffers: int = field(default=64, metadata=allowed(minimum=1, maximum=1000))
+    gain_db: float | None = field(default=None, metadata=allowed(minimum=-100, maximum=100))
 
     @property
     def settings(self) -> CameraSettings:
@@ -72,6 +74,7 @@ class CameraDriver(Driver):
             triggered=self.triggered,
             frames_per_s=self.frames_per_s,
             buffers=self.buffers,
+            gain_db=self.gain_db,
         )
 
     def open(self, stage: Stage | None = None) -> Camera:

@@ -35,7 +35,8 @@ class CameraSettings:
 
     ``exposure_s`` of a frame; ``region`` (top, left, height, width) px, None for the whole sensor;
     ``pixel_format`` Mono8, Mono10, Mono12 or Mono16; ``triggered`` by the stage's pulses, else free-running
-    at ``frames_per_s``; ``buffers`` frames the driver may hold.
+    at ``frames_per_s``; ``buffers`` frames the driver may hold; without ``gain_db`` the gain
+    stays as it is.
     """
 
     exposure_s: float
@@ -44,6 +45,7 @@ class CameraSettings:
     triggered: bool = True
     frames_per_s: float = 80.0
     buffers: int = 64
+    gain_db: float | None = None
 
     @property
     def dtype(self) -> np.dtype[np.uint8] | np.dtype[np.uint16]:

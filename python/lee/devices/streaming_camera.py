@@ -237,3 +237,8 @@ class StreamingCamera(Camera):
 def refused_exposure(asked_s: float, lowest_s: float, highest_s: float) -> InputError:
     """Return the error for an exposure that a camera cannot do."""
     return InputError(f"camera: exposure_s {asked_s:g} must be in {lowest_s:g} to {highest_s:g}")
+
+
+def refused_gain(asked_db: float, lowest_db: float, highest_db: float) -> InputError:
+    """Return the error for a gain that a camera cannot do."""
+    return InputError(f"camera: gain_db {asked_db:g} must be in {lowest_db:g} to {highest_db:g}")

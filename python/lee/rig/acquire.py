@@ -35,6 +35,8 @@ from lee.surfaces.surface import Surface
 _POLL_S = 0.25
 # Smallest share of the field that a scan of the sample measures; noise alone gives a few percent.
 MIN_COVERAGE = 0.05
+# A focus needs so many frames.
+_FOCUS_FRAMES = 3
 # Frames that belong to no pulse and are written all the same.
 _NO_PULSE = 4
 
@@ -69,8 +71,8 @@ class ScanResult(NamedTuple):
 
     @property
     def missed_sample(self) -> bool:
-        """Whether so little of the surface was measured that the sample was hardly in the scan window."""
-        return self.surface is not None and self.surface.coverage < MIN_COVERAGE
+        """Whether a scan to its end measured so little that the sample was hardly in the scan window."""
+        return self.fault is None and self.surface is not None and self.surface.coverage < MIN_COVERAGE
 
     def summary(self) -> str:
         """Return one line: frames written and missing, synchronisation, surface."""
@@ -231,6 +233,8 @@ def take_scan(
         }
         segment.finish(frames.ledger, z_um=frames.z_um, notes=outcome)
     surface, reason, skipped = (None, "", 0) if reconstruction is None else reconstruction.finish(hurried)
+    if surface is None and reason and fault is not None and frames.ledger.frames_written < _FOCUS_FRAMES:
+        reason = "too few frames"
     unawaited = reconstruction is not None and surface is None and hurried()
     if surface is not None and not np.isfinite([frames.stretch, frames.shift_um]).all():
         surface, reason = None, "too few frames for their true heights"

@@ -76,10 +76,25 @@ def test_a_run_is_started_seen_and_ended(browser, tmp_path):
         assert page.is_disabled("#stop")
         assert page.is_hidden("#saturation")
 
+        expect(page.locator("#window-end")).to_have_value("1011.99")
+        page.click('[data-um="-1"]')
+        expect(page.locator("#message")).to_have_text("the stage is at 999.00 µm")
+        expect(page.locator("#z")).to_have_text("999.0 µm")
+        expect(page.locator("#focus-caption")).to_contain_text("best")
+        page.fill("#goto", "30000")
+        page.keyboard.press("Enter")
+        expect(page.locator("#message")).to_contain_text("beyond its limits")
+        page.fill("#exposure", "1.5")
+        page.click("#camera button")
+        expect(page.locator("#frame-caption")).to_contain_text("at rest")
+        wait_until_drawn(page, "histogram", 1)
+        page.check("#stretch")
+
         page.focus("#start")
         page.keyboard.press("Enter")
         expect(page.locator("#phase")).to_have_text("scanning")
         assert page.is_disabled("#start")
+        assert page.is_hidden("#setup")
         frames = number(page, "total")
         expect(page.locator("#scans")).not_to_have_text("0")
         scans = number(page, "scans")
@@ -113,7 +128,11 @@ def test_a_run_is_started_seen_and_ended(browser, tmp_path):
         page.set_viewport_size({"width": 420, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= 420
         wait_until_drawn(page, "height", 20)
-        assert messages == []
+        table = page.locator(".scans").bounding_box()
+        for delay in (page.locator("#ledger td:nth-child(4)").first, page.locator("th:nth-child(4)")):
+            seen = delay.bounding_box()
+            assert seen["x"] + seen["width"] <= table["x"] + table["width"]
+        assert [message for message in messages if "409" not in message] == []
 
 
 def test_saturation_is_warned_of_and_a_rig_that_is_gone_is_reported(browser, tmp_path):
@@ -141,6 +160,11 @@ def test_a_token_opens_the_page_and_leaves_the_address(browser, tmp_path):
             page.click("#abort")
             expect(page.locator("#phase")).to_have_text("stopped by the user")
             assert "by the user" in page.inner_text("#ledger")
+            assert "✗ 000" in page.inner_text("#ledger")
+            assert "✗ ended early, or with losses: see the line below it" in page.inner_text(
+                "#ledger-caption"
+            )
+            assert "must be" not in page.inner_text("#ledger")
             assert messages == []
         with opened(browser, server.url) as (page, _):
             assert "a token is needed: open the page once with ?token=" in page.inner_text("body")

@@ -13,7 +13,7 @@ from lee.devices.found_camera import FoundCamera, chosen_camera
 from lee.devices.frame_ids import IdCounter
 from lee.devices.protocols import CameraSettings, Identity
 from lee.devices.sensor_region import Region, fitted_region
-from lee.devices.streaming_camera import FrameStream, StreamingCamera, refused_exposure
+from lee.devices.streaming_camera import FrameStream, StreamingCamera, refused_exposure, refused_gain
 from lee.errors import InputError
 
 PIXEL_BYTES = {"Mono8": 1, "Mono10": 2, "Mono12": 2, "Mono16": 2}
@@ -107,6 +107,7 @@ class AravisCamera(StreamingCamera):
         if not low <= settings.exposure_s * 1e6 <= high:
             raise refused_exposure(settings.exposure_s, low * 1e-6, high * 1e-6)
         self._call("arv_camera_set_exposure_time", camera, settings.exposure_s * 1e6)
+        gain_db = self._set_gain(settings.gain_db)
         rate = self._set_rate(settings.frames_per_s)
         if settings.triggered:
             self._set_trigger()
@@ -116,6 +117,7 @@ class AravisCamera(StreamingCamera):
             pixel_format=self._call.text("arv_camera_get_pixel_format_as_string", camera),
             region=region,
             frames_per_s=rate,
+            gain_db=gain_db,
         )
         return self._settings
 
@@ -226,6 +228,17 @@ class AravisCamera(StreamingCamera):
         call("arv_camera_set_region", camera, left, top, width, height)
         left, top, width, height = call.ints("arv_camera_get_region", camera, 4)
         return top, left, height, width
+
+    def _set_gain(self, asked_db: float | None) -> float | None:
+        """Set it where it is asked for; return the one that it has, None where it has none."""
+        has = bool(self._call("arv_camera_is_gain_available", self._camera))
+        if asked_db is not None:
+            low, high = self._call.bounds("arv_camera_get_gain_bounds", self._camera) if has else (0.0, 0.0)
+            if not low <= asked_db <= high:
+                raise refused_gain(asked_db, low, high)
+            if has:
+                self._call("arv_camera_set_gain", self._camera, asked_db)
+        return float(self._call("arv_camera_get_gain", self._camera)) if has else None
 
     def _set_rate(self, asked: float) -> float:
         """Set the rate of frames that no pulse triggers; return what the camera can do."""

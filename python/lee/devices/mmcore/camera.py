@@ -93,6 +93,11 @@ class MmcoreCamera(StreamingCamera):
             raise InputError(
                 "camera: Micro-Manager has no trigger that all cameras share; set triggered to false"
             )
+        if settings.gain_db is not None:
+            raise InputError(
+                "camera: Micro-Manager's cameras have gains of their own units; omit gain_db and set it in "
+                "the .cfg file"
+            )
         if not 0 < settings.frames_per_s < inf:
             raise InputError(f"camera: frames_per_s {settings.frames_per_s:g} must be above 0")
         self._drop_stream()

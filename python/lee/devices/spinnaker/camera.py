@@ -14,7 +14,7 @@ from lee.devices.sensor_region import Region, fitted_region
 from lee.devices.spinnaker.library import Nodes, Spinnaker
 from lee.devices.spinnaker.pyspin import CameraPtr
 from lee.devices.spinnaker.stream import SpinnakerStream
-from lee.devices.streaming_camera import FrameStream, StreamingCamera, refused_exposure
+from lee.devices.streaming_camera import FrameStream, StreamingCamera, refused_exposure, refused_gain
 from lee.errors import InputError
 
 # Formats used for the requested one, the first that the camera has; packed ones would need unpacking.
@@ -89,6 +89,7 @@ class SpinnakerCamera(StreamingCamera):
         for name in _RATE_SWITCHES:
             nodes.set_switch(name, False)
         exposure_s = self._set_exposure(settings.exposure_s)
+        gain_db = self._set_gain(settings.gain_db)
         rate = self._set_rate(settings.frames_per_s, free=not settings.triggered)
         if settings.triggered:
             self._set_trigger()
@@ -100,6 +101,7 @@ class SpinnakerCamera(StreamingCamera):
             region=region,
             frames_per_s=rate,
             buffers=buffers,
+            gain_db=gain_db,
         )
         return self._settings
 
@@ -199,6 +201,15 @@ class SpinnakerCamera(StreamingCamera):
             raise refused_exposure(asked_s, low * 1e-6, high * 1e-6)
         self._nodes.set_number("ExposureTime", asked_s * 1e6)
         return (self._nodes.number("ExposureTime") or 0.0) * 1e-6
+
+    def _set_gain(self, asked_db: float | None) -> float | None:
+        """Set it where it is asked for; return the one that it has, None where it has none."""
+        if asked_db is not None:
+            low, high = self._nodes.bounds("Gain") or (0.0, 0.0)
+            if not low <= asked_db <= high:
+                raise refused_gain(asked_db, low, high)
+            self._nodes.set_number("Gain", asked_db)
+        return self._nodes.number("Gain")
 
     def _set_rate(self, asked: float, *, free: bool) -> float:
         """Set the rate of frames that no pulse triggers; return what the camera can do."""

@@ -212,3 +212,40 @@ function drawLine(to, x, y, times, values, style) {
     to.fill();
   });
 }
+
+/** How many pixels are how bright, from black to the full scale; the limits of the stretched picture as lines. */
+export function drawHistogram(canvas, { histogram, limits, full_scale: full }, stretched) {
+  const { to, width, height } = prepared(canvas);
+  const tall = height - 16, most = Math.max(...histogram), wide = width / histogram.length;
+  to.fillStyle = QUIET;
+  // Shares down to one in ten thousand are seen beside the largest.
+  histogram.forEach((share, k) => {
+    const high = share > 0 ? Math.max(1 + Math.log10(share / most) / 4, 0.02) * tall : 0;
+    to.fillRect(k * wide, tall - high, Math.max(wide - 1, 1), high);
+  });
+  if (stretched) for (const limit of limits) {
+    to.fillStyle = "#f2b84b";
+    to.fillRect(Math.min((limit / full) * width, width - 2), 0, 2, tall);
+  }
+  text(to, "0", 0, height, "left", "bottom", QUIET);
+  text(to, "pixels by brightness, logarithmic", width / 2, height, "center", "bottom", QUIET);
+  text(to, String(full), width, height, "right", "bottom", QUIET);
+}
+
+/** The contrast at every height that was passed; the newest is marked. */
+export function drawFocus(canvas, seen) {
+  const { to, width, height } = prepared(canvas);
+  const heights = seen.map((one) => one.z), most = Math.max(...seen.map((one) => one.contrast));
+  const [low, high] = padded(Math.min(...heights), Math.max(...heights), 1);
+  const x = (z) => ((z - low) / (high - low)) * (width - 8) + 4, y = (value) => (height - 22) * (1 - value / most) + 4;
+  seen.forEach(({ z, contrast }, k) => {
+    const newest = k === seen.length - 1;
+    to.fillStyle = newest ? "#f2b84b" : "#5ec4b6";
+    to.beginPath();
+    to.arc(x(z), y(contrast), newest ? 4 : 2, 0, 7);
+    to.fill();
+  });
+  text(to, formatted(low, 0.1), 0, height, "left", "bottom", QUIET);
+  text(to, "height (µm)", width / 2, height, "center", "bottom", QUIET);
+  text(to, formatted(high, 0.1), width, height, "right", "bottom", QUIET);
+}

@@ -14,11 +14,15 @@ from numpy.typing import NDArray
 from lee.devices.protocols import CameraFrame, CameraSettings
 from lee.devices.scan_plan import ScanPlan
 from lee.reconstruction.saturation import SATURATED_SHARE
+from lee.rig.focus_sweep import contrast
 from lee.rig.halting import CurrentScan
-from lee.rig.live.pictures import frame_picture
+from lee.rig.live.pictures import Histogram, frame_picture, histogram_of
 
 # Largest number of pictures a second, and the seconds over which rates of frames and bytes are averaged.
 MAX_PICTURES_PER_S, _FRAMES_OVER_S, _BYTES_OVER_S = 5.0, 1.0, 5.0
+# A frame that was exposed after a moment is the third to arrive: the first may have been exposed before, and
+# the second may have waited beside it.
+_FRESH = 3
 # Share of saturated pixels that raises a warning: bubbles and specular spikes alone saturate fewer.
 MIN_WARNED_SHARE = 0.01
 FULL_SCALE = {"Mono8": 255, "Mono10": 1023, "Mono12": 4095, "Mono16": 65535}
@@ -31,11 +35,13 @@ class _Newest(NamedTuple):
     number: int
     of: int | None
     z_um: float | None
+    of_pulse: bool
 
 
 class _Picture(NamedTuple):
+    newest: _Newest
+    histogram: Histogram
     jpeg: bytes
-    taken_s: float
     state: dict[str, object]
 
 
@@ -69,10 +75,13 @@ class FrameWatch:
         self.current = CurrentScan(plan)
         self._triggered, self._z_um = settings.triggered, z_um
         self.full_scale = FULL_SCALE[settings.pixel_format]
+        self._saturated_from = SATURATED_SHARE * self.full_scale
         self.frames, self.bytes = 0, 0
         self._scan, self._pulse, self._id, self._time_s = -1, -1, -1, 0.0
         self._newest: _Newest | None = None
         self._drawn: _Picture | None = None
+        self._stretched: tuple[_Picture, bytes] | None = None
+        self._previewed, self._arrived = 0, threading.Condition()
         self._version = 0
         self._worst: dict[int, float] = {}
         self._counts: deque[_Count] = deque([_Count(time.monotonic(), 0, 0)])
@@ -101,25 +110,41 @@ class FrameWatch:
         if self._triggered:
             pulse = min(max(self._pulse, 0), plan.pulses - 1)
             z_um = (plan.first_counts + plan.step_counts * pulse) / plan.counts_per_um
-            self._newest = _Newest(now, frame.image, self._scan, pulse, plan.pulses, z_um)
+            self._newest = _Newest(now, frame.image, self._scan, pulse, plan.pulses, z_um, True)
         else:
-            self._newest = _Newest(now, frame.image, self._scan, self._pulse, None, None)
+            self._newest = _Newest(now, frame.image, self._scan, self._pulse, None, self._z_um(), False)
 
     def preview(self, frame: CameraFrame) -> None:
         """Take a frame that belongs to no scan."""
-        self._newest = _Newest(time.monotonic(), frame.image, -1, -1, None, None)
+        with self._arrived:
+            self._newest = _Newest(time.monotonic(), frame.image, -1, -1, None, self._z_um(), False)
+            self._previewed += 1
+            self._arrived.notify_all()
 
     # --- for the page ---
 
-    @property
-    def picture(self) -> bytes | None:
-        """The newest picture, JPEG."""
-        return self._drawn.jpeg if self._drawn else None
+    def fresh(self, timeout_s: float) -> NDArray[np.integer] | None:
+        """Wait for a frame, of no scan, that was exposed after the call; None where none came in time."""
+        with self._arrived:
+            wanted = self._previewed + _FRESH
+            came = self._arrived.wait_for(lambda: self._previewed >= wanted, timeout_s)
+            return self._newest.image if came and self._newest is not None else None
+
+    def picture(self, *, stretched: bool = False) -> bytes | None:
+        """Return the newest picture, JPEG; stretched from its dark to its bright pixels on request."""
+        drawn, known = self._drawn, self._stretched
+        if drawn is None or not stretched:
+            return drawn.jpeg if drawn else None
+        if known is None or known[0] is not drawn:
+            limits = drawn.histogram.limits
+            jpeg = frame_picture(drawn.newest.image, self.full_scale, self._saturated_from, limits).jpeg
+            known = self._stretched = drawn, jpeg
+        return known[1]
 
     def state(self) -> dict[str, object] | None:
         """Return what the page shows beside the newest picture; None before the first."""
         drawn = self._drawn
-        return None if drawn is None else drawn.state | {"age_s": time.monotonic() - drawn.taken_s}
+        return None if drawn is None else drawn.state | {"age_s": time.monotonic() - drawn.newest.taken_s}
 
     def rates(self) -> tuple[float, float]:
         """Return frames per second over the last second, and bytes per second over the last five."""
@@ -152,7 +177,8 @@ class FrameWatch:
                 done = newest
 
     def _draw(self, newest: _Newest) -> _Picture:
-        jpeg, share = frame_picture(newest.image, self.full_scale, SATURATED_SHARE * self.full_scale)
+        jpeg, share = frame_picture(newest.image, self.full_scale, self._saturated_from)
+        histogram = histogram_of(newest.image, self.full_scale)
         scan = newest.scan
         # Largest of this scan and the one before: the warning must not vanish while the stage returns.
         self._worst = {k: worst for k, worst in self._worst.items() if scan - 1 <= k <= scan and scan >= 0}
@@ -166,15 +192,18 @@ class FrameWatch:
             "preview": scan < 0,
             "number": newest.number + 1 if scan >= 0 else None,
             "of": newest.of,
-            "z_um": self._z_um() if newest.z_um is None else newest.z_um,
-            "z_of_pulse": newest.z_um is not None,
+            "z_um": newest.z_um,
+            "z_of_pulse": newest.of_pulse,
+            "contrast": contrast(newest.image),
+            "histogram": histogram.shares,
+            "limits": histogram.limits,
             "shape_px": [rows, columns],
             "full_scale": self.full_scale,
             "saturated": share,
             "saturated_worst": worst,
             "saturation_warning": worst >= MIN_WARNED_SHARE,
         }
-        return _Picture(jpeg, newest.taken_s, state)
+        return _Picture(newest, histogram, jpeg, state)
 
 
 def _rate(count: int, seconds: float) -> float:

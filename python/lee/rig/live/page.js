@@ -1,12 +1,15 @@
 // Asks the rig for its state a few times a second and draws what has changed.
 
-import { drawCurves, drawFrame, drawMap } from "./charts.js";
+import { drawCurves, drawFrame, drawHistogram, drawMap } from "./charts.js";
 import { Relief } from "./relief.js";
+import { request } from "./request.js";
+import { showSetup } from "./setup.js";
 
-const POLL_MS = 250, TIMEOUT_MS = 5000, OLD_S = 3;
+const POLL_MS = 250, OLD_S = 3;
 const PHASES = {
   idle: ["at rest", ""], starting: ["starting", "active"], scanning: ["scanning", "active"],
-  waiting: ["between scans", "active"], stopping: ["ending after this scan", "ending"],
+  moving: ["moving the stage", "active"], sweeping: ["looking for the sample", "active"],
+  halting: ["stopping the stage", "ending"], waiting: ["between scans", "active"], stopping: ["ending after this scan", "ending"],
   aborting: ["stopping the stage", "ending"], ended: ["run ended", ""], aborted: ["stopped by the user", "fault"],
   fault: ["fault", "fault"],
 };
@@ -44,23 +47,6 @@ const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 const short = (scan) => scan.replace(/\.raw$/, "");
 const plural = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
 
-// A browser has six connections to the rig: what is only looked at makes room for what controls it.
-let looking = new AbortController();
-
-async function request(path, options = {}) {
-  const signals = [AbortSignal.timeout(TIMEOUT_MS)];
-  if (options.method === "POST") {
-    looking.abort();
-    looking = new AbortController();
-  } else {
-    signals.push(looking.signal);
-  }
-  const signal = AbortSignal.any ? AbortSignal.any(signals) : signals[0];
-  const answer = await fetch(path, { ...options, cache: "no-store", signal });
-  if (!answer.ok) throw new Error((await answer.text()).trim() || `answer ${answer.status}`);
-  return answer;
-}
-
 async function watch() {
   try {
     state = await (await request("/state")).json();
@@ -80,7 +66,7 @@ function lost(error) {
     put("lost", `No answer from the rig since ${since}: the values shown are old. ${error.message}`);
     $("lost").hidden = false;
   }
-  for (const id of ["start", "stop"]) $(id).disabled = true;
+  for (const one of document.querySelectorAll("#start, #stop, #setup :is(button, input)")) one.disabled = true;
 }
 
 function show(now) {
@@ -89,10 +75,11 @@ function show(now) {
   $("phase").className = `phase ${kind}`;
   put("message", now.said);
   $("message").className = `message ${kind}`;
-  $("start").disabled = now.running;
+  $("start").disabled = now.running || now.moving;
   $("stop").disabled = !now.running || now.phase === "stopping" || now.phase === "aborting";
   showNumbers(now);
   showFrame(now);
+  showSetup(now);
   showSurfaces(now.surfaces, now);
   showScans(now);
   put("folder", now.folder);
@@ -107,7 +94,8 @@ function showNumbers({ plan, frame, disk, ...now }) {
   const scanning = frame && !frame.preview;
   put("number", scanning ? `${frame.number}${frame.of ? ` / ${frame.of}` : ""}` : "–");
   put("total", `${plural(now.frames_taken, "frame")} taken`);
-  put("z", frame && frame.z_um !== null ? `${frame.z_um.toFixed(1)} µm` : "–");
+  const z = scanning ? frame.z_um : now.z_um;
+  put("z", z === null ? "–" : `${z.toFixed(1)} µm`);
   put("range", `${plan.from_um.toFixed(1)} to ${plan.to_um.toFixed(1)} µm`);
   put("frame-rate", now.running ? `${now.frames_per_s.toFixed(1)} /s` : "–");
   put("planned", `${plan.frames_per_s.toFixed(0)} /s planned`);
@@ -143,10 +131,12 @@ function showFrame({ frame, plan, phase, no_preview: none }) {
     put("frame-caption", none ? `no frames until a run starts: ${none}` : "no frame yet");
     return;
   }
-  figure("frame", frame.version, async () => {
-    const image = await picture("/frame.jpg");
+  const stretched = $("stretch").checked;
+  figure("frame", `${frame.version} ${stretched}`, async () => {
+    const image = await picture(stretched ? "/frame-contrast.jpg" : "/frame.jpg");
     return () => drawFrame($("frame"), image, frame.shape_px[1] * plan.pixel_um);
   });
+  drawHistogram($("histogram"), frame, stretched);
   const source = frame.z_of_pulse ? "" : " (reported by the stage)";
   const z = frame.z_um === null ? "" : `, z ${frame.z_um.toFixed(2)} µm${source}`;
   const of = frame.of ? ` of ${frame.of}` : "";
@@ -159,7 +149,7 @@ function showFrame({ frame, plan, phase, no_preview: none }) {
   put("frame-caption", `${where}; ${old ? silent : saturation}`, old);
   $("saturation").hidden = !frame.saturation_warning;
   put("saturation", `${percent(frame.saturated_worst)} of the pixels are saturated, and their heights are wrong: `
-    + "shorten exposure_s, or dim the light.");
+    + "shorten the exposure, or dim the light.");
 }
 
 function showSurfaces(surfaces, now) {
@@ -238,14 +228,14 @@ function rowsOf(scan) {
   const cells = [
     [`${scan.complete ? "✓" : "✗"} ${short(scan.scan).replace("scan_", "")}`],
     [scan.complete ? String(scan.frames) : `${scan.frames}/${scan.planned}`],
-    [scan.lost], [scan.missed], [scan.incomplete],
-    [scan.coverage === null ? "–" : percent(scan.coverage)], [scan.skipped],
+    [scan.coverage === null ? "–" : percent(scan.coverage)],
     [scan.surface_after_s === null || scan.coverage === null ? "–" : `${scan.surface_after_s.toFixed(2)} s`],
+    [scan.lost], [scan.missed], [scan.incomplete], [scan.skipped],
   ];
   cells.forEach(([text], k) => {
     const cell = document.createElement("td");
     cell.textContent = String(text);
-    if ([2, 3, 4, 6].includes(k) && text > 0) cell.className = "counted";
+    if (k >= 4 && text > 0) cell.className = "counted";
     row.append(cell);
   });
   const flawless = scan.complete && !scan.no_surface && !scan.missed_sample && !scan.disk_waited_s && scan.synchronised;

@@ -15,6 +15,9 @@ from lee.surfaces.block_mean import block_mean
 
 FRAME_PX, MAP_PX, RELIEF_PX = 640, 600, 240
 _JPEG_QUALITY = 80
+_BINS, _HISTOGRAM_PX = 64, 250_000
+# Shares of the pixels below black and white where a picture is stretched.
+_STRETCHED = (0.001, 0.999)
 _SATURATED_RGB = (255, 40, 40)
 # A palette of 256: 254 colours, then the ground and the lines of the hatching where nothing was measured.
 _COLOURS, _UNMEASURED, _HATCH_LINE = 254, 254, 255
@@ -30,8 +33,31 @@ class FramePicture(NamedTuple):
     saturated: float
 
 
-def frame_picture(image: NDArray[np.integer], full_scale: int, saturated_from: float) -> FramePicture:
-    """Draw a frame in grey, from 0 to the full scale.
+class Histogram(NamedTuple):
+    """Shares of the pixels in bins from 0 to the full scale, and the counts between which nearly all lie."""
+
+    shares: list[float]
+    limits: tuple[float, float]
+
+
+def histogram_of(image: NDArray[np.integer], full_scale: int) -> Histogram:
+    """Count the pixels of a frame, (H, W) counts, one in four where it is large."""
+    step = 2 if image.size > _HISTOGRAM_PX else 1
+    seen = image[::step, ::step]
+    counts = np.bincount(seen.ravel(), minlength=full_scale + 1)[: full_scale + 1]
+    total = np.cumsum(counts)
+    low, high = (int(np.searchsorted(total, share * total[-1])) for share in _STRETCHED)
+    bins = counts.reshape(_BINS, -1).sum(axis=1) / max(int(total[-1]), 1)
+    return Histogram([round(share, 5) for share in bins.tolist()], (low, max(high, low + 1)))
+
+
+def frame_picture(
+    image: NDArray[np.integer],
+    full_scale: int,
+    saturated_from: float,
+    limits: tuple[float, float] | None = None,
+) -> FramePicture:
+    """Draw a frame in grey, from 0 to the full scale, or between limits.
 
     Parameters
     ----------
@@ -40,10 +66,14 @@ def frame_picture(image: NDArray[np.integer], full_scale: int, saturated_from: f
         Drawn white.
     saturated_from : float, counts
         Smallest count of a saturated pixel.
+    limits : (low, high), counts, optional
+        Drawn black and white instead.
     """
+    low, high = limits or (0, full_scale)
     hot = image >= saturated_from
     block = max(1, -(-max(image.shape) // FRAME_PX))
-    grey = image if full_scale == 255 else (image * np.float32(255 / full_scale)).clip(0, 255)
+    scale = np.float32(255 / (high - low))
+    grey = image if (low, high) == (0, 255) else ((image - np.float32(low)) * scale).clip(0, 255)
     drawn = Image.fromarray(np.asarray(grey, np.uint8)).reduce(block).convert("RGB")
     share = float(hot.mean())
     if share:

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs
 
 from lee.errors import InputError, LeeError
 from lee.rig.live.access import Access, addresses
+from lee.rig.live.actions import ACTIONS, act
 from lee.rig.live.connections import Connections, Guesses
 from lee.rig.live.request_limits import LimitedReader, RequestTooLongError
 from lee.rig.live.session import Session
@@ -23,17 +24,19 @@ _PAGE = {
     "/page.css": ("page.css", "text/css; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
     "/charts.js": ("charts.js", "text/javascript; charset=utf-8"),
+    "/request.js": ("request.js", "text/javascript; charset=utf-8"),
+    "/setup.js": ("setup.js", "text/javascript; charset=utf-8"),
     "/relief.js": ("relief.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 _PICTURES = {
     "/frame.jpg": ("frame", "image/jpeg"),
+    "/frame-contrast.jpg": ("frame-contrast", "image/jpeg"),
     "/height.png": ("height", "image/png"),
     "/rate.png": ("rate", "image/png"),
     "/relief.bin": ("relief", "application/octet-stream"),
     "/curves": ("curves", "application/json"),
 }
-_ACTIONS = ("/start", "/stop", "/abort")
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -225,7 +228,7 @@ class _Answer(BaseHTTPRequestHandler):
             name, kind = _PICTURES[path]
             body = self._session().picture(name)
             self._send(200, body, kind) if body is not None else self._answer_text(404, "there is none yet")
-        elif path in _ACTIONS:
+        elif path in ACTIONS:
             self._answer_text(405, "use POST for this", {"Allow": "POST"})
         else:
             self._answer_text(404, "there is nothing here")
@@ -238,18 +241,17 @@ class _Answer(BaseHTTPRequestHandler):
         if not bearer and not access.origin_is_ours(headers.get("Origin"), headers.get("Host")):
             self._refuse(403, "only the rig's own page may do this")
             return
-        if self.path not in _ACTIONS:
+        path, _, query = self.path.partition("?")
+        if path not in ACTIONS:
             self._answer_text(404, "there is nothing here")
             return
         self.server.connections.permit(self.connection)
         with self.server.connections.controlling(self.connection):
-            self._act()
+            self._act(path, query)
 
-    def _act(self) -> None:
+    def _act(self, path: str, query: str) -> None:
         try:
-            {"/start": self._session().start, "/stop": self._session().stop, "/abort": self._session().abort}[
-                self.path
-            ]()
+            act(self._session(), path, query)
         except LeeError as error:
             self._answer_text(409, str(error))
             return

@@ -6,34 +6,40 @@ import threading
 import time
 from collections import deque
 from contextlib import ExitStack, suppress
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import asdict, replace
 
-import numpy as np
-
-from lee.devices.protocols import CameraFrame, Identity, Rig
+from lee.devices.protocols import CameraFrame, Rig
+from lee.devices.scan_plan import ScanPlan
 from lee.errors import InputError, LeeError, RigFault
-from lee.recording.free_space import free_bytes
 from lee.rig.acquire import ScanResult
 from lee.rig.halting import StoppedByUser, haltable
+from lee.rig.live.camera_at_rest import CameraAtRest
+from lee.rig.live.doing import Doing
 from lee.rig.live.frames import FrameWatch
+from lee.rig.live.moves import Moves
+from lee.rig.live.progress import device_name, disk_facts, scan_row
 from lee.rig.live.surfaces import SurfaceWatch
 from lee.rig.record import RunPlan, owned_folder, record_run
 
-_PREVIEW_PER_S, _POLL_S = 10.0, 0.25
+_POLL_S = 0.25
 _LISTED_SCANS = 50
 
 
 class Session:
     """A rig that is watched and controlled; a thread of its own holds the camera and the runs.
 
-    At rest the camera runs freely and its frames are shown; nothing moves. `start` begins a run in the
-    folder, or continues it. The folder is held from the beginning. Only `close` ends the threads.
+    At rest the camera runs freely and its frames are shown; nothing moves unless `moves` is asked to, which
+    it never does during a run. `start` begins a run in the folder, or continues it. The folder is held from
+    the beginning. Only `close` ends the threads.
 
     Parameters
     ----------
     rig : Rig
     run : RunPlan
+
+    Attributes
+    ----------
+    moves : Moves
 
     Raises
     ------
@@ -47,14 +53,15 @@ class Session:
         self._owned.enter_context(owned_folder(run.folder))
         self.frames = FrameWatch(run.scan, run.settings, self._z_um)
         self.surfaces = SurfaceWatch(run.folder)
-        self._lock = threading.Lock()
-        self._phase, self._message, self._no_preview = "idle", "", ""
+        self._doing = Doing()
+        self._lock = self._doing.lock
         self._scans: deque[dict[str, object]] = deque(maxlen=_LISTED_SCANS)
         self._taken = self._complete = 0
-        self._begun_s = self._ended_s = 0.0
+        self._begun_s = 0.0
         self._bytes_before = 0
         self._wake, self._enough = threading.Event(), threading.Event()
-        self._halted, self._closing = threading.Event(), threading.Event()
+        self._camera = CameraAtRest(rig.camera, run.settings, self.frames, self._wake)
+        self.moves = Moves(rig, self._doing, self._camera.look)
         self._thread = threading.Thread(target=self._work, name="lee-rig", daemon=True)
         self._thread.start()
 
@@ -63,7 +70,7 @@ class Session:
     @property
     def running(self) -> bool:
         """Whether a run is in progress, from `start` until its last scan is accounted for."""
-        return self._phase in ("starting", "scanning", "waiting", "stopping", "aborting")
+        return self._doing.running
 
     def start(self) -> None:
         """Begin a run.
@@ -71,17 +78,14 @@ class Session:
         Raises
         ------
         InputError
-            If one is in progress, or the session is being closed.
+            If one is in progress, the stage moves, or the session is being closed.
         """
         with self._lock:
-            if self.running or self._closing.is_set():
-                raise InputError("live: a run is in progress; stop it before you start another")
-            self._phase, self._message = "starting", ""
+            self._doing.begin("starting")
             self._begun_s = time.monotonic()
             self._taken = self._complete = 0
             self._bytes_before = self.frames.bytes
             self._enough.clear()
-            self._halted.clear()
             self._wake.set()
 
     def stop(self) -> None:
@@ -95,32 +99,73 @@ class Session:
         with self._lock:
             if not self.running:
                 raise InputError("live: no run is in progress; nothing was stopped")
-            if self._phase != "aborting":
-                self._phase = "stopping"
+            if self._doing.phase != "aborting":
+                self._doing.phase = "stopping"
             self._enough.set()
 
     def abort(self) -> None:
-        """Stop the stage at once, run or no run; the scan in progress ends there and is accounted for."""
-        with self._lock:
-            if self.running:
-                self._phase = "aborting"
-                self._enough.set()
-                self._halted.set()
-            else:
-                self._message = "a stop was sent to the stage"
-        with suppress(RigFault):
-            self._rig.stage.stop()
-        if self._halted.is_set():
+        """Stop the stage at once, run or no run; the scan in progress ends there and is accounted for.
+
+        Raises
+        ------
+        RigFault
+            If the stop does not reach the stage.
+        """
+        busy = self._doing.halt()
+        if busy:
+            self._enough.set()
             # A stage that starts to move at this very moment would have missed it.
             threading.Thread(target=self._hold, name="lee-stop", daemon=True).start()
+        try:
+            self._rig.stage.stop()
+        except RigFault as fault:
+            raise RigFault(f"the stop did not reach the stage: {fault}") from fault
+        if not busy:
+            self._doing.message = "a stop was sent to the stage"
+
+    def set_window(self, start_um: float, end_um: float) -> None:
+        """Set where the next run begins and ends its first scan; nothing moves.
+
+        Raises
+        ------
+        InputError
+            If the scan with its lead leaves the limits, or a run is in progress.
+        """
+        with self._lock:
+            self._doing.require_rest()
+            before = self._run.scan
+            plan = ScanPlan.of_um(
+                start_um,
+                end_um,
+                step_um=before.step_um,
+                counts_per_um=before.counts_per_um,
+                frames_per_s=before.frames_per_s,
+                lead_um=before.lead_counts / before.counts_per_um,
+            )
+            plan.check_limits(self._rig.stage.limits_counts)
+            at_once = self._run.interval_s <= before.seconds
+            interval_s = min(plan.seconds if at_once else self._run.interval_s, self._run.duration_s)
+            self._run = replace(self._run, scan=plan, interval_s=interval_s)
+            self.frames.current.plan = plan
+
+    def set_camera(self, exposure_s: float, gain_db: float | None = None) -> None:
+        """Set exposure and gain for the preview and the next run; see `CameraAtRest.change`."""
+        self._doing.require_rest()
+        self._camera.change(exposure_s, gain_db, scan_per_s=self._run.scan.frames_per_s)
 
     def close(self, *, timeout_s: float | None = None) -> bool:
-        """End the run after the scan in progress, then all threads; return whether they ended in time."""
-        self._closing.set()
+        """End the run after the scan in progress, then all threads; return whether they ended in time.
+
+        A move outside a run is stopped at once.
+        """
+        self._doing.closing.set()
+        if self._doing.moving:
+            with suppress(RigFault):
+                self.abort()
         self._enough.set()
         self._wake.set()
         self._thread.join(timeout_s)
-        if self._thread.is_alive():
+        if not self.moves.join(timeout_s) or self._thread.is_alive():
             return False
         self.frames.close()
         self.surfaces.close()
@@ -128,29 +173,37 @@ class Session:
         return True
 
     def picture(self, name: str) -> bytes | None:
-        """Return ``frame`` as JPEG, or what `SurfaceWatch.picture` returns."""
-        return self.frames.picture if name == "frame" else self.surfaces.picture(name)
+        """Return ``frame`` or ``frame-contrast`` as JPEG, or what `SurfaceWatch.picture` returns."""
+        if name.startswith("frame"):
+            return self.frames.picture(stretched=name == "frame-contrast")
+        return self.surfaces.picture(name)
 
     def state(self) -> dict[str, object]:
         """Return what the page shows: plain values, None for a number that is not known."""
         run, plan = self._run, self.frames.current.plan
         with self._lock:
             progress = {
-                "phase": self._phase,
+                "phase": self._doing.phase,
                 "running": self.running,
-                "said": self._message,
+                "moving": self._doing.moving,
+                "said": self._doing.message,
                 "scans": list(self._scans),
                 "scans_taken": self._taken,
                 "scans_complete": self._complete,
             }
-            elapsed = (time.monotonic() if self.running else self._ended_s) - self._begun_s
-            run_bytes = self.frames.bytes - self._bytes_before
+            elapsed_s = time.monotonic() - self._begun_s if self.running else None
+            run_bytes = self.frames.bytes - self._bytes_before if self._taken else 0
         frames_per_s, bytes_per_s = self.frames.rates()
         return progress | {
             "folder": str(run.folder),
-            "camera": _named(self._rig.camera.identity),
-            "stage": _named(self._rig.stage.identity),
-            "no_preview": self._no_preview,
+            "camera": device_name(self._rig.camera.identity),
+            "stage": device_name(self._rig.stage.identity),
+            "no_preview": self._camera.problem,
+            "z_um": self._z_um(),
+            "limits_um": [counts / plan.counts_per_um for counts in self._rig.stage.limits_counts],
+            "exposure_s": self._camera.applied.exposure_s,
+            "gain_db": self._camera.applied.gain_db,
+            "sweep": None if self.moves.found is None else asdict(self.moves.found),
             "reconstruct": run.reconstruct,
             "plan": {
                 "frames": plan.pulses,
@@ -166,94 +219,65 @@ class Session:
             "frames_taken": self.frames.frames,
             "frames_per_s": frames_per_s,
             "surfaces": self.surfaces.state(),
-            "disk": self._disk(elapsed, run_bytes, bytes_per_s),
-        }
-
-    def _disk(self, elapsed: float, run_bytes: int, bytes_per_s: float) -> dict[str, object]:
-        folder = self._run.folder.absolute()
-        place = next(path for path in (folder, *folder.parents) if path.exists())
-        try:
-            free: int | None = free_bytes(place)
-        except OSError:
-            free = None
-        running = self.running
-        # The mean over the run with its pauses: it decides how long the disk lasts.
-        mean = run_bytes / elapsed if running and self._taken and elapsed > 0 else None
-        return {
-            "bytes_per_s": bytes_per_s,
-            "mean_bytes_per_s": mean,
-            "free_bytes": free,
-            "full_in_s": free / mean if mean and free is not None else None,
-            "run_ends_in_s": max(self._run.duration_s - elapsed, 0.0) if running else None,
-            "duration_s": self._run.duration_s,
+            "disk": disk_facts(
+                run.folder,
+                duration_s=run.duration_s,
+                elapsed_s=elapsed_s,
+                run_bytes=run_bytes,
+                bytes_per_s=bytes_per_s,
+            ),
         }
 
     # --- the rig's own thread ---
 
     def _work(self) -> None:
         while True:
-            self._preview()
+            self._camera.show()
             self._wake.clear()
-            if self._closing.is_set():
-                self._end("idle", "")
+            if self._doing.closing.is_set():
+                self._doing.end("idle", "")
                 return
             if self.running:
                 self._record()
 
-    def _preview(self) -> None:
-        """Show what the camera sees at rest, until a run is wanted."""
-        camera = self._rig.camera
-        if self._wake.is_set():
-            return
-        try:
-            camera.configure(replace(self._run.settings, triggered=False, frames_per_s=_PREVIEW_PER_S))
-            camera.start()
-            try:
-                self._no_preview = ""
-                while not self._wake.is_set():
-                    frame = camera.next_frame(_POLL_S)
-                    if frame is not None:
-                        self.frames.preview(frame)
-            finally:
-                camera.stop()
-        except LeeError as error:
-            self._no_preview = str(error)
-            self._wake.wait()
-
     def _record(self) -> None:
-        rig = haltable(self._rig, self._halted, self.frames.current)
+        halted = self._doing.halted
+        rig = haltable(self._rig, halted, self.frames.current)
+        run = replace(self._run, settings=self._camera.settings)
         try:
             self.frames.begin_scan()
-            for result in record_run(
-                rig, self._run, on_frame=self._frame, enough=self._enough.is_set, owned=True
-            ):
+            for result in record_run(rig, run, on_frame=self._frame, enough=self._enough.is_set, owned=True):
                 self._scan_done(result)
                 self.frames.begin_scan()
-            self._end("ended", f"{self._complete} of {self._taken} scans complete")
+            ended = f"{self._complete} of {self._taken} scans complete"
+            if halted.is_set():  # between two scans
+                self._doing.end("aborted", f"stopped at once by the user, between scans; {ended}")
+            else:
+                self._doing.end("ended", ended)
         except StoppedByUser as fault:
-            self._end("aborted", str(fault))
+            self._doing.end("aborted", str(fault))
         except LeeError as fault:
-            self._end("aborted" if self._halted.is_set() else "fault", str(fault))
+            self._doing.end("aborted" if halted.is_set() else "fault", str(fault))
         except Exception as error:  # the page must stay up to report it
-            self._end("fault", f"unexpected {type(error).__name__}: {error}; the run has ended")
+            self._doing.end("fault", f"unexpected {type(error).__name__}: {error}; the run has ended")
 
     def _frame(self, frame: CameraFrame) -> None:
         self.frames.take(frame)
-        if self._phase in ("starting", "waiting"):
+        if self._doing.phase in ("starting", "waiting"):
             with self._lock:
-                if self._phase in ("starting", "waiting"):
-                    self._phase = "scanning"
+                if self._doing.phase in ("starting", "waiting"):
+                    self._doing.phase = "scanning"
 
     def _scan_done(self, result: ScanResult) -> None:
-        row = _row(result)
+        row = scan_row(result)
         if result.surface is not None:
             self.surfaces.take(result.path.name, result.surface)
         with self._lock:
             self._scans.appendleft(row)
             self._taken += 1
             self._complete += result.ledger.complete
-            if self._phase == "scanning":
-                self._phase = "waiting"
+            if self._doing.phase == "scanning":
+                self._doing.phase = "waiting"
 
     def _z_um(self) -> float | None:
         try:
@@ -261,42 +285,9 @@ class Session:
         except RigFault:
             return None
 
-    def _end(self, phase: str, message: str) -> None:
-        with self._lock:
-            self._phase, self._message = phase, " ".join(message.split())
-            self._ended_s = time.monotonic()
-
     def _hold(self) -> None:
-        while self.running and self._halted.is_set():
+        doing = self._doing
+        while (doing.running or doing.moving) and doing.halted.is_set():
             with suppress(RigFault):
                 self._rig.stage.stop()
             time.sleep(_POLL_S / 2)
-
-
-def _row(result: ScanResult) -> dict[str, object]:
-    """Return the outcome of a scan for the page's table."""
-    ledger = result.ledger
-    return {
-        "scan": result.path.name,
-        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
-        "complete": ledger.complete,
-        "planned": ledger.pulses_planned,
-        "frames": ledger.frames_written,
-        "lost": ledger.lost_frames,
-        "missed": ledger.missed_triggers,
-        "incomplete": ledger.frames_incomplete,
-        "dropped": ledger.dropped,
-        "said": result.summary(),
-        "disk_waited_s": result.disk_waited_s,
-        "synchronised": result.synchronisation.method != "none",
-        "coverage": None if result.surface is None else result.surface.coverage,
-        "no_surface": result.no_surface,
-        "missed_sample": result.missed_sample,
-        "skipped": result.skipped,
-        "surface_after_s": result.surface_after_s if np.isfinite(result.surface_after_s) else None,
-        "fault": "" if result.fault is None else " ".join(str(result.fault).split()),
-    }
-
-
-def _named(identity: Identity) -> str:
-    return " ".join(part for part in (identity.vendor, identity.model, identity.serial) if part)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from lee.devices.faults import Backpressure, DeviceLost
 from lee.devices.protocols import Camera, CameraFrame, CameraSettings, Counts, Identity, widened_ids
 from lee.devices.sensor_region import fitted_region
+from lee.devices.streaming_camera import refused_gain
 from lee.devices.virtual.hardware.fault_plan import EARLY_S, At, Faults
 from lee.devices.virtual.hardware.frame_bank import Bank
 from lee.errors import InputError
@@ -49,6 +50,7 @@ class SensorTiming:
         Regions begin at and measure whole multiples of it.
     max_buffers : int
         Frames the driver can hold at most.
+    max_gain_db : float
     """
 
     line_s: float = 4e-6
@@ -57,6 +59,7 @@ class SensorTiming:
     exposure_s: tuple[float, float] = (14e-6, 10.0)
     region_step_px: int = 4
     max_buffers: int = 1000
+    max_gain_db: float = 40.0
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,9 @@ class VirtualCamera(Camera):
         Source of pulses; without it the camera can only run freely.
     z_um : callable (time) -> µm, optional
         Height in focus.
+    lit_for_s : float, optional
+        Exposure at which the bank's counts are seen as they are; longer ones are brighter. By default the
+        exposure changes no counts.
     timing : SensorTiming, optional
     after_highest_id : int
         The id that follows 65535: 0, or 1.
@@ -100,6 +106,7 @@ class VirtualCamera(Camera):
         *,
         line: PulseLine | None = None,
         z_um: Callable[[float], float] | None = None,
+        lit_for_s: float | None = None,
         timing: SensorTiming | None = None,
         after_highest_id: int = 1,
         first_id: int | None = None,
@@ -109,6 +116,7 @@ class VirtualCamera(Camera):
     ) -> None:
         self._bank, self._line, self._timing = bank, line, timing or SensorTiming()
         self._z_um = z_um or (lambda time_s: 0.0)
+        self._lit_for_s = self._whole_exposure(lit_for_s) if lit_for_s is not None else None
         self._lowest_id = after_highest_id
         self._first_id = after_highest_id if first_id is None else first_id
         self._faults = faults or Faults()
@@ -227,20 +235,27 @@ class VirtualCamera(Camera):
             raise InputError(f"camera: pixel_format {asked.pixel_format!r} is not one of {', '.join(BITS)}")
         if asked.triggered and self._line is None:
             raise InputError("camera: triggered, but no stage's pulses reach it; set triggered to false")
+        if asked.gain_db is not None and not 0 <= asked.gain_db <= can.max_gain_db:
+            raise refused_gain(asked.gain_db, 0.0, can.max_gain_db)
         if not 1 <= asked.buffers <= can.max_buffers:
             raise InputError(f"camera: buffers {asked.buffers} must be in 1 to {can.max_buffers}")
         if not 0 < asked.frames_per_s < inf:
             raise InputError(f"camera: frames_per_s {asked.frames_per_s:g} must be above 0")
         top, left, tall, wide = fitted_region(asked.region, self._bank.shape, [can.region_step_px] * 4)
-        # A multiple of the step stays what it is, whatever floating point makes of it.
-        exposure = floor(asked.exposure_s / can.exposure_step_s + 1e-6) * can.exposure_step_s
+        exposure = self._whole_exposure(asked.exposure_s)
         fastest = 1 / (exposure + tall * can.line_s)
         return replace(
             asked,
             exposure_s=exposure,
             region=(top, left, tall, wide),
             frames_per_s=min(asked.frames_per_s, fastest),
+            gain_db=asked.gain_db or 0.0,
         )
+
+    def _whole_exposure(self, asked_s: float) -> float:
+        # A multiple of the step stays what it is, whatever floating point makes of it.
+        step_s = self._timing.exposure_step_s
+        return floor(asked_s / step_s + 1e-6) * step_s
 
     def _triggers(self, until_s: float) -> tuple[int, NDArray[np.float64]]:
         if self._settings.triggered and self._line is not None:
@@ -289,7 +304,7 @@ class VirtualCamera(Camera):
 
     def _frame(self, exposed: _Exposed, frame_id: int, settings: CameraSettings) -> CameraFrame:
         z_um = self._z_um(exposed.begin_s + settings.exposure_s / 2)
-        image = self._in_format(self._bank.image(z_um, settings.region), settings.pixel_format)
+        image = self._in_format(self._bank.image(z_um, settings.region), settings)
         complete = exposed.index not in self._faults.incomplete_frames
         if not complete or exposed.index in self._faults.black_frames:
             image[-(len(image) // 3) :] = 0
@@ -298,10 +313,16 @@ class VirtualCamera(Camera):
         by_its_clock += (exposed.begin_s - self._born_s) * faults.camera_ppm * 1e-6
         return CameraFrame(image, frame_id, by_its_clock, complete)
 
-    def _in_format(self, seen: Counts, pixel_format: str) -> Counts:
-        """Return an image of the bank with the bits of a pixel format."""
-        more = BITS[pixel_format] - self._bank.bit_depth
-        if pixel_format == "Mono8":
+    def _in_format(self, seen: Counts, settings: CameraSettings) -> Counts:
+        """Return an image of the bank as bright, and with as many bits, as the settings have it."""
+        bits = BITS[settings.pixel_format]
+        more = bits - self._bank.bit_depth
+        light = 10 ** ((settings.gain_db or 0.0) / 20)
+        light *= settings.exposure_s / self._lit_for_s if self._lit_for_s else 1.0
+        if light != 1:
+            counts = np.rint(seen * np.float32(light * 2.0**more))
+            return np.asarray(np.clip(counts, 0, 2**bits - 1), dtype=settings.dtype)
+        if bits == 8:
             return np.asarray(seen >> -more if more < 0 else seen, dtype=np.uint8)
         wide = seen.astype(np.uint16) << max(more, 0)
         return np.asarray(wide >> -more if more < 0 else wide, dtype=np.uint16)

@@ -23,7 +23,8 @@ class VirtualCameraDriver(CameraDriver):
     """A virtual camera.
 
     It sees ``scene``: ``quick`` grains without optics on ``sensor_px`` (height, width), or the scene of
-    ``lee demo`` by wave ``optics``; ``seed`` chooses among such scenes.
+    ``lee demo`` by wave ``optics``; ``seed`` chooses among such scenes. ``exposure_s`` lights it well; set to
+    another at the page, it is brighter or darker.
     """
 
     driver: str = "virtual"
@@ -36,8 +37,8 @@ class VirtualCameraDriver(CameraDriver):
     def open(self, stage: Stage | None = None) -> Camera:
         """Open it; on a virtual stage it sees the stage's true height and takes its pulses."""
         if isinstance(stage, VirtualStage):
-            return VirtualCamera(self._bank(), line=stage, z_um=stage.focus_um)
-        return VirtualCamera(self._bank())
+            return VirtualCamera(self._bank(), line=stage, z_um=stage.focus_um, lit_for_s=self.exposure_s)
+        return VirtualCamera(self._bank(), lit_for_s=self.exposure_s)
 
     def _bank(self) -> FrameBank:
         if self.scene == "optics":

@@ -30,6 +30,7 @@ def virtual_rig(
     watchdog_s: float = 1.0,
     after_highest_id: int = 1,
     first_id: int | None = None,
+    lit_for_s: float | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Rig:
@@ -47,7 +48,7 @@ def virtual_rig(
         Where the stage is when it is switched on; by default at the scene.
     counts_per_um, limits_um, homed, mechanics, backlash_um, counts_pulses, watchdog_s
         As in `VirtualStage`.
-    timing, after_highest_id, first_id
+    timing, after_highest_id, first_id, lit_for_s
         As in `VirtualCamera`.
     clock, sleep : callables, s
         Time of both.
@@ -73,6 +74,7 @@ def virtual_rig(
         timing=timing,
         after_highest_id=after_highest_id,
         first_id=first_id,
+        lit_for_s=lit_for_s,
         faults=faults,
         clock=clock,
         sleep=sleep,
