@@ -11,7 +11,7 @@ SOURCES := $(shell find cpp python -type f -not -name '*.pyc' -not -name '.*') C
 # One thread each for the libraries they call: the workers take the cores.
 PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-all bench lint cpp-test cross-test cuda-test cuda-build cuda-on-host-test clean
+.PHONY: demo test test-all bench docs lint cpp-test cross-test cuda-test cuda-build cuda-on-host-test clean
 .DEFAULT_GOAL := demo
 
 demo: $(VENV)/installed
@@ -26,6 +26,11 @@ test-all: $(VENV)/installed-for-tests
 
 bench: $(VENV)/installed-for-tests
 	@for bench in $(notdir $(basename $(wildcard bench/bench_*.py))) accuracy series_accuracy particles_accuracy metrology_accuracy; do echo && $(BIN)/python -m bench.$$bench || exit 1; done
+
+# Links inside the site are checked with the build: one that leads nowhere is a warning, and an error here.
+docs: $(VENV)/docs-tools
+	$(BIN)/python -m sphinx -q -W --keep-going -E -b html docs build/docs
+	@echo "open build/docs/index.html"
 
 lint: $(VENV)/lint-tools
 	$(BIN)/ruff check
@@ -96,4 +101,8 @@ $(VENV)/installed-for-tests: $(BIN)/python $(SOURCES)
 # mypy reads the installed packages' own types, so the package's dependencies must be there too.
 $(VENV)/lint-tools: $(VENV)/installed-for-tests
 	$(BIN)/python -m pip install -q --group lint
+	@touch $@
+
+$(VENV)/docs-tools: $(VENV)/installed
+	$(BIN)/python -m pip install -q --group docs
 	@touch $@

@@ -1,5 +1,15 @@
 """The exceptions that `lee` raises; each message is one line: what is wrong, where, what to do."""
 
+__all__ = [
+    "DeviceError",
+    "DeviceMemoryError",
+    "InputError",
+    "LeeError",
+    "MissingDependency",
+    "RigFault",
+    "StorageError",
+]
+
 
 class LeeError(Exception):
     """Anything that `lee` raises on purpose; catch it to catch all of them."""

@@ -21,7 +21,7 @@ from lee.runs.run import open_run
 from lee.stacks.stack import open_stack
 from lee.surfaces.surface import Surface
 from tests.support.blank_figures import undrawn
-from tests.support.readme import README, commands, only
+from tests.support.readme import README, ROOT, commands, only
 
 
 @pytest.fixture(scope="module", params=["quick", pytest.param("whole", marks=pytest.mark.slow)])
@@ -74,6 +74,18 @@ def test_it_writes_its_files(ran):
     assert (folder / "run" / "series" / "report.html").is_file()
     assert all(row["diameter, median error"] in page for row in found.nuclei.rows())
     assert (folder / "nuclei" / "report.html").is_file()
+
+
+def test_the_docs_list_every_column_of_every_table(ran):
+    sections = re.split(
+        r"^### ", (ROOT / "docs" / "tables.md").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+    tables = [path for path in (ran[0] / "demo").rglob("*.csv") if path.name != "cell.bdf.csv"]
+    assert len(tables) > 10
+    for path in tables:
+        listed = "".join(part for part in sections if path.name in part.splitlines()[0])
+        columns = path.read_text(encoding="utf-8").splitlines()[0].split(",")
+        assert {name for name in columns if f"`{name}`" not in listed} == set(), path
 
 
 def test_nuclei_are_found_where_they_appeared(ran):

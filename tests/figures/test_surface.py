@@ -9,7 +9,7 @@ from PIL import Image
 
 from lee.errors import InputError
 from lee.figures.report import Section, write_report
-from lee.figures.surface import error_maps, preview, save_preview
+from lee.figures.surface import error_maps, preview, relief, save_preview
 from lee.surfaces.surface import Surface
 
 
@@ -39,8 +39,28 @@ def test_the_preview_is_1600_pixels_wide_and_shows_um(tmp_path: Path) -> None:
     assert "97.9 % measured" in titles(figure)
     height = panel(figure, "measured")
     assert height.images[0].get_extent() == [0, 40, 30, 0]
-    assert [text.get_text() for text in height.texts] == ["10 µm"]
+    assert len(height.texts) == len(height.patches) == 0  # nothing lies over the map: its axes are in µm
     assert any(axes.get_ylabel() == "height (µm)" for axes in figure.axes)
+
+
+def test_the_relief_shows_the_image_s_top_far_away_and_counts_y_down_it() -> None:
+    surface, _ = noisy_surface()  # 30 µm high, and higher toward the image's bottom
+    axes = Figure().add_subplot(projection="3d")
+    drawn = []
+    axes.plot_surface = lambda *xyz, **_: drawn.extend(xyz)  # type: ignore[method-assign]
+    relief(axes, surface)
+    assert axes.get_ylabel() == "y, down the image (µm)"
+    ticks = {
+        text.get_text(): place for text, place in zip(axes.get_yticklabels(), axes.get_yticks(), strict=True)
+    }
+    assert all(place == pytest.approx(29.5 - float(text)) for text, place in ticks.items())
+    assert len(ticks) > 2
+    _, y, z = drawn
+    assert z[y < 3].mean() > z[y > 26].mean()
+    surface.plot(flat := Figure().add_subplot())
+    top, bottom = sorted(flat.get_ylim())
+    assert flat.get_ylim() == (bottom, top) == (30, 0)
+    assert flat.images[0].colorbar.ax.get_ylabel() == "height (µm)"
 
 
 @pytest.mark.parametrize("what", ["no sigma", "no image", "nothing measured", "flat", "large"])

@@ -1,6 +1,7 @@
 """From frames to a surface, end to end on rendered scans of known relief, whole and streamed."""
 
 import re
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -76,6 +77,35 @@ def test_metadata_record_how_it_was_measured(scan, surface):
     assert stored["parameters"]["depth_of_field_um"] == pytest.approx(3.4, rel=0.2)
     assert len(stored["drift_px"]) == len(scan.frames)
     assert sum(stored["not_measured_px"].values()) == (~surface.valid).sum()
+
+
+def test_a_path_is_opened_as_open_stack_does(scan, surface, tmp_path):
+    np.save(tmp_path / "scan.npy", scan.frames)
+    step = float(scan.z_um[1] - scan.z_um[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = reconstruct(str(tmp_path / "scan.npy"), z_step_um=step, pixel_um=PIXEL_UM)
+    assert found.provenance.scan.path == str(tmp_path / "scan.npy")
+    assert np.array_equal(found.valid, surface.valid)
+    assert np.nanmax(np.abs(found.height_um + float(scan.z_um[0]) - surface.height_um)) < 1e-3
+    for options, message in (
+        ({}, "scan.npy"),
+        ({"z_step_um": -1, "pixel_um": 1}, "step"),
+        ({"z_step_um": step, "pixel_um": 1, "time": 3}, "scan.npy"),
+    ):
+        with pytest.raises(InputError, match=message):
+            reconstruct(tmp_path / "scan.npy", **options)
+    with pytest.raises(InputError, match="absent: no such file or folder; give an existing stack"):
+        reconstruct(tmp_path / "absent", z_step_um=1, pixel_um=1)
+
+
+def test_an_open_stack_brings_its_own_calibration(scan):
+    with pytest.raises(
+        InputError, match="z_step_um is given with an open stack: give a path, or give z_step"
+    ):
+        reconstruct(stack_of(scan), z_step_um=0.2)
+    with pytest.raises(InputError, match=r"a ndarray is no stack: give a path or .*ZStack\.from_array"):
+        reconstruct(scan.frames)
 
 
 def test_drift_is_corrected():

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import zarr
 
 from lee import Surface
 from lee.errors import InputError, StorageError
+from lee.runs.run import Run
 from lee.runs.surface_store import SurfaceStore
 from lee.surfaces.provenance import Provenance
 
@@ -68,6 +70,22 @@ def test_xarray_reads_names_units_and_time(tmp_path):
     assert float(data.x_um[3]) == 1.5
     np.testing.assert_array_equal(data.height_um[1], surface(1).height_um)
     assert np.isnan(data.height_um[0].values).all()
+
+
+def test_a_run_gives_its_surfaces_to_xarray(tmp_path):
+    pytest.importorskip("xarray")
+    store = made(tmp_path)
+    store.write(1, surface(1))
+    nothing = np.empty(0)
+    run = Run(tmp_path / "run", [], nothing, nothing, nothing, nothing, "given")
+    with pytest.raises(InputError, match="holds no surfaces; run `lee series` on the run's folder first"):
+        run.to_xarray()
+    store.path.rename(tmp_path / "surfaces.zarr")
+    found = replace(run, path=tmp_path).to_xarray()
+    assert set(found.data_vars) == {"height_um", "height_sigma_um", "height_filled_um", "refocused", "state"}
+    assert found["height_um"].dims == ("t", "y", "x")
+    np.testing.assert_array_equal(found["height_um"][1], surface(1).height_um)
+    assert found["state"].values.tolist() == [0, 1, 0, 0]
 
 
 def test_each_scan_has_files_of_its_own(tmp_path):
@@ -128,6 +146,7 @@ def test_an_append_that_was_cut_short_is_not_there_and_can_be_made_again(tmp_pat
 WRITER = """
 import sys, numpy as np
 from lee import Surface
+from lee.runs.run import Run
 from lee.runs.surface_store import SurfaceStore
 from lee.surfaces.provenance import Provenance
 store = SurfaceStore.open(sys.argv[1], mode="r+")

@@ -158,15 +158,16 @@ class _Scene:
             font_size=10,
             color="black",
         )
-        extent = (0, (columns - 1) * self._step_um, 0, (rows - 1) * self._step_um, low, high)
-        # The font of VTK's axes has no µ: it would show metres.
+        wide, deep = (columns - 1) * self._step_um, (rows - 1) * self._step_um
+        bounds = (0, wide, 0, deep, low * self._stretch, high * self._stretch)
+        # The image's top is far away: y is labelled down it. VTK's font has no µ: it would show metres.
         self._plotter.show_bounds(
-            bounds=(*extent[:4], low * self._stretch, high * self._stretch), axes_ranges=extent,
-            xtitle="x (um)", ytitle="y (um)", ztitle="height (um)", location="outer",
+            bounds=bounds, axes_ranges=(0, wide, deep, 0, low, high),
+            xtitle="x (um)", ytitle="y, down the image (um)", ztitle="height (um)", location="outer",
             font_size=14, n_xlabels=4, n_ylabels=4, n_zlabels=3, fmt="%.0f",
             color="black",
         )  # fmt: skip
         self._plotter.view_vector((-0.45, -1.0, 0.75), viewup=(0, 0, 1))
-        self._plotter.reset_camera(bounds=(*extent[:4], low * self._stretch, high * self._stretch))
+        self._plotter.reset_camera(bounds=bounds)
         self._plotter.camera.zoom(1.05)
         self._plotter.camera.SetWindowCenter(0.16, 0.0)  # room for the colour bar

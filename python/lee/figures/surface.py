@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LightSource, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from lee.errors import InputError
 from lee.export.mesh import texture_rgb
@@ -47,7 +47,6 @@ def preview(surface: "Surface") -> Figure:
     image = figure.add_subplot(grid[0, 1])
     _image(image, surface, _shown(texture_rgb(surface)))
     image.set_title("all in focus" if np.isfinite(surface.refocused).any() else "no image, height shown")
-    _scale_bar(image, surface)
     if np.isfinite(surface.height_sigma_um).any():
         sigma = _map(
             figure.add_subplot(grid[1, 0]), surface, surface.height_sigma_um, "σ (µm)", _SIGMA, from_zero=True
@@ -67,6 +66,15 @@ def height_picture(surface: "Surface") -> Figure:
     figure = Figure(figsize=(4.2, 3.4), dpi=100, layout="constrained")
     _map(figure.add_subplot(), surface, surface.height_um, "height (µm)", _HEIGHT)
     return figure
+
+
+def plot_heights(surface: "Surface", axes: Axes | None = None) -> Axes:
+    """Draw the height map into given axes, or those of a new figure of pyplot; return the axes."""
+    if axes is None:
+        from matplotlib import pyplot
+
+        axes = pyplot.figure(layout="constrained").add_subplot()
+    return _map(axes, surface, surface.height_um, "height (µm)", _HEIGHT)
 
 
 def save_preview(surface: "Surface", path: Path) -> None:
@@ -201,9 +209,16 @@ def relief(
     axes.set_zlim(low, high)
     axes.view_init(elev=38, azim=-65)
     axes.set_xlabel("x (µm)", labelpad=10)
-    axes.set_ylabel("y (µm)", labelpad=10)
+    y_down_the_image(axes, (rows - 1) * step_um)
     axes.set_zlabel("height (µm)")
     axes.set_title("relief" if stretch == 1 else f"relief, height stretched ×{stretch:g}")
+
+
+def y_down_the_image(axes: "Axes3D", length_um: float) -> None:
+    """Label y as it runs down the image, whose top is far away; the drawn axis runs the other way."""
+    ticks = [y for y in MaxNLocator(5).tick_values(0, length_um) if 0 <= y <= length_um]
+    axes.set_yticks([length_um - y for y in ticks], [f"{y:g}" for y in ticks])
+    axes.set_ylabel("y, down the image (µm)", labelpad=10)
 
 
 def _map(
@@ -220,7 +235,6 @@ def _map(
     shown = block_mean(values, _shown_block(values.shape))[0]
     drawn = _image(axes, surface, shown, cmap=colours, vmin=0.0 if from_zero else low, vmax=high)
     axes.figure.colorbar(drawn, ax=axes, label=label, extend="max" if from_zero else "both", shrink=0.9)
-    _scale_bar(axes, surface)
     return axes
 
 
@@ -251,33 +265,6 @@ def _shown(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     if block == 1:
         return rgb
     return np.stack([block_mean(rgb[..., k], block)[0] for k in range(3)], axis=-1).astype(np.uint8)
-
-
-def _scale_bar(axes: Axes, surface: "Surface") -> None:
-    rows, columns = surface.shape
-    width, height = columns * surface.pixel_um, rows * surface.pixel_um
-    length = round_length(0.25 * width)
-    left, bottom = 0.04 * width, 0.95 * height
-    axes.add_patch(
-        Rectangle(
-            (left - 0.015 * width, bottom - 0.085 * height),
-            length + 0.03 * width,
-            0.105 * height,
-            facecolor="black",
-            alpha=0.55,
-            linewidth=0,
-        )
-    )
-    axes.add_patch(Rectangle((left, bottom - 0.012 * height), length, 0.012 * height, color="white"))
-    axes.text(
-        left + length / 2,
-        bottom - 0.02 * height,
-        f"{length:g} µm",
-        color="white",
-        ha="center",
-        va="bottom",
-        fontsize=11,
-    )
 
 
 def _error_histogram(axes: Axes, error: npt.NDArray[np.float32], sigma: npt.NDArray[np.float32]) -> None:

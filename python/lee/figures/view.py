@@ -164,11 +164,12 @@ def draw_surface(
         plotter.camera.parallel_scale = 0.5 * surface.pixel_um * max(rows, wide) * 1.05
         return
     lowest, highest = np.floor(mesh.position_um[:, 2].min()), np.ceil(mesh.position_um[:, 2].max())
-    extent = (0, columns * surface.pixel_um, 0, rows * surface.pixel_um, lowest, highest)
-    # The font of VTK's axes has no µ: it would show metres.
+    wide, deep = columns * surface.pixel_um, rows * surface.pixel_um
+    # The image's top is far away: y is labelled down it. VTK's font has no µ: it would show metres.
     plotter.show_bounds(
-        bounds=(*extent[:4], lowest * stretch, highest * stretch), axes_ranges=extent,
-        xtitle="x (um)", ytitle="y (um)", ztitle="height (um)", location="outer",
+        bounds=(0, wide, 0, deep, lowest * stretch, highest * stretch),
+        axes_ranges=(0, wide, deep, 0, lowest, highest),
+        xtitle="x (um)", ytitle="y, down the image (um)", ztitle="height (um)", location="outer",
         font_size=14, n_zlabels=3, fmt="%.4g", color="black",
     )  # fmt: skip
     plotter.view_vector((-0.45, -1.0, 0.75), viewup=(0, 0, 1))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 
@@ -16,32 +17,36 @@ from lee.reconstruction.motion.vibration import vibration_warning
 from lee.reconstruction.parameters import RIG_DEPTH_OF_FIELD_UM, ReconstructParams
 from lee.reconstruction.refocuser import Refocuser, device_for, fall_back_to_the_processor
 from lee.reconstruction.second_look.look import look_again
+from lee.stacks.stack import StackOptions, ZStack, open_stack
 from lee.surfaces.filling import fill
 from lee.surfaces.provenance import ComputeDevice, DepthOfField, ScanSource
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from lee.reconstruction.target import Target
-    from lee.stacks.stack import ZStack
     from lee.surfaces.surface import Surface
 
 
 def reconstruct(
-    stack: ZStack,
+    stack: ZStack | str | os.PathLike[str],
     *,
     target: Target | None = None,
     params: ReconstructParams | None = None,
     device: str = "auto",
     progress: Callable[[int, int], None] | None = None,
+    z_step_um: float | None = None,
+    z_um: ArrayLike | str | os.PathLike[str] | None = None,
+    pixel_um: float | None = None,
+    **reading: Unpack[StackOptions],
 ) -> Surface:
     """Turn a focal stack into a measured surface.
 
     Parameters
     ----------
-    stack : ZStack
-        From `lee.open_stack`; read frame by frame, so it may be larger than memory. Of frames in colour the
-        luminance is measured, and the all-in-focus image is in colour.
+    stack : ZStack, str or Path
+        From `lee.open_stack`, or a file or folder that it opens; read frame by frame, so it may be larger
+        than memory. Of frames in colour the luminance is measured, and the all-in-focus image is in colour.
     target : Target, optional
         Shape and size of the structure of interest; sets the finest window.
     params : ReconstructParams, optional
@@ -51,6 +56,8 @@ def reconstruct(
         Frames are read and judged, and their drift is estimated, on the processor.
     progress : callable, optional
         Called with (frames done, frames in all).
+    z_step_um, z_um, pixel_um, **reading
+        For a path: heights, pixel size and choice of frames, as `lee.open_stack` takes them.
 
     Returns
     -------
@@ -61,11 +68,42 @@ def reconstruct(
     Raises
     ------
     InputError
-        If a frame cannot be read, or too few frames are usable. Frames of a recorded scan that differ from
-        what was recorded are left out, with a warning.
+        If a frame cannot be read, or too few frames are usable; as `lee.open_stack` for a path; if heights or
+        a pixel size are given for a stack that is open, and has its own. Frames of a recorded scan that
+        differ from what was recorded are left out, with a warning.
     DeviceError
         If `device` is "cuda" and no CUDA device is usable, or it fails.
+
+    Examples
+    --------
+    >>> surface = lee.reconstruct("my_frames", z_step_um=0.2, pixel_um=0.25)
     """
+    if isinstance(stack, str | os.PathLike):
+        opened = open_stack(stack, z_step_um=z_step_um, z_um=z_um, pixel_um=pixel_um, **reading)
+        with opened as frames:
+            return _despite_damage(frames, target, params, device, progress)
+    given = {"z_step_um": z_step_um, "z_um": z_um, "pixel_um": pixel_um, **reading}
+    for name, value in given.items():
+        if value is not None:
+            raise InputError(
+                f"reconstruct: {name} is given with an open stack: give a path, or give {name} to "
+                "lee.open_stack"
+            )
+    if not isinstance(stack, ZStack):
+        raise InputError(
+            f"reconstruct: a {type(stack).__name__} is no stack: give a path or what lee.open_stack returns; "
+            "lee.ZStack.from_array(frames, z_um, pixel_um) makes a stack of an array"
+        )
+    return _despite_damage(stack, target, params, device, progress)
+
+
+def _despite_damage(
+    stack: ZStack,
+    target: Target | None,
+    params: ReconstructParams | None,
+    device: str,
+    progress: Callable[[int, int], None] | None,
+) -> Surface:
     chosen = params or ReconstructParams()
     try:
         return _measured(stack, target, chosen, device, progress)
@@ -169,5 +207,5 @@ def _motion(stack: ZStack, params: ReconstructParams) -> FrameMotion:
         return FrameMotion.none(len(stack))
     motion = frame_motion(stack, every=params.drift_every)
     if not motion.is_followed:
-        warnings.warn(vibration_warning(motion.vibration_px), stacklevel=3)
+        warnings.warn(vibration_warning(motion.vibration_px), stacklevel=5)
     return motion

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Unpack
+from typing import TYPE_CHECKING, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lee.errors import InputError, LeeError
+from lee.errors import InputError, LeeError, MissingDependency
 from lee.recording.in_progress import is_being_written
 from lee.recording.layout import SUFFIX as RECORDED_SUFFIX
 from lee.recording.segment_reader import is_segment
@@ -21,6 +21,9 @@ from lee.stacks.ome_zarr.reader import is_zarr
 from lee.stacks.registry import reader_for
 from lee.stacks.stack import StackOptions, ZStack, open_stack
 from lee.stacks.video import VIDEO_SUFFIXES
+
+if TYPE_CHECKING:
+    import xarray
 
 SURFACES = "surfaces.zarr"
 RESULTS = "series"
@@ -114,6 +117,32 @@ class Run:
         if not np.isnan(self.z_steps_um[k]):
             reading = {**reading, "z_range_um": None}
         return {**reading, "time": k} if self.in_one_file else reading
+
+    def to_xarray(self) -> xarray.Dataset:
+        """Open the measured surfaces as an `xarray.Dataset`; maps are read when their values are asked for.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``height_um``, ``height_sigma_um``, ``height_filled_um`` and ``refocused`` over (t, y, x), NaN
+            where a scan is waiting or failed, with the coordinates ``time_s``, ``scan`` and ``phase`` over t,
+            ``y_um`` and ``x_um``. ``state`` is 0 waiting, 1 written, 2 failed. The surfaces are as scanned:
+            `lee series` writes them aligned, with growth rates, into ``series/maps.zarr``.
+
+        Raises
+        ------
+        InputError
+            If no surfaces have been made yet, or they are damaged.
+        MissingDependency
+            If xarray is not installed.
+        """
+        try:
+            import xarray
+        except ImportError as error:
+            raise MissingDependency("to_xarray needs xarray: pip install xarray") from error
+        store = SurfaceStore.open(self.path / SURFACES)
+        found = xarray.open_zarr(store.path, chunks=None)
+        return found.drop_vars("record")
 
     def heights(self) -> Iterator[NDArray[np.float32]]:
         """Yield the measured height map of every scan, (H, W) float32 µm, read one at a time.

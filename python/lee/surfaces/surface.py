@@ -28,6 +28,7 @@ from lee.surfaces.provenance import Provenance
 
 if TYPE_CHECKING:
     import xarray
+    from matplotlib.axes import Axes
 
 FORMAT = "lee surface"
 FORMAT_VERSION = 1
@@ -182,6 +183,23 @@ class Surface:
                 "provenance": json.dumps(json_values(self.metadata), allow_nan=False),
             },
         )
+
+    def plot(self, axes: Axes | None = None) -> Axes:
+        """Draw the heights with a colour bar in µm, as the camera shows the sample; not measured is grey.
+
+        Parameters
+        ----------
+        axes : matplotlib.axes.Axes, optional
+            Where to draw; by default on a new figure of pyplot, which a notebook shows.
+
+        Returns
+        -------
+        matplotlib.axes.Axes
+            Its coordinates are µm, its figure is ``axes.figure``.
+        """
+        from lee.figures.surface import plot_heights
+
+        return plot_heights(self, axes)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write the surface as a folder of TIFF maps, a textured model, a preview and their description.

@@ -57,8 +57,8 @@ def solve(
 
     SURFACE is a folder that `lee reconstruct` wrote, or a height map in µm as TIFF. DIR gets maps.zarr and
     maps (TIFF) of concentration, potential, overpotential, current density and growth rate, fields for
-    ParaView (fields/*.pvd), environment.png, potentials.png, electrode.png, balances.csv and solution.json
-    with what is assumed. Needs NGSolve (the extra `twin`).
+    ParaView (fields/electrolyte.pvd, fields/electrode.pvd), environment.png, potentials.png, electrode.png,
+    balances.csv and solution.json with what is assumed. Needs NGSolve (the extra `twin`).
 
     \b
     Example:

@@ -122,7 +122,7 @@ def _by_matplotlib(
     low, high = axes.get_zlim()
     # Without margins, so that all axes have one scale, apart from the stretched height.
     wide, deep = max(columns - 1, 1) * step, max(rows - 1, 1) * step
-    axes.set(xlim=(0, wide), ylim=(0, deep), ylabel="y, up the image (µm)")
+    axes.set(xlim=(0, wide), ylim=(0, deep))
     axes.view_init(elev=_ELEVATION, azim=axes.azim)
     box = np.array([wide, deep, (high - low) * stretch])
     axes.set_box_aspect(box, zoom=_zoom(box, axes.elev, axes.azim))

@@ -108,7 +108,10 @@ def efficiency_map(
     full = np.asarray(full_rate_nm_per_s, np.float64)
     measured, weight = _checked("efficiency_map", full, measured_nm_per_s, sigma_nm_per_s, pixel_um)
     if not (np.isfinite(full).all() and (full > 0).all()):
-        raise InputError("efficiency_map: the computed rate must be finite and above 0 everywhere")
+        raise InputError(
+            "efficiency_map: the computed rate is not above 0 everywhere, as while stripping or at rest: "
+            "compare plating alone, or seek no map (--explain nothing)"
+        )
     level = float((weight * measured * full).sum() / (weight * full**2).sum())
     if not level > 0:
         raise InputError(

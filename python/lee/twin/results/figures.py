@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from lee.figures.film_file import new_film, watchable_rate
 from lee.figures.film_frame import FilmFrame
 from lee.figures.maps import ColourScale, draw_map, evenly, page, time_text
+from lee.figures.surface import y_down_the_image
 from lee.twin.comparison.window import WindowCurrent
 from lee.twin.results.fields import CrossSection, cross_section
 from lee.twin.results.solution import Solution
@@ -313,9 +314,11 @@ def _view_finely(
         )  # fmt: skip
         plotter.set_background("white")
         plotter.add_text(title, position=(0.02, 0.93), viewport=True, font_size=14, color="black")
-        # The font of VTK's axes has no µ: it would show metres.
-        plotter.show_bounds(xtitle="x (um)", ytitle="y (um)", ztitle="height (um)", location="outer",
-                            n_zlabels=3, fmt="%.0f", font_size=14, color="black")  # fmt: skip
+        # The image's top is far away: y is labelled down it. VTK's font has no µ: it would show metres.
+        down = (x.min(), x.max(), y.max(), y.min(), z.min(), z.max())
+        plotter.show_bounds(axes_ranges=down, xtitle="x (um)", ytitle="y, down the image (um)",
+                            ztitle="height (um)", location="outer", n_zlabels=3, fmt="%.0f", font_size=14,
+                            color="black")  # fmt: skip
         plotter.view_vector((-0.45, -1.0, 0.75), viewup=(0, 0, 1))
         plotter.camera.zoom(1.2)
         plotter.camera.SetWindowCenter(0.1, 0.0)  # room for the colour bar
@@ -342,7 +345,8 @@ def _view_coarsely(
     across = max(float(np.ptp(x)), float(np.ptp(y)))
     axes.set_box_aspect((np.ptp(x), np.ptp(y), max(float(np.ptp(z)), 0.05 * across)), zoom=1.05)
     axes.view_init(elev=38, azim=-65)
-    axes.set(xlabel="x (µm)", ylabel="y (µm)", zlabel="height (µm)", title=title)
+    axes.set(xlabel="x (µm)", zlabel="height (µm)", title=title)
+    y_down_the_image(axes, float(y.max() + y.min()))
     axes.locator_params(axis="z", nbins=3)
     figure.colorbar(
         ScalarMappable(norm, colormaps[scale.colours]), ax=axes, label=quantity.label, extend=scale.extend,
