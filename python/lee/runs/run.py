@@ -141,7 +141,7 @@ class Run:
         except ImportError as error:
             raise MissingDependency("to_xarray needs xarray: pip install xarray") from error
         store = SurfaceStore.open(self.path / SURFACES)
-        found = xarray.open_zarr(store.path, chunks=None)
+        found: xarray.Dataset = xarray.open_zarr(store.path, chunks=None)
         return found.drop_vars("record")
 
     def heights(self) -> Iterator[NDArray[np.float32]]:
