@@ -4,6 +4,7 @@ import numpy as np
 
 from lee.devices.scan_plan import ScanPlan
 from lee.recording import SegmentHeader, SegmentWriter, account
+from lee.recording.layout import PAGE
 
 SHAPE = (30, 50)
 PERIOD_S = 1 / 80
@@ -24,6 +25,11 @@ def header_of(pulses, *, shape=SHAPE, dtype="uint8", **more):
     return SegmentHeader(
         shape=shape, dtype=dtype, frames=pulses, **{"plan": plan_of(pulses), "pixel_um": 0.25, **more}
     )
+
+
+def record_at(path, slot):
+    """Return where a record begins: behind a header of one page, with images of one page."""
+    return PAGE + slot * 2 * PAGE
 
 
 def image_of(number, *, shape=SHAPE, dtype="uint8", seed=0):
