@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.offsetbox import AnchoredOffsetbox, AuxTransformBox, TextArea, VPacker
+from matplotlib.offsetbox import AnchoredOffsetbox, AuxTransformBox, HPacker, TextArea
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
@@ -143,7 +143,7 @@ def _chosen(found: MapStyle, known: Map) -> tuple[str, float, float]:
 def draw_map(
     axes: Axes, values: Map, pixel_um: float, scale: ColourScale, *, shown_px: int = 800
 ) -> AxesImage:
-    """Draw one map with its scale bar; pixels that were not measured are hatched grey.
+    """Draw one map, in axes in µm; pixels that were not measured are hatched grey.
 
     Parameters
     ----------
@@ -173,7 +173,6 @@ def draw_map(
         vmax=scale.high,
         zorder=1,
     )
-    scale_bar(axes, width)
     return drawn
 
 
@@ -192,15 +191,17 @@ def not_measured_patch(place: tuple[float, float], width: float, height: float) 
 
 
 def scale_bar(axes: Axes, width_um: float) -> None:
-    """Draw a scale bar of a round length into the bottom left corner of a map whose axes are in µm."""
-    length = round_length(0.25 * width_um)
+    """Hide the ticks of a map in µm, and draw a scale bar of a round length below it."""
+    axes.set(xticks=[], yticks=[])
     bar = AuxTransformBox(axes.transData)
-    bar.add_artist(Rectangle((0, 0), length, 0.012 * width_um, color="white", linewidth=0))
-    text = TextArea(f"{length:g} µm", textprops={"color": "white", "size": 9})
-    packed = VPacker(children=[text, bar], align="center", pad=0, sep=3)
-    box = AnchoredOffsetbox("lower left", child=packed, pad=0.3, borderpad=0.5)
-    box.patch.set(facecolor="black", alpha=0.55, linewidth=0)
-    box.set_zorder(4)
+    length = round_length(0.25 * width_um)
+    bar.add_artist(Rectangle((0, 0), length, 0.012 * width_um, color="black", linewidth=0))
+    text = TextArea(f"{length:g} µm", textprops={"size": 9})
+    packed = HPacker(children=[bar, text], align="center", pad=0, sep=5)
+    box = AnchoredOffsetbox(
+        "upper left", child=packed, pad=0, borderpad=0.4, frameon=False, bbox_to_anchor=(0, 0),
+        bbox_transform=axes.transAxes,
+    )  # fmt: skip
     axes.add_artist(box)
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patheffects import AbstractPathEffect, withStroke
-from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
+from numpy.typing import ArrayLike
 
 from lee.errors import InputError
 from lee.figures.maps import PAGE_IN, Maps, Times, colour_scale, draw_map, evenly, map_style, page, time_text
@@ -106,7 +106,7 @@ def map_figure(
         Kinds as in `lee.figures.maps.MAP_STYLES`.
     pixel_um : float, µm
     regions : sequence of Region
-        Outlined and named, in the colours of `curves_of_regions`.
+        Outlined, and named below the maps, in the colours of `curves_of_regions`.
     line_um : ((y0, x0), (y1, x1)), µm, optional
         Drawn as an arrow, as `lee.surfaces.profile.profile` takes it.
 
@@ -136,11 +136,18 @@ def map_figure(
         place.set_ylabel("y, down the image (µm)")
     for place in places.flat[len(panels) :]:
         place.set_axis_off()
+    named = []
+    for k, region in enumerate(regions[:MAX_REGIONS]):
+        if np.any(region.mask):
+            colour, line = region_style(k)
+            named.append(Line2D([], [], color=colour, linestyle=line, linewidth=2, label=region.name))
+    if named:  # below the maps, since names would cover small regions
+        figure.legend(handles=named, loc="outside lower center", ncols=MAX_REGIONS, frameon=False)
     return figure
 
 
 def outline_regions(axes: Axes, regions: "Sequence[Region]", pixel_um: float) -> None:
-    """Outline regions on a map; the first eight in their colours, named where they are widest."""
+    """Outline regions on a map; the first eight in their colours."""
     for k, region in enumerate(regions):
         mask = np.asarray(region.mask, bool)
         if not mask.any():
@@ -155,22 +162,8 @@ def outline_regions(axes: Axes, regions: "Sequence[Region]", pixel_um: float) ->
             linewidths=2 if named else 0.8, zorder=3,
         )  # fmt: skip
         outline.set_path_effects(halo)
-        if named:
-            _name_region(axes, region.name, mask, pixel_um, colour)
         rows, columns = mask.shape
         axes.set(xlim=(0, columns * pixel_um), ylim=(rows * pixel_um, 0))
-
-
-def _name_region(axes: Axes, name: str, mask: NDArray[np.bool_], pixel_um: float, colour: str) -> None:
-    row, column = _widest(mask)
-    share = column / mask.shape[1]
-    # Near a border the name is aligned inward, or the border would cut it.
-    side = "left" if share < 0.15 else "right" if share > 0.85 else "center"
-    x = np.clip(column + 0.5, 0.02 * mask.shape[1], 0.98 * mask.shape[1]) * pixel_um
-    axes.text(
-        x, (row + 0.5) * pixel_um, name, color=colour, ha=side, va="center", fontsize=10, weight="bold",
-        path_effects=[withStroke(linewidth=4, foreground="white")], zorder=5, clip_on=True,
-    )  # fmt: skip
 
 
 def in_order(regions: "Sequence[Region]") -> "list[Region]":
@@ -199,9 +192,3 @@ def _draw_line(axes: Axes, line_um: "Line", pixel_um: float) -> None:
         arrowprops={"arrowstyle": "-|>", "color": "black", "linewidth": 2, "shrinkA": 0, "shrinkB": 0,
                     "path_effects": [withStroke(linewidth=4, foreground="white")]},
     )  # fmt: skip
-
-
-def _widest(mask: NDArray[np.bool_]) -> tuple[int, int]:
-    inside = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-    row, column = np.unravel_index(int(np.argmax(inside)), mask.shape)
-    return int(row), int(column)

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lee.figures.maps import colour_scale, draw_map, page
+from lee.figures.maps import colour_scale, draw_map, page, scale_bar
 from lee.storage.atomic import new_folder
 from lee.storage.description import json_values, versions
 from lee.storage.map_tiff import write_map
@@ -118,8 +118,7 @@ def _surface(axes: Axes, rough: Roughness) -> None:
     ]
     limited = ", ".join([f"form of order {rough.form_order} removed", *filters])
     axes.set_title(f"{limited}; {100 * rough.coverage:.1f} % measured", fontsize="medium")
-    axes.set_xticks([])
-    axes.set_yticks([])
+    scale_bar(axes, values.shape[1] * rough.pixel_um)
 
 
 def _ratio(axes: Axes, rough: Roughness) -> None:

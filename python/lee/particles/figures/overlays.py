@@ -24,6 +24,7 @@ from lee.figures.maps import PAGE_IN, ColourScale, draw_map, evenly, page
 from lee.particles.figures.circles import (
     FLAG_COLOURS,
     LARGER,
+    NO_FLAG,
     SIZED,
     SMALLER,
     UNKNOWN,
@@ -32,6 +33,7 @@ from lee.particles.figures.circles import (
     markers,
     size_colours,
 )
+from lee.particles.table import has_flag
 from lee.particles.times import by_time, of_time, time_title
 
 Colour = Literal["size", "flag"]
@@ -125,7 +127,7 @@ def overlay_figure(
         per_um = min(wide / field[1], _MAX_HEIGHT_IN / field[0])
         reference_circles(figure, panels[0, 0], shown, circles, in_per_um=per_um)
         if colour == "flag":
-            _flag_legend(figure, shown)
+            _flag_legend(figure, particles)
         elif np.isfinite(circles.values(shown)).any():
             colours = ScalarMappable(circles.norm, size_colours())
             figure.colorbar(
@@ -223,13 +225,14 @@ def _text(text: str) -> TextArea:
 
 
 def _flag_legend(figure: Figure, particles: pd.DataFrame) -> None:
-    flags = list(first_flags(particles))
+    carried = {name: int(has_flag(particles, name).sum()) for name in FLAG_COLOURS if name != NO_FLAG}
+    carried[NO_FLAG] = int((first_flags(particles) == NO_FLAG).sum())
     special = {"below_range": SMALLER, "above_range": LARGER}
     handles = [
         Line2D([], [], linewidth=0, marker=special.get(name, SIZED), markerfacecolor="none", markersize=9,
                markeredgecolor=shade, markeredgewidth=1.6,
-               label=f"{name.replace('_', ' ')} ({flags.count(name)})")
-        for name, shade in FLAG_COLOURS.items() if name in flags
+               label=f"{name.replace('_', ' ')} ({carried[name]})")
+        for name, shade in FLAG_COLOURS.items() if carried[name]
     ]  # fmt: skip
     legend = figure.legend(handles=handles, loc="outside upper center", ncols=5, labelcolor="white")
     legend.get_frame().set(facecolor="#444444", edgecolor="none", alpha=1)

@@ -184,7 +184,9 @@ def _images(results: ParticleResults, evaluation: Evaluation, figures: FigureFol
         figure = overlay_figure(
             results.particles, results.image, pixel_um=results.pixel_um, times_s=times, colour="flag"
         )
-        pictures["Flags of the particles, by colour"] = figures.save("particle_flags.png", figure)
+        pictures["Flags of the particles, by colour; one that carries several counts for each"] = (
+            figures.save("particle_flags.png", figure)
+        )
     return Section("Positions", "", pictures=pictures)
 
 

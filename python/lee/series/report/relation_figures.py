@@ -119,6 +119,7 @@ def draw_relation(axes: Axes, name: str, relation: "Relation") -> None:
     axes.axvline(0, color="grey", linewidth=0.8, linestyle="--", zorder=1)
     if axes.get_ylim()[0] < 0 < axes.get_ylim()[1]:
         axes.axhline(0, color="grey", linewidth=0.8, zorder=1)
+    axes.locator_params(axis="x", nbins=6)  # more labels of curvatures would touch each other
     axes.set_xlabel("mean curvature (1/µm):  peaks −, trenches +")
     axes.set_ylabel(f"{relation.value} ({relation.unit})")
     axes.set_title(

@@ -14,7 +14,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lee.figures.maps import DIVERGING, ColourScale, draw_map, page, time_text
+from lee.figures.maps import DIVERGING, ColourScale, draw_map, page, scale_bar, time_text
 from lee.storage.atomic import new_folder
 from lee.storage.description import json_values, versions
 from lee.storage.map_tiff import write_map
@@ -175,8 +175,7 @@ def _panel(
     drawn = draw_map(axes, _single(values), pixel_um, scale)
     figure.colorbar(drawn, cax=axes.inset_axes((1.03, 0, 0.045, 1)), label=label, extend=scale.extend)
     axes.set_title(title, fontsize=10)
-    axes.set_xticks([])
-    axes.set_yticks([])
+    scale_bar(axes, np.shape(values)[1] * pixel_um)
 
 
 def _against(axes: Axes, comparison: Comparison, k: int) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lee.figures.maps import DIVERGING, ColourScale, draw_map, page, time_text
+from lee.figures.maps import DIVERGING, ColourScale, draw_map, page, scale_bar, time_text
 from lee.storage.atomic import new_folder
 from lee.storage.description import json_values, versions
 from lee.twin.cell import Cell
@@ -113,8 +113,7 @@ def _rates(figure: Figure, axes: list[Axes], found: Fit) -> None:
         bar = axes[place].inset_axes((1.03, 0, 0.045, 1))
         figure.colorbar(drawn, cax=bar, label=label, extend=scale.extend)
         axes[place].set_title(title, fontsize=10)
-        axes[place].set_xticks([])
-        axes[place].set_yticks([])
+        scale_bar(axes[place], values.shape[1] * found.solution.pixel_um)
 
 
 def _voltages(axes: Axes, found: Fit) -> None:

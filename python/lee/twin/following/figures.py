@@ -11,7 +11,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lee.figures.maps import ColourScale, colour_scale, draw_map, page, time_text
+from lee.figures.maps import ColourScale, colour_scale, draw_map, page, scale_bar, time_text
 from lee.figures.maps_over_time import region_style
 from lee.surfaces.curvature import curvature
 from lee.surfaces.profile import read_line
@@ -125,8 +125,7 @@ def _panel(
     figure.colorbar(
         drawn, ax=axes, label=label, extend=scale.extend, shrink=0.75, location="bottom", pad=0.03
     )
-    axes.set_xticks([])
-    axes.set_yticks([])
+    scale_bar(axes, np.shape(values)[1] * pixel_um)
 
 
 def along_a_line(comparison: Comparison, solution: Solution, k: int) -> Figure:
@@ -162,7 +161,7 @@ def along_a_line(comparison: Comparison, solution: Solution, k: int) -> Figure:
     panels[1].axhline(0, color="black", linewidth=0.8)
     panels[2].legend(fontsize=9)
     panels[2].set_xlabel(
-        f"x (µm), at y = {(row + 0.5) * pixel_um:.0f} µm and {time_text(float(comparison.times_s[k]))}"
+        f"x (µm), at y = {(row + 0.5) * pixel_um:.3g} µm and {time_text(float(comparison.times_s[k]))}"
     )
     figure.align_ylabels()
     return figure
@@ -241,7 +240,7 @@ def ions_over_time(solution: Solution) -> Figure:
     for place, (k, cut) in enumerate(zip((early, late), cuts, strict=True)):
         axes = figure.add_subplot(grid[1, place])
         draw_section(axes, cut, scale, figure)
-        axes.set_title(f"ions, y = {cut.y_um:.0f} µm, {time_text(float(solution.times_s[k]))}", fontsize=10)
+        axes.set_title(f"ions, y = {cut.y_um:.3g} µm, {time_text(float(solution.times_s[k]))}", fontsize=10)
     return figure
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from lee.figures.film_file import new_film, watchable_rate
 from lee.figures.film_frame import FilmFrame
-from lee.figures.maps import ColourScale, draw_map, evenly, page, time_text
+from lee.figures.maps import ColourScale, draw_map, evenly, page, scale_bar, time_text
 from lee.figures.surface import y_down_the_image
 from lee.twin.comparison.window import WindowCurrent
 from lee.twin.results.fields import CrossSection, cross_section
@@ -130,7 +130,7 @@ def _draw(solution: Solution, names: tuple[str, ...], y_um: float | None, *, sec
             axes = figure.add_subplot(panels[place])
             draw_section(axes, cuts[place], scales[names[0]], figure)
             moment = time_text(float(solution.times_s[k]))
-            axes.set_title(f"section at y = {cuts[place].y_um:.0f} µm, {moment}", fontsize=10)
+            axes.set_title(f"section at y = {cuts[place].y_um:.3g} µm, {moment}", fontsize=10)
     return figure
 
 
@@ -149,8 +149,7 @@ def _map(
         axes.set_aspect("auto")
     _bar(figure, drawn, axes, quantity.label, scale.extend)
     axes.set_title(f"{quantity.title}, {time_text(float(solution.times_s[k]))}", fontsize=10)
-    axes.set_xticks([])
-    axes.set_yticks([])
+    scale_bar(axes, solution.height_um.shape[2] * solution.pixel_um)
     if sliced is not None:
         axes.axhline(sliced.y_um, color="white", linestyle="--", linewidth=1.2)
     if solution.filled.any():
@@ -192,7 +191,7 @@ def draw_section(axes: Axes, sliced: CrossSection, scale: ColourScale, figure: F
     axes.set_xlabel("x (µm)")
     axes.set_ylabel("height (µm)")
     axes.set_title(
-        f"section at y = {sliced.y_um:.0f} µm: concentration and lines of the current", fontsize=10
+        f"section at y = {sliced.y_um:.3g} µm: concentration and lines of the current", fontsize=10
     )
 
 
