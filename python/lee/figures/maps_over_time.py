@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -139,8 +139,8 @@ def map_figure(
     named = []
     for k, region in enumerate(regions[:MAX_REGIONS]):
         if np.any(region.mask):
-            colour, line = region_style(k)
-            named.append(Line2D([], [], color=colour, linestyle=line, linewidth=2, label=region.name))
+            look: dict[str, Any] = dict(zip(("color", "linestyle"), region_style(k), strict=True))
+            named.append(Line2D([], [], **look, linewidth=2, label=region.name))
     if named:  # below the maps, since names would cover small regions
         figure.legend(handles=named, loc="outside lower center", ncols=MAX_REGIONS, frameon=False)
     return figure
