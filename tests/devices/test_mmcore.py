@@ -11,7 +11,7 @@ from lee.devices.config import load_config
 from lee.devices.drivers import CameraDriver
 from lee.devices.faults import Backpressure, DeviceLost
 from lee.devices.mmcore.driver import MmcoreDriver
-from lee.devices.mmcore.system import adapters_folder, camera_system
+from lee.devices.mmcore.system import adapters_folder, device_system
 from lee.devices.protocols import CameraSettings
 from lee.errors import InputError
 
@@ -183,21 +183,21 @@ def test_keys_that_do_not_fit_are_named():
 
 
 def test_of_a_configuration_only_the_lines_of_the_camera_are_used(system_file, tmp_path):
-    system = camera_system(system_file)
+    system = device_system(system_file)
     assert [name for name, _, _ in system.devices] == ["Hub", "Cam"]
     assert system.before == (("Cam", "MaximumExposureMs", "500"),)
     assert system.after == (("Cam", "Gain", "3"),)
     serial = tmp_path / "serial.cfg"
     serial.write_text("Device,COM1,SerialManager,COM1\nDevice,C,Make,Cam\nProperty,C,Port,COM1\n")
-    assert [name for name, _, _ in camera_system(serial, "C").devices] == ["COM1", "C"]
+    assert [name for name, _, _ in device_system(serial, "C").devices] == ["COM1", "C"]
     with pytest.raises(InputError, match=r"serial.cfg: names no camera; give the label of one as serial"):
-        camera_system(serial)
+        device_system(serial)
     with pytest.raises(InputError, match=r"none.cfg.*give the .cfg file that Micro-Manager saved"):
-        camera_system(tmp_path / "none.cfg")
+        device_system(tmp_path / "none.cfg")
     noise = tmp_path / "noise.cfg"
     noise.write_bytes(np.random.default_rng(0).bytes(5000))
     with pytest.raises(InputError, match=r"noise.cfg: names no camera"):
-        camera_system(noise)
+        device_system(noise)
 
 
 def test_adapters_are_found_by_pymmcore_plus(monkeypatch, tmp_path):

@@ -105,5 +105,6 @@ stage_drivers = Registry(
     {
         "virtual": "lee.devices.virtual.hardware.driver:VirtualStageDriver",
         "thorlabs": "lee.devices.thorlabs.driver:ThorlabsDriver",
+        "mmcore": "lee.devices.mmcore.driver:MmcoreStageDriver",
     },
 )

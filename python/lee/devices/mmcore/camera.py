@@ -14,13 +14,7 @@ import numpy as np
 from lee.devices.faults import DeviceLost
 from lee.devices.frame_ids import IdCounter
 from lee.devices.mmcore.stream import MmcoreStream, number_of
-from lee.devices.mmcore.system import (
-    adapters_folder,
-    camera_system,
-    core_errors,
-    core_module,
-    reason_of,
-)
+from lee.devices.mmcore.system import core_errors, device_system, loaded_core, reason_of
 from lee.devices.protocols import CameraSettings, Identity
 from lee.devices.sensor_region import Region, fitted_region
 from lee.devices.streaming_camera import FrameStream, StreamingCamera
@@ -61,25 +55,11 @@ class MmcoreCamera(StreamingCamera):
 
     def __init__(self, system_file: Path, *, label: str = "", adapters: str = "") -> None:
         super().__init__()
-        system = camera_system(system_file, label)
-        self._module = core_module()
-        folder = adapters_folder(adapters)
-        self._label, self._core = system.label, self._module.CMMCore()
-        core: Any = self._core
-        core.enableStderrLog(False)
-        core.setDeviceAdapterSearchPaths([folder])
+        system = device_system(system_file, label)
+        self._label = system.label
+        self._module, core = loaded_core(system, adapters)
+        self._core: Any = core
         try:
-            for name, adapter, device in system.devices:
-                with core_errors(f"{name}, {adapter} {device} from {folder},"):
-                    core.loadDevice(name, adapter, device)
-            for name, hub in system.parents.items():
-                with core_errors(f"hub {hub} of {name}"):
-                    core.setParentLabel(name, hub)
-            self._set(system.before)
-            for name, _, _ in system.devices:
-                with core_errors(f"initialisation of {name}"):
-                    core.initializeDevice(name)
-            self._set(system.after)
             with core_errors(f"{self._label} as camera"):
                 core.setCameraDevice(self._label)
             self._identity = self._identified()
@@ -194,11 +174,6 @@ class MmcoreCamera(StreamingCamera):
         steps_ms = np.diff([value for value in times if value is not None])
         step_ms = float(np.median(steps_ms)) if len(steps_ms) > 1 else 0.0
         return 1e3 / step_ms if step_ms > 0 else 0.0
-
-    def _set(self, properties: tuple[tuple[str, str, str], ...]) -> None:
-        for name, key, value in properties:
-            with core_errors(f"{key} {value!r} of {name}"):
-                self._core.setProperty(name, key, value)
 
     def _identified(self) -> Identity:
         core, label = self._core, self._label

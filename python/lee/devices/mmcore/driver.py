@@ -1,4 +1,4 @@
-"""The driver ``mmcore`` of a rig's file: any camera that Micro-Manager has an adapter for."""
+"""The drivers ``mmcore`` of a rig's file: any camera and Z stage that Micro-Manager has an adapter for."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from lee.devices.driver_keys import allowed
-from lee.devices.drivers import CameraDriver, Fact
+from lee.devices.drivers import CameraDriver, Fact, StageDriver
 from lee.devices.protocols import Camera, Stage
 from lee.errors import InputError, LeeError
 
@@ -57,3 +57,42 @@ class MmcoreDriver(CameraDriver):
         except LeeError:
             where = "no device adapters found: `mmcore install`, or name their folder as adapters"
         return (Fact(subject, True, f"pymmcore {version} is installed, {where}"),)
+
+
+@dataclass(frozen=True)
+class MmcoreStageDriver(StageDriver):
+    """The Z stage of a Micro-Manager configuration, `system_file`.
+
+    ``serial`` is its label there, where it is not the one that the file names as the focus device.
+    ``adapters`` as for the camera. Micro-Manager's stages report µm, which ``counts_per_um`` rounds.
+    """
+
+    install: ClassVar[str] = MmcoreDriver.install
+    driver: str = "mmcore"
+    counts_per_um: float = field(default=1000.0, metadata=allowed(above=0, maximum=1e6))
+    lowest_um: float = field(default=0.0, metadata=allowed(minimum=-25000, maximum=25000))
+    highest_um: float = field(default=0.0, metadata=allowed(minimum=-25000, maximum=25000))
+    system_file: str = field(default="", metadata=allowed())
+    adapters: str = field(default="", metadata=allowed())
+
+    def open(self) -> Stage:
+        """Open it; nothing moves, and no other device of the configuration is touched."""
+        from lee.devices.mmcore.stage import MmcoreStage
+
+        return MmcoreStage(
+            Path(self.system_file),
+            label=self.serial,
+            adapters=self.adapters,
+            counts_per_um=self.counts_per_um,
+            limits_um=(self.lowest_um, self.highest_um),
+            backlash_um=self.backlash_um,
+        )
+
+    def check(self, where: str, given: Collection[str]) -> None:
+        """Raise ``InputError`` where the file or the limits are missing."""
+        if not self.system_file:
+            raise InputError(f"{where} system_file is missing; give the .cfg file that Micro-Manager saved")
+        for key in ("lowest_um", "highest_um"):
+            if key not in given:
+                raise InputError(f"{where} {key} is missing; no adapter tells how far its stage may go")
+        super().check(where, given)

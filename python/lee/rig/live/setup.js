@@ -26,7 +26,7 @@ export function showSetup(now) {
   if (now.running) { seen = []; return; }
   for (const one of $("setup").querySelectorAll("button, input")) one.disabled = now.moving;
   const { plan, sweep, limits_um: [lowest, highest] } = now;
-  put("limits", `limits ${lowest.toFixed(1)} to ${highest.toFixed(1)} µm; up is toward the objective`);
+  put("limits", `limits ${lowest.toFixed(1)} to ${highest.toFixed(1)} µm; look first: an objective may be in the way`);
   const ends = [plan.from_um, plan.to_um].sort((a, b) => a - b), more = ends[1] - ends[0];
   tell("goto", um(ends[0]));
   tell("sweep-from", um(Math.max(ends[0] - more, lowest)));
