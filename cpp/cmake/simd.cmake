@@ -20,6 +20,7 @@ endif()
 
 # lee_simd_kernel(<stem>): compile kernels/simd/<stem>.cpp once for each instruction set, with LEE_ISA set to its name.
 # -fno-math-errno, -fno-trapping-math: without them GCC does not vectorise sqrt and conditional selections.
+# -fno-loop-unroll-and-jam: with two rounds of an outer loop in one, GCC leaves the inner loop scalar.
 function(lee_simd_kernel stem)
   foreach(isa IN LISTS LEE_ISAS)
     set(object lee_simd_${stem}_${isa})
@@ -28,7 +29,8 @@ function(lee_simd_kernel stem)
     target_compile_definitions(${object} PRIVATE LEE_ISA=${isa})
     target_link_libraries(${object} PRIVATE lee_build)
     if(CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang" AND NOT MSVC)
-      target_compile_options(${object} PRIVATE -O3 -fno-math-errno -fno-trapping-math ${LEE_ISA_FLAGS_${isa}})
+      target_compile_options(${object} PRIVATE -O3 -fno-math-errno -fno-trapping-math ${LEE_ISA_FLAGS_${isa}}
+        $<$<CXX_COMPILER_ID:GNU>:-fno-loop-unroll-and-jam>)
     endif()
     set_target_properties(${object} PROPERTIES
       POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)

@@ -12,6 +12,7 @@ inline constexpr float enough_pixels = 0.25F;
 /// Pixels beyond so many standard deviations of their cell are excluded as spots, in so many rounds.
 inline constexpr float level_clip = 2.0F;
 inline constexpr int level_rounds = 3;
+inline constexpr float level_settled = 0.01F;
 /// Pixels of a cell; `weight`: 0 where masked, or null where a masked pixel is NaN.
 struct CellPixels {
     const float *left, *weight;
@@ -64,10 +65,13 @@ LEE_BOTH float level_of(const CellPixels& cell, float inside) {
         const CellSums sums =
             cell.weight != nullptr ? sums_of<true>(cell, mean, limit) : sums_of<false>(cell, mean, limit);
         if (!(sums.weight > 0.0F)) return 0.0F;
-        if (round > 0 && sums.count == known) break;
+        // The limit has settled where it leaves out as many as before, and the mean with it.
+        const bool settled = round > 0 && known - sums.count <= level_settled * known &&
+                             sums.count - known <= level_settled * known;
         known = sums.count;
         const float moved = sums.value / sums.weight, variance = sums.square / sums.weight - moved * moved;
         mean += moved;
+        if (settled) break;
         limit =
             variance > 0.0F ? level_clip * __builtin_sqrtf(round > 0 ? variance / inside : variance) : 0.0F;
     }

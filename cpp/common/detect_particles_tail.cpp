@@ -7,7 +7,7 @@ namespace {
 constexpr double least_pixels = 2000, near_gaussian = 0.01;
 /// Share of the false alarms that pixels may be which stand out by themselves; a fit moves a spot until it fits
 /// such a pixel best, as if it were tried at so many places.
-constexpr double most_by_one_pixel = 0.3, offsets_tried = 3;
+constexpr double most_by_one_pixel = 0.5, offsets_tried = 3;
 
 /// A filter's weights, to the sum of squares of one, and how often each occurs.
 struct Weight {
@@ -30,44 +30,83 @@ std::vector<Weight> weights_of(double sigma_px) {
     return weights;
 }
 
-/// Logarithm of the mean of cosh(t x) over the pixels of some bins, and its slope.
+/// Logarithm of the mean of exp(t x), and its slope.
 struct Cumulant {
     double value, slope;
 };
 
+/// Of the pixels of some bins and their mirror image.
 Cumulant cumulant_at(const Tail& tail, std::size_t bins, double t) {
     double count = 0, mean = 0, slope = 0;
     for (std::size_t k = 0; k < bins; ++k) {
         if (tail[k] == 0) continue;
         const double x = (static_cast<double>(k) + 0.5) / static_cast<double>(bins_per_sigma);
+        const double up = std::exp(t * x), down = 1 / up;
         count += tail[k];
-        mean += tail[k] * std::cosh(t * x);
-        slope += tail[k] * x * std::sinh(t * x);
+        mean += tail[k] * 0.5 * (up + down);
+        slope += tail[k] * 0.5 * x * (up - down);
     }
     return {std::log(mean / count), slope / mean};
+}
+
+/// Of the weighted sum of such pixels.
+Cumulant cumulant_of_sum(const Tail& tail, std::size_t bins, const std::vector<Weight>& weights, double t) {
+    Cumulant sum{0, 0};
+    for (const Weight& one : weights) {
+        const Cumulant of = cumulant_at(tail, bins, t * one.value);
+        sum.value += one.times * of.value;
+        sum.slope += one.times * one.value * of.slope;
+    }
+    return sum;
+}
+
+/// Gaussian deviations as rare as where the saddle point of `sum` is at t.
+double rarity(const Cumulant& sum, double t) {
+    return std::sqrt(2 * std::max(t * sum.slope - sum.value, 0.0));
 }
 
 /// The Gaussian level that is as rarely exceeded as `level` by the sum of a spot's pixels.
 double gaussian_level(const Tail& tail, const std::vector<Weight>& weights, double level) {
     const auto bins = static_cast<std::size_t>(
         std::min(level * static_cast<double>(bins_per_sigma), static_cast<double>(tail_bins)));
-    const auto sum_at = [&](double t) {
-        Cumulant sum{0, 0};
-        for (const Weight& one : weights) {
-            const Cumulant of = cumulant_at(tail, bins, t * one.value);
-            sum.value += one.times * of.value;
-            sum.slope += one.times * one.value * of.slope;
-        }
-        return sum;
-    };
     double low = 0, high = 2 * level;
     for (int k = 0; k < 30; ++k) {
         const double t = 0.5 * (low + high);
-        (sum_at(t).slope < level ? low : high) = t;
+        (cumulant_of_sum(tail, bins, weights, t).slope < level ? low : high) = t;
     }
     const double t = 0.5 * (low + high);
-    return std::sqrt(2 * std::max(t * level - sum_at(t).value, 0.0));
+    const Cumulant sum = cumulant_of_sum(tail, bins, weights, t);
+    return std::sqrt(2 * std::max(t * level - sum.value, 0.0));
 }
+
+/// How rarely the sum of a spot's pixels but the brightest, to the sum of squares of one, exceeds a level:
+/// beside a pixel that stands out another may.
+class Rest {
+  public:
+    Rest(const Tail& tail, const std::vector<Weight>& weights, double largest, double share) {
+        std::vector<Weight> others;
+        for (const Weight& one : weights) {
+            if (one.value < largest) others.push_back({one.value / share, one.times});
+        }
+        for (double t = 0; t <= most; t += step) {
+            const Cumulant sum = cumulant_of_sum(tail, tail_bins, others, t);
+            levels_.push_back(sum.slope);
+            gaussian_.push_back(rarity(sum, t));
+        }
+    }
+    /// The Gaussian level that is as rarely exceeded.
+    [[nodiscard]] double operator()(double level) const {
+        const auto next = std::upper_bound(levels_.begin(), levels_.end(), level);
+        if (next == levels_.end()) return gaussian_.back();
+        const auto k = static_cast<std::size_t>(next - levels_.begin());
+        const double part = (level - levels_[k - 1]) / (levels_[k] - levels_[k - 1]);
+        return gaussian_[k - 1] + part * (gaussian_[k] - gaussian_[k - 1]);
+    }
+
+  private:
+    static constexpr double most = 8, step = 0.25;
+    std::vector<double> levels_, gaussian_;
+};
 
 }  // namespace
 
@@ -96,14 +135,21 @@ double threshold_in(const NoiseTail& noise, double gaussian, double sigma_px) {
 
 double one_pixel_margin(const NoiseTail& noise, double threshold, double sigma_px, double false_alarms) {
     double largest = 0;
-    for (const Weight& one : weights_of(sigma_px)) largest = std::max(largest, one.value);
-    const double rest = std::sqrt(std::max(1 - largest * largest, 1e-6));
+    const std::vector<Weight> weights = weights_of(sigma_px);
+    for (const Weight& one : weights) largest = std::max(largest, one.value);
+    const double share = std::sqrt(std::max(1 - largest * largest, 1e-6));
     const double level = threshold * noise.deviation;
+    const auto first = static_cast<std::size_t>(level * bins_per_sigma);
+    double outside = 0;
+    for (std::size_t k = first; k < tail_bins; ++k) outside += noise.pixels[k];
+    if (!(outside > 0)) return 0;
+    const Rest rest(noise.pixels, weights, largest, share);
     const auto expected = [&](double margin) {
         double sum = 0;
-        for (std::size_t k = static_cast<std::size_t>(level * bins_per_sigma); k < tail_bins; ++k) {
+        for (std::size_t k = first; k < tail_bins; ++k) {
+            if (noise.pixels[k] == 0) continue;
             const double x = (static_cast<double>(k) + 0.5) / static_cast<double>(bins_per_sigma);
-            const double beyond = (std::sqrt(x * x + margin) - largest * x) / rest;
+            const double beyond = rest((std::sqrt(x * x + margin) - largest * x) / share);
             sum += noise.pixels[k] * 0.5 * std::erfc(beyond / std::sqrt(2.0));
         }
         return offsets_tried * sum * static_cast<double>(noise.step * noise.step);

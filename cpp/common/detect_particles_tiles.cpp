@@ -9,8 +9,10 @@ namespace lee {
 namespace particles {
 namespace {
 
-// The explained sum must be this many times the variance of a pixel: chance explains four.
-constexpr double significance = 30.0;
+// The explained sum must be this many times the variance of a pixel. Chance explains five: noise of `before` is
+// in regressors and difference, and counts in what is even by half as much again. One frame in 200 of a
+// thousand tiles passes this by chance.
+constexpr double significance = 40.0;
 // Share of real changes in a tile's brightness below which it passes for noise.
 constexpr double least_real = 0.6;
 

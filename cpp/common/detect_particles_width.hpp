@@ -21,6 +21,9 @@ inline constexpr float alike = 0.1F;
 /// Share of a spot that its brightest pixel must not explain, as it does a cosmic ray or a pixel that blinks.
 inline constexpr float most_of_one_pixel = 0.9F;
 
+/// A step of place and width that ends a fit, in widths: the one after it is a thousandth of it.
+inline constexpr float width_tolerance = 1e-3F;
+
 struct WidthOf {
     float px = 0;     ///< 0 where the spot is not that of one point
     float sigma = 0;  ///< its standard deviation
@@ -68,6 +71,8 @@ LEE_BOTH WidthOf width_of(const Residuals& image, float y, float x, float begin_
                              1.2F * max_width_px);
         ground += b[4];
         if (!(spot.peak > 0)) return {};
+        const float step = b[1] * b[1] + b[2] * b[2] + b[3] * b[3];
+        if (k > 0 && step < width_tolerance * width_tolerance * spot.width * spot.width) break;
     }
     const float away = (spot.y - y) * (spot.y - y) + (spot.x - x) * (spot.x - x);
     // Anything but a single round spot leaves more than noise, and more than a hundredth of itself.

@@ -81,7 +81,7 @@ void match(State& state, double sigma_px) {
     const std::vector<float> shape = gaussian(sigma_px, 1), square = gaussian(sigma_px, 2);
     const float least = min_information(square);
     if (!state.snr) {
-        state.snr = Padded(state.rows, state.columns);
+        state.snr = is_textured(state) ? Padded(state.rows, state.columns) : std::move(state.brightness);
         state.snr.clear_around();
     }
     for_each_block(state, [&](const Block& block) {
@@ -287,8 +287,7 @@ NoiseTail tail_of(const State& state) {
 
 void filter(State& state, double sigma_px) {
     match(state, sigma_px);
-    if (std::ranges::any_of(state.textured, [](char yes) { return yes != 0; }))
-        model_texture(state, sigma_px);
+    if (is_textured(state)) model_texture(state, sigma_px);
     scale(state, sigma_px);
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "common/parallel.hpp"
 #include "kernels/detect_particles_state.hpp"
@@ -121,7 +122,8 @@ void weigh(State& state, const std::vector<Start>& starts, const std::vector<Fit
     if (!(model.typical > 0) && !(state.floor > 0))
         model = noise_of_noiseless(largest_difference(state), state.tiles.size());
     state.found.noise = model.typical;
-    state.weight = Padded(state.rows, n);
+    // Only the model of texture needs the frame as it is once more.
+    state.weight = is_textured(state) ? Padded(state.rows, n) : std::move(state.reference);
     const std::array<std::vector<float>, 3> maps = variance_maps(model);
     state.slope = maps[1];
     constexpr std::size_t strip = 16;
@@ -152,7 +154,7 @@ void free_of_texture(State& state) {
             fits[tile.k] = fit(state, tile, starts[tile.k], noise_clip);
             state.textured[tile.k] = fits[tile.k].textured;
         });
-        const bool any = std::ranges::any_of(state.textured, [](char yes) { return yes != 0; });
+        const bool any = is_textured(state);
         if (any) free_rows(state, starts, fits);
         flatten_once(state);
         if (!any) break;

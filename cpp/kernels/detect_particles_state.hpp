@@ -77,7 +77,7 @@ struct State {
 
     Padded left;       ///< the difference; then without texture; then without the spots found so far
     Padded reference;  ///< the frame without the particles: `before`, aligned, or, where particles disappear,
-                       ///< `after`
+                       ///< `after`; like `brightness` given away where it is not textured
     Padded brightness;  ///< the same, smoothed
     Padded axial;       ///< change of `before` with height, smoothed; may be absent
     Padded weight;      ///< 1 / variance, 0 where masked
@@ -95,6 +95,11 @@ struct State {
     /// Standard deviation of `snr`.
     [[nodiscard]] Deviation deviation() const;
 };
+
+/// Whether texture was taken from the difference anywhere.
+inline bool is_textured(const State& state) {
+    return std::ranges::any_of(state.textured, [](char yes) { return yes != 0; });
+}
 
 /// left, brightness, axial; counts the masked pixels.
 template <class Pixel>
