@@ -7,9 +7,9 @@ BIN := $(VENV)/bin
 # A change of these needs a new install: the compiled sources, the package, and how both are built.
 SOURCES := $(shell find cpp python -type f -not -name '*.pyc' -not -name '.*') CMakeLists.txt pyproject.toml
 # All tests of a file run in one worker, which renders its scans once. Files are taken in the order of their names: by
-# number of tests, the longest ones would come last.
-# One thread each for the libraries they call: the workers take the cores.
-PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+# number of tests, the longest ones would come last. One worker more than there are cores, since some tests wait for
+# real time; one thread each for the libraries they call, since the workers take the cores.
+PYTEST = PYTEST_XDIST_AUTO_NUM_WORKERS=$$(($$($(BIN)/python -c 'import os; print(os.cpu_count())') + 1)) OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-all bench docs lint cpp-test cross-test cuda-test cuda-build cuda-on-host-test clean
 .DEFAULT_GOAL := demo

@@ -390,6 +390,7 @@ def test_help_names_both_commands(capsys):
     assert "particles" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_it_is_a_program(scans, tmp_path):
     command = [sys.executable, "-m", "lee", "particles", str(scans / "i0.png"), str(tmp_path / "none.png")]
     done = subprocess.run(

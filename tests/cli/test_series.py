@@ -37,6 +37,7 @@ def test_it_reports_what_it_found(folder, capsys, undrawn):
     assert not (folder / "series" / "rate.mp4").exists()
 
 
+@pytest.mark.slow
 def test_it_is_a_program(folder):
     command = [sys.executable, "-m", "lee", "series", str(folder), "--reference", "floor"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -113,7 +113,7 @@ def test_a_surface_beyond_the_scan_is_not_measured(z_um):
     assert reasons["out of range"] > 0.5 * beyond.sum()
 
 
-@pytest.mark.parametrize("apart_um", [2.0, 5.0])
+@pytest.mark.parametrize("apart_um", [pytest.param(2.0, marks=pytest.mark.slow), 5.0])
 def test_of_two_surfaces_as_good_none_is_measured(apart_um):
     """A film and what lies beneath: each pixel's larger maximum would be of one or the other by chance."""
     heights, lower, z_um = focal_stack(SHAPE, 61, z_um=(0.0, 18.0))

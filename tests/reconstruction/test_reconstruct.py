@@ -50,7 +50,7 @@ def test_gentle_relief_is_measured_to_hundredths_of_a_micron(scan, surface):
     assert abs(np.median(error_of(surface, scan))) < 0.02
 
 
-@pytest.mark.parametrize("scene", [gentle, rugged])
+@pytest.mark.parametrize("scene", [pytest.param(gentle, marks=pytest.mark.slow), rugged])
 def test_two_thirds_of_the_heights_lie_within_one_sigma(scene):
     scan = render_scan(scene(SHAPE, PIXEL_UM, 8), seed=1)
     surface = reconstruct(stack_of(scan))

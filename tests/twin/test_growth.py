@@ -33,7 +33,7 @@ def deposit_um(solution, k):
     return (weights * columns).sum() / weights.sum()
 
 
-@pytest.mark.parametrize("current", [80.0, -80.0])
+@pytest.mark.parametrize("current", [80.0, pytest.param(-80.0, marks=pytest.mark.slow)])
 def test_a_flat_electrode_moves_by_faraday_and_stays_flat(current):
     cell = Cell(current_density_ma_per_cm2=current)
     solution = grown(np.zeros((4, 4)), cell=cell, times_s=[50.0, 150.0])
@@ -140,6 +140,7 @@ def test_a_folder_of_another_growth_is_refused(tmp_path):
         grown(times_s=[1.0], folder=tmp_path)
 
 
+@pytest.mark.slow
 def test_a_growth_above_the_limiting_current_stops_with_what_it_has():
     with pytest.warns(RuntimeWarning, match="has run out of ions"):
         solution = grown(cell=Cell(current_density_ma_per_cm2=700.0), times_s=[1.0, 100.0])

@@ -16,7 +16,7 @@ def told(cell, end_s, layers=None):
     return layers_note(cell, shares(cell, layers=layers, first_um=None), end_s)
 
 
-@pytest.mark.parametrize(("layers", "true"), [(20, 5.9), (40, 0.9)])
+@pytest.mark.parametrize(("layers", "true"), [(20, 5.9), pytest.param(40, 0.9, marks=pytest.mark.slow)])
 def test_few_layers_in_a_wide_gap_are_told(layers, true):
     """Their true errors to 0.8 of the Sand time, in percent, are those against the series."""
     cell = Cell(gap_um=2500.0)

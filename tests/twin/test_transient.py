@@ -35,7 +35,10 @@ def test_sand_transient_to_eight_tenths_of_the_sand_time():
     assert_balanced(solution)
 
 
-@pytest.mark.parametrize("gap_um", [500.0, 2500.0, 5000.0])
+@pytest.mark.parametrize(
+    "gap_um",
+    [pytest.param(500.0, marks=pytest.mark.slow), pytest.param(2500.0, marks=pytest.mark.slow), 5000.0],
+)
 def test_the_default_layers_follow_the_diffusion_layer_of_a_closed_gap(gap_um):
     """Sand's transient with the anode on the other side, to 0.8 of the Sand time."""
     cell = Cell(gap_um=gap_um)

@@ -57,7 +57,7 @@ ROWS = "".join(f"{10 * 2**k},{100 * 1.3**k:g}\n" for k in range(8))
 @pytest.mark.parametrize(
     ("law", "given"),
     [
-        ("cube", True),
+        pytest.param("cube", True, marks=pytest.mark.slow),
         pytest.param("cube", False, marks=pytest.mark.slow),
         pytest.param("square", True, marks=pytest.mark.slow),
         pytest.param("square", False, marks=pytest.mark.slow),

@@ -85,7 +85,7 @@ def test_heights_are_as_without_breathing(scan, total):
         assert not surface.valid[0].any() or not surface.valid[-1].any()
 
 
-@pytest.mark.parametrize("scene", [gentle, rugged, electrode, flat])
+@pytest.mark.parametrize("scene", [gentle, rugged, pytest.param(electrode, marks=pytest.mark.slow), flat])
 @pytest.mark.parametrize("step_um", [pytest.param(0.4, marks=pytest.mark.slow), 1.5])
 def test_rig_scans_show_none(scene, step_um):
     made = scene(SHAPE, PIXEL_UM, seed=4) if scene is flat else scene(SHAPE, PIXEL_UM, 4)
