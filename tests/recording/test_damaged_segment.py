@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import lee
-from lee.errors import InputError
+from lee.errors import InputError, StorageError
 from lee.recording import RecordingFailed, SegmentHeader, SegmentReader, SegmentWriter, account
 from lee.recording.layout import MAGIC, PAGE, VERSION, pack_footer, pack_start, paged
 from lee.recording.segment_reader import header_of as scan_header_of
@@ -190,8 +190,37 @@ def test_a_file_removed_while_it_is_recorded_is_an_error_that_names_it(tmp_path)
     for k in range(3):
         writer.append(image_of(k), frame_id=k, timestamp_s=k / 80)
     (tmp_path / "a.raw").unlink()
-    with pytest.raises(RecordingFailed, match=r"a\.raw: was removed while it was recorded; find out what"):
+    (tmp_path / "a.raw").write_bytes(b"another file")
+    with pytest.raises(RecordingFailed, match=r"a\.raw: was removed or renamed while it was recorded; find"):
         writer.finish(placed.ledger)
+
+
+def test_a_folder_removed_while_it_is_recorded_into_is_an_error_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("lee.recording.segment._LOOK_S", 0.0)
+    (tmp_path / "run" / "scans").mkdir(parents=True)
+    with SegmentWriter(tmp_path / "run" / "scans" / "a.raw", header_of(3)) as writer:
+        writer.append(image_of(0), frame_id=0, timestamp_s=0.0)
+        (tmp_path / "run").rename(tmp_path / "elsewhere")
+        with pytest.raises(RecordingFailed, match=rf"^{tmp_path / 'run'}: was removed or renamed while"):
+            writer.append(image_of(1), frame_id=1, timestamp_s=0.1)
+    with pytest.raises(StorageError, match=rf"^{tmp_path / 'run'}: is not there, or not any more; give a"):
+        SegmentWriter(tmp_path / "run" / "scans" / "b.raw", header_of(3))
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_removed_while_room_is_reserved_is_no_lack_of_room(tmp_path, monkeypatch, replaced):
+    path = tmp_path / "a.raw"
+
+    def remove(*_):
+        path.unlink()
+        if replaced:
+            path.write_bytes(b"another file")
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr("lee.recording.segment.sync_folder", remove)
+    with pytest.raises(RecordingFailed, match=r"a\.raw: was removed or renamed while it was recorded"):
+        SegmentWriter(path, header_of(3))
+    assert path.exists() == replaced
 
 
 def test_a_damaged_frame_costs_itself_and_not_the_scan(tmp_path):

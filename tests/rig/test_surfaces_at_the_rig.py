@@ -43,7 +43,9 @@ def test_a_full_disk_while_a_surface_is_stored_costs_that_surface_until_the_end(
         save(self, k, *rest)
 
     monkeypatch.setattr(SurfaceStore, "_save", refuse_once)
-    taken = list(recorded(tmp_path))
+    told = []
+    taken = list(recorded(tmp_path, on_catch_up=lambda *scan: told.append(scan)))
+    assert told == [("scan_001.raw", 1, 1)]
     assert [bool(one.not_stored) for one in taken] == [False, True, False]
     assert "its surface is not stored ([Errno 28] No space left on device)" in taken[1].summary()
     store = store_of(tmp_path)

@@ -65,3 +65,13 @@ def test_a_file_that_cannot_be_written_is_a_storage_error(tmp_path):
     ):
         raise OSError(errno.EIO, "Input/output error")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_too_few_file_handles_are_told_from_a_place_that_cannot_be_used(number):
+    error = OSError(number, "Too many open files")
+    advice = r"allow more open files \(ulimit -n\), or close other programs$"
+    for refusal in (unreadable("a", error, "give b"), unwritable("a", error)):
+        assert type(refusal) is StorageError
+        with pytest.raises(StorageError, match=rf"Too many open files.*{advice}"):
+            raise refusal

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from lee.errors import StorageError
+from lee.storage.refusals import outermost_missing
 
 # Left for everything else that writes there: tables, logs, the system.
 SPARE_BYTES = 64 * 2**20
@@ -27,7 +28,9 @@ def require_space(folder: str | Path, bytes_: int, *, spare_bytes: int = SPARE_B
     try:
         left = free_bytes(folder)
     except OSError as error:
-        raise StorageError(f"{folder}: {error.strerror}; give a folder that can be written") from error
+        gone = outermost_missing(folder)
+        why = error.strerror if gone is None else "is not there, or not any more"
+        raise StorageError(f"{gone or folder}: {why}; give a folder that can be written") from error
     if bytes_ + spare_bytes > left:
         raise StorageError(
             f"{folder}: {readable_bytes(bytes_)} are needed and {readable_bytes(spare_bytes)} kept free, "

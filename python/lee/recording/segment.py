@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 import uuid
 import zlib
 from collections.abc import Mapping
@@ -34,12 +35,15 @@ from lee.recording.ledger import Ledger
 from lee.recording.placed_file import PlacedFile
 from lee.storage.atomic import take_name
 from lee.storage.durable import sync_folder
+from lee.storage.refusals import outermost_missing
 
 # How much may wait in memory before writing begins: little enough that the end of a scan is quick.
 _BEGIN_WRITING_BYTES = 32 * 2**20
 # How far back written bytes are dropped from the cache: a cache that grew with the scan would take new memory
 # for every frame, which in a virtual machine costs ten times the writing.
 _GIVE_BACK_BYTES = 256 * 2**20
+# Seconds from one look at the file's name to the next.
+_LOOK_S = 0.5
 
 
 class RecordingFailed(RigFault):
@@ -79,6 +83,7 @@ class SegmentWriter:
         self._mark: BinaryIO | None = None
         start = self._start()
         self._first = self._begun = len(start)
+        self._looked_s = time.monotonic()
         room = len(start) + header.frames * (self._record_bytes + ENTRY.itemsize) + PAGE + TRAILER_BYTES
         require_space(self.path.parent, room)
         file = self._create(start)
@@ -87,8 +92,11 @@ class SegmentWriter:
             file.sync()
             sync_folder(self.path.parent)
         except OSError as error:
+            there = file.is_at(self.path)
             self._release()
-            self.path.unlink()
+            if not there:
+                raise self._removed() from error
+            self.path.unlink(missing_ok=True)
             raise StorageError(
                 f"{self.path}: no space for {header.frames} frames, {readable_bytes(room)} "
                 f"({error.strerror}); free some, or record elsewhere"
@@ -180,6 +188,8 @@ class SegmentWriter:
                 f"{self.path}: a frame of {image.shape} {image.dtype} does not fit a scan of "
                 f"{self.header.shape} {self.header.dtype}; begin another scan"
             )
+        if time.monotonic() - self._looked_s >= _LOOK_S:
+            self._require_name(self._file)
         pixels: Any = np.ascontiguousarray(image, dtype=np.dtype(self.header.dtype).newbyteorder("<"))
         flags = 0 if complete else INCOMPLETE
         slot, crc = len(self._entries), zlib.crc32(pixels)
@@ -200,15 +210,18 @@ class SegmentWriter:
         if end - self._begun >= _BEGIN_WRITING_BYTES:
             file.write_out(max(0, self._begun - _GIVE_BACK_BYTES), end)
             self._begun = end
-            self._require_name(file)
 
     def _require_name(self, file: PlacedFile) -> None:
         """Refuse to go on where somebody removed the file: nobody could read what is written to it."""
+        self._looked_s = time.monotonic()
         if not file.is_at(self.path):
-            raise RecordingFailed(
-                f"{self.path}: was removed while it was recorded; find out what deletes files there, "
-                "and record again"
-            )
+            raise self._removed()
+
+    def _removed(self) -> RecordingFailed:
+        return RecordingFailed(
+            f"{outermost_missing(self.path) or self.path}: was removed or renamed while it was recorded; "
+            "find out what does that, and record again"
+        )
 
     def _failed(self, error: OSError) -> RecordingFailed:
         kept = f"{len(self)} frames are safe in {self.path.name}"
@@ -283,8 +296,10 @@ class SegmentWriter:
                 self._file.truncate(self._first + len(self) * self._record_bytes)
                 self._file.sync()
             else:
+                there = self._file.is_at(self.path)
                 self._file.close()
-                self.path.unlink(missing_ok=True)
+                if there:
+                    self.path.unlink(missing_ok=True)
         except OSError as error:
             raise RecordingFailed(
                 f"{self.path}: cannot be closed ({error.strerror}); check the disk"

@@ -75,6 +75,7 @@ def record_run(
     on_frame: Callable[[CameraFrame], None] | None = None,
     enough: Callable[[], bool] | None = None,
     hurried: Callable[[], bool] = lambda: False,
+    on_catch_up: Callable[[str, int, int], None] = lambda *_: None,
     owned: bool = False,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
@@ -97,6 +98,8 @@ def record_run(
         Asked after every scan; the run ends if it returns True.
     hurried : callable
         As in `take_scan`.
+    on_catch_up : callable (name, number, count)
+        Called before a scan without a surface is measured after the last one: its number among them, from 1.
     owned : bool
         The caller holds the folder already, by `owned_folder`; else it is held from this call on until the
         last scan was yielded.
@@ -129,7 +132,7 @@ def record_run(
         with held:
             yield from taken()
             if surfaces is not None:
-                surfaces.catch_up(lambda: hurried() or (enough is not None and enough()))
+                surfaces.catch_up(lambda: hurried() or (enough is not None and enough()), on_catch_up)
 
     def taken() -> Iterator[ScanResult]:
         window = ScanWindow(run.scan, rig.stage.limits_counts)
@@ -167,6 +170,11 @@ def record_run(
                 return
 
     return scan_results()
+
+
+def catching_up(name: str, number: int, count: int) -> str:
+    """Return the line that tells which scan is measured after the last one."""
+    return f"{name}: measured from its recording, {number} of {count} without a surface"
 
 
 class _Turns:
@@ -215,16 +223,19 @@ def _prepare(rig: Rig, run: RunPlan) -> tuple[CameraSettings, tuple[int, int], i
     shape = (applied.region[2], applied.region[3])
     count = max(int(run.duration_s / max(run.interval_s, run.scan.seconds)), 1)
     each = max_frames(run.scan, applied) * (shape[0] * shape[1] * applied.dtype.itemsize + _RECORD_BYTES)
-    scans.mkdir(parents=True, exist_ok=True)
+    try:
+        scans.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(scans, error) from error
     surface_bytes = _SURFACE_BYTES_PX * shape[0] * shape[1] if run.reconstruct else 0
     require_space(run.folder, count * (each + surface_bytes))
-    first = _next_number(scans)
+    first = next_number(run.folder)
     refuse_an_earlier_clock(scans)
     return applied, shape, first
 
 
-def _next_number(scans: Path) -> int:
-    """Return the number after that of the last scan in the folder."""
-    names = {path.stem for path in scans.iterdir() if path.suffix in (RECORDED_SUFFIX, ".zarr")}
+def next_number(folder: Path) -> int:
+    """Return the number that the next scan of a run gets: one after the last, 0 where there is none."""
+    names = {path.stem for path in (folder / SCANS).glob("*") if path.suffix in (RECORDED_SUFFIX, ".zarr")}
     numbers = [int(name[5:]) for name in names if name[:5] == "scan_" and name[5:].isdecimal()]
     return 1 + max(numbers, default=-1)

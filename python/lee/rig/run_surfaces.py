@@ -76,10 +76,13 @@ class RunSurfaces:
         self.problem = ""
         self._attempt(partial(self._store, result))
 
-    def catch_up(self, enough: Callable[[], bool]) -> None:
-        """Measure scans that have no surface yet from their recordings, until it is `enough`."""
+    def catch_up(self, enough: Callable[[], bool], progress: Callable[[str, int, int], None]) -> None:
+        """Measure scans that have no surface yet from their recordings, until it is `enough`.
+
+        Before each, `progress` is called with its name, its number among them from 1, and their count.
+        """
         self.problem = ""
-        self._attempt(partial(self._catch_up, enough))
+        self._attempt(partial(self._catch_up, enough, progress))
         if self.problem:
             warnings.warn(
                 f"{self._folder}: scans without a surface are left to `lee series` ({self.problem})",
@@ -146,7 +149,7 @@ class RunSurfaces:
             store.append(float(run.times_s[k]), run.names[k], phase=str(run.phases[k]))
         return store
 
-    def _catch_up(self, enough: Callable[[], bool]) -> None:
+    def _catch_up(self, enough: Callable[[], bool], progress: Callable[[str, int, int], None]) -> None:
         run = self._run()
         store = self._with_places(run)
 
@@ -155,8 +158,10 @@ class RunSurfaces:
                 raise _EnoughError
 
         with suppress(_EnoughError):
-            for k in np.flatnonzero(store.state == WAITING):
+            waiting = np.flatnonzero(store.state == WAITING)
+            for number, k in enumerate(waiting, 1):
                 go_on()
+                progress(run.names[k], number, len(waiting))
                 measure_scan(store, run, int(k), self._params, progress=go_on)
 
 

@@ -109,7 +109,7 @@ def record(**options: Unpack[RunOptions]) -> None:
     from lee.devices import open_rig
     from lee.devices.config import load_config
     from lee.rig.halting import haltable
-    from lee.rig.record import record_run
+    from lee.rig.record import catching_up, record_run
 
     config = load_config(options["config"])
     scans = complete = late = 0
@@ -118,7 +118,14 @@ def record(**options: Unpack[RunOptions]) -> None:
         try:
             with requests.halting(opened.stage) as halted:
                 rig = haltable(opened, halted)
-                for result in record_run(rig, plan, enough=requests.asked, hurried=requests.asked_again):
+                results = record_run(
+                    rig,
+                    plan,
+                    enough=requests.asked,
+                    hurried=requests.asked_again,
+                    on_catch_up=lambda *scan: requests.say(catching_up(*scan)),
+                )
+                for result in results:
                     scans, complete = scans + 1, complete + result.ledger.complete
                     late += result.late_s > 0
                     moved = result.plan != plan.scan

@@ -88,9 +88,11 @@ function show(now) {
 
 function showNumbers({ plan, frame, disk, ...now }) {
   const incomplete = now.scans_taken - now.scans_complete;
-  put("scans", String(now.scans_taken));
+  put("scans", String(now.scans_before + now.scans_taken));
   const completeness = incomplete ? `${plural(incomplete, "scan")} incomplete` : "all complete";
-  put("complete", now.scans_taken ? completeness : "", incomplete > 0);
+  const earlier = now.scans_before ? `${now.scans_before} before this run` : "";
+  const told = [now.scans_taken ? completeness : "", earlier].filter(Boolean).join("; ");
+  put("complete", told, incomplete > 0);
   const scanning = frame && !frame.preview;
   put("number", scanning ? `${frame.number}${frame.of ? ` / ${frame.of}` : ""}` : "–");
   put("total", `${plural(now.frames_taken, "frame")} taken`);

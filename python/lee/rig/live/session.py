@@ -19,7 +19,7 @@ from lee.rig.live.frames import FrameWatch
 from lee.rig.live.moves import Moves
 from lee.rig.live.progress import device_name, disk_facts, scan_row
 from lee.rig.live.surfaces import SurfaceWatch
-from lee.rig.record import RunPlan, owned_folder, record_run
+from lee.rig.record import RunPlan, catching_up, next_number, owned_folder, record_run
 
 _POLL_S = 0.25
 _LISTED_SCANS = 50
@@ -57,6 +57,7 @@ class Session:
         self._lock = self._doing.lock
         self._scans: deque[dict[str, object]] = deque(maxlen=_LISTED_SCANS)
         self._taken = self._complete = 0
+        self._before = next_number(run.folder)
         self._begun_s = 0.0
         self._bytes_before = 0
         self._wake, self._enough = threading.Event(), threading.Event()
@@ -84,6 +85,7 @@ class Session:
             self._doing.begin("starting")
             self._begun_s = time.monotonic()
             self._taken = self._complete = 0
+            self._before = next_number(self._run.folder)
             self._bytes_before = self.frames.bytes
             self._enough.clear()
             self._wake.set()
@@ -188,6 +190,7 @@ class Session:
                 "moving": self._doing.moving,
                 "said": self._doing.message,
                 "scans": list(self._scans),
+                "scans_before": self._before,
                 "scans_taken": self._taken,
                 "scans_complete": self._complete,
             }
@@ -246,7 +249,15 @@ class Session:
         run = replace(self._run, settings=self._camera.settings)
         try:
             self.frames.begin_scan()
-            for result in record_run(rig, run, on_frame=self._frame, enough=self._enough.is_set, owned=True):
+            results = record_run(
+                rig,
+                run,
+                on_frame=self._frame,
+                enough=self._enough.is_set,
+                on_catch_up=self._catching_up,
+                owned=True,
+            )
+            for result in results:
                 self._scan_done(result)
                 self.frames.begin_scan()
             ended = f"{self._complete} of {self._taken} scans complete"
@@ -267,6 +278,10 @@ class Session:
             with self._lock:
                 if self._doing.phase in ("starting", "waiting"):
                     self._doing.phase = "scanning"
+
+    def _catching_up(self, name: str, number: int, count: int) -> None:
+        with self._lock:
+            self._doing.message = catching_up(name, number, count)
 
     def _scan_done(self, result: ScanResult) -> None:
         row = scan_row(result)
