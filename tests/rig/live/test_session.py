@@ -13,6 +13,7 @@ import lee
 from lee.devices.virtual.hardware.fault_plan import At, Faults
 from lee.recording.segment_reader import SegmentReader
 from tests.support.live_rig import RisingBank, ask, bright_bank, quick_bank, served, state_of, wait_for
+from tests.support.recorded_scan import record
 
 
 @pytest.fixture(scope="module")
@@ -158,3 +159,11 @@ def test_a_camera_that_is_gone_is_reported_at_rest(tmp_path):
         state = wait_for(server, lambda state: state["no_preview"])
         assert "camera: it does not answer" in state["no_preview"]
         assert state["phase"] == "idle"
+
+
+def test_scans_recorded_before_are_counted(tmp_path):
+    (tmp_path / "run" / "scans").mkdir(parents=True)
+    record(tmp_path / "run" / "scans" / "scan_006.raw", 3)
+    with served(tmp_path / "run") as server:
+        state = state_of(server)
+        assert (state["scans_before"], state["scans_taken"]) == (7, 0)
