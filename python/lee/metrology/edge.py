@@ -12,6 +12,7 @@ from scipy import optimize, special
 
 from lee.errors import InputError
 from lee.metrology.quantity import MeasuredQuantity, named
+from lee.statistics.grouped_lines import beyond_groups
 from lee.surfaces.height_map import height_map
 from lee.surfaces.roughness.step import StepHeight, step_of_map
 from lee.surfaces.surface import Surface
@@ -20,7 +21,6 @@ _BINS_PER_PX = 4
 _GROUPS = 16
 _RESAMPLES = 100
 _LEAST_LINES = 8
-_ALIKE = 0.05  # correlation from which errors of two lines count as alike
 _STANDS_OUT = 10.0  # standard errors
 _MOST_OVERSHOOT_PERCENT = 50.0
 _FWHM = 2 * np.sqrt(2 * np.log(2))
@@ -153,7 +153,9 @@ def edge_resolution(
         except InputError:
             continue
     left = np.where(used, response - np.interp(distance, middle, curve[1]), np.nan)
-    wider = _beyond_groups(left, len(lines) / present.size, present.size)
+    wider = beyond_groups(left, len(lines) / present.size)
+    # Resampled groups scatter about their own mean.
+    wider *= float(np.sqrt(present.size / max(present.size - 1, 1)))
     spread = {
         name: wider * float(np.std([one[name] for one in resampled], ddof=1))
         if len(resampled) > 2
@@ -225,27 +227,6 @@ def _places(response: Values, step: StepHeight, pixel: float) -> Values:
     end = x[inside][-1] + pixel / 2
     out: Values = end - response[:, inside].sum(axis=1) * pixel
     return out
-
-
-def _beyond_groups(left: Values, group_lines: float, groups: int) -> float:
-    """Return by how much errors that reach from group to group widen what a bootstrap over groups finds.
-
-    `left` is what the fit leaves, (lines, along), NaN where it is not used; its correlation from line to line
-    is summed up to the first distance without any.
-    """
-    known = np.isfinite(left)
-    off = np.where(known, left, 0.0)
-    alike, within = 1.0, 1.0
-    variance = float(np.sum(off**2)) / max(int(known.sum()), 1)
-    for apart in range(1, len(left) // 4):
-        pairs = int(np.sum(known[apart:] & known[:-apart]))
-        product = float(np.sum(off[apart:] * off[:-apart])) / max(pairs, 1)
-        if not product > _ALIKE * variance:
-            break
-        alike += 2 * product / variance
-        within += 2 * max(1 - apart / group_lines, 0.0) * product / variance
-    # Resampled groups scatter about their own mean.
-    return float(np.sqrt(alike / within * groups / max(groups - 1, 1)))
 
 
 def _measured(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lee.errors import InputError
+from lee.statistics.grouped_lines import beyond_groups
 
 Kind = Literal["edge", "groove"]
 KINDS: tuple[Kind, ...] = ("edge", "groove")
@@ -32,7 +33,7 @@ class StepHeight:
         groove and positive for a bar.
     se_um : float, µm
         Standard error: of a profile from the residuals and their correlation, of a map from the spread over
-        lines across the step. Errors that all lines share are not in it.
+        lines across the step, and how far errors reach along it. Errors that all lines share are not in it.
     edges_um : tuple of float, µm
         Where the edges are, one or two.
     portions_um : tuple of (float, float), µm
@@ -138,8 +139,19 @@ def step_of_map(height_um: Values, *, pixel_um: float, kind: Kind) -> StepHeight
         raise problem
     heights = np.array(found)
     count = len(heights)
-    error_um = float(heights.std(ddof=1) / np.sqrt(count)) if count > 1 else np.nan
+    error_um = np.nan
+    if count > 1:
+        each = _of_lines(distance, lines, portions)
+        wider = beyond_groups((each - heights.mean())[:, None], len(lines) / count)
+        error_um = wider * float(heights.std(ddof=1) / np.sqrt(count))
     return StepHeight(float(heights.mean()), error_um, edges, portions, kind, across, lines=count)
+
+
+def _of_lines(distance: Values, lines: Values, portions: tuple[tuple[float, float], ...]) -> Values:
+    """Return the step in each line that is measured as far as their mean is; NaN in the others."""
+    design, used = _design(distance, _mean(lines), portions)
+    out: Values = lines[:, used] @ np.linalg.pinv(design)[2]
+    return out
 
 
 def _mean(lines: Values) -> Values:
