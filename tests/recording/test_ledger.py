@@ -123,6 +123,9 @@ def test_frames_of_no_pulse_are_counted():
     assert found.pulse[50:].tolist() == [-1, -1, -1]
     assert found.ledger.unplaced == 3
     assert "3 belonging to no pulse" in found.ledger.summary()
+    old = accounted([0, 1, 2, 1, 4, 5], np.array([0, 1, 2, 1, 4, 5]) * PERIOD_S, 6)
+    assert old.pulse.tolist() == [0, 1, 2, -1, 4, 5]
+    assert (old.ledger.lost_frames, old.ledger.missed_triggers) == (1, 0)
     twice = accounted([0, 1, 1, 2], [0, PERIOD_S, PERIOD_S, 2 * PERIOD_S], 3)
     assert twice.pulse.tolist() == [0, 1, -1, 2]
 

@@ -43,6 +43,22 @@ def test_a_frame_of_no_pulse_shifts_no_height(tmp_path, flawless, faults):
     assert same_heights(taken, flawless) == plan.pulses
 
 
+def test_a_stage_that_bounces_shifts_no_height(tmp_path, flawless):
+    taken, plan, _ = scanned(tmp_path / "a.raw", Faults(bounces=(20, 60)))
+    assert "2 belonging to no pulse" in taken.summary()
+    assert "may be off" not in taken.summary()
+    assert not taken.ledger.complete
+    assert same_heights(taken, flawless) == plan.pulses
+
+
+def test_a_buffer_that_is_delivered_again_is_a_hole_in_the_place_of_its_frame(tmp_path, flawless):
+    taken, plan, _ = scanned(tmp_path / "a.raw", Faults(stale_frames=(30, 50)))
+    assert "2 lost between camera and computer" in taken.summary()
+    assert "2 belonging to no pulse" in taken.summary()
+    assert "may be off" not in taken.summary()
+    assert same_heights(taken, flawless) == plan.pulses - 2
+
+
 def test_the_first_pulse_lost_after_a_silence_is_said_to_shift_heights(tmp_path):
     taken, _, _ = scanned(tmp_path / "a.raw", Faults(missed_triggers=(0,)))
     assert not taken.ledger.complete

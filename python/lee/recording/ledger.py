@@ -14,6 +14,9 @@ from lee.errors import InputError
 _PERIOD_TOLERANCE = 0.15
 # Frames that a camera may take before the first pulse, and what sets a gap apart from a period, in periods.
 _MAX_EARLY, _GAP = 4, 0.5
+# A frame that follows another sooner, in periods, has no pulse of its own where there are too many: a stage
+# that swings back over a place sends its pulse twice.
+REBOUND = 0.5
 
 
 @dataclass(frozen=True)
@@ -198,7 +201,8 @@ def _placed(
 ) -> tuple[NDArray[np.int64], tuple[Hole, ...], int]:
     """Return the pulse of each frame, the holes, and how many frames are too many at an unknown end.
 
-    Frames before the first pulse are told by a gap behind them: the others then fit the pulses exactly.
+    Frames before the first pulse are told by a gap behind them, and those of a rebound by following too soon:
+    the others then fit the pulses exactly.
     """
     if len(ids) == 0:
         return ids, (), 0
@@ -213,6 +217,13 @@ def _placed(
         rest, found = _in_turn(ids[early:], times[early:], planned, period_s, int(ids[early]))
         if int(rest.max()) == planned - 1:
             return np.concatenate([np.full(early, -1), rest]), found, 0
+    own = np.diff(times, prepend=-np.inf) / period_s >= REBOUND
+    if not own.all():
+        rest, found = _in_turn(ids[own] - np.cumsum(~own)[own], times[own], planned, period_s, first_id)
+        if int(rest.max()) == planned - 1:
+            placed = np.full(len(ids), -1, dtype=np.int64)
+            placed[own] = rest
+            return placed, found, 0
     over = pulse >= planned
     first = int(np.flatnonzero(over)[0])
     even = first > 0 and not abs((times[first] - times[first - 1]) / period_s - 1) >= _GAP
@@ -222,15 +233,23 @@ def _placed(
 def _in_turn(
     ids: NDArray[np.int64], times: NDArray[np.float64], planned: int, period_s: float, first_id: int
 ) -> tuple[NDArray[np.int64], tuple[Hole, ...]]:
-    """Count pulses from the first frame on, beyond those planned where there are more."""
-    id_steps, time_steps = np.diff(np.maximum.accumulate(ids)), np.diff(times)
+    """Count pulses from the first frame on, beyond those planned where there are more.
+
+    A frame whose id does not go on is an old one again, with the time of then: no other is measured by it.
+    """
+    goes_on = np.concatenate([[True], ids[1:] > np.maximum.accumulate(ids)[:-1]])
+    if not goes_on.all():
+        rest, found = _in_turn(ids[goes_on], times[goes_on], planned, period_s, first_id)
+        placed = np.full(len(ids), -1, dtype=np.int64)
+        placed[goes_on] = rest
+        return placed, found
+    id_steps, time_steps = np.diff(ids), np.diff(times)
     periods = time_steps / _own_period(id_steps, time_steps, period_s)
     # Where the clock stands still or gives no time, the ids decide.
     pulses = np.rint(np.clip(np.where(np.isfinite(periods), periods, 0), 0, planned)).astype(np.int64)
-    steps = np.where(id_steps > 0, np.maximum(id_steps, pulses), 0)
+    steps = np.maximum(id_steps, pulses)
     lost_first = max(0, int(ids[0]) - first_id)
     pulse = lost_first + np.concatenate([[0], np.cumsum(steps)])
-    pulse[1:][steps == 0] = -1
     holes = [Hole(0, lost_first, 0)] if lost_first else []
     for k in np.flatnonzero(steps > 1):
         lost = int(id_steps[k]) - 1

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lee.devices.protocols import CameraFrame
 from lee.devices.scan_plan import ScanPlan
-from lee.recording.ledger import Ledger, account
+from lee.recording.ledger import REBOUND, Ledger, account
 
 # The last rows of a frame that are looked at: one in so many.
 _ROWS_SHARE = 20
@@ -150,7 +150,12 @@ class TriggerHeights:
         self._frames.keep(frame)
         step = frame.frame_id - self._id
         if self._id >= 0 and step == 1 and np.isfinite(self._time_s) and np.isfinite(frame.timestamp_s):
-            step = max(step, round((frame.timestamp_s - self._time_s) * self._plan.frames_per_s))
+            periods = (frame.timestamp_s - self._time_s) * self._plan.frames_per_s
+            if 0 < periods < REBOUND:
+                self._id = frame.frame_id
+                self._estimated.append(self._pulse)
+                return float("nan")
+            step = max(step, round(periods))
         self._id, self._time_s = frame.frame_id, frame.timestamp_s
         self._pulse += step
         self._estimated.append(self._pulse)

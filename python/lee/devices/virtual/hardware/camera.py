@@ -17,7 +17,7 @@ from lee.devices.faults import Backpressure, DeviceLost
 from lee.devices.protocols import Camera, CameraFrame, CameraSettings, Counts, Identity, widened_ids
 from lee.devices.sensor_region import fitted_region
 from lee.devices.streaming_camera import refused_gain
-from lee.devices.virtual.hardware.fault_plan import EARLY_S, At, Faults
+from lee.devices.virtual.hardware.fault_plan import BOUNCE_S, EARLY_S, At, Faults
 from lee.devices.virtual.hardware.frame_bank import Bank
 from lee.errors import InputError
 
@@ -130,6 +130,7 @@ class VirtualCamera(Camera):
         self._taken_id = self._freely = self._overrun = 0
         self._on_the_way: deque[_Exposed] = deque()
         self._pool: deque[_Exposed] = deque()
+        self._delivered: deque[CameraFrame] = deque(maxlen=2)
         self.missed_pulses = 0  # pulses that arrived while it was busy, since it was made
         self._forget()
         at = self._faults.unplug_camera
@@ -180,7 +181,11 @@ class VirtualCamera(Camera):
                     self._taken_raw = exposed.raw_id
                     frame_id, settings = self._taken_id, self._settings
             if exposed is not None:
-                return self._frame(exposed, frame_id, settings)
+                frame = self._frame(exposed, frame_id, settings)
+                if exposed.index in self._faults.stale_frames and self._delivered:
+                    frame = replace(self._delivered[0], image=self._delivered[0].image.copy())
+                self._delivered.append(frame)
+                return frame
             self._check_answers()
             if not self._running or now >= deadline:
                 return None
@@ -219,6 +224,7 @@ class VirtualCamera(Camera):
         self._taken_id = self._freely = self._overrun = 0
         self._on_the_way.clear()
         self._pool.clear()
+        self._delivered.clear()
 
     def _check_answers(self) -> None:
         if self._closed:
@@ -287,6 +293,8 @@ class VirtualCamera(Camera):
             self._expose(index, begin_s)
             if index in faults.late_frames:
                 self._expose(index, begin_s + EARLY_S)
+            if index in faults.bounces:
+                self._expose(index, begin_s + BOUNCE_S)
         self._seen_s = max(self._seen_s, until_s)
         while self._on_the_way and self._on_the_way[0].ready_s <= until_s:
             exposed = self._on_the_way.popleft()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lee.errors import InputError
 
-EARLY_S = 0.1
+EARLY_S, BOUNCE_S = 0.1, 0.004
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,10 @@ class Faults:
         Pulses before which a frame comes that no pulse made, `EARLY_S` before.
     late_frames : collection of int
         Pulses after which one comes, as much later.
+    bounces : collection of int
+        Pulses that are sent a second time, `BOUNCE_S` later, since the carriage swings back over their place.
+    stale_frames : collection of int
+        Pulses whose frame never comes: in its place the buffer of the second last frame is delivered again.
     black_frames : collection of int
         Pulses whose frame lacks its last rows, which are black, though the camera calls it complete.
     unplug_camera, unplug_stage : At, optional
@@ -60,6 +64,8 @@ class Faults:
     missed_triggers: Collection[int] = ()
     early_frames: Collection[int] = ()
     late_frames: Collection[int] = ()
+    bounces: Collection[int] = ()
+    stale_frames: Collection[int] = ()
     black_frames: Collection[int] = ()
     unplug_camera: At | None = None
     unplug_stage: At | None = None
