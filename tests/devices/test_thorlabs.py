@@ -222,7 +222,7 @@ def test_settings_that_cannot_be_are_refused(changed, message):
 
 
 def test_a_scan_pulses_at_every_step(controller, stage):
-    scan = plan()
+    scan = plan(frames_per_s=240.0)
     assert scan.step_counts == 402
     begun = time.monotonic()
     stage.begin_scan(scan)
