@@ -20,13 +20,13 @@ from lee.reconstruction.artefact_masks import (
 )
 from lee.reconstruction.focus.cells import CellRecord
 from lee.reconstruction.focus.measure import FocusMaxima, FocusSearch
+from lee.reconstruction.occlusion.bodies_in_front import bodies_in_front
 from lee.reconstruction.occlusion.candidates import Candidates, candidate_heights
-from lee.reconstruction.occlusion.detection import Cells, find_occlusions
+from lee.reconstruction.occlusion.detection import find_occlusions
 from lee.reconstruction.occlusion.doubtful import doubtful_near_occlusions, near_occlusions
 from lee.reconstruction.occlusion.heights import SurfaceMaxima, continue_surface, continued_behind
 from lee.reconstruction.occlusion.seen import occluded_classes, seen_brightness
 from lee.reconstruction.sampling import sampling_sigma_um
-from lee.surfaces.filling import fill
 from lee.surfaces.provenance import Provenance
 from lee.surfaces.surface import Surface
 
@@ -39,6 +39,8 @@ _EDGE_PX = 4
 _MIN_RESIDUAL_PX = 0.02
 # Less drift than this toward an edge costs nothing.
 _MIN_DRIFT_PX = 0.5
+# Coarser steps, in shares of the depth of field, hardly tell two surfaces apart in one focus curve.
+_MAX_STEP = 0.4
 
 
 def assemble_surface(
@@ -82,30 +84,46 @@ def assemble_surface(
     sigma = np.hypot(sigma, sampling_sigma_um(height, z_um, depth_um))
     level = min(1, search.levels - 1)
     coarser = FocusMaxima(*search.peaks(level))
-    strong = beside_stronger(coarser, level, height.shape, noise=search.noise)
-    strong |= rising_to_an_end(record, height.shape)
-    textured = np.where(strong, search.textured(True), search.textured(False)) != 0
-    bare = bare_patches(np.isfinite(height) & textured)
+    masks = _without_focus(search, height, sigma, coarser, record, depth_um)
     near = near_occlusions(occlusions, height.shape)
-    masks = _masks(search, height, sigma, bare, coarser, record, near, rejected, pixel_um, depth_um)
+    if near.any():
+        doubtful = near & doubtful_near_occlusions(
+            np.where(_any_of(masks), np.nan, height).astype(np.float32),
+            sigma,
+            near,
+            coarser.peak[0] / max(search.noise, 1e-12),
+            record=record,
+            rejected=rejected,
+            pixel_um=pixel_um,
+            depth_um=depth_um,
+        )
+        masks = _with(masks, "occluded", doubtful)
+    masks["spike"] = spikes(np.where(_any_of(masks), np.nan, height).astype(np.float32), depth_um)
     if maxima is not None:
         zone = masks["occluded"]
         height, sigma, continued = continue_surface(height, sigma, ~_any_of(masks), zone, maxima)
         sharp = np.where(zone, seen_brightness(record, occlusions, zone), sharp)
         masks["occluded"] = zone & ~continued
     masks["left the field"] = _left_the_field(height, z_um, drift_px) & ~_any_of(masks)
-    valid = ~_any_of(masks)
     # Beside measured texture the height of a bare pixel is better than none, for the fill.
     guess = masks["no texture"] & ~uncertain(sigma, depth_um)
+    in_front = np.zeros(height.shape, bool)
+    if np.median(np.abs(np.diff(z_um))) < _MAX_STEP * depth_um:
+        seen = guess | ~_any_of(masks)
+        finest = FocusMaxima(*search.peaks(0))
+        in_front = bodies_in_front(
+            height, seen, finest, noise=search.noise, pixel_um=pixel_um, depth_um=depth_um
+        )
+    masks = _with(masks, "occluded", in_front)
+    valid, guess = ~_any_of(masks), guess & ~in_front
     known = valid | guess
-    filled = fill(height, known)
+    zone = near & ~masks["left the field"] & ~in_front
+    behind, _ = continued_behind(height, known, zone | in_front)
+    filled = np.where(known, height, behind).astype(np.float32)
     sigma = np.hypot(sigma, sigma_beside_bare_patches(filled, masks["no texture"]))
     occluded_px: dict[str, int] = {}
     near_occlusion: Candidates | None = None
     if maxima is not None and candidates is not None:
-        zone = near & ~masks["left the field"]
-        behind, _ = continued_behind(height, known, zone)
-        filled = np.where(known, height, behind).astype(np.float32)
         occluded_px = occluded_classes(filled, record, occlusions, depth_um)
         near_occlusion = Candidates(zone, candidates, masks, guess, maxima, record, occlusions)
     surface = Surface(
@@ -124,42 +142,27 @@ def assemble_surface(
     return surface, near_occlusion
 
 
-def _masks(
-    search: FocusSearch,
-    height: Map,
-    sigma: Map,
-    bare: Mask,
-    maxima: FocusMaxima,
-    record: CellRecord,
-    near: Mask,
-    rejected: Cells,
-    pixel_um: float,
-    depth_um: float,
+def _without_focus(
+    search: FocusSearch, height: Map, sigma: Map, coarser: FocusMaxima, record: CellRecord, depth_um: float
 ) -> dict[str, Mask]:
-    """Return the masks of what is not measured; a pixel is in one at most."""
-    beyond = out_of_range(height, record, bare)
-    bare = bare & ~beyond
+    """Return masks of pixels without a focus of their own, or an uncertain one; a pixel is in one at most."""
     level = min(1, search.levels - 1)
-    double = two_maxima(maxima, level, height.shape, noise=search.noise, depth_um=depth_um)
-    double &= ~bare & ~beyond
-    unsure = uncertain(sigma, depth_um) & ~bare & ~beyond & ~double
-    occluded = np.zeros(height.shape, bool)
-    if near.any():
-        doubtful = doubtful_near_occlusions(
-            np.where(bare | beyond | double | unsure, np.nan, height).astype(np.float32),
-            sigma,
-            near,
-            maxima.peak[0] / max(search.noise, 1e-12),
-            record=record,
-            rejected=rejected,
-            pixel_um=pixel_um,
-            depth_um=depth_um,
-        )
-        occluded = near & doubtful
-    masks = {"no texture": bare & ~occluded, "out of range": beyond & ~occluded}
-    masks |= {"two maxima": double & ~occluded, "uncertain": unsure & ~occluded, "occluded": occluded}
-    masks["spike"] = spikes(np.where(_any_of(masks), np.nan, height).astype(np.float32), depth_um)
+    strong = beside_stronger(coarser, level, height.shape, noise=search.noise)
+    strong |= rising_to_an_end(record, height.shape)
+    textured = np.where(strong, search.textured(True), search.textured(False)) != 0
+    bare = bare_patches(np.isfinite(height) & textured)
+    masks = {"out of range": out_of_range(height, record, bare)}
+    masks["no texture"] = bare & ~masks["out of range"]
+    double = two_maxima(coarser, level, height.shape, noise=search.noise, depth_um=depth_um)
+    masks["two maxima"] = double & ~_any_of(masks)
+    masks["uncertain"] = uncertain(sigma, depth_um) & ~_any_of(masks)
+    masks["occluded"] = np.zeros(height.shape, bool)
     return masks
+
+
+def _with(masks: dict[str, Mask], reason: str, more: Mask) -> dict[str, Mask]:
+    """Return masks with more pixels for one reason, taken out of the others."""
+    return {name: (mask | more) if name == reason else (mask & ~more) for name, mask in masks.items()}
 
 
 def _any_of(masks: dict[str, Mask]) -> Mask:

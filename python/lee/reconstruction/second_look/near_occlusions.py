@@ -83,7 +83,7 @@ def measured_near_occlusions(
     sigma = np.where(valid, surface.height_sigma_um, np.float32(0))
     continue_into(height, sigma, valid, zone, list(found), depth_um, _STEPS)
     known = valid | (candidates.guess & ~zone)
-    behind, rims = continued_behind(height, known, zone)
+    behind, rims = continued_behind(height, known, zone | candidates.masks["occluded"])
     # Seen past an occlusion, and not where the surface farther off leads.
     valid &= ~(rims & zone & (np.abs(behind - height) > _MAX_OFF * depth_um))
     known &= valid | ~zone
