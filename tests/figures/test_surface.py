@@ -120,7 +120,11 @@ def test_a_report_is_one_file_that_needs_nothing_else(tmp_path: Path) -> None:
         [{"what": "rms (µm)", "found": 0.123456, "must": None}, {"what": "frames", "found": 400}],
         {"preview": tmp_path / "p.png", "errors": error_maps(surface, truth)},
     )
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / "a b.csv").touch()
     page = write_report(tmp_path / "r" / "report.html", "A scan", [section]).read_text(encoding="utf-8")
+    assert '<a href="a%20b.csv">a b.csv</a>' in page
+    assert re.search(r"Written by lee .+ on \d{4}-\d\d-\d\d \d\d:\d\d UTC", page)
     assert page.count('src="data:image/png;base64,') == 2
     assert "http" not in page
     assert "<h2>Errors &lt;all&gt;</h2>" in page

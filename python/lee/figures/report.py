@@ -4,13 +4,16 @@ import base64
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 from matplotlib.figure import Figure
 
 from lee.errors import InputError
 from lee.storage.atomic import new_file
+from lee.storage.description import versions
 from lee.storage.refusals import unreadable
 
 Rows = list[dict[str, object]]
@@ -27,7 +30,7 @@ _LOOK = (
     "h1{font-size:1.6rem}h2{font-size:1.25rem;margin-top:2.5rem}img,video{max-width:100%;height:auto}"
     "table{border-collapse:collapse;margin:1rem 0}th,td{text-align:left;padding:.3rem 1rem .3rem 0;"
     "border-bottom:1px solid #ddd;font-variant-numeric:tabular-nums}"
-    "figure{margin:1rem 0}figcaption{color:#555}"
+    "footer{margin:3rem 0 1rem;color:#555}figure{margin:1rem 0}figcaption{color:#555}"
 )
 
 
@@ -84,6 +87,8 @@ class FigureFolder:
 def write_report(path: str | Path, title: str, sections: Sequence[Section]) -> Path:
     """Write a self-contained HTML report; nothing in it is loaded from elsewhere.
 
+    At its end stand the version of lee, the date, and links to the tables (CSV) that lie beside it.
+
     Parameters
     ----------
     path : str or Path
@@ -104,6 +109,7 @@ def write_report(path: str | Path, title: str, sections: Sequence[Section]) -> P
         If a picture cannot be read, or the file cannot be written.
     """
     body = "\n".join(_section(section) for section in sections)
+    body += f"\n<footer>{_written(Path(path).parent)}</footer>"
     page = (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_LOOK}</style></head>\n'
@@ -112,6 +118,14 @@ def write_report(path: str | Path, title: str, sections: Sequence[Section]) -> P
     with new_file(path) as partial:
         partial.write_text(page, encoding="utf-8")
     return Path(path)
+
+
+def _written(folder: Path) -> str:
+    tables = sorted(table.name for table in folder.glob("*.csv"))
+    when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    links = ", ".join(f'<a href="{escape(quote(name))}">{escape(name)}</a>' for name in tables)
+    beside = f" Numbers, beside this file: {links}." if tables else ""
+    return f"Written by lee {escape(versions()['lee-microscopy'])} on {when}.{beside}"
 
 
 def _section(section: Section) -> str:

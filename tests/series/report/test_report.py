@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lee.errors import InputError
+from lee.series.report.methods import methods
 from lee.series.report.series_report import FIGURES, FILES, FILMS, RELIEF_FILM, write_series_report
 from lee.series.report.summary import areal_section, summary
 from tests.support.report_page import Page
@@ -42,12 +43,31 @@ def test_the_page_reads_from_what_it_came_to_down_to_how(written: tuple[Path, li
     assert headings == [
         "a <run>: a surface over time", "Summary", "Surface", "Growth", "Rate",
         "Trenches, protrusions and other regions", "Relation of growth rate to curvature",
-        "Area, volume and roughness", "Charge and deposit", "Alignment", "Settings",
+        "Area, volume and roughness", "Charge and deposit", "Alignment",
+        "Methods, as a paragraph for a paper", "Settings",
     ]  # fmt: skip
     words = " ".join(page.words)
     assert "scan_2.tif has no surface: the file ends early." in words
     assert "Reference of the heights: none." in words
     assert "<run>" not in written[0].read_text(encoding="utf-8")
+
+
+def test_the_methods_are_those_of_the_results() -> None:
+    found = results()
+    share = 100 * np.isfinite(found.heights).mean()
+    text, *references = methods(found).split("\n\n")
+    assert text.startswith("Heights were measured in 6 focal scans over 50 s, with lee ")
+    assert f"{share:.1f} % of the pixels were measured" in text
+    assert "at a scale of 3 µm" in text
+    assert [one[:11] for one in references] == ["ISO 25178-2"]
+    stated = {"reconstruction: focus": "wavelet", "window of the rate (scans)": 5}
+    text, *references = methods(replace(found, settings=stated, scale_um=None, areal_table=None)).split(
+        "\n\n"
+    )
+    assert "by complex wavelets (Forster" in text
+    assert "fitted to 5 scans each" in text
+    assert "curvature" not in text
+    assert len(references) == 1
 
 
 def test_the_summary_reports_the_numbers() -> None:

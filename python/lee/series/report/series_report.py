@@ -12,6 +12,7 @@ from lee.figures.maps import Maps, time_text
 from lee.figures.maps_over_time import in_order, map_figure, maps_over_time
 from lee.figures.report import FigureFolder, Section, write_report
 from lee.series.charge.report import charge_figure, charge_rows, charge_sentences
+from lee.series.report.methods import methods
 from lee.series.report.relation_figures import profile_figure, relation_figure
 from lee.series.report.results import SeriesResults
 from lee.series.report.summary import areal_section, ratio_of_kinds, ratio_sentences, summary
@@ -69,6 +70,7 @@ def write_series_report(
         *_areal(results, figures),
         *_charge(results, figures),
         *_alignment(results, figures),
+        Section("Methods, as a paragraph for a paper", methods(results)),
         Section("Settings", "", [{"setting": k, "value": v} for k, v in results.settings.items()]),
     ]
     return write_report(figures.path / REPORT, f"{results.name}: a surface over time", sections)
