@@ -126,6 +126,9 @@ def test_frames_of_no_pulse_are_counted():
     old = accounted([0, 1, 2, 1, 4, 5], np.array([0, 1, 2, 1, 4, 5]) * PERIOD_S, 6)
     assert old.pulse.tolist() == [0, 1, 2, -1, 4, 5]
     assert (old.ledger.lost_frames, old.ledger.missed_triggers) == (1, 0)
+    before = accounted([78, 79, *range(6)], np.array([-9, -8, *range(6)]) * PERIOD_S, 6)
+    assert before.pulse.tolist() == [-1, -1, 0, 1, 2, 3, 4, 5]
+    assert (before.ledger.unplaced, before.ledger.lost_frames, before.ledger.surplus) == (2, 0, 0)
     twice = accounted([0, 1, 1, 2], [0, PERIOD_S, PERIOD_S, 2 * PERIOD_S], 3)
     assert twice.pulse.tolist() == [0, 1, -1, 2]
 

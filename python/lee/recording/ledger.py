@@ -206,6 +206,11 @@ def _placed(
     """
     if len(ids) == 0:
         return ids, (), 0
+    back = np.flatnonzero(np.diff(ids[: _MAX_EARLY + 1]) < -_MAX_EARLY)
+    if len(back):  # buffers of the acquisition before, with ids of then
+        old = int(back[-1]) + 1
+        pulse, holes, surplus = _placed(ids[old:], times[old:], planned, period_s, first_id)
+        return np.concatenate([np.full(old, -1), pulse]), holes, surplus
     pulse, holes = _in_turn(ids, times, planned, period_s, first_id)
     last = int(pulse.max())
     if last < planned:
