@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 
+from lee.electrochemistry import Protocol
 from lee.twin import Cell, MeshSize
 
 PIXEL_UM = 16.0
@@ -31,6 +32,14 @@ CASES = {
         "exchange_current": np.where(trench() < -20, 45.0, 30.0),
     },
     "gap": {"cell": Cell(gap_um=200.0), "times_s": [0.005], "tolerance": 1e-2},
+    "held": {
+        "cell": Cell(
+            contact_ohm_cm2=0.5,
+            protocol=Protocol.cc_cv(80.0, -0.215, until_ma_per_cm2=60.0, duration_s=1.0),
+        ),
+        "times_s": [0.01],
+        "tolerance": 1e-2,
+    },
     "secondary": {"cell": Cell(current_density_ma_per_cm2=-20.0), "kind": "secondary"},
 }
 

@@ -230,7 +230,7 @@ class Cell:
         if self.protocol is not None:
             raise InputError(
                 f"{operation}: computes at a constant current; remove the protocol from the cell, or use "
-                "lee twin solve"
+                "lee twin solve, grow or follow"
             )
 
     @property

@@ -6,6 +6,7 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from lee.twin.mesh.front import height_rate
 from lee.twin.mesh.moving import MeshPosition
 from lee.twin.model import Model, make_model
 from lee.twin.moving_electrode import MovingElectrode, position_of
+from lee.twin.protocol_run import ENDED, ProtocolRun, controlled
 from lee.twin.results.builder import SolutionBuilder
 from lee.twin.results.checkpoints import Checkpoints, fingerprint
 from lee.twin.results.solution import Balance, Solution
@@ -46,9 +48,9 @@ def grow(
 ) -> Solution:
     """Compute a tertiary distribution while the electrode grows, or is stripped.
 
-    The surface moves along its normal at the rate of its own current (`front`), second order in time. The
-    bulk plane follows the highest point; an anode dissolves at the mean rate. The electrolyte is lifted with
-    the electrode (`moving`).
+    The current is constant, or the cell's protocol is followed. The surface moves along its normal at the
+    rate of its own current (`front`), second order in time. The bulk plane follows the highest point; an
+    anode dissolves at the mean rate. The electrolyte is lifted with the electrode (`moving`).
 
     Parameters
     ----------
@@ -72,7 +74,6 @@ def grow(
     """
     began = time.perf_counter()
     times = check_times(times_s)
-    cell.refuse_protocol("grow")
     model = make_model(
         height_um,
         pixel_um=pixel_um,
@@ -88,16 +89,24 @@ def grow(
     builder = SolutionBuilder(model)
     checkpoints = None if folder is None else _checkpoints(folder, model, tolerance)
     saved = checkpoints.load() if checkpoints else None
-    known = None
+    known, ended, protocol = None, None, cell.protocol
     if saved is not None:
         builder.states, known, builder.balances = saved
+        ended = known.get(ENDED)
     run = _Growth(model, builder, tolerance, checkpoints, known)
     done = len(builder.states)
     if [float(state["time_s"]) for state in builder.states] != times[:done]:
         raise InputError(
             f"{folder}: holds checkpoints at other times; give the same times_s, or a new folder"
         )
-    advance(run, times[done:], progress)
+    if protocol is None:
+        advance(run, times[done:], progress)
+    else:
+        under = ProtocolRun(protocol, cell, run.solver, run, ended=ended)
+        advance(under, times[done:], progress)
+        builder.notes = under.notes
+        for line in under.notes if report else ():
+            report(line)  # type: ignore[misc]
     if builder.stopped:
         warnings.warn(builder.stopped, RuntimeWarning, stacklevel=2)
     ended = time.perf_counter()
@@ -116,13 +125,20 @@ class _Growth(MovingElectrode):
         saved: dict[str, NDArray[Any]] | None,
     ) -> None:
         self._rates: deque[tuple[float, NDArray[np.float64]]] = deque(maxlen=2)
+        self._jumped = False
         columns = model.columns
         if saved is not None:
             super().__init__(model, builder, tolerance, checkpoints, position_of(saved), None)
             self.restore(saved)
             return
         begin = MeshPosition(columns.height_um, columns.plane_um)
-        start = model.start(model.volume(columns.z_um(begin.height_um, begin.plane_um)))
+        protocol = model.cell.protocol
+        problem = model.problem
+        if protocol is not None:
+            problem = controlled(problem, model.cell, protocol.steps[0], 0.0)
+        start = replace(model, problem=problem).start(
+            model.volume(columns.z_um(begin.height_um, begin.plane_um))
+        )
         super().__init__(model, builder, tolerance, checkpoints, begin, start)
         self.moved()
 
@@ -134,6 +150,34 @@ class _Growth(MovingElectrode):
             (before_s, before), (now_s, _) = self._rates
             change = change + 0.5 * length_s**2 * (rate - before) / (now_s - before_s)
         return np.asarray(height + change)
+
+    def step(self, until_s: float) -> Balance:
+        """Make one step; the first after a jump twice, for the rate it begins with is known only then."""
+        if self._jumped:
+            before = self.saved()
+            super().step(until_s)
+            rate = self._rates[-1][1]
+            self.go_back(before)
+            self._rates.clear()
+            self._rates.append((self.time_s, rate))
+            self._jumped = False
+        return super().step(until_s)
+
+    def saved(self) -> Any:
+        """Return what `go_back` needs."""
+        return super().saved(), list(self._rates), self._jumped
+
+    def go_back(self, saved: Any) -> None:
+        """Return to where `saved` was called."""
+        before, rates, self._jumped = saved
+        super().go_back(before)
+        self._rates.clear()
+        self._rates.extend(rates)
+
+    def restart(self) -> None:
+        """Begin anew from the last state: the current jumps, and the rate with it."""
+        super().restart()
+        self._jumped = True
 
     def moved(self) -> None:
         """Find how fast heights change now, and how long the next step may be."""
@@ -157,12 +201,14 @@ class _Growth(MovingElectrode):
             **super().checkpoint(),
             "rate_times_s": np.array([moment for moment, _ in rates]),
             "rates": np.stack([rate for _, rate in rates]),
+            "jumped": np.array(float(self._jumped)),
         }
 
     def restore(self, known: dict[str, NDArray[Any]]) -> None:
         """Continue from the checkpoint of an interrupted growth."""
         super().restore(known)
         self._rates.extend(zip(known["rate_times_s"].tolist(), known["rates"], strict=True))
+        self._jumped = bool(known.get("jumped", False))
 
 
 def _checkpoints(folder: str | Path, model: Model, tolerance: float) -> Checkpoints:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -85,12 +86,28 @@ class MovingElectrode:
         self.solver.forget()
         return self.builder.add_balance(balance)
 
-    def record(self) -> None:
+    def saved(self) -> Any:
+        """Return what `go_back` needs."""
+        return self.stepper.saved(), self.stepper.longest_s, self.mesh.saved(), len(self.builder.balances)
+
+    def go_back(self, saved: Any) -> None:
+        """Return to where `saved` was called."""
+        steps, self.stepper.longest_s, mesh, made = saved
+        self.stepper.go_back(steps)
+        self.mesh.go_back(mesh)
+        del self.builder.balances[made:]
+        self.solver.forget()
+
+    def restart(self) -> None:
+        """Begin anew from the last state: the current jumps."""
+        self.stepper.restart()
+
+    def record(self, more: Mapping[str, NDArray[np.float64]] | None = None) -> None:
         """Record the state at the end of the last step, and save it."""
         self._add_state()
         if self._checkpoints:
-            states = self.builder.states
-            self._checkpoints.save(states[-1], self.checkpoint(), self.builder.balances, len(states))
+            states, solver = self.builder.states, {**self.checkpoint(), **(more or {})}
+            self._checkpoints.save(states[-1], solver, self.builder.balances, len(states))
 
     def stop(self, cause: StoppedEarly) -> None:
         """Record why it ended; the last state is not saved, for no time asked for was reached."""

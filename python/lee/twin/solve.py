@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -121,11 +122,15 @@ def solve(
     if kind == "tertiary":
         solver = SubstepSolver(model.problem, columns.shape)
         stepper = Stepper(solver, lambda *_: lambda _: volume, start, tolerance=tolerance, step_s=step_s)
-        steps = None if protocol is None else ProtocolRun(protocol, cell, model.problem, solver, stepper)
-        advance(_AtRest(model, builder, stepper, z_um, steps), times, progress)
-        builder.notes = () if steps is None else tuple(steps.switches)
-        for line in builder.notes if report else ():
-            report(line)  # type: ignore[misc]
+        run = _AtRest(model, builder, stepper, z_um)
+        if protocol is None:
+            advance(run, times, progress)
+        else:
+            under = ProtocolRun(protocol, cell, solver, run)
+            advance(under, times, progress)
+            builder.notes = under.notes
+            for line in builder.notes if report else ():
+                report(line)  # type: ignore[misc]
         if builder.stopped:
             warnings.warn(builder.stopped, RuntimeWarning, stacklevel=2)
     else:
@@ -150,21 +155,27 @@ class _AtRest:
         builder: SolutionBuilder,
         stepper: Stepper,
         z_um: NDArray[np.float64],
-        protocol: ProtocolRun | None,
     ) -> None:
         self._model, self._builder, self._stepper, self._z_um = model, builder, stepper, z_um
-        self._protocol = protocol
 
     @property
     def time_s(self) -> float:
         return self._stepper.time_s
 
     def step(self, until_s: float) -> Balance:
-        step = self._stepper.step
-        made = [step(until_s)] if self._protocol is None else self._protocol.step(until_s)
-        return [self._builder.add_balance(balance) for balance in made][-1]
+        return self._builder.add_balance(self._stepper.step(until_s))
 
-    def record(self) -> None:
+    def saved(self) -> Any:
+        return self._stepper.saved(), len(self._builder.balances)
+
+    def go_back(self, saved: Any) -> None:
+        self._stepper.go_back(saved[0])
+        del self._builder.balances[saved[1] :]
+
+    def restart(self) -> None:
+        self._stepper.restart()
+
+    def record(self, more: Mapping[str, NDArray[np.float64]] | None = None) -> None:
         pixels_um = self._model.columns.pixels_um
         self._builder.add(self.time_s, self._stepper.state, None, self._z_um, pixels_um)
 

@@ -18,8 +18,6 @@ def test_phases_give_the_sign_and_begin_halfway_between_their_scans():
     assert current.at(40.0) == -80
     assert current.switches_s(10.0, 35.0) == [25.0]
     assert current.largest_ma_per_cm2 == 80
-    assert current.charge_c_per_cm2(10.0, 40.0) == pytest.approx(0.08 * 15 - 0.08 * 5)
-    assert current.charge_c_per_cm2(26.0, 34.0) == pytest.approx(0)
 
 
 def test_without_phases_the_cell_keeps_its_sign():
@@ -31,14 +29,24 @@ def test_the_recorded_charge_passes_evenly_from_scan_to_scan():
     charge = np.array([0.0, 0.8, 0.8, 0.4])
     current = RunCurrent(current_of_charge(TIMES, charge), 10.0)
     assert [current.after(t) for t in (15.0, 25.0, 35.0)] == pytest.approx([80, 0, -40])
-    for k, moment in enumerate(TIMES):
-        assert current.charge_c_per_cm2(10.0, moment) == pytest.approx(charge[k])
+    since = np.subtract(TIMES, current.begins_s)
+    assert current.protocol.charge_density_at(since) == pytest.approx(charge)
 
 
 def test_a_protocol_may_begin_before_or_after_the_first_scan():
     current = RunCurrent(Protocol.constant(80.0, 100.0), 15.0)
     assert (current.at(12.0), current.after(15.0)) == (0.0, 80.0)
     assert current.switches_s(10.0, 40.0) == [15.0]
+
+
+def test_where_the_cell_decides_on_the_current_jumps_are_known_up_to_the_first_limit():
+    rest = Protocol.constant(0.0, 5.0).steps
+    held = Protocol((*rest, *Protocol.held_potential(-0.1, 10.0).steps, *rest))
+    current = RunCurrent(held, 12.0)
+    assert current.jumps_s(10.0, 60.0) == [12.0, 17.0, 27.0]
+    assert current.from_rest(10.0).begins_s.tolist() == [0.0, 2.0, 7.0, 17.0]
+    charged = Protocol((*Protocol.cc_cv(80.0, -0.1, until_ma_per_cm2=20.0, duration_s=20.0).steps, *rest))
+    assert RunCurrent(charged, 10.0).jumps_s(5.0, 60.0) == [10.0]
 
 
 def test_what_is_no_current_is_reported():

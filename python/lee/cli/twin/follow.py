@@ -59,7 +59,9 @@ def follow(
     from lee.twin.following.measured_potential import recorded_potential
 
     place = inputs.surface / "twin" if output is None else output
-    run = _measured(inputs.surface)
+    run, cell = _measured(inputs.surface), cell_of(inputs.cell)
+    if cell.protocol is not None and run.protocol is not None:
+        run.notes.append("the cell's protocol is applied, in place of the current that was recorded")
     for note in run.notes:
         click.echo(note)
     try_new_folder(place, overwrite=overwrite, known=FILES)
@@ -69,10 +71,10 @@ def follow(
             run.heights_um,
             times_s=run.times_s,
             pixel_um=run.pixel_um,
-            cell=cell_of(inputs.cell),
+            cell=cell,
             sigmas_um=run.sigmas_um,
             phases=run.phases,
-            protocol=run.protocol,
+            protocol=run.protocol if cell.protocol is None else cell.protocol,
             scans=run.scans,
             exchange_current=map_or_number(inputs.exchange_current, run.shape),
             efficiency=map_or_number(inputs.efficiency, run.shape),

@@ -25,7 +25,7 @@ class RunCurrent:
     Attributes
     ----------
     protocol : Protocol
-        Whose current is known throughout.
+        `at`, `after` and `jumps_s` need one whose current is known throughout.
     begins_s : float
         When it begins.
     """
@@ -46,21 +46,29 @@ class RunCurrent:
         """Return mA/cm² just after a time."""
         return float(self.protocol.current_density_at(time_s - self.begins_s))
 
-    def charge_c_per_cm2(self, begin_s: float, end_s: float) -> float:
-        """Return the charge that passes between two times."""
-        passed = self.protocol.charge_density_at(np.array([begin_s, end_s]) - self.begins_s)
-        return float(passed[1] - passed[0])
-
     def switches_s(self, begin_s: float, end_s: float) -> list[float]:
         """Return the times between two others at which it jumps or bends."""
         edges = self.protocol.edges_s + self.begins_s
         return [float(t) for t in edges if begin_s + _BEFORE_S < t < end_s - _BEFORE_S]
 
     def jumps_s(self, begin_s: float, end_s: float) -> list[float]:
-        """Return the times between two others at which it jumps by a quarter of the largest or more."""
+        """Return the times between two others at which it jumps by a quarter of the largest or more.
+
+        Where a potential is held or a limit ends a step these are the ends of its steps, as far as they are
+        known beforehand.
+        """
+        if not self.protocol.is_known:
+            first = next((k for k, step in enumerate(self.protocol.steps) if step.limit), None)
+            edges = self.protocol.begins_s[: None if first is None else first + 1] + self.begins_s
+            return [float(t) for t in edges if begin_s + _BEFORE_S < t < end_s - _BEFORE_S]
         least = _JUMP * self.largest_ma_per_cm2
         switches = self.switches_s(begin_s, end_s)
         return [t for t in switches if abs(self.after(t) - self.at(t)) >= least > 0]
+
+    def from_rest(self, begin_s: float) -> Protocol:
+        """Return the protocol from a time on at which it has not begun: the cell rests until then."""
+        rest = self.begins_s - begin_s
+        return Protocol((*(Protocol.constant(0.0, rest).steps if rest > 0 else ()), *self.protocol.steps))
 
 
 def current_of_phases(times_s: ArrayLike, phases: Sequence[str], ma_per_cm2: float) -> Protocol:

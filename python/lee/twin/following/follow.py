@@ -22,6 +22,7 @@ from lee.twin.mesh.columns import MeshSize
 from lee.twin.mesh.moving import MeshPosition
 from lee.twin.model import Model, model_over
 from lee.twin.moving_electrode import MovingElectrode, position_of
+from lee.twin.protocol_run import ENDED, ProtocolRun, controlled
 from lee.twin.results.builder import SolutionBuilder
 from lee.twin.results.checkpoints import Checkpoints, fingerprint
 from lee.twin.results.solution import Balance, Solution
@@ -107,10 +108,11 @@ def follow(
     phases : T of str, optional
         plating, stripping or rest: the cell's current with that sign. All plating if not known.
     protocol : Protocol, optional
-        Current density over time, in place of the cell's and `phases`; of `lee.electrochemistry`. By
-        default the cell's own protocol, if it has one.
+        What is applied over time, in place of the cell's current and `phases`; of `lee.electrochemistry`.
+        By default the cell's own protocol, if it has one.
     protocol_begins_s : float, optional
-        When it begins, on the clock of `times_s`; by default at the first scan.
+        When it begins, on the clock of `times_s`; by default at the first scan. Not before that one where
+        it holds a potential or a limit ends a step.
     scans : T of str, optional
         Names of the scans.
     exchange_current, efficiency, mesh, report, progress
@@ -143,13 +145,17 @@ def follow(
         known = phases or [""] * len(times)
         protocol = current_of_phases(times, known, cell.current_density_ma_per_cm2)
         protocol_begins_s = float(times[0])
-    if not protocol.is_known:
-        raise InputError(
-            "follow: the protocol holds a potential or ends steps at limits; give one whose current is known"
-        )
-    current = RunCurrent(protocol, float(times[0]) if protocol_begins_s is None else protocol_begins_s)
-    largest = current.largest_ma_per_cm2
-    cell = replace(cell, current_density_ma_per_cm2=largest, protocol=None)
+    begins_s = float(times[0]) if protocol_begins_s is None else protocol_begins_s
+    current = RunCurrent(protocol, begins_s)
+    if protocol.is_known:
+        cell = replace(cell, current_density_ma_per_cm2=current.largest_ma_per_cm2, protocol=None)
+    else:
+        if begins_s < times[0]:
+            raise InputError(
+                f"follow: the protocol begins {times[0] - begins_s:g} s before the first scan, and the cell "
+                "decides on its current; let it begin at that scan or later"
+            )
+        cell = replace(cell, protocol=protocol)
     boundary = moving_boundary(
         heights_um, sigmas_um, times, pixel_um=pixel_um, cell=cell, size=mesh or MeshSize(),
         breaks_s=current.jumps_s(float(times[0]), float(times[-1])), names=names,
@@ -161,8 +167,8 @@ def follow(
         for values in (exchange_current, efficiency)
     )
     model = model_over(boundary.columns, cell, "tertiary", exchange_current, efficiency)
-    if largest:
-        model = _at_current(model, lambda time_s: current.at(time_s) / largest)
+    if cell.protocol is None:
+        model = _at_current(model, current.at)
     for line in (cell.summary(), *model.notes) if report else ():
         report(line)  # type: ignore[misc]
     made = time.perf_counter()
@@ -173,14 +179,24 @@ def follow(
     if saved is not None:
         builder.states, solved, builder.balances = saved
     run = _Following(model, builder, boundary, current, tolerance, checkpoints, solved)
-    advance(run, times[len(builder.states) :].tolist(), progress)
+    ahead = times[len(builder.states) :].tolist()
+    if cell.protocol is None:
+        advance(run, ahead, progress)
+    else:
+        ended = None if solved is None else solved.get(ENDED)
+        steps = current.from_rest(float(times[0]))
+        under = ProtocolRun(steps, cell, run.solver, run, begins_s=float(times[0]), ended=ended)
+        advance(under, ahead, progress)
+        builder.notes = under.notes
+        for line in under.notes if report else ():
+            report(line)  # type: ignore[misc]
     if builder.stopped:
         warnings.warn(builder.stopped, RuntimeWarning, stacklevel=2)
     ended = time.perf_counter()
     solution = builder.solution({"mesh": made - began, "solver": ended - made, "all": ended - began})
     return Followed(
         solution=solution,
-        intervals=interval_table(solution, boundary, current, names),
+        intervals=interval_table(solution, boundary, names),
         scans=names,
         holes=boundary.holes,
         boundary=boundary,
@@ -196,10 +212,10 @@ def _checked_times(times_s: ArrayLike, scans: int) -> NDArray[np.float64]:
     return times
 
 
-def _at_current(model: Model, share: Callable[[float], float]) -> Model:
-    """Let the total current be a share of the cell's that follows the time."""
-    seen = model.columns.seen_area_um2
-    return replace(model, problem=replace(model.problem, total=lambda time_s: seen * share(time_s)))
+def _at_current(model: Model, ma_per_cm2: Callable[[float], float]) -> Model:
+    """Let the current density be one that follows the time."""
+    unit = model.columns.seen_area_um2 * 10 / model.problem.scales.current_a_per_m2
+    return replace(model, problem=replace(model.problem, total=lambda time_s: unit * ma_per_cm2(time_s)))
 
 
 class _Following(MovingElectrode):
@@ -223,9 +239,12 @@ class _Following(MovingElectrode):
             return
         begin = MeshPosition(columns.height_um, columns.plane_um)
         begins_s = float(boundary.path.times_s[0])
-        largest = current.largest_ma_per_cm2 or 1.0
         # The first scan is recorded as the current has been switched on.
-        first = _at_current(model, lambda _: current.after(begins_s) / largest)
+        if model.cell.protocol is None:
+            first = _at_current(model, lambda _: current.after(begins_s))
+        else:
+            step = current.from_rest(begins_s).steps[0]
+            first = replace(model, problem=controlled(model.problem, model.cell, step, begins_s))
         start = first.start(model.volume(columns.z_um(begin.height_um, begin.plane_um)))
         super().__init__(model, builder, tolerance, checkpoints, begin, start, begins_s)
 
@@ -240,11 +259,17 @@ class _Following(MovingElectrode):
 
     def step(self, until_s: float) -> Balance:
         """Make one step, at most to the next time at which the current is switched."""
-        switches = self._current.switches_s(self.time_s, until_s)
+        switches = self._switches_s(until_s)
         balance = super().step(min([until_s, *switches]))
         if self.time_s in switches:
             self.stepper.restart()
         return balance
+
+    def _switches_s(self, until_s: float) -> list[float]:
+        """Return when a current that is known is switched; else the protocol's run makes the steps."""
+        if self.model.cell.protocol is not None:
+            return []
+        return self._current.switches_s(self.time_s, until_s)
 
 
 def _checkpoints(

@@ -10,16 +10,13 @@ from numpy.typing import NDArray
 
 from lee.twin.cell import FARADAY_C_PER_MOL
 from lee.twin.following.boundary import Boundary
-from lee.twin.following.current import RunCurrent
 from lee.twin.results.solution import Solution
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def interval_table(
-    solution: Solution, boundary: Boundary, current: RunCurrent, scans: Sequence[str]
-) -> pd.DataFrame:
+def interval_table(solution: Solution, boundary: Boundary, scans: Sequence[str]) -> pd.DataFrame:
     """Set what was computed beside what was measured, a row for each scan that was reached.
 
     Returns
@@ -37,19 +34,21 @@ def interval_table(
 
     path, cell = boundary.path, solution.cell
     per_charge = cell.density_kg_per_m3 * cell.charge * FARADAY_C_PER_MOL / (cell.molar_mass_g_per_mol * 1e-3)
-    rows = []
+    rows, charge = [], 0.0
     weights = _seen_weights(boundary)
     for k, moment in enumerate(solution.times_s):
         before = solution.times_s[k - 1] if k else -np.inf
         steps = [b for b in solution.balances if before < b.time_s <= moment]
-        charge = current.charge_c_per_cm2(float(path.times_s[0]), float(moment))
+        charge += sum(b.charge_c_per_cm2 for b in steps)
         at = min(k, len(path.times_s) - 1)
         rows.append(
             {
                 "scan": scans[at],
                 "time_s": float(moment),
                 "measured": at not in boundary.holes,
-                "current_ma_per_cm2": current.at(float(moment)) if k else current.after(float(moment)),
+                "current_ma_per_cm2": (
+                    steps[-1].current_ma_per_cm2 if steps else float(solution.mean_current_ma_per_cm2[k])
+                ),
                 "charge_c_per_cm2": charge,
                 "deposit_um": charge * 1e4 / per_charge * 1e6,
                 "raised_um": float((weights * (path.at(float(moment)) - path.height_um[0])).sum()),

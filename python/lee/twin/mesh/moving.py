@@ -10,6 +10,7 @@ diffusion's speed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +79,14 @@ class MovingMesh:
     def accept(self) -> None:
         """Stay where the last step ended."""
         self.position, self._mass, self._laplace, self._area = self._next
+
+    def saved(self) -> Any:
+        """Return what `go_back` needs."""
+        return self.position, self._mass, self._laplace, self._area
+
+    def go_back(self, saved: Any) -> None:
+        """Return to where `saved` was called."""
+        self.position, self._mass, self._laplace, self._area = saved
 
     def z_um(self, position: MeshPosition) -> NDArray[np.float64]:
         """Heights of the nodes at a position, (ny, nx, nz)."""

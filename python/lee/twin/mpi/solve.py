@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError
 from lee.surfaces.surface import Surface
@@ -20,6 +20,7 @@ from lee.twin.model import Model, assumed, make_problem, surface_maps
 from lee.twin.mpi.newton import StripSolver
 from lee.twin.mpi.ranks import agreed, failing_together
 from lee.twin.mpi.strip import OVERLAP, Communicator, Strip, import_mpi
+from lee.twin.protocol_run import ProtocolRun, controlled
 from lee.twin.results.builder import SolutionBuilder
 from lee.twin.results.solution import Balance, Solution
 from lee.twin.solve import check_times, why_stopped
@@ -76,7 +77,8 @@ def solve_parallel(
         On all ranks alike: if what is given cannot be used, or NGSolve, mpi4py or petsc4py is not installed.
         Any other error of one of several ranks ends all of them (``MPI_Abort``), with a line on stderr.
     """
-    cell.refuse_protocol("over MPI the twin")
+    if kind != "tertiary":
+        cell.refuse_protocol(f"a {kind} distribution")
     mpi, _ = import_mpi()
     comm = comm or mpi.COMM_WORLD
     began = time.perf_counter()
@@ -98,12 +100,23 @@ def solve_parallel(
         made = time.perf_counter()
         builder = SolutionBuilder(model)
         volume = parts.strip.volume()
-        start = _start(parts, volume)
+        protocol = cell.protocol
+        begin = parts.problem
+        if protocol is not None:
+            begin = controlled(begin, cell, protocol.steps[0], 0.0)
+        start = _start(replace(parts, problem=begin), volume)
         gathered = _Gathered(parts, builder)
         assembled = time.perf_counter()
         if kind == "tertiary":
             run = _OverRanks(parts, gathered, volume, start, tolerance, step_s)
-            advance(run, parts.times_s, progress if first else None)
+            if protocol is None:
+                advance(run, parts.times_s, progress if first else None)
+            else:
+                under = ProtocolRun(protocol, cell, run.solver, run)
+                advance(under, parts.times_s, progress if first else None)
+                builder.notes = under.notes
+                for line in under.notes if report and first else ():
+                    report(line)  # type: ignore[misc]
             run.close()
         else:
             for moment in parts.times_s:
@@ -161,10 +174,10 @@ class _OverRanks:
         step_s: float | None,
     ) -> None:
         self._gathered = gathered
-        self._solver = StripSolver(parts.problem, parts.strip, parts.model.columns.shape[0])
+        self.solver = StripSolver(parts.problem, parts.strip, parts.model.columns.shape[0])
         self._stepper = _StripStepper(
             parts.strip.comm,
-            self._solver,
+            self.solver,
             lambda *_: lambda _: volume,
             start,
             tolerance=tolerance,
@@ -178,7 +191,17 @@ class _OverRanks:
     def step(self, until_s: float) -> Balance:
         return self._gathered.builder.add_balance(self._stepper.step(until_s))
 
-    def record(self) -> None:
+    def saved(self) -> Any:
+        return self._stepper.saved(), len(self._gathered.builder.balances)
+
+    def go_back(self, saved: Any) -> None:
+        self._stepper.go_back(saved[0])
+        del self._gathered.builder.balances[saved[1] :]
+
+    def restart(self) -> None:
+        self._stepper.restart()
+
+    def record(self, more: Mapping[str, NDArray[np.float64]] | None = None) -> None:
         self._gathered.add(self.time_s, self._stepper.state)
 
     def stop(self, cause: StoppedEarly) -> None:
@@ -186,7 +209,7 @@ class _OverRanks:
 
     def close(self) -> None:
         """Release PETSc's objects; every rank must call it."""
-        self._solver.close()
+        self.solver.close()
 
 
 class _StripStepper(Stepper):

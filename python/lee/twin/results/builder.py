@@ -83,10 +83,12 @@ class SolutionBuilder:
 
     def add_balance(self, balance: Balance) -> Balance:
         """Keep the balance of a step, the electrode's potential now in V, its current in mA/cm²."""
+        unit_ma_per_cm2 = self._model.problem.scales.current_a_per_m2 / 10
         balance = replace(
             balance,
             electrode_v=balance.electrode_v * self._model.cell.thermal_voltage_v,
-            current_ma_per_cm2=balance.current_ma_per_cm2 * self._model.problem.scales.current_a_per_m2 / 10,
+            current_ma_per_cm2=balance.current_ma_per_cm2 * unit_ma_per_cm2,
+            charge_c_per_cm2=1e-3 * balance.charge_c_per_cm2 * unit_ma_per_cm2,
         )
         self.balances.append(balance)
         return balance

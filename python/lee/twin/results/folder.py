@@ -170,11 +170,12 @@ def balances(solution: Solution) -> pd.DataFrame:
                 "linear_iterations": book.linear_iterations,
                 "electrode_v": book.electrode_v,
                 "current_ma_per_cm2": book.current_ma_per_cm2,
+                "charge_c_per_cm2": book.charge_c_per_cm2,
             }
             for book in solution.balances
         ],
         columns=["time_s", "step_s", "charge_error", "mass_error", "first_residual", "last_residual",
-                 "linear_iterations", "electrode_v", "current_ma_per_cm2"],
+                 "linear_iterations", "electrode_v", "current_ma_per_cm2", "charge_c_per_cm2"],
     )  # fmt: skip
 
 

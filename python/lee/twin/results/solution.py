@@ -65,6 +65,8 @@ class Balance:
         Potential of the electrode at the end of the step.
     current_ma_per_cm2 : float
         Total current over the area as seen from above, at the end of the step.
+    charge_c_per_cm2 : float
+        Charge that passed in the step, over the same area.
     """
 
     time_s: float
@@ -75,6 +77,7 @@ class Balance:
     linear_iterations: int
     electrode_v: float
     current_ma_per_cm2: float = float("nan")
+    charge_c_per_cm2: float = float("nan")
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,8 @@ class Stepper:
         Returns
         -------
         Balance
-            The electrode's potential in it is over RT/F, the current in units of the cell's.
+            The electrode's potential in it is over RT/F; current and charge are in units of the cell's
+            current.
 
         Raises
         ------
@@ -202,6 +203,7 @@ class Stepper:
             linear_iterations=sum(substep.linear_iterations for substep in substeps),
             electrode_v=substeps[-1].state.metal,
             current_ma_per_cm2=substeps[-1].current / problem.seen_area,
+            charge_c_per_cm2=taken / (problem.scales.uptake * problem.seen_area),
         )
 
 

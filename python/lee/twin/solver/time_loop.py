@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lee.twin.results.solution import Balance
 
@@ -34,8 +37,8 @@ class Transient(Protocol):
         """
         ...
 
-    def record(self) -> None:
-        """Record the last good state."""
+    def record(self, more: Mapping[str, NDArray[np.float64]] | None = None) -> None:
+        """Record the last good state; with `more` where it can be resumed."""
         ...
 
     def stop(self, cause: StoppedEarly) -> None:
