@@ -155,10 +155,10 @@ def test_a_followed_run_switches_when_its_growth_did(grown_cc_cv):
 def test_a_growth_under_a_protocol_resumes_to_the_same_result(grown_cc_cv, tmp_path):
     def interrupt(balance):
         if balance.time_s > 45:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt("stopped")
 
     times, cell = grown_cc_cv.times_s, grown_cc_cv.cell
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt, match="stopped"):
         grown(cell, times, folder=tmp_path, tolerance=1e-3, progress=interrupt)
     again = grown(cell, times, folder=tmp_path, tolerance=1e-3)
     np.testing.assert_array_equal(again.height_um, grown_cc_cv.height_um)

@@ -3,6 +3,7 @@
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -214,6 +215,17 @@ def test_times_are_chosen_so_that_the_start_does_not_take_up_the_colours():
     assert titles[0::3][:3] == ["concentration, 1 s", "concentration, 3 s", "concentration, 4 s"]
     # All sections at one place, though the deepest wanders.
     assert len({title.split(",")[0] for title in titles[9:]}) == 1
+
+
+def test_a_time_whose_contrast_common_colours_hide_is_drawn_on_its_own_too():
+    made = made_solution(times_s=(1.0, 2.0))
+    offset = np.array([0.0, 100.0], np.float32)[:, None, None]
+    moved = replace(made, current_density_ma_per_cm2=made.current_density_ma_per_cm2 + offset)
+    titles = [axes.get_title() for axes in environment(moved).axes]
+    assert [title for title in titles if title.startswith("current density, 2 s")] == [
+        "current density, 2 s", "current density, 2 s, own scale",
+    ]  # fmt: skip
+    assert not any("own scale" in axes.get_title() for axes in environment(made).axes)
 
 
 def test_the_window_is_drawn_with_both_means():

@@ -1,11 +1,14 @@
 """A followed run on disk: accounts, rates, figures and report; large fields on a grid of their own."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from lee.surfaces.regions import Region
 from lee.twin import Cell, MeshSize, follow
+from lee.twin.following.figures import rates_over_time
 from lee.twin.following.folder import save_followed
 from lee.twin.following.measured_rates import compare_rates, regions_of
 from lee.twin.results.folder import load_maps
@@ -46,6 +49,13 @@ def test_regions_are_found_or_drawn(followed):
     drawn = compare_rates(followed, regions=[Region("R1", "drawn", mask)])
     assert set(drawn.curves["region"]) == {"R1"}
     assert set(drawn.curves["n"]) == {36}
+
+
+def test_lines_of_rates_end_where_the_current_turns(followed):
+    turned = replace(followed.solution, mean_current_ma_per_cm2=np.array([80.0, 80.0, -80.0]))
+    computed = rates_over_time(compare_rates(followed), turned).axes[1]
+    lines = [line.get_xdata().tolist() for line in computed.lines if line.get_marker() == "x"]
+    assert lines[:2] == [[0.0, 10.0], [20.0]]
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _BINS = 70
+# Of the largest current: below it the cell rests.
+_REST = 1e-3
 _SHOWN_REGIONS = 4
 # Fewer pixels a side have no curvature.
 _MIN_SIDE = 16
@@ -34,6 +37,7 @@ Maps = NDArray[np.float64]
 def rates_over_time(comparison: Comparison, solution: Solution) -> Figure:
     """Draw measured height rates (left) and computed ones (right) of regions over time, on the same axes.
 
+    Lines end where the current turns: between plating and stripping no rate was measured.
     Below, how far the regions have risen since the first scan: as measured, and the computed rates summed up.
     """
     figure = page(7.6)
@@ -45,11 +49,16 @@ def rates_over_time(comparison: Comparison, solution: Solution) -> Figure:
         times = rows["time_s"].to_numpy()
         colour, line = region_style(place)
         label = name if rows["kind"].iloc[0] in name else f"{name} ({rows['kind'].iloc[0]})"
-        panels[0, 0].errorbar(
-            times, rows["measured_nm_per_s"], yerr=2 * rows["measured_se_nm_per_s"], color=colour,
-            linestyle=line, marker="o", markersize=4, capsize=2, linewidth=1.2, label=label,
-        )  # fmt: skip
-        panels[0, 1].plot(times, rows["computed_nm_per_s"], color=colour, linestyle=line, marker="x")
+        for part in _between_turns(times, solution):
+            of_part = rows.iloc[part]
+            panels[0, 0].errorbar(
+                times[part], of_part["measured_nm_per_s"], yerr=2 * of_part["measured_se_nm_per_s"],
+                color=colour, linestyle=line, marker="o", markersize=4, capsize=2, linewidth=1.2,
+                label=None if part.start else label,
+            )  # fmt: skip
+            panels[0, 1].plot(
+                times[part], of_part["computed_nm_per_s"], color=colour, linestyle=line, marker="x"
+            )
         for axes, rates in ((panels[1, 0], "measured_nm_per_s"), (panels[1, 1], "computed_nm_per_s")):
             axes.plot(times, _summed(times, rows[rates].to_numpy()), color=colour, linestyle=line)
     for axes, title in zip(panels[0], ("measured", "computed"), strict=True):
@@ -69,6 +78,16 @@ def rates_over_time(comparison: Comparison, solution: Solution) -> Figure:
         frameon=False,
     )
     return figure
+
+
+def _between_turns(times_s: NDArray[np.float64], solution: Solution) -> list[slice]:
+    """Cut times where the current changes its sign, or begins or ends."""
+    current = solution.mean_current_ma_per_cm2
+    least = _REST * float(np.abs(current).max(initial=0.0))
+    nearest = np.abs(solution.times_s[None] - times_s[:, None]).argmin(axis=1)
+    sign = np.where(np.abs(current) <= least, 0, np.sign(current))[nearest]
+    edges = [0, *(np.flatnonzero(np.diff(sign)) + 1).tolist(), len(times_s)]
+    return [slice(a, b) for a, b in pairwise(edges) if b > a]
 
 
 def _shown(curves: pd.DataFrame) -> list[str]:

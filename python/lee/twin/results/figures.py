@@ -26,6 +26,8 @@ from lee.twin.results.solution import Solution
 _MAX_TIMES = 3
 _NARROW = 0.15  # such a field is stretched, so that it can be seen at all
 _METAL = "#8a8d91"
+# Share of the common colours that the maps of one time span where they need none of their own.
+_SEEN = 1 / 3
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,9 @@ POTENTIALS = ("potential_v", "overpotential_v")
 def environment(solution: Solution, y_um: float | None = None) -> Figure:
     """Draw concentration, current density and height rate at up to three times, with sections.
 
-    Colours mean the same at all times. The sections show concentration and the lines of the current, cut
-    where the dashed line runs.
+    Colours mean the same at all times; where that leaves a time less than a third of them, its maps are
+    drawn again below, on scales of their own. The sections show concentration and the lines of the current,
+    cut where the dashed line runs.
 
     Parameters
     ----------
@@ -70,7 +73,7 @@ def environment(solution: Solution, y_um: float | None = None) -> Figure:
 
 
 def potentials(solution: Solution) -> Figure:
-    """Draw potential in the electrolyte and overpotential at up to three times, in mV."""
+    """Draw potential in the electrolyte and overpotential at up to three times, in mV, as `environment`."""
     return _draw(solution, POTENTIALS, None, sections=False)
 
 
@@ -105,7 +108,9 @@ def _draw(solution: Solution, names: tuple[str, ...], y_um: float | None, *, sec
     height, width = solution.height_um.shape[1:]
     map_in = (10.5 / len(names) - 0.55) * min(max(height / width, 0.4), 1.4) + 0.55
     section_in = 3.1
-    figure = page(0.6 + len(times) * map_in + sections * section_in)
+    scales = {name: scale_of(shown(solution, name)[times], QUANTITIES[name].colours) for name in names}
+    maps = [drawn for k in times for drawn in _scaled(solution, k, scales)]
+    figure = page(0.6 + len(maps) * map_in + sections * section_in)
     kind = {"primary": "primary distribution", "secondary": "secondary distribution"}
     figure.suptitle(
         f"{kind.get(solution.kind, 'tertiary distribution')}, "
@@ -114,24 +119,36 @@ def _draw(solution: Solution, names: tuple[str, ...], y_um: float | None, *, sec
         + ("; outlined: not measured, filled" if solution.filled.any() else "")
     )
     rows = figure.add_gridspec(
-        len(times) + sections, 1, height_ratios=[map_in] * len(times) + [section_in] * sections
+        len(maps) + sections, 1, height_ratios=[map_in] * len(maps) + [section_in] * sections
     )
-    scales = {name: scale_of(shown(solution, name)[times], QUANTITIES[name].colours) for name in names}
     place_um = cross_section(solution, times[0], y_um).y_um if sections else None
     cuts = [cross_section(solution, k, place_um) for k in times] if sections else []
-    for place, k in enumerate(times):
-        panels = rows[place].subgridspec(1, len(names), wspace=0.12)
+    for row, (k, own) in enumerate(maps):
+        panels = rows[row].subgridspec(1, len(names), wspace=0.12)
         for column, name in enumerate(names):
             axes = figure.add_subplot(panels[column])
-            _map(figure, axes, solution, name, k, scales[name], cuts[place] if sections else None)
+            _map(figure, axes, solution, name, k, own[name], cuts[times.index(k)] if sections else None)
+            if own is not scales:
+                axes.set_title(f"{axes.get_title()}, own scale", fontsize=10)
     if sections:
-        panels = rows[len(times)].subgridspec(1, len(times), wspace=0.12)
+        panels = rows[len(maps)].subgridspec(1, len(times), wspace=0.12)
         for place, k in enumerate(times):
             axes = figure.add_subplot(panels[place])
             draw_section(axes, cuts[place], scales[names[0]], figure)
             moment = time_text(float(solution.times_s[k]))
             axes.set_title(f"section at y = {cuts[place].y_um:.3g} µm, {moment}", fontsize=10)
     return figure
+
+
+def _scaled(
+    solution: Solution, k: int, common: dict[str, ColourScale]
+) -> list[tuple[int, dict[str, ColourScale]]]:
+    """Return a time with the scales to draw it on: the common ones, then its own where those hide it."""
+    own = {name: scale_of(shown(solution, name)[k], scale.colours) for name, scale in common.items()}
+    hidden = [
+        own[name].high - own[name].low < _SEEN * (scale.high - scale.low) for name, scale in common.items()
+    ]
+    return [(k, common), (k, own)] if any(hidden) else [(k, common)]
 
 
 def _map(
