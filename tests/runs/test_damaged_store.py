@@ -123,6 +123,25 @@ def test_a_damaged_state_has_the_scan_measured_again_and_times_are_refused(whole
         _ = store.times_s
 
 
+def test_what_is_damaged_is_written_over(whole, tmp_path):
+    """Neither a chunk nor the description of an axis keeps a scan from being measured again, or another."""
+    shutil.copytree(whole, tmp_path / "s.zarr")
+    for name in MAPS:
+        flip(tmp_path / "s.zarr" / name / "c" / "1" / "0" / "0", 8 * 50)
+    (tmp_path / "s.zarr" / "x_um" / "zarr.json").write_text("{")
+    store = SurfaceStore.open(tmp_path / "s.zarr", mode="r+")
+    store.write(1, surface(1))
+    assert store.append(9.0, "c") == 2
+    store.write(2, surface(2))
+    store = SurfaceStore.open(tmp_path / "s.zarr", mode="r+")
+    for k in (0, 1, 2):
+        np.testing.assert_array_equal(store.surface(k).height_um, surface(k).height_um)
+    flip(tmp_path / "s.zarr" / "height_um" / "c" / "1" / "0" / "0", 8 * 1000)
+    store.fail(1, "nothing in focus")
+    assert np.isnan(store.read(1)).all()
+    assert store.reasons == {1: "nothing in focus"}
+
+
 def test_a_system_that_refuses_is_no_damage(whole, monkeypatch):
     store = SurfaceStore.open(whole)
 

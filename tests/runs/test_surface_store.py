@@ -131,7 +131,7 @@ def test_an_append_that_was_cut_short_is_not_there_and_can_be_made_again(tmp_pat
     store = made(tmp_path, count=2)
     with monkeypatch.context() as cut:
         cut.setattr(
-            "lee.runs.surface_store.consolidate", lambda path: (_ for _ in ()).throw(KeyboardInterrupt("cut"))
+            "lee.runs.surface_store.consolidate", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt("cut"))
         )
         with pytest.raises(KeyboardInterrupt, match="cut"):
             store.append(50.0, "cut")

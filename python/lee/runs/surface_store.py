@@ -13,7 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from lee.errors import InputError, StorageError
 from lee.storage.atomic import new_folder
-from lee.storage.checked_zarr import check_description, consolidate, read_map, read_value, read_values
+from lee.storage.checked_zarr import (
+    check_description,
+    consolidate,
+    forget_map,
+    read_map,
+    read_value,
+    read_values,
+)
 from lee.storage.description import json_values, versions
 from lee.storage.map_zarr import AXES, FILES, MAPS, make_axes, make_maps, make_states
 from lee.storage.refusals import unreadable
@@ -281,7 +288,7 @@ class SurfaceStore:
         for name in MAPS:
             self._array(name).resize((count + 1, *self.shape))
         # Readers take the sizes from the group's own file, which is replaced in one step: all arrays agree.
-        consolidate(self.path)
+        consolidate(self.path, ("time_s", "scan", "phase", "state", "record", *MAPS))
         self._group = zarr.open_group(str(self.path), mode="r+", zarr_format=3)
         return count
 
@@ -302,6 +309,7 @@ class SurfaceStore:
         try:
             self._array("state")[k] = WAITING
             for name, values in maps.items():
+                forget_map(self._array(name), k)
                 self._array(name)[k] = values
             self._array("record")[k] = json.dumps(json_values(record), allow_nan=False)
             self._array("state")[k] = state

@@ -6,7 +6,7 @@ import errno
 import json
 import warnings
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,23 @@ _CHECKSUM = "checksum_crc32"
 _NAMED = 3
 
 
-def consolidate(path: Path) -> None:
-    """Gather the sizes of all arrays in the group's own file, with a checksum, and replace it at once."""
+def consolidate(path: Path, changed: Collection[str] | None = None) -> None:
+    """Gather the sizes of all arrays in the group's own file, with a checksum, and replace it at once.
+
+    Where `changed` names those that were resized, the others stay as the group's file has them: their own
+    files may be damaged.
+    """
     place = path / "zarr.json"
     group = json.loads(place.read_text(encoding="utf-8"))
-    found = sorted(path.glob("*/zarr.json"))
+    known = {} if changed is None else (group.get("consolidated_metadata") or {}).get("metadata", {})
+    described = {name: held for name, held in known.items() if name not in (changed or ())}
+    for one in path.glob("*/zarr.json"):
+        if one.parent.name not in described:
+            described[one.parent.name] = json.loads(one.read_text(encoding="utf-8"))
     group["consolidated_metadata"] = {
         "kind": "inline",
         "must_understand": False,
-        "metadata": {one.parent.name: json.loads(one.read_text(encoding="utf-8")) for one in found},
+        "metadata": dict(sorted(described.items())),
     }
     group["attributes"] = {**group.get("attributes", {}), _CHECKSUM: _checksum(group)}
     partial = path / "zarr.json.partial"
@@ -146,9 +154,21 @@ def read_value(array: Any, k: int, where: str) -> Any:
         return None
 
 
+def forget_map(array: Any, k: int) -> None:
+    """Remove map k of an array (t, y, x), which is one file, before another is written: it may be damaged.
+
+    Otherwise what lies there would be read first, since a chunk is larger than the rest of a map.
+    """
+    _file_of(array, (k, 0, 0)).unlink(missing_ok=True)
+
+
+def _file_of(array: Any, chunk: tuple[int, ...]) -> Path:
+    return Path(array.store.root) / str(array.path) / str(array.metadata.encode_chunk_key(chunk))
+
+
 def _refuse_empty(array: Any, chunk: tuple[int, ...]) -> None:
     """Raise ``ValueError`` for a file without a byte, as a power cut leaves it; zarr takes it for absent."""
-    place = Path(array.store.root) / array.path / array.metadata.encode_chunk_key(chunk)
+    place = _file_of(array, chunk)
     if place.is_file() and place.stat().st_size == 0:
         raise ValueError("a file of it is empty")
 
