@@ -54,7 +54,7 @@ def test_a_run_is_followed_into_its_own_folder_and_resumed(run, capsys):
     assert list(maps.times_s) == TIMES
     assert maps.metadata["scans_without_surface"] == ["c"]
     table = pd.read_csv(run / "twin" / "intervals.csv")
-    assert table["current_ma_per_cm2"].tolist() == [80, 80, 80, -80]
+    assert table["current_ma_per_cm2"].tolist() == pytest.approx([80, 80, 80, -80], rel=1e-6)
     assert table["measured"].tolist() == [True, True, False, True]
     code, _, err = outcome_of(capsys, run, *SMALL)
     assert code == 1

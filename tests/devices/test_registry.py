@@ -103,7 +103,7 @@ def test_a_driver_checks_its_own_keys():
 
 def test_the_drivers_of_lee_come_first_and_stay():
     assert camera_drivers.names[:4] == ("virtual", "aravis", "spinnaker", "mmcore")
-    assert set(stage_drivers.names) == {"virtual", "thorlabs", "brick"}
+    assert set(stage_drivers.names) == {"virtual", "thorlabs", "mmcore", "brick"}
     assert stage_drivers["virtual"] is not ToyStageDriver
 
 
